@@ -1,0 +1,45 @@
+# make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
+# make test   every check there is; what continuous integration runs
+# make lint   ruff and mypy only
+# make clean  remove everything that these made
+
+PYTHON ?= python3
+PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
+export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
+
+.PHONY: demo test lint clean
+.DEFAULT_GOAL := test
+
+demo: .venv/demo
+	scripts/install-programs
+	@.venv/bin/jupyterhub-usage-quotas demo
+
+test: lint .venv-hub5/test
+	scripts/install-programs --browser
+	.venv/bin/python -m pytest
+
+lint: .venv/test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# The newest JupyterHub: what the package is developed against.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	.venv/$(PIP_INSTALL) --editable '.[demo]'
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	.venv/$(PIP_INSTALL) --editable '.[test]'
+	@touch $@
+
+# JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
+.venv-hub5/test: pyproject.toml
+	$(PYTHON) -m venv .venv-hub5
+	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,221 @@
+"""The command line: `jupyterhub-usage-quotas check` and `demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from .errors import ConfigurationError
+from .hub.annotated import apply_annotated_settings
+from .hub.manager import CONFIGURED, Enforcement, UsageQuotaManager
+from .hub.validation import remarks
+from .quotas.decide import Decision, Outcome, Request, Verdict
+from .quotas.report import iso, report
+from .quotas.units import InvalidQuantity, parse_bytes, show
+from .quotas.usage import Fresh, Stale, Unknown
+
+EXIT_CODES = {
+    Outcome.ALLOWED: 0,
+    Outcome.DENIED: 3,
+    Outcome.FAILOVER_OPEN: 4,
+    Outcome.FAILOVER_CLOSED: 4,
+}
+WRONG_CONFIGURATION = 2
+FULL_COVERAGE = 0.99
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    code: int = options.run(options)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jupyterhub-usage-quotas", description="Usage quotas for JupyterHub."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="decide, as the Hub would, whether a user may start a server now",
+        description="The decision that the Hub would make now, against the real Prometheus. Exit"
+        " code: 0 allowed, 3 denied, 4 usage is not known, 2 wrong configuration.",
+    )
+    check.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
+    check.add_argument("--user", required=True, metavar="NAME")
+    check.add_argument("--group", action="append", default=[], metavar="NAME", help="repeatable")
+    check.add_argument("--server-memory", type=_memory, default=0.0, metavar="8GiB")
+    check.add_argument("--server-cpu", type=_amount, default=0.0, metavar="CORES")
+    check.add_argument("--server-gpu", type=_amount, default=0.0, metavar="GPUS")
+    check.add_argument("--profile", default="", metavar="SLUG")
+    check.add_argument("--json", action="store_true", help="for machines; a stable form")
+    check.set_defaults(run=run_check)
+    demo = commands.add_parser(
+        "demo", help="start a JupyterHub with quotas and a month of usage, to try things out"
+    )
+    demo.add_argument("--port", type=int, default=8000, help="of the JupyterHub (default 8000)")
+    demo.add_argument("--directory", type=Path, default=Path(".demo"), help="for its files")
+    demo.set_defaults(run=run_demo)
+    return parser
+
+
+def _memory(text: str) -> float:
+    try:
+        return _not_negative(parse_bytes(text), text)
+    except InvalidQuantity as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _amount(text: str) -> float:
+    try:
+        return _not_negative(float(text), text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def _not_negative(amount: float, text: str) -> float:
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount that a server can ask for")
+    return amount
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run the demo until it is interrupted."""
+    from .demo.run import run  # noqa: PLC0415 the demo's parts are not needed otherwise
+
+    return run(options.directory, options.port)
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Decide and explain one launch."""
+    try:
+        config = load_config(Path(options.config))
+        manager = UsageQuotaManager(config=config)
+    except ConfigurationError as error:
+        print(f"{options.config}: {error}", file=sys.stderr)
+        return WRONG_CONFIGURATION
+    request = Request(
+        user=options.user,
+        groups=frozenset(options.group),
+        profile=options.profile,
+        rates={
+            "memory": options.server_memory,
+            "cpu": options.server_cpu,
+            "gpu": options.server_gpu,
+            "time": 1.0,
+        },
+    )
+    decision = asyncio.run(_decide(manager, request))
+    if options.json:
+        print(json.dumps(report(decision) | {"enforcement": manager.enforcement.value}, indent=2))
+    else:
+        print("\n".join(_explained(decision, manager.enforcement)))
+    return EXIT_CODES[decision.outcome]
+
+
+def load_config(path: Path) -> Config:
+    """Load a JupyterHub configuration file as the Hub does.
+
+    Raises `ConfigurationError` when it cannot be read or run.
+    """
+    try:
+        loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
+        config: Config = loader.load_config()
+        lines = apply_annotated_settings(config, str(path))
+    except Exception as error:
+        # The file is the admin's code: it can fail in any way.
+        raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+    for line in [*lines, *remarks(config, CONFIGURED)]:
+        print(f"note: {line}", file=sys.stderr)
+    return config
+
+
+async def _decide(manager: UsageQuotaManager, request: Request) -> Decision:
+    try:
+        return await manager.decide(request)
+    finally:
+        await manager.aclose()
+
+
+def _explained(decision: Decision, enforcement: Enforcement) -> list[str]:
+    request = decision.request
+    groups = ", ".join(map(_printable, sorted(request.groups))) or "none"
+    lines = [f"{_printable(request.user)} (groups: {groups}): {_headline(decision)}"]
+    if enforcement is not Enforcement.enforce:
+        lines.append(f"Enforcement is {enforcement.value}: the Hub denies no launch.")
+    if not decision.verdicts:
+        return [*lines, "No policy covers this user."]
+    rows: list[tuple[str, ...]] = [
+        ("POLICY", "RESOURCE", "WINDOW", "USED", "LIMIT", "REMAINING", "FITS", "RETRY")
+    ]
+    rows += [_row(verdict) for verdict in decision.verdicts]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines.append("")
+    lines += [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return [*lines, *_notes(decision)]
+
+
+def _headline(decision: Decision) -> str:
+    match decision.outcome:
+        case Outcome.ALLOWED:
+            return "a launch is allowed"
+        case Outcome.DENIED if decision.retry_time:
+            return f"a launch is DENIED until {iso(decision.retry_time)}"
+        case Outcome.DENIED:
+            return "a launch is DENIED, and waiting will not help"
+        case Outcome.FAILOVER_OPEN:
+            return "usage is UNKNOWN; a launch is allowed (failover_open = True)"
+        case Outcome.FAILOVER_CLOSED:
+            return "usage is UNKNOWN; a launch is denied (failover_open = False)"
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    unit = verdict.allotment.limit.unit
+    known = verdict.used is not None and verdict.remaining is not None
+    return (
+        _printable(verdict.allotment.name),
+        verdict.allotment.resource,
+        str(verdict.allotment.window),
+        show(verdict.used or 0.0, unit) if known else "?",
+        show(verdict.allotment.limit.base, unit),
+        show(verdict.remaining or 0.0, unit) if known else "?",
+        {True: "yes", False: "NO", None: "?"}[verdict.fits],
+        iso(verdict.retry_time) or ("never" if verdict.never else ""),
+    )
+
+
+def _notes(decision: Decision) -> list[str]:
+    notes = []
+    if isinstance(decision.failover, Stale | Unknown):
+        notes += ["", f"Why usage is unknown: {decision.failover.detail}"]
+    partly = {
+        (verdict.reading.usage.coverage, str(verdict.allotment.window))
+        for verdict in decision.verdicts
+        if isinstance(verdict.reading, Fresh) and verdict.reading.usage.coverage < FULL_COVERAGE
+    }
+    if partly:
+        share, _ = min(partly)
+        notes += [
+            "",
+            f"The usage source was seen in {share:.0%} of the longest window; what was used in"
+            " the rest is not known and not counted.",
+        ]
+    return notes
+
+
+def _printable(text: str) -> str:
+    """Text from outside, without characters that would steer a terminal."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )

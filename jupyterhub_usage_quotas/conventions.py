@@ -1,0 +1,43 @@
+"""Every name that something outside this package depends on, in one place.
+
+Metrics, labels, annotations and environment variables are interfaces: dashboards, alerts and
+deployments are written against them. Change one only with a note in the changelog.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- what kube-state-metrics exports ------------------------------------------------------------
+KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
+KSM_ANNOTATIONS: Final = "kube_pod_annotations"
+KSM_PHASE: Final = "kube_pod_status_phase"
+KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"
+"""The label of the pod annotation `hub.jupyter.org/username`, which KubeSpawner sets."""
+
+# --- what the Hub exports about running servers (usage_source: hub) ------------------------------
+SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
+"""Gauge: what a running server asks for; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""
+SERVER_LABELS: Final = ("namespace", "username", "servername", "profile", "resource")
+EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
+"""Gauge, always 1: evidence that the Hub was scraped, even when no server runs."""
+
+# --- what the Hub exports about itself -----------------------------------------------------------
+DECISIONS: Final = "jupyterhub_usage_quotas_decisions_total"
+FAILOVERS: Final = "jupyterhub_usage_quotas_failovers_total"
+PROMETHEUS_REQUESTS: Final = "jupyterhub_usage_quotas_prometheus_requests_total"
+PROMETHEUS_SECONDS: Final = "jupyterhub_usage_quotas_prometheus_request_duration_seconds"
+USAGE_AGE: Final = "jupyterhub_usage_quotas_usage_age_seconds"
+
+# --- environment variables -----------------------------------------------------------------------
+ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"
+ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
+ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  # noqa: S105 a name, not a secret
+ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
+ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
+"""Set in the Hub's pod by Zero to JupyterHub."""
+POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+# --- what JupyterHub is told when a launch is denied ---------------------------------------------
+SPAWN_FAILURE_REASON: Final = "usage_quota"
+"""The `reason` label of JupyterHub 6's spawn duration metric."""

@@ -1,0 +1,239 @@
+"""The manager: decides on launches, and enforces, counts and logs what was decided."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Int, TraitError, Unicode, UseEnum, default, validate
+
+from ..errors import ConfigurationError
+from ..metering.meter import Meter
+from ..quotas.decide import Decision, Outcome, Request, decide
+from ..quotas.policy import InvalidPolicies, PolicySet, parse_policies
+from ..quotas.resolve import resolve
+from ..quotas.usage import Reading, Stale, Unknown
+from . import metrics
+from .config import UsageConfig
+from .denial import LaunchDenied, deny, for_log
+from .messages import denial_message, unavailable_message
+from .request import read_request
+from .validation import faults_of_options
+
+
+class Enforcement(enum.StrEnum):
+    """What follows from a decision."""
+
+    enforce = "enforce"
+    shadow = "shadow"
+    off = "off"
+
+
+class UsageQuotaManager(UsageConfig):
+    """Enforces usage quotas when a server is started."""
+
+    policy = AnyTrait(
+        help="""
+        The policies, a list of
+
+            {"name": "memory-week",                           # optional, unique
+             "resource": "memory",                            # memory, cpu, gpu or time
+             "limit": {"value": 1000, "unit": "GiB-hours"},   # or "1000 GiB-hours"
+             "window": 7,                                     # days, or "36h": rolling
+             "scope": {"group": ["group-0"]},                 # group, user, or everyone: True
+             "minimum_session": "10 minutes"}                 # optional: what a launch needs
+        """
+    ).tag(config=True)
+
+    @default("policy")
+    def _policy_default(self) -> list[Any]:
+        return []
+
+    scope_backup_strategy = AnyTrait(
+        help="""
+        What happens where no policy covers a user, and where several for the same resource and
+        window do:
+
+            {"empty": {"resource": "memory", "limit": "500 GiB-hours", "window": 7},
+             "intersection": "min"}                           # min, max or sum
+
+        `empty` is one policy or a list, without a scope; without it such users are not limited.
+        """
+    ).tag(config=True)
+
+    @default("scope_backup_strategy")
+    def _scope_backup_strategy_default(self) -> dict[str, Any]:
+        return {"intersection": "min"}
+
+    scope_fallback_strategy = AnyTrait(
+        None, allow_none=True, help="An earlier name of `scope_backup_strategy`."
+    ).tag(config=True)
+
+    failover_open = Bool(
+        True,
+        help="""
+        What happens when usage is not known, because Prometheus does not answer or its source is
+        not scraped: True allows the launch, False denies it with a message of its own.
+        """,
+    ).tag(config=True)
+
+    enforcement = UseEnum(
+        Enforcement,
+        Enforcement.enforce,
+        help="""
+        "enforce" denies launches; "shadow" decides, counts and logs, but never denies; "off" does
+        nothing.
+        """,
+    ).tag(config=True)
+
+    contact = Unicode(
+        "If you need more, contact the administrators of this JupyterHub.",
+        help="""
+        The last sentence of a denial: whom to ask. Plain text; addresses that start with
+        https:// become links.
+        """,
+    ).tag(config=True)
+
+    denied_status = Int(429, help="The HTTP status of a launch denied by a quota.").tag(config=True)
+
+    unavailable_status = Int(
+        503, help="The HTTP status of a launch denied because usage is not known."
+    ).tag(config=True)
+
+    @validate("denied_status", "unavailable_status")
+    def _is_an_error_status(self, proposal: Any) -> int:
+        if not 400 <= proposal.value <= 599:  # noqa: PLR2004
+            raise TraitError(
+                f"{proposal.trait.name} must be an HTTP status from 400 to 599;"
+                f" given {proposal.value!r}"
+            )
+        return int(proposal.value)
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Read the configuration; raises `ConfigurationError` with all its faults."""
+        config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
+        if config:
+            check_configuration(config)
+        super().__init__(**kwargs)
+        self._causes_logged: set[str] = set()
+
+    @cached_property
+    def policies(self) -> PolicySet:
+        """The configured policies; raises `InvalidPolicies`."""
+        return parse_policies(
+            self.policy, self.scope_fallback_strategy or self.scope_backup_strategy
+        )
+
+    @cached_property
+    def _meter(self) -> Meter:
+        return self.make_meter(
+            observe_request=metrics.observe_request, on_fresh=metrics.usage_known_until
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections to Prometheus."""
+        await self._meter.aclose()
+
+    async def decide(self, request: Request, now: datetime | None = None) -> Decision:
+        """The decision on a request; never raises for anything that Prometheus does."""
+        now = now or datetime.now(UTC)
+        readings = await self._readings(request, now)
+        return decide(self.policies, readings, request, now, failover_open=self.failover_open)
+
+    async def _readings(self, request: Request, now: datetime) -> Mapping[str, Reading]:
+        allotments = resolve(self.policies, request.user, request.groups)
+        if not allotments:
+            return {}
+        resources = {allotment.resource for allotment in allotments}
+        longest = max(allotment.window.length for allotment in allotments)
+        return await self._meter.read(request.user, resources, longest, now)
+
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
+
+        Called by the spawn hook that `setup_usage_quotas` installs; an authenticator's own
+        `pre_spawn_start` can call it just as well.
+        """
+        if self.enforcement is Enforcement.off:
+            return
+        decision = await self._decide_in_time(user, spawner)
+        self._count_and_log(decision)
+        if not decision.allowed and self.enforcement is Enforcement.enforce:
+            deny(self._denial(decision), spawner)
+
+    async def _decide_in_time(self, user: Any, spawner: Any) -> Decision:
+        """The decision within the deadline, whatever happens: a launch never hangs on us."""
+        request = Request(user.name, frozenset(group.name for group in user.groups))
+        try:
+            async with asyncio.timeout(self.deadline):
+                request = await read_request(user, spawner, self.gpu_resources)
+                return await self.decide(request)
+        except TimeoutError:
+            unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
+        except Exception as error:
+            # A fault of ours must not become a fault of the Hub; failover is for exactly this.
+            self.log.exception("The usage quota of %r could not be decided", user.name)
+            unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
+        readings = {policy.resource: unknown for policy in self.policies}
+        return decide(
+            self.policies, readings, request, datetime.now(UTC), failover_open=self.failover_open
+        )
+
+    def _count_and_log(self, decision: Decision) -> None:
+        metrics.decisions.labels(
+            outcome=decision.outcome.value, enforcement=self.enforcement.value
+        ).inc()
+        if isinstance(decision.failover, Stale | Unknown):
+            self._log_failover(decision.failover)
+        elif decision.verdicts and self._causes_logged:
+            self._causes_logged.clear()
+            self.log.info("Usage is known again; quotas are decided on it")
+        if decision.outcome is Outcome.DENIED:
+            prefix = "Would deny (shadow)" if self.enforcement is Enforcement.shadow else "Denied"
+            self.log.info("%s a launch: %s", prefix, for_log(decision))
+
+    def _log_failover(self, reading: Stale | Unknown) -> None:
+        """Count every failover; log each cause once, until usage is known again."""
+        metrics.failovers.labels(reason=reading.reason).inc()
+        if reading.reason in self._causes_logged:
+            return
+        self._causes_logged.add(reading.reason)
+        self.log.warning(
+            "Usage is not known (%s: %s); until it is, launches are %s (failover_open = %s)",
+            reading.reason,
+            reading.detail,
+            "allowed" if self.failover_open else "denied",
+            self.failover_open,
+        )
+
+    def _denial(self, decision: Decision) -> LaunchDenied:
+        now = datetime.now(UTC)
+        if decision.outcome is Outcome.DENIED:
+            message = denial_message(decision, self.contact)
+            retry_time = decision.retry_time
+            wait = max(retry_time - now, timedelta(0)) if retry_time else None
+            return LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        message = unavailable_message(self.contact)
+        log = for_log(decision)
+        return LaunchDenied(message, self.unavailable_status, log, timedelta(minutes=1))
+
+
+CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageQuotaManager)
+"""The classes whose sections the Hub reads."""
+
+
+def check_configuration(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration with faults; raises `ConfigurationError` that names all of them."""
+    probe = UsageQuotaManager()
+    faults = list(faults_of_options(config, CONFIGURED, probe))
+    try:
+        _ = probe.policies
+    except InvalidPolicies as error:
+        faults += [f"UsageQuotaManager.{fault}" for fault in error.faults]
+    if faults:
+        raise ConfigurationError(faults)

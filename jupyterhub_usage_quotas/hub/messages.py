@@ -1,0 +1,118 @@
+"""What a user is told when a launch is denied: what happened, what it means, what to do next.
+
+Each message exists twice. The plain text stands alone (the options form and the REST API show
+nothing else) and gives times in UTC. The HTML says the same and lets the browser show the time
+in its own zone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup, escape
+
+from ..quotas.decide import Decision, Verdict
+from ..quotas.units import RESOURCES, show
+
+_LOCAL_TIME = Markup(
+    '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
+    # Without scripts, or where a policy forbids this one, the text in UTC stays.
+    "<script>document.querySelectorAll('time.usage-quota-time:not([title])').forEach(t=>{"
+    "t.title=t.textContent;t.textContent=new Date(t.dateTime).toLocaleString([],"
+    "{weekday:'long',day:'numeric',month:'long',year:'numeric',hour:'2-digit',minute:'2-digit',"
+    "timeZoneName:'short'})})</script>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message in both forms, and a heading (plain text) for the page that shows it."""
+
+    heading: str
+    text: str
+    html: str
+
+
+def denial_message(decision: Decision, contact: str) -> Message:
+    """Why a decision denies a launch, and when it would be allowed."""
+    denying = [verdict for verdict in decision.verdicts if verdict.fits is False]
+    sentences: list[str | Markup] = [explain(verdict) for verdict in denying]
+    html = list(sentences)
+    if decision.retry_time:
+        before, after = "You can start this server again from ", "."
+        sentences.append(before + _utc(decision.retry_time) + after)
+        html.append(escape(before) + _local(decision.retry_time) + after)
+    return _message("Usage quota reached", sentences, html, contact)
+
+
+def unavailable_message(contact: str) -> Message:
+    """Usage is not known, and the Hub is configured to start no server then."""
+    sentences = [
+        "Your server was not started, because the Hub cannot check usage quotas at the moment.",
+        "This is not because of anything you did. Please try again in a few minutes.",
+    ]
+    return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
+
+
+def explain(verdict: Verdict) -> str:
+    """One sentence: which resource, used and limit in human units, over which window."""
+    allotment = verdict.allotment
+    resource = in_a_sentence(allotment.resource)
+    unit = allotment.limit.unit
+    limit = show(allotment.limit.base, unit)
+    if not allotment.limit.value:
+        return f"Your {resource} quota is zero, so this server cannot be started."
+    if verdict.never:
+        return (
+            f"This server asks for more than your {resource} quota can ever give: it needs at"
+            f" least {show(verdict.need, unit)}, and the quota is {limit} in"
+            f" {allotment.window}. Choose a smaller server."
+        )
+    used = show(verdict.used or 0.0, unit)
+    if (verdict.remaining or 0.0) <= 0:
+        return (
+            f"You have used up your {resource} quota: {used} of {limit}"
+            f" in the last {allotment.window}."
+        )
+    return (
+        f"Too little of your {resource} quota is left: you have used {used} of {limit} in the"
+        f" last {allotment.window}, and this server needs at least {show(verdict.need, unit)}."
+    )
+
+
+def in_a_sentence(resource: str) -> str:
+    """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
+    name = RESOURCES[resource].display_name
+    return name if name.isupper() else name.lower()
+
+
+def _message(
+    heading: str, text: list[str | Markup], html: list[str | Markup], contact: str
+) -> Message:
+    if contact:
+        text, html = [*text, contact], [*html, _linked(contact)]
+    joined = Markup("<br>").join(html)
+    return Message(heading, " ".join(text), str(joined))
+
+
+def _linked(text: str) -> Markup:
+    """Escape a text and make links of the https addresses in it."""
+    parts = re.split(r"(https://[^\s<>\"']*[^\s<>\"'.,;:!?)])", text)
+    return Markup("").join(
+        Markup('<a href="{0}">{0}</a>').format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
+
+
+def _utc(instant: datetime) -> str:
+    instant = instant.astimezone(UTC)
+    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"
+
+
+def _local(instant: datetime) -> Markup:
+    iso = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # The script is full of braces, so this is not a job for str.format.
+    filled = _LOCAL_TIME.replace("{iso}", iso).replace("{text}", escape(_utc(instant)))
+    return Markup(filled)  # noqa: S704 made of an escaped text and a date only

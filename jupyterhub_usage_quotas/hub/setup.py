@@ -1,0 +1,156 @@
+"""Wiring the quota system into a Hub: what `setup_usage_quotas(c)` does.
+
+It works in two steps. While the configuration is being read, the spawn hook is put where hooks
+are configured. When the Hub has read all of it, whatever came after the call is taken into
+account, and the configuration is checked: a fault stops the Hub before it serves anybody.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from prometheus_client import REGISTRY
+from traitlets.config import Config
+
+from ..errors import ConfigurationError
+from .annotated import apply_annotated_settings
+from .config import HUB
+from .denial import NoTraceback
+from .exporter import ServerExporter
+from .manager import CONFIGURED, UsageQuotaManager
+from .spawn_hook import quota_hook, wrapped_by_us
+from .validation import remarks
+
+TEMPLATES = str(Path(__file__).parent.parent / "templates")
+
+CONFIG_READ = "session_factory"
+"""The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
+(it opens the database then)."""
+
+
+def setup_usage_quotas(c: Config) -> None:
+    """Enforce usage quotas on a JupyterHub: call it in `jupyterhub_config.py`.
+
+    `c` is the configuration object. The hook that an admin set still runs, whether it was set
+    before or after this call, on `Spawner` or on the configured spawner class. Calling it again
+    does nothing.
+    """
+    app = _hub_being_configured()
+    if app is None:
+        if not any(wrapped_by_us(section.get("pre_spawn_hook")) for section in _sections(c)):
+            _Installation().put_hooks(c)
+        return
+    if app not in _installations:
+        _installations[app] = _Installation()
+        app.observe(_config_was_read, names=[CONFIG_READ])
+    _installations[app].put_hooks(c)
+
+
+class _Installation:
+    """The one manager of a Hub, made when it is first needed."""
+
+    def __init__(self) -> None:
+        self._manager: UsageQuotaManager | None = None
+
+    def manager(self, parent: Any) -> UsageQuotaManager:
+        """The manager; `parent` is what it takes its configuration from the first time."""
+        if self._manager is None:
+            self._manager = UsageQuotaManager(parent=parent, config=parent.config)
+        return self._manager
+
+    async def check_launch(self, spawner: Any) -> None:
+        """Deny the launch of a spawner, or let it pass."""
+        await self.manager(spawner).pre_spawn_start(spawner.user, spawner)
+
+    def put_hooks(self, c: Config) -> None:
+        """Put our hook in every section that has one, and on `Spawner`, keeping what is there."""
+        check: Callable[[Any], Awaitable[None]] = self.check_launch
+        for section in _sections(c):
+            if not wrapped_by_us(section.get("pre_spawn_hook")):
+                section["pre_spawn_hook"] = quota_hook(section.get("pre_spawn_hook"), check)
+
+
+_installations: WeakKeyDictionary[Any, _Installation] = WeakKeyDictionary()
+"""By Hub, so that calling `setup_usage_quotas` twice installs once."""
+
+
+def _sections(c: Config) -> list[Config]:
+    """The sections of a configuration in which a spawn hook is, or has to be."""
+    others = [
+        section
+        for name, section in c.items()
+        if name != "Spawner" and isinstance(section, Config) and "pre_spawn_hook" in section
+    ]
+    return [c.Spawner, *others]
+
+
+def _hub_being_configured() -> Any:
+    """The JupyterHub application that is reading this configuration; None outside of one."""
+    module = sys.modules.get("jupyterhub.app")
+    if module is None or not module.JupyterHub.initialized():
+        return None
+    app = module.JupyterHub.instance()
+    return app if getattr(app, CONFIG_READ, None) is None else None
+
+
+def _config_was_read(change: Any) -> None:
+    """Finish the installation with the whole configuration, or stop the Hub."""
+    app = change.owner
+    app.unobserve(_config_was_read, names=[CONFIG_READ])
+    installation = _installations[app]
+    try:
+        for line in apply_annotated_settings(app.config, app.config_file):
+            app.log.warning(line)
+        manager = installation.manager(app)
+        _require_hook(app.spawner_class)
+    except ConfigurationError as error:
+        app.log.critical("%s", error)
+        app.exit(1)
+    installation.put_hooks(app.config)
+    for line in remarks(app.config, CONFIGURED):
+        app.log.warning(line)
+    app.log.addFilter(NoTraceback())
+    app.template_paths = _with_our_templates(app)
+    if manager.usage_source == HUB:
+        REGISTRY.register(
+            ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
+        )
+    _log_summary(app, manager)
+
+
+def _require_hook(spawner_class: Any) -> None:
+    """Refuse a spawner class on which a configured hook would have no effect."""
+    if "pre_spawn_hook" not in spawner_class.class_trait_names(config=True):
+        raise ConfigurationError(
+            [
+                f"{spawner_class.__name__} replaces the option pre_spawn_hook by a method, so usage"
+                " quotas could not be enforced: rename the method and set it as"
+                f" c.{spawner_class.__name__}.pre_spawn_hook"
+            ]
+        )
+
+
+def _with_our_templates(app: Any) -> list[str]:
+    """Our templates after the admin's own, before the Hub's."""
+    hubs = app._template_paths_default()[0]
+    return [*(path for path in app.template_paths if path != hubs), TEMPLATES, hubs]
+
+
+def _log_summary(app: Any, manager: UsageQuotaManager) -> None:
+    app.log.info(
+        "Usage quotas: %d policies, usage from %s in Prometheus at %s, %s, %s",
+        len(manager.policies.policies) + len(manager.policies.empty),
+        manager.make_source().name,
+        manager.shown_prometheus_url,
+        f"enforcement: {manager.enforcement.value}",
+        f"when usage is not known launches are {'allowed' if manager.failover_open else 'denied'}",
+    )
+    if manager.usage_source != HUB and not manager.hub_namespace:
+        app.log.warning(
+            "UsageConfig.hub_namespace is not set: pods of all namespaces are counted. With"
+            " several Hubs in one Prometheus, users with the same name would share their usage."
+        )

@@ -1,0 +1,76 @@
+"""Finding the faults of a configuration, all of them at once, before anything runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from traitlets import TraitError
+from traitlets.config.loader import LazyConfigValue
+
+from .config import UsageConfig
+
+NO_LONGER_NEEDED: Mapping[str, str] = {
+    "prometheus_scrape_interval": "usage is summed over explicit steps",
+    "prometheus_emit_interval": "metrics are made when they are scraped",
+    "prometheus_emit_namespace": "the names of the metrics are fixed",
+    "prometheus_usage_metrics": "usage_source says which metrics are read",
+    "escape_username_scheme": "usage is keyed on the username, not on names of pods",
+    "metrics_exporter_token": "the Hub exports its metrics itself",
+    "hub_url": "the Hub knows its own address",
+}
+"""Options of earlier versions that are accepted and have no effect, and why."""
+
+
+def faults_of_options(
+    config: Mapping[str, Any], classes: Sequence[type[UsageConfig]], probe: UsageConfig
+) -> Iterator[str]:
+    """A line for every option in the sections of `classes` that is unknown or has a wrong value.
+
+    The values that are right are set on `probe`, an instance of the last of `classes`.
+    """
+    for cls in classes:
+        own = cls.class_trait_names(config=True)
+        for name, value in config.get(cls.__name__, {}).items():
+            where = f"{cls.__name__}.{name}"
+            if name in own:
+                yield from _fault_of_value(where, probe, name, value)
+            elif name not in NO_LONGER_NEEDED:
+                yield f"{where}: unknown option; {_advice(name, classes)}"
+    yield from _faults_of_defaults(probe)
+
+
+def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, LazyConfigValue):
+        value = value.get_value(getattr(probe, name))
+    try:
+        setattr(probe, name, value)
+    except TraitError as error:
+        yield f"{where}: {error}"
+
+
+def _faults_of_defaults(probe: UsageConfig) -> Iterator[str]:
+    """Defaults that come from the environment can be wrong, too."""
+    for name in probe.trait_names(config=True):
+        try:
+            getattr(probe, name)
+        except TraitError as error:
+            yield f"{name}: {error}"
+
+
+def remarks(config: Mapping[str, Any], classes: Sequence[type[UsageConfig]]) -> list[str]:
+    """A line for every option that is accepted from earlier versions and has no effect now."""
+    return [
+        f"{cls.__name__}.{name} is no longer needed and has no effect: {NO_LONGER_NEEDED[name]}"
+        for cls in classes
+        for name in config.get(cls.__name__, {})
+        if name in NO_LONGER_NEEDED
+    ]
+
+
+def _advice(name: str, classes: Sequence[type[UsageConfig]]) -> str:
+    owners = [cls.__name__ for cls in classes if name in cls.class_trait_names(config=True)]
+    if owners:
+        return f"it belongs to {owners[-1]}"
+    known = sorted({known for cls in classes for known in cls.class_trait_names(config=True)})
+    return f"right are {', '.join(known)}"

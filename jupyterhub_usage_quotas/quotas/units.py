@@ -1,0 +1,237 @@
+"""Quantities: resources, their units, and how "1000 GiB-hours" is read and shown.
+
+A resource that is held against a window is an amount times a time: memory in byte-seconds, CPU
+in core-seconds, GPU in GPU-seconds, time in (server-)seconds. Those are the *base units*; all
+arithmetic happens in them. A `Quantity` remembers the unit that the admin chose, so that numbers
+are shown back in it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+_DECIMAL: dict[str, int] = {prefix: 1000**power for power, prefix in enumerate("kMGTP", start=1)}
+_BINARY: dict[str, int] = {
+    f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)
+}
+_BYTES: Mapping[str, int] = {"B": 1} | {f"{p}B": f for p, f in (_DECIMAL | _BINARY).items()}
+_TIMES = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+_TIME_ALIASES = {
+    "seconds": ("s", "sec", "secs", "second"),
+    "minutes": ("m", "min", "mins", "minute"),
+    "hours": ("h", "hr", "hrs", "hour"),
+    "days": ("d", "day"),
+    "weeks": ("w", "wk", "week"),
+}
+_NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL)
+
+LONGEST_DURATION = timedelta(days=3660)
+"""The longest window or session: ten years. Longer is a slip of the keyboard."""
+
+
+class InvalidQuantity(ValueError):
+    """A quantity, unit or duration that cannot be read; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of some resource: its symbol, and how many base units one of it is."""
+
+    symbol: str
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An amount of a resource, in the unit that somebody chose for it."""
+
+    value: float
+    unit: Unit
+
+    @property
+    def base(self) -> float:
+        """The amount in base units (byte-seconds, core-seconds, GPU-seconds, seconds)."""
+        return self.value * self.unit.factor
+
+    def __str__(self) -> str:
+        return f"{self.value:.17g} {self.unit.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that can be limited.
+
+    `amounts` maps the symbols that an amount of it can be written in (as a server asks for it:
+    bytes, cores, GPUs) to the base amount; `aliases` maps other spellings, in lower case, to
+    those symbols. `time` has no amount but the server itself, so its units are plain times.
+    """
+
+    name: str
+    display_name: str
+    amounts: Mapping[str, float]
+    example: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    bare_suffixes: Mapping[str, str] = field(default_factory=dict)
+
+    def unit(self, text: str) -> Unit:
+        """Read a unit such as "GiB-hours".
+
+        Raises `InvalidQuantity` when it does not measure this resource.
+        """
+        words = re.sub(r"[\s·*]+", "-", text.strip())
+        if words in self.bare_suffixes:
+            words = self.bare_suffixes[words]
+        amount, _, time = words.rpartition("-")
+        canonical_amount = self._amount_symbol(amount)
+        canonical_time = _time_symbol(time)
+        if canonical_amount is None or canonical_time is None:
+            raise InvalidQuantity(
+                f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
+            )
+        symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
+        return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
+
+    def quantity(self, text: str) -> Quantity:
+        """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
+        number, unit = split_quantity(text)
+        if not unit:
+            if number == 0:
+                return Quantity(0.0, self.quantity(self.example).unit)
+            raise InvalidQuantity(
+                f"{text!r} has no unit and could be misread; write for example {self.example!r}"
+            )
+        return Quantity(number, self.unit(unit))
+
+    def _amount_symbol(self, text: str) -> str | None:
+        spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
+        return spellings.get(text.lower())
+
+
+def _time_symbol(text: str) -> str | None:
+    lowered = text.lower()
+    return next(
+        (name for name in _TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None
+    )
+
+
+def split_quantity(text: str) -> tuple[float, str]:
+    """Split "1,000 GiB-hours" into 1000.0 and "GiB-hours". Raises `InvalidQuantity`."""
+    match = _QUANTITY.fullmatch(text)
+    number = match["number"] if match else ""
+    if match is None or not any(character.isdigit() for character in number):
+        raise InvalidQuantity(f"{text!r} does not start with a number")
+    value = float(number.replace(",", "").replace("_", ""))
+    if not math.isfinite(value):
+        raise InvalidQuantity(f"{text!r} is not a finite number")
+    return value, match["unit"] or ""
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration such as "36h", "10 minutes" or "2 weeks". Raises `InvalidQuantity`."""
+    number, unit = split_quantity(text)
+    symbol = _time_symbol(unit)
+    if symbol is None:
+        raise InvalidQuantity(f'{text!r} is not a duration; write for example "36h" or "2 weeks"')
+    return bounded_duration(number * _TIMES[symbol], text)
+
+
+def bounded_duration(seconds: float, given: object) -> timedelta:
+    """A duration of so many seconds, refused when negative or beyond `LONGEST_DURATION`."""
+    if not 0 <= seconds <= LONGEST_DURATION.total_seconds():
+        raise InvalidQuantity(f"{given!r} is not between 0 and {LONGEST_DURATION.days} days")
+    return timedelta(seconds=seconds)
+
+
+def parse_bytes(text: str) -> float:
+    """Read an amount of memory such as "8GiB", "8G" (= GiB, as in JupyterHub) or "500 MB"."""
+    number, unit = split_quantity(text)
+    symbol = unit if unit in _BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
+    if symbol is None:
+        raise InvalidQuantity(f'{text!r} is not an amount of memory; write for example "8GiB"')
+    return number * _BYTES[symbol]
+
+
+RESOURCES: Mapping[str, Resource] = MappingProxyType(
+    {
+        resource.name: resource
+        for resource in (
+            Resource(
+                "memory",
+                "Memory",
+                amounts={symbol: float(factor) for symbol, factor in _BYTES.items()},
+                example="1000 GiB-hours",
+                aliases={"byte": "B", "bytes": "B"},
+                # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
+                bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
+            ),
+            Resource(
+                "cpu",
+                "CPU",
+                amounts={"CPU": 1.0},
+                example="100 CPU-hours",
+                aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
+            ),
+            Resource(
+                "gpu",
+                "GPU",
+                amounts={"GPU": 1.0},
+                example="20 GPU-hours",
+                aliases={"gpus": "GPU"},
+            ),
+            Resource(
+                "time",
+                "Server time",
+                amounts={"": 1.0},
+                example="20 hours",
+                aliases={"server": "", "servers": ""},
+            ),
+        )
+    }
+)
+"""The resources that a policy can limit over a window, by name."""
+
+
+def show(amount: float, unit: Unit) -> str:
+    """An amount in base units, for people: at most three significant decimals, in `unit`.
+
+    Plain times are shown as hours and minutes ("18h 30m"), the way people read a clock.
+    """
+    if unit.symbol in _TIMES:
+        return show_duration(timedelta(seconds=amount))
+    value = amount / unit.factor
+    decimals = 0 if value == round(value) or abs(value) >= 1000 else 2 if abs(value) >= 1 else 4  # noqa: PLR2004
+    text = f"{value:,.{decimals}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"{text} {unit.symbol}"
+
+
+def show_duration(duration: timedelta) -> str:
+    """A duration for people: "45s", "12m", "18h 30m", "300h"; rounded to what is shown."""
+    seconds = round(duration.total_seconds())
+    sign = "-" if seconds < 0 else ""
+    seconds = abs(seconds)
+    minute = 60
+    if seconds < minute:
+        return f"{sign}{seconds}s"
+    hours, minutes = divmod(round(seconds / minute), minute)
+    parts = [f"{hours}h"] if hours else []
+    if minutes:
+        parts.append(f"{minutes}m")
+    return sign + " ".join(parts)
+
+
+def show_days(duration: timedelta) -> str:
+    """A window's length for people: "7 days", "1 day", "36 hours", "90 minutes"."""
+    seconds = duration.total_seconds()
+    for name in ("days", "hours", "minutes", "seconds"):
+        count = seconds / _TIMES[name]
+        if count >= 1 and count == round(count):
+            return f"{round(count)} {name if count != 1 else name[:-1]}"
+    return f"{seconds:g} seconds"

@@ -1,0 +1,1 @@
+"""What tests share: a person at a browser without a screen, fake exporters, known histories."""

@@ -1,0 +1,105 @@
+"""A person using a Hub over HTTP: logs in, presses Start, reads the page."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from bs4 import BeautifulSoup
+
+
+class Visitor:
+    """One user's session with a Hub."""
+
+    def __init__(self, url: str, username: str) -> None:
+        self.username = username
+        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=60, trust_env=False)
+        page = self.http.get("/hub/login")
+        assert page.is_success, page.text
+        answer = self.http.post(
+            "/hub/login",
+            params={"next": "/hub/home"},
+            data={"username": username, "password": "x", "_xsrf": self._xsrf},
+        )
+        assert answer.is_success, text_of(answer)
+
+    @property
+    def _xsrf(self) -> str:
+        return next(
+            cookie.value
+            for cookie in self.http.cookies.jar
+            if cookie.name == "_xsrf" and cookie.path.startswith("/hub")
+        )
+
+    def start(self, server: str = "") -> httpx.Response:
+        """Open the spawn page, as the Start button does; ends on whatever page that leads to."""
+        return self.http.get(f"/hub/spawn/{quote(self.username, safe='@')}/{server}".rstrip("/"))
+
+    def submit_options(self, **fields: str) -> httpx.Response:
+        """Press Start on the page with server options."""
+        path = f"/hub/spawn/{quote(self.username, safe='@')}"
+        self.http.get(path)
+        return self.http.post(path, params={"_xsrf": self._xsrf}, data=fields)
+
+    def pending_page(self) -> httpx.Response:
+        """The page that is shown while a server is starting, or after it failed to."""
+        return self.http.get(f"/hub/spawn-pending/{quote(self.username, safe='@')}")
+
+    def api(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """A request to the REST API with this session's cookies."""
+        headers = {"X-XSRFToken": self._xsrf, "Referer": str(self.http.base_url) + "/hub/home"}
+        return self.http.request(method, f"/hub/api{path}", headers=headers, **arguments)
+
+    @property
+    def _model(self) -> str:
+        return f"/users/{quote(self.username, safe='')}"
+
+    def start_by_api(self, server: str = "") -> httpx.Response:
+        """Start a server through the REST API."""
+        path = f"{self._model}/servers/{server}" if server else f"{self._model}/server"
+        return self.api("POST", path, json={})
+
+    def stop(self) -> None:
+        """Stop the default server, and wait until it has."""
+        self.api("DELETE", f"{self._model}/server")
+        self.wait_until(lambda: not self.servers())
+
+    def servers(self) -> dict[str, Any]:
+        """The servers that the Hub says this user has running or pending."""
+        model = self.api("GET", self._model).json()
+        return {
+            name: server
+            for name, server in model.get("servers", {}).items()
+            if server["ready"] or server["pending"]
+        }
+
+    def wait_until_ready(self) -> None:
+        """Wait until the default server is ready."""
+        self.wait_until(lambda: self.servers().get("", {}).get("ready", False))
+
+    def progress(self) -> Iterator[dict[str, Any]]:
+        """The events that the pending page shows."""
+        url = f"/hub/api{self._model}/server/progress"
+        with self.http.stream("GET", url, headers={"Referer": str(self.http.base_url)}) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line[5:])
+
+    @staticmethod
+    def wait_until(true: Any, seconds: float = 60) -> None:
+        """Poll the Hub until something is true."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "the Hub did not get there in time"
+
+
+def text_of(page: httpx.Response) -> str:
+    """What a person reads on a page."""
+    soup = BeautifulSoup(page.text, "html.parser")
+    for script in soup(["script", "style"]):
+        script.decompose()
+    return " ".join(soup.get_text(" ").split())
