@@ -7,15 +7,13 @@ PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean programs
 .DEFAULT_GOAL := test
 
-demo: .venv/demo
-	scripts/install-programs
+demo: programs .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
 
 test: lint .venv-hub5/test
-	scripts/install-programs --browser
 	.venv/bin/python -m pytest
 
 lint: .venv/test
@@ -23,8 +21,11 @@ lint: .venv/test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+programs:
+	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--browser)
+
 # The newest JupyterHub: what the package is developed against.
-.venv/bin/python:
+.venv/bin/python: | programs
 	$(PYTHON) -m venv .venv
 
 .venv/demo: pyproject.toml | .venv/bin/python
@@ -36,7 +37,7 @@ lint: .venv/test
 	@touch $@
 
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
-.venv-hub5/test: pyproject.toml
+.venv-hub5/test: pyproject.toml | programs
 	$(PYTHON) -m venv .venv-hub5
 	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
 	@touch $@

@@ -16,7 +16,7 @@ from tornado.web import HTTPError
 
 from ..conventions import SPAWN_FAILURE_REASON
 from ..quotas.decide import Decision, Outcome
-from ..quotas.units import show
+from ..quotas.units import show_part
 from .messages import Message
 
 try:
@@ -92,11 +92,11 @@ def for_log(decision: Decision) -> str:
     if decision.outcome is not Outcome.DENIED:
         reading = decision.failover
         return f"{server}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
+    exhausted = [verdict for verdict in decision.verdicts if verdict.fits is False]
     parts = [
-        f"{verdict.allotment.name!r} used {show(verdict.used or 0.0, verdict.allotment.limit.unit)}"
-        f" of {show(verdict.allotment.limit.base, verdict.allotment.limit.unit)}"
-        for verdict in decision.verdicts
-        if verdict.fits is False
+        f"{verdict.allotment.name!r} used "
+        + show_part(verdict.used or 0.0, verdict.allotment.limit.base, verdict.allotment.limit.unit)
+        for verdict in exhausted
     ]
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
     return f"{server}: {'; '.join(parts)}; retry: {until}"

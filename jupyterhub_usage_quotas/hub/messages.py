@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ..quotas.decide import Decision, Verdict
-from ..quotas.units import RESOURCES, show
+from ..quotas.units import RESOURCES, show, show_part
 
 _LOCAL_TIME = Markup(
     '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
@@ -70,15 +70,12 @@ def explain(verdict: Verdict) -> str:
             f" least {show(verdict.need, unit)}, and the quota is {limit} in"
             f" {allotment.window}. Choose a smaller server."
         )
-    used = show(verdict.used or 0.0, unit)
+    used = show_part(verdict.used or 0.0, allotment.limit.base, unit)
     if (verdict.remaining or 0.0) <= 0:
-        return (
-            f"You have used up your {resource} quota: {used} of {limit}"
-            f" in the last {allotment.window}."
-        )
+        return f"You have used up your {resource} quota: {used} in the last {allotment.window}."
     return (
-        f"Too little of your {resource} quota is left: you have used {used} of {limit} in the"
-        f" last {allotment.window}, and this server needs at least {show(verdict.need, unit)}."
+        f"Too little of your {resource} quota is left: you have used {used} in the last"
+        f" {allotment.window}, and this server needs at least {show(verdict.need, unit)}."
     )
 
 

@@ -101,8 +101,7 @@ class PrometheusClient:
 
     async def query(self, promql: str, at: datetime) -> tuple[Series, ...]:
         """Evaluate at one instant. Raises `PrometheusError`."""
-        data = await self._ask("query", {"query": promql, "time": _unix(at.timestamp())})
-        return tuple(_series(result) for result in data.result)
+        return await self._ask("query", {"query": promql, "time": _unix(at.timestamp())})
 
     async def query_range(
         self, promql: str, start: datetime, end: datetime, step: timedelta
@@ -136,10 +135,9 @@ class PrometheusClient:
             "end": _unix(end),
             "step": _unix(step),
         }
-        data = await self._ask("query_range", parameters)
-        return tuple(_series(result) for result in data.result)
+        return await self._ask("query_range", parameters)
 
-    async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> _Data:
+    async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
         """One request, tried again while the failure is transient."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(self.transient),
@@ -147,20 +145,21 @@ class PrometheusClient:
             stop=stop_after_attempt(self.attempts),
             reraise=True,
         )
-        data: _Data = await retrying(self._observed, endpoint, parameters)
-        return data
+        series: tuple[Series, ...] = await retrying(self._observed, endpoint, parameters)
+        return series
 
-    async def _observed(self, endpoint: str, parameters: Mapping[str, str]) -> _Data:
+    async def _observed(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
             data = await self._request(endpoint, parameters)
+            series = tuple(_series(result) for result in data.result)
         except PrometheusError as error:
             outcome = error.reason
             raise
         else:
             outcome = "success"
-            return data
+            return series
         finally:
             self._observer(outcome, time.perf_counter() - started)
 

@@ -69,9 +69,7 @@ def duration(length: timedelta) -> str:
 
 def user_pods(namespace: str, username: str, over: timedelta) -> str:
     """The names of the pods that a user had at any time in the window; one series per `pod`."""
-    annotations = select(
-        names.KSM_ANNOTATIONS, in_namespace(namespace), equals(names.KSM_USERNAME_LABEL, username)
-    )
+    annotations = select(names.KSM_ANNOTATIONS, in_namespace(namespace), *_of_user(username))
     return f"group by (pod) (present_over_time({annotations}[{duration(over)}]))"
 
 
@@ -84,13 +82,18 @@ def pod_rates(namespace: str, username: str, pods: Iterable[str]) -> str:
     """
     where = (in_namespace(namespace), one_of("pod", pods))
     requests = f"max by ({POD}, container, resource) ({select(names.KSM_REQUESTS, *where)})"
-    annotations = select(names.KSM_ANNOTATIONS, *where, equals(names.KSM_USERNAME_LABEL, username))
+    annotations = select(names.KSM_ANNOTATIONS, *where, *_of_user(username))
     phase = select(names.KSM_PHASE, *where, equals("phase", "Running"))
     running = f"max by ({POD}) ({annotations}) * on ({POD}) max by ({POD}) ({phase} == 1)"
     return (
         f"sum by (resource) ({requests} * on ({POD}) group_left () ({running}))"
         f' or label_replace(sum({running}), "resource", "time", "", "")'
     )
+
+
+def _of_user(username: str) -> tuple[str, str]:
+    # To a matcher, a label that is not there is empty; pods without a username are nobody's.
+    return (equals(names.KSM_USERNAME_LABEL, username), f'{names.KSM_USERNAME_LABEL}!=""')
 
 
 def server_rates(namespace: str, username: str) -> str:

@@ -17,6 +17,9 @@ from .resolve import Allotment, resolve
 from .usage import Fresh, Reading, Unknown
 
 
+ROUNDING = 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The server about to start, and for whom.
@@ -135,9 +138,14 @@ def judge(allotment: Allotment, reading: Reading, request: Request, now: datetim
 
 
 def has_room(allotment: Allotment, used: float, need: float) -> bool:
-    """The rule: something must remain, and at least what the launch needs."""
+    """The rule: something must remain, and at least what the launch needs.
+
+    A difference below `ROUNDING` of the limit is none: it comes from adding fractions, and must
+    not make the same usage fit in one process and not in another.
+    """
     remaining = allotment.limit.base - used
-    return remaining > 0 and remaining >= need
+    nothing = allotment.limit.base * ROUNDING
+    return remaining > nothing and remaining >= need - nothing
 
 
 def joint_retry_time(verdicts: tuple[Verdict, ...], now: datetime) -> datetime | None:

@@ -212,6 +212,12 @@ def show(amount: float, unit: Unit) -> str:
     return f"{text} {unit.symbol}"
 
 
+def show_part(amount: float, of: float, unit: Unit) -> str:
+    """An amount as part of another: "168.93 of 100 GiB-hours", "12m of 20h"."""
+    part = show(amount, unit)
+    return f"{part.removesuffix(' ' + unit.symbol)} of {show(of, unit)}"
+
+
 def show_duration(duration: timedelta) -> str:
     """A duration for people: "45s", "12m", "18h 30m", "300h"; rounded to what is shown."""
     seconds = round(duration.total_seconds())

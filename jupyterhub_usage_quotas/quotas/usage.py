@@ -58,8 +58,9 @@ class Usage:
         if index < 0:
             return 0.0
         bucket = self.buckets[index]
-        share = min((at - bucket.start) / (bucket.end - bucket.start), 1.0)
-        return self._before[index] + bucket.amount * share
+        # By rate, not by share: whole rates times whole seconds are exact.
+        rate = bucket.amount / (bucket.end - bucket.start)
+        return self._before[index] + rate * (min(at, bucket.end) - bucket.start)
 
     def between(self, start: float, end: float) -> float:
         """What was used in `(start, end]` (seconds since the Unix epoch), in base units."""

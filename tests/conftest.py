@@ -1,0 +1,13 @@
+"""Fixtures that start real programs. A program that is missing is an error, never a skip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
+for _variable in list(os.environ):
+    # What the machine has set must not reach the configuration under test.
+    if _variable.startswith("JUPYTERHUB_") or _variable.lower().endswith("_proxy"):
+        del os.environ[_variable]

@@ -1,0 +1,48 @@
+"""A real Prometheus with a month of known history in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyterhub_usage_quotas.demo.history import Span, backfill
+from jupyterhub_usage_quotas.demo.processes import start_prometheus
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.sources import Source
+
+NOW = int(time.time()) // 60 * 60
+"""The whole minute at which all made-up histories end."""
+
+
+@pytest.fixture(scope="module")
+def serve_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """A function that starts a Prometheus holding these spans, and returns its URL."""
+    running = []
+
+    def serve(spans: Iterable[Span]) -> str:
+        directory: Path = tmp_path_factory.mktemp("prometheus")
+        backfill(directory, spans)
+        prometheus, url = start_prometheus(directory)
+        running.append(prometheus)
+        return url
+
+    yield serve
+    for prometheus in running:
+        prometheus.stop()
+
+
+def meter(url: str, source: Source, **options: timedelta) -> Meter:
+    """A meter with a generous deadline: these tests are not about time."""
+    defaults = {"deadline": timedelta(seconds=60), "stale_after": timedelta(minutes=10)}
+    client = PrometheusClient(url, request_timeout=timedelta(seconds=60))
+    return Meter(client, source, **(defaults | options))
+
+
+def instant(unix: int) -> datetime:
+    """A UTC datetime of Unix seconds."""
+    return datetime.fromtimestamp(unix, UTC)
