@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
+os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
 for _variable in list(os.environ):
     # What the machine has set must not reach the configuration under test.
     if _variable.startswith("JUPYTERHUB_") or _variable.lower().endswith("_proxy"):

@@ -36,7 +36,8 @@ class LaunchDenied(SpawnException or HTTPError):  # type: ignore[misc]
     ) -> None:
         """Deny with an HTTP status, a line for the log, and the time to wait, if any."""
         if SpawnException is None:
-            super().__init__(status, log)
+            # Its REST answers have no other place for the text than the log message.
+            super().__init__(status, message.text)
         else:
             super().__init__(
                 message.text,
@@ -100,6 +101,18 @@ def for_log(decision: Decision) -> str:
     ]
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
     return f"{server}: {'; '.join(parts)}; retry: {until}"
+
+
+class NotAFailure(logging.Filter):
+    """Drops the complaint of asyncio that a denial "was never retrieved".
+
+    JupyterHub leaves the task of a spawn alone that takes longer than a second; what came of it
+    is shown on the pending page.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let pass what is not about a denial."""
+        return not (record.exc_info and isinstance(record.exc_info[1], LaunchDenied))
 
 
 class NoTraceback(logging.Filter):

@@ -62,20 +62,21 @@ def explain(verdict: Verdict) -> str:
     resource = in_a_sentence(allotment.resource)
     unit = allotment.limit.unit
     limit = show(allotment.limit.base, unit)
+    window = str(allotment.window).removeprefix("1 ")  # "in the last day"
     if not allotment.limit.value:
         return f"Your {resource} quota is zero, so this server cannot be started."
     if verdict.never:
         return (
             f"This server asks for more than your {resource} quota can ever give: it needs at"
-            f" least {show(verdict.need, unit)}, and the quota is {limit} in"
-            f" {allotment.window}. Choose a smaller server."
+            f" least {show(verdict.need, unit)}, and the quota is {limit} per"
+            f" {window}. Choose a smaller server."
         )
     used = show_part(verdict.used or 0.0, allotment.limit.base, unit)
     if (verdict.remaining or 0.0) <= 0:
-        return f"You have used up your {resource} quota: {used} in the last {allotment.window}."
+        return f"You have used up your {resource} quota: {used} in the last {window}."
     return (
         f"Too little of your {resource} quota is left: you have used {used} in the last"
-        f" {allotment.window}, and this server needs at least {show(verdict.need, unit)}."
+        f" {window}, and this server needs at least {show(verdict.need, unit)}."
     )
 
 

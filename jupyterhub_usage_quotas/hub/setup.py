@@ -7,6 +7,7 @@ account, and the configuration is checked: a fault stops the Hub before it serve
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from traitlets.config import Config
 from ..errors import ConfigurationError
 from .annotated import apply_annotated_settings
 from .config import HUB
-from .denial import NoTraceback
+from .denial import NotAFailure, NoTraceback
 from .exporter import ServerExporter
 from .manager import CONFIGURED, UsageQuotaManager
 from .spawn_hook import quota_hook, wrapped_by_us
@@ -114,6 +115,7 @@ def _config_was_read(change: Any) -> None:
     for line in remarks(app.config, CONFIGURED):
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
+    logging.getLogger("asyncio").addFilter(NotAFailure())
     app.template_paths = _with_our_templates(app)
     if manager.usage_source == HUB:
         REGISTRY.register(
@@ -141,9 +143,11 @@ def _with_our_templates(app: Any) -> list[str]:
 
 
 def _log_summary(app: Any, manager: UsageQuotaManager) -> None:
+    count = len(list(manager.policies))
     app.log.info(
-        "Usage quotas: %d policies, usage from %s in Prometheus at %s, %s, %s",
-        len(manager.policies.policies) + len(manager.policies.empty),
+        "Usage quotas: %d %s, usage from %s in Prometheus at %s, %s, %s",
+        count,
+        "policy" if count == 1 else "policies",
         manager.make_source().name,
         manager.shown_prometheus_url,
         f"enforcement: {manager.enforcement.value}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,4 +74,5 @@ def _advice(name: str, classes: Sequence[type[UsageConfig]]) -> str:
     if owners:
         return f"it belongs to {owners[-1]}"
     known = sorted({known for cls in classes for known in cls.class_trait_names(config=True)})
-    return f"right are {', '.join(known)}"
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"right are {', '.join(known)}"

@@ -124,15 +124,19 @@ class Meter:
         namespace, metrics = self._source.namespace, self._source.evidence
         coarse = max(over / COVERAGE_STEPS, STEP)
         recently = self._stale_after + STEP
-        newest = " or ".join(
-            promql.last_seen(metric, namespace, recently, STEP / 2) for metric in metrics
-        )
-        times = " or ".join(
-            promql.times_seen(metric, namespace, over, coarse) for metric in metrics
-        )
-        older = " or ".join(promql.last_seen(metric, namespace, over, coarse) for metric in metrics)
+        # The most exact answer first: now, else lately, else some time in the window.
+        seen_at = [
+            expression
+            for metric in metrics
+            for expression in (
+                promql.newest_sample(metric, namespace),
+                promql.last_seen(metric, namespace, recently, STEP / 2),
+                promql.last_seen(metric, namespace, over, coarse),
+            )
+        ]
+        times = [promql.times_seen(metric, namespace, over, coarse) for metric in metrics]
         seen, counts = await all_of(
-            self._by_metric(f"({newest}) or ({older})", now), self._by_metric(times, now)
+            self._by_metric(" or ".join(seen_at), now), self._by_metric(" or ".join(times), now)
         )
         least = min(metrics, key=lambda metric: seen.get(metric, 0.0))
         last = seen.get(least)

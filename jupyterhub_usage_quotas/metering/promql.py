@@ -102,10 +102,21 @@ def server_rates(namespace: str, username: str) -> str:
     return f"sum by (resource) (max by (servername, resource) ({servers}))"
 
 
+def newest_sample(metric: str, namespace: str) -> str:
+    """When any series of the metric that is there now was scraped, in Unix seconds; labelled
+    `metric`.
+    """
+    return _labelled(_newest(metric, namespace), metric)
+
+
 def last_seen(metric: str, namespace: str, over: timedelta, step: timedelta) -> str:
-    """When any series of the metric was last scraped, in Unix seconds; labelled `metric`."""
-    newest = f"max(timestamp({select(metric, in_namespace(namespace))}))"
-    return _labelled(f"max_over_time({newest}[{duration(over)}:{duration(step)}])", metric)
+    """The same for series that were there at any of the steps of a window."""
+    steps = f"[{duration(over)}:{duration(step)}]"
+    return _labelled(f"max_over_time({_newest(metric, namespace)}{steps})", metric)
+
+
+def _newest(metric: str, namespace: str) -> str:
+    return f"max(timestamp({select(metric, in_namespace(namespace))}))"
 
 
 def times_seen(metric: str, namespace: str, over: timedelta, step: timedelta) -> str:

@@ -7,6 +7,7 @@ names the series whose presence proves that it was being scraped.
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -95,11 +96,11 @@ class KubeStateMetrics:
     def resource(self, label: str) -> str:
         """The resource that a value of the label `resource` counts as; empty for none.
 
-        kube-state-metrics writes "nvidia.com/gpu" as "nvidia_com_gpu".
+        kube-state-metrics writes "nvidia.com/mig-1g.5gb" as "nvidia_com_mig_1g_5gb".
         """
         if label in ("memory", "cpu", "time"):
             return label
-        patterns = (pattern.replace(".", "_").replace("/", "_") for pattern in self.gpu_resources)
+        patterns = (re.sub(r"[^\w*?]", "_", pattern) for pattern in self.gpu_resources)
         return "gpu" if any(fnmatch.fnmatchcase(label, pattern) for pattern in patterns) else ""
 
 

@@ -16,7 +16,6 @@ from .policy import PolicySet
 from .resolve import Allotment, resolve
 from .usage import Fresh, Reading, Unknown
 
-
 ROUNDING = 1e-9
 
 

@@ -7,6 +7,7 @@ naming the entry, the field, what was given and what would be right.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -229,10 +230,15 @@ def parse_policies(policy: object, backup_strategy: object = None) -> PolicySet:
         empty_given = [empty_given] if empty_given else []
     empty = _parse_entries(_EMPTY, empty_given or [], faults)
     intersection = _parse_intersection(backup.get("intersection", "min"), faults)
-    policies, empty = _with_unique_names(policies, empty, faults)
+    faults.extend(_names_given_twice(policy, empty_given))
     if faults:
         raise InvalidPolicies(faults)
-    return PolicySet(policies, empty, intersection)
+    taken = {policy.name for policy in (*policies, *empty) if policy.name}
+    return PolicySet(
+        tuple(_named(policy, str(policy.scope), taken) for policy in policies),
+        tuple(_named(policy, "no other policy", taken) for policy in empty),
+        intersection,
+    )
 
 
 _EMPTY = "scope_backup_strategy.empty"
@@ -306,22 +312,18 @@ def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
         yield Fault(place, problem)
 
 
-def _with_unique_names(
-    policies: Sequence[Policy], empty: Sequence[Policy], faults: list[Fault]
-) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
-    """Refuse a name that is given twice, and name the policies that have none."""
-    given = [policy.name for policy in (*policies, *empty) if policy.name]
-    for name in sorted({name for name in given if given.count(name) > 1}):
-        problem = f"{given.count(name)} policies have the name {name!r}; a name must be unique"
-        faults.append(Fault("policy", problem))
-    taken = set(given)
-    return (
-        tuple(_named(policy, str(policy.scope), taken) for policy in policies),
-        tuple(_named(policy, "no other policy", taken) for policy in empty),
-    )
+def _names_given_twice(*lists: object) -> Iterator[Fault]:
+    """A fault for every name that several entries have, whatever else is wrong with them."""
+    entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
+    names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
+    counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())
+    for name, count in sorted(counts.items()):
+        if count > 1:
+            yield Fault("policy", f"{count} policies have the name {name!r}; a name must be unique")
 
 
 def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:
+    """The policy with a name, which is made up and added to `taken` where it has none."""
     if policy.name:
         return policy
     base = f"{policy.resource} per {policy.window} for {whom}"

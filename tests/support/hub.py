@@ -1,0 +1,93 @@
+"""Starting real Hubs, of JupyterHub 5 and 6, from configuration that a test writes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
+
+ROOT = Path(__file__).parent.parent.parent
+PYTHONS = {"5": ROOT / ".venv-hub5/bin/python", "6": ROOT / ".venv/bin/python"}
+"""The Python of each JupyterHub that is supported, by its major version."""
+
+BASE = """
+import os
+from pathlib import Path
+
+c = get_config()
+directory = Path({directory!r})
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {hub_port}
+c.JupyterHub.db_url = f"sqlite:///{{directory / 'jupyterhub.sqlite'}}"
+c.JupyterHub.cookie_secret_file = str(directory / "cookie_secret")
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+c.ConfigurableHTTPProxy.command = [{proxy!r}]
+c.ConfigurableHTTPProxy.pid_file = str(directory / "proxy.pid")
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{"admin"}}
+c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = str(directory / "home" / "{{username}}")
+c.Spawner.cmd = [{singleuser!r}]
+c.Spawner.args = ["--allow-root"]
+c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
+c.JupyterHub.authenticate_prometheus = False
+"""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A running Hub."""
+
+    url: str
+    program: Program
+    version: str
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of one sample on its metrics endpoint; 0 where there is none."""
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        for line in httpx.get(f"{self.url}/hub/metrics", trust_env=False).text.splitlines():
+            if line.startswith((f"{name}{{", f"{name} ")) and all(one in line for one in wanted):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+
+def write_config(directory: Path, version: str, config: str, port: int) -> Path:
+    """Write a configuration file: what every test Hub needs, then what the test adds."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "home").mkdir(exist_ok=True)
+    base = BASE.format(
+        directory=str(directory),
+        port=port,
+        hub_port=free_port(),
+        proxy_port=free_port(),
+        proxy=find_program("configurable-http-proxy", "run scripts/install-programs"),
+        singleuser=str(PYTHONS[version].parent / "jupyterhub-singleuser"),
+    )
+    path = directory / "jupyterhub_config.py"
+    path.write_text(base + textwrap.dedent(config), encoding="utf-8")
+    return path
+
+
+def launch(directory: Path, version: str, config_file: Path) -> Program:
+    """Start the Hub of this configuration, without waiting for it."""
+    command = [str(PYTHONS[version]), "-m", "jupyterhub", "--config", str(config_file)]
+    return Program(command, directory / "jupyterhub.log", directory=directory)
+
+
+@contextmanager
+def running_hub(
+    directory: Path, version: str, config: str, port: int | None = None
+) -> Iterator[Hub]:
+    """A Hub that answers; stopped at the end."""
+    port = port or free_port()
+    with launch(directory, version, write_config(directory, version, config, port)) as program:
+        url = f"http://127.0.0.1:{port}"
+        program.wait_for_url(f"{url}/hub/health")
+        yield Hub(url, program, version)

@@ -1,0 +1,190 @@
+"""Where Prometheus cannot be trusted, launches fail over as configured: through the manager's
+own entry point, with every failure faked at the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from prometheus_client import REGISTRY
+from traitlets.config import Config
+
+from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.hub.denial import LaunchDenied
+
+URL = "http://prometheus.test"
+USER = SimpleNamespace(name="alice", groups=[])
+
+
+def vector(*results: dict[str, Any], **more: Any) -> httpx.Response:
+    data = {"resultType": "vector", "result": list(results)}
+    return httpx.Response(200, json={"status": "success", "data": data, **more})
+
+
+def alive(request: httpx.Request) -> httpx.Response:
+    """A source that was scraped just now, and a user who used nothing."""
+    query = httpx.QueryParams(request.content.decode())["query"]
+    if "timestamp(" not in query and "count_over_time" not in query:
+        return vector()
+    value = [time.time(), str(time.time() if "timestamp(" in query else 500)]
+    names = ("kube_pod_status_phase", "kube_pod_annotations")
+    return vector(*({"metric": {"metric": name}, "value": value} for name in names))
+
+
+async def hang(_request: httpx.Request) -> httpx.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing sets the event")
+
+
+FAILURES: dict[str, tuple[Callable[[httpx.Request], Any] | Exception, str]] = {
+    "connection refused": (httpx.ConnectError("refused"), "unreachable"),
+    "time-out": (httpx.ReadTimeout("slow"), "timeout"),
+    "401": (lambda _: httpx.Response(401), "unauthorized"),
+    "503": (lambda _: httpx.Response(503), "unavailable"),
+    "HTML": (lambda _: httpx.Response(200, html="<html>Sign in</html>"), "bad_answer"),
+    "truncated JSON": (lambda _: httpx.Response(200, text='{"status":"succ'), "bad_answer"),
+    "a warning": (lambda _: vector(warnings=["partial"]), "partial_answer"),
+    "NaN": (lambda _: vector({"metric": {}, "value": [0, "NaN"]}), "bad_answer"),
+    "an error": (
+        lambda _: httpx.Response(422, json={"status": "error", "error": "too many samples"}),
+        "query_rejected",
+    ),
+    "empty, and the source is not scraped": (lambda _: vector(), "not_scraped"),
+    "never an answer": (hang, "timeout"),
+}
+
+
+def manager(**options: Any) -> UsageQuotaManager:
+    config = Config()
+    config.UsageConfig.prometheus_url = URL
+    config.UsageConfig.hub_namespace = "ns"
+    config.UsageConfig.deadline = 0.5
+    config.UsageQuotaManager.policy = [
+        {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
+    ]
+    config.UsageQuotaManager.update(options)
+    return UsageQuotaManager(config=config)
+
+
+def spawner() -> Any:
+    return SimpleNamespace(name="", handler=None, user_options={})
+
+
+def counted(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+@pytest.fixture
+def prometheus():
+    with respx.mock(base_url=URL, assert_all_called=False) as router:
+        yield router.route(method="POST")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_failing_open_allows_and_counts(prometheus, failure):
+    prometheus.side_effect, reason = FAILURES[failure]
+    before = counted("jupyterhub_usage_quotas_failovers_total", reason=reason)
+    asked = manager(failover_open=True)
+    await asked.pre_spawn_start(USER, spawner())
+    await asked.aclose()
+    assert counted("jupyterhub_usage_quotas_failovers_total", reason=reason) == before + 1
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_failing_closed_denies_with_a_message_of_its_own(prometheus, failure):
+    prometheus.side_effect, _ = FAILURES[failure]
+    asked = manager(failover_open=False)
+    with pytest.raises(LaunchDenied) as denied:
+        await asked.pre_spawn_start(USER, spawner())
+    await asked.aclose()
+    assert denied.value.status_code == 503
+    assert "cannot check usage quotas" in denied.value.jupyterhub_message
+    assert "alice" not in denied.value.jupyterhub_message
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_the_cause_is_logged_once(prometheus, failure, caplog):
+    prometheus.side_effect, reason = FAILURES[failure]
+    asked = manager(failover_open=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            await asked.pre_spawn_start(USER, spawner())
+        assert [reason in record.getMessage() for record in caplog.records] == [True]
+        assert caplog.records[0].levelno == logging.WARNING
+        # Once it is well again, that is said, and the next failure is news.
+        prometheus.side_effect = alive
+        await asked.pre_spawn_start(USER, spawner())
+        assert "Usage is known again" in caplog.records[1].getMessage()
+        prometheus.side_effect, _ = FAILURES[failure]
+        await asked.pre_spawn_start(USER, spawner())
+        assert reason in caplog.records[2].getMessage()
+    await asked.aclose()
+
+
+async def test_a_launch_is_never_delayed_past_the_deadline(prometheus):
+    """The answer never comes, so whatever ends the wait is the deadline."""
+    prometheus.side_effect = hang
+    asked = manager(failover_open=True)
+    await asyncio.wait_for(asked.pre_spawn_start(USER, spawner()), timeout=30)
+    await asked.aclose()
+
+
+async def test_options_that_never_load_do_not_delay_it_either(prometheus):
+    async def load_user_options():
+        await asyncio.Event().wait()
+
+    stuck = spawner()
+    stuck.load_user_options = load_user_options
+    asked = manager(failover_open=False)
+    with pytest.raises(LaunchDenied) as denied:
+        await asyncio.wait_for(asked.pre_spawn_start(USER, stuck), timeout=30)
+    assert denied.value.status_code == 503
+    await asked.aclose()
+
+
+async def test_a_fault_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog):
+    def load_user_options():
+        raise ZeroDivisionError
+
+    faulty = spawner()
+    faulty.load_user_options = load_user_options
+    asked = manager(failover_open=True)
+    await asked.pre_spawn_start(USER, faulty)
+    await asked.aclose()
+    assert any(record.exc_info for record in caplog.records)
+    assert counted("jupyterhub_usage_quotas_failovers_total", reason="internal_error") >= 1
+
+
+async def test_off_asks_nobody(prometheus):
+    asked = manager(enforcement="off", failover_open=False)
+    await asked.pre_spawn_start(USER, spawner())
+    assert not prometheus.called
+    await asked.aclose()
+
+
+async def test_shadow_never_denies_even_when_it_fails_closed(prometheus):
+    prometheus.side_effect = httpx.ConnectError("refused")
+    asked = manager(enforcement="shadow", failover_open=False)
+    name = "jupyterhub_usage_quotas_decisions_total"
+    before = counted(name, outcome="failover_closed", enforcement="shadow")
+    await asked.pre_spawn_start(USER, spawner())
+    assert counted(name, outcome="failover_closed", enforcement="shadow") == before + 1
+    await asked.aclose()
+
+
+async def test_statuses_are_configurable(prometheus):
+    prometheus.side_effect = httpx.ConnectError("refused")
+    asked = manager(failover_open=False, unavailable_status=500)
+    with pytest.raises(LaunchDenied) as denied:
+        await asked.pre_spawn_start(USER, spawner())
+    assert denied.value.status_code == 500
+    await asked.aclose()
