@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.support.recorded import serve_history
+
+__all__ = ["serve_history"]
+
 ROOT = Path(__file__).parent.parent
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")

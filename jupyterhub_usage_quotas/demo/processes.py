@@ -104,6 +104,10 @@ class Program:
         """Wait until it ends by itself; returns the exit code."""
         return self._process.wait(timeout)
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, such as the one of Ctrl-C."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Ask it to end, and make sure that it and its children did."""
         if self.exit_code is None:

@@ -13,8 +13,7 @@ from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.metering.sources import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
-
-from .conftest import NOW, instant, meter
+from tests.support.recorded import NOW, instant, meter
 
 START, END = NOW - 5 * HOUR + 60, NOW - 4 * HOUR - 60
 """With the look-back of a minute this is exactly one hour of one-minute samples."""

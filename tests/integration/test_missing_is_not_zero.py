@@ -11,8 +11,7 @@ from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support.cluster import HOUR, NAMESPACE, Pod, hub_pod
-
-from .conftest import NOW, instant, meter
+from tests.support.recorded import NOW, instant, meter
 
 DAY = 24 * HOUR
 KSM = KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])

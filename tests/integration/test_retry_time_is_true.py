@@ -15,8 +15,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, Request
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
-
-from .conftest import NOW, instant
+from tests.support.recorded import NOW, instant
 
 DAYS = 16
 USAGE_ENDS = NOW - 8 * 24 * HOUR

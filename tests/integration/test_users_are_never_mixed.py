@@ -11,8 +11,7 @@ from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
-
-from .conftest import NOW, instant, meter
+from tests.support.recorded import NOW, instant, meter
 
 # Pod names as KubeSpawner 7.1 made them for these users (and one long name that it cut).
 USERS = {

@@ -1,4 +1,4 @@
-"""A real Prometheus with a month of known history in it."""
+"""A real Prometheus with a known history in it."""
 
 from __future__ import annotations
 
