@@ -199,17 +199,16 @@ def _notes(decision: Decision) -> list[str]:
     notes = []
     if isinstance(decision.failover, Stale | Unknown):
         notes += ["", f"Why usage is unknown: {decision.failover.detail}"]
-    partly = {
-        (verdict.reading.usage.coverage, str(verdict.allotment.window))
+    shares = [
+        verdict.reading.usage.coverage
         for verdict in decision.verdicts
-        if isinstance(verdict.reading, Fresh) and verdict.reading.usage.coverage < FULL_COVERAGE
-    }
-    if partly:
-        share, _ = min(partly)
+        if isinstance(verdict.reading, Fresh) and verdict.reading.usage.coverage is not None
+    ]
+    if shares and min(shares) < FULL_COVERAGE:
         notes += [
             "",
-            f"The usage source was seen in {share:.0%} of the longest window; what was used in"
-            " the rest is not known and not counted.",
+            f"The usage source was seen in {min(shares):.0%} of the longest window; what was used"
+            " in the rest is not known and not counted.",
         ]
     return notes
 

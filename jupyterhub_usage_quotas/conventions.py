@@ -12,6 +12,8 @@ from typing import Final
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
 KSM_ANNOTATIONS: Final = "kube_pod_annotations"
 KSM_PHASE: Final = "kube_pod_status_phase"
+HUB_POD: Final = "(.*-)?hub-[a-z0-9]+-[a-z0-9]{5}"
+"""Names of the Hub's own pods: Zero to JupyterHub runs it as a Deployment called hub."""
 KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"
 """The label of the pod annotation `hub.jupyter.org/username`, which KubeSpawner sets."""
 

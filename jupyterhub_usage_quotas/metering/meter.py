@@ -30,7 +30,7 @@ class Evidence:
     """When the source was last scraped, and in what share of the window it was."""
 
     last_seen: datetime | None
-    coverage: float
+    coverage: float | None
     missing: str = ""
     """The metric that was seen least recently."""
 
@@ -121,7 +121,9 @@ class Meter:
 
     async def _evidence(self, over: timedelta, now: datetime) -> Evidence:
         """Whether the source was being scraped: all of its evidence, not just some of it."""
-        namespace, metrics = self._source.namespace, self._source.evidence
+        metrics = self._source.evidence
+        hub = promql.in_namespace(self._source.namespace)
+        landmark = (hub, *self._source.landmark)
         coarse = max(over / COVERAGE_STEPS, STEP)
         recently = self._stale_after + STEP
         # The most exact answer first: now, else lately, else some time in the window.
@@ -129,12 +131,12 @@ class Meter:
             expression
             for metric in metrics
             for expression in (
-                promql.newest_sample(metric, namespace),
-                promql.last_seen(metric, namespace, recently, STEP / 2),
-                promql.last_seen(metric, namespace, over, coarse),
+                promql.newest_sample(metric, hub),
+                promql.last_seen(metric, hub, over=recently, step=STEP / 2),
+                promql.last_seen(metric, *landmark, over=over, step=coarse),
             )
         ]
-        times = [promql.times_seen(metric, namespace, over, coarse) for metric in metrics]
+        times = [promql.times_seen(m, *landmark, over=over, step=coarse) for m in metrics]
         seen, counts = await all_of(
             self._by_metric(" or ".join(seen_at), now), self._by_metric(" or ".join(times), now)
         )
@@ -143,7 +145,7 @@ class Meter:
         steps = over / coarse
         return Evidence(
             last_seen=datetime.fromtimestamp(last, UTC) if last else None,
-            coverage=min(*(counts.get(metric, 0.0) / steps for metric in metrics), 1.0),
+            coverage=min(min(counts.values()) / steps, 1.0) if counts else None,
             missing=least,
         )
 

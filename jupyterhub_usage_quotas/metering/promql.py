@@ -102,26 +102,22 @@ def server_rates(namespace: str, username: str) -> str:
     return f"sum by (resource) (max by (servername, resource) ({servers}))"
 
 
-def newest_sample(metric: str, namespace: str) -> str:
+def newest_sample(metric: str, *matchers: str) -> str:
     """When any series of the metric that is there now was scraped, in Unix seconds; labelled
     `metric`.
     """
-    return _labelled(_newest(metric, namespace), metric)
+    return _labelled(f"max(timestamp({select(metric, *matchers)}))", metric)
 
 
-def last_seen(metric: str, namespace: str, over: timedelta, step: timedelta) -> str:
+def last_seen(metric: str, *matchers: str, over: timedelta, step: timedelta) -> str:
     """The same for series that were there at any of the steps of a window."""
-    steps = f"[{duration(over)}:{duration(step)}]"
-    return _labelled(f"max_over_time({_newest(metric, namespace)}{steps})", metric)
+    newest = f"max(timestamp({select(metric, *matchers)}))"
+    return _labelled(f"max_over_time({newest}[{duration(over)}:{duration(step)}])", metric)
 
 
-def _newest(metric: str, namespace: str) -> str:
-    return f"max(timestamp({select(metric, in_namespace(namespace))}))"
-
-
-def times_seen(metric: str, namespace: str, over: timedelta, step: timedelta) -> str:
+def times_seen(metric: str, *matchers: str, over: timedelta, step: timedelta) -> str:
     """At how many of the steps of a window the metric was there; labelled `metric`."""
-    present = f"group({select(metric, in_namespace(namespace))})"
+    present = f"group({select(metric, *matchers)})"
     return _labelled(f"count_over_time({present}[{duration(over)}:{duration(step)}])", metric)
 
 

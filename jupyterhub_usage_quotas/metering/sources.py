@@ -43,6 +43,13 @@ class Source(Protocol):
         """Metrics that are all there whenever the source is scraped, whoever runs a server."""
         ...
 
+    @property
+    def landmark(self) -> Sequence[str]:
+        """Matchers that narrow the evidence to a few series which were always there, so that it
+        can be looked for throughout a long window.
+        """
+        ...
+
     async def rates(
         self,
         prometheus: PrometheusClient,
@@ -71,6 +78,7 @@ class KubeStateMetrics:
     name: str = "kube-state-metrics"
     # Every pod has these two, the Hub's own included, so they are there without any user.
     evidence: Sequence[str] = (names.KSM_PHASE, names.KSM_ANNOTATIONS)
+    landmark: Sequence[str] = (f'pod=~"{names.HUB_POD}"',)
 
     async def rates(
         self,
@@ -111,6 +119,7 @@ class HubExporter:
     namespace: str
     name: str = "the Hub's metrics endpoint"
     evidence: Sequence[str] = (names.EXPORTER_INFO,)
+    landmark: Sequence[str] = ()
 
     async def rates(
         self,

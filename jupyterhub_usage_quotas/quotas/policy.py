@@ -23,7 +23,15 @@ from pydantic import (
     model_validator,
 )
 
-from .units import RESOURCES, InvalidQuantity, Quantity, Resource, bounded_duration, parse_duration
+from .units import (
+    RESOURCES,
+    InvalidQuantity,
+    Quantity,
+    Resource,
+    bounded_duration,
+    bounded_quantity,
+    parse_duration,
+)
 from .windows import Rolling
 
 
@@ -86,6 +94,13 @@ class Scope(BaseModel):
             raise ValueError(f"can only be true (leave it out otherwise); given {value!r}")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"must be a mapping such as {{group: [...]}}; given {value!r}")
+        return value
+
     @model_validator(mode="after")
     def _covers_somebody(self) -> Scope:
         if not (self.group or self.user or self.everyone):
@@ -124,7 +139,7 @@ class Policy(BaseModel):
     @field_validator("resource", mode="before")
     @classmethod
     def _resource_is_known(cls, value: object) -> object:
-        if value not in RESOURCES:
+        if not isinstance(value, str) or value not in RESOURCES:
             raise ValueError(f"is not known; given {value!r}, right are {', '.join(RESOURCES)}")
         return value
 
@@ -169,7 +184,7 @@ def parse_limit(value: object, resource: Resource) -> Quantity:
         quantity = resource.quantity(repr(value))
     else:
         raise InvalidQuantity(f"given {value!r}; write for example {resource.example!r}")
-    if not 0 <= quantity.value < float("inf"):
+    if quantity.value < 0:
         raise InvalidQuantity(f"must not be negative; given {value!r}")
     return quantity
 
@@ -187,7 +202,7 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
             f"unit must be a text such as {resource.quantity(resource.example).unit.symbol!r}; "
             f"given {unit!r}"
         )
-    return Quantity(float(number), resource.unit(unit))
+    return bounded_quantity(number, resource.unit(unit), value)
 
 
 def parse_window(value: object) -> Rolling:
@@ -226,9 +241,11 @@ def parse_policies(policy: object, backup_strategy: object = None) -> PolicySet:
     policies = _parse_entries("policy", policy, faults)
     backup = _backup_mapping(backup_strategy, faults)
     empty_given = backup.get("empty")
+    if empty_given is None:
+        empty_given = []
     if isinstance(empty_given, Mapping):
         empty_given = [empty_given] if empty_given else []
-    empty = _parse_entries(_EMPTY, empty_given or [], faults)
+    empty = _parse_entries(_EMPTY, empty_given, faults)
     intersection = _parse_intersection(backup.get("intersection", "min"), faults)
     faults.extend(_names_given_twice(policy, empty_given))
     if faults:

@@ -69,9 +69,14 @@ def combine(candidates: list[Policy], intersection: Intersection) -> Allotment:
         deciding = candidates
     else:
         pick = min if intersection is Intersection.MIN else max
-        deciding = [pick(candidates, key=lambda policy: policy.limit.base)]
+        deciding = [pick(candidates, key=_generosity)]
     total = sum(policy.limit.base for policy in deciding)
     # A sum is shown in the largest of the units it is made of.
     unit = max((policy.limit.unit for policy in deciding), key=lambda unit: unit.factor)
     limit = deciding[0].limit if len(deciding) == 1 else Quantity(total / unit.factor, unit)
     return Allotment(tuple(deciding), limit, max(policy.minimum_session for policy in deciding))
+
+
+def _generosity(policy: Policy) -> tuple[float, float, str]:
+    """Orders policies for min and max; of equal limits, a shorter session is more generous."""
+    return (policy.limit.base, -policy.minimum_session.total_seconds(), policy.name)

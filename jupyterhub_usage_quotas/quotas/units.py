@@ -35,6 +35,10 @@ LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a slip of the keyboard."""
 
 
+LARGEST_AMOUNT = 1e45
+"""In base units. More than anybody has, and far from where floating point ends."""
+
+
 class InvalidQuantity(ValueError):
     """A quantity, unit or duration that cannot be read; the message says what would be right."""
 
@@ -106,7 +110,7 @@ class Resource:
             raise InvalidQuantity(
                 f"{text!r} has no unit and could be misread; write for example {self.example!r}"
             )
-        return Quantity(number, self.unit(unit))
+        return bounded_quantity(number, self.unit(unit), text)
 
     def _amount_symbol(self, text: str) -> str | None:
         spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
@@ -124,7 +128,7 @@ def split_quantity(text: str) -> tuple[float, str]:
     """Split "1,000 GiB-hours" into 1000.0 and "GiB-hours". Raises `InvalidQuantity`."""
     match = _QUANTITY.fullmatch(text)
     number = match["number"] if match else ""
-    if match is None or not any(character.isdigit() for character in number):
+    if match is None or not re.match(r"[+-]?\.?\d", number):
         raise InvalidQuantity(f"{text!r} does not start with a number")
     value = float(number.replace(",", "").replace("_", ""))
     if not math.isfinite(value):
@@ -139,6 +143,14 @@ def parse_duration(text: str) -> timedelta:
     if symbol is None:
         raise InvalidQuantity(f'{text!r} is not a duration; write for example "36h" or "2 weeks"')
     return bounded_duration(number * _TIMES[symbol], text)
+
+
+def bounded_quantity(value: float, unit: Unit, given: object) -> Quantity:
+    """So much in a unit, refused when it is no number or beyond `LARGEST_AMOUNT`."""
+    # Compared before it is multiplied or made a float: an integer may be beyond all floats.
+    if not abs(value) <= LARGEST_AMOUNT / unit.factor:
+        raise InvalidQuantity(f"{given!r} is not a number, or too large to mean anything")
+    return Quantity(float(value), unit)
 
 
 def bounded_duration(seconds: float, given: object) -> timedelta:
@@ -203,10 +215,10 @@ def show(amount: float, unit: Unit) -> str:
     Plain times are shown as hours and minutes ("18h 30m"), the way people read a clock.
     """
     if unit.symbol in _TIMES:
-        return show_duration(timedelta(seconds=amount))
+        return show_seconds(amount)
     value = amount / unit.factor
     decimals = 0 if value == round(value) or abs(value) >= 1000 else 2 if abs(value) >= 1 else 4  # noqa: PLR2004
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:z,.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"{text} {unit.symbol}"
@@ -220,9 +232,13 @@ def show_part(amount: float, of: float, unit: Unit) -> str:
 
 def show_duration(duration: timedelta) -> str:
     """A duration for people: "45s", "12m", "18h 30m", "300h"; rounded to what is shown."""
-    seconds = round(duration.total_seconds())
-    sign = "-" if seconds < 0 else ""
-    seconds = abs(seconds)
+    return show_seconds(duration.total_seconds())
+
+
+def show_seconds(amount: float) -> str:
+    """The same for a number of seconds, however large."""
+    seconds = abs(round(amount))
+    sign = "-" if amount < 0 and seconds else ""
     minute = 60
     if seconds < minute:
         return f"{sign}{seconds}s"

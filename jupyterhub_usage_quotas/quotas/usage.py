@@ -27,12 +27,13 @@ class Usage:
     """One user's usage of one resource.
 
     `buckets` are disjoint and in time order. `covered_until` is the instant up to which the
-    source was seen; `coverage` is the share of the asked time (0 to 1) in which it was.
+    source was seen; `coverage` is the share of the asked time (0 to 1) in which it was, None where
+    that cannot be told.
     """
 
     buckets: tuple[Bucket, ...]
     covered_until: datetime
-    coverage: float = 1.0
+    coverage: float | None = 1.0
     _starts: tuple[float, ...] = field(init=False, repr=False, compare=False)
     _before: tuple[float, ...] = field(init=False, repr=False, compare=False)
 

@@ -71,5 +71,14 @@ class Pod:
 
 def hub_pod(start: int, end: int, namespace: str = NAMESPACE) -> Iterator[Span]:
     """The Hub's own pod: always there, without an annotation of a user, asking for nothing."""
-    pod = Pod("", start, end, "hub-6d5f", "hub-uid", memory=0, namespace=namespace, annotated=False)
+    pod = Pod(
+        "",
+        start,
+        end,
+        "hub-6d5f8c9b7d-x2x4z",
+        "hub-uid",
+        memory=0,
+        namespace=namespace,
+        annotated=False,
+    )
     yield from pod.spans

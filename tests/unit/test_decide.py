@@ -147,6 +147,13 @@ TABLE = [
         used={"memory": [(3, 0, GIB)]},
         asks=NEEDS_10,
     ),
+    Row(
+        "it needs all there is and the last use ended between two minutes",
+        [MEMORY],
+        "denied, retry in 24h",
+        used={"memory": [(3, 30 / HOUR, GIB)]},
+        asks=NEEDS_10,
+    ),
     Row("it needs more than there ever is", [MEMORY], "denied, never", asks=NEEDS_16),
     Row(
         "it needs more than there ever is of one, and another is exhausted",
@@ -357,13 +364,22 @@ def test_a_verdict_on_what_is_not_known_says_nothing_but_the_need():
         assert verdict.reading is reading
 
 
+def test_the_retry_time_is_not_in_the_past_although_it_would_have_been_allowed_then():
+    # Half a minute ago 29:45 of the last hour were used, now 30:15, in half a minute 29:45 again.
+    now = NOW + timedelta(seconds=30)
+    used = {"time": [((3600 - 30) / HOUR, 1800 / HOUR, 1), (15 / HOUR, -30 / HOUR, 1)]}
+    row = Row("", [rule("30 minutes", "1h")], "", used=used)
+    assert decide_row(row, now=NOW).allowed
+    assert not decide_row(row, now=now).allowed
+    assert decide_row(row, now=now).retry_time == NOW + timedelta(minutes=1)
+
+
 def test_the_time_zone_in_which_now_is_given_decides_nothing():
     row = Row("", DAY_AND_WEEK, "", used={"time": [(82, 72, 1), (6, 0, 1)]})
     elsewhere = decide_row(row, now=NOW.astimezone(timezone(timedelta(hours=-9, minutes=-30))))
     assert elsewhere.retry_time == decide_row(row).retry_time
 
 
-@pytest.mark.xfail(strict=True, reason="of equal limits the first decides how long a session is")
 def test_of_equal_limits_the_order_in_which_they_are_written_decides_nothing():
     policies = [
         rule("5 hours", minimum_session="1 hour", group="students"),
@@ -428,18 +444,18 @@ def retry_by_hand(limits, histories, asks):
     )
 
 
-def usage_of(history, per_minute=False):
+def usage_of(history, per_minute=False, ended=NOW):
     """A history as usage: a bucket for every minute, or for every stretch of one rate."""
     if per_minute:
         stretches = [(rate, 60) for rate in history]
     else:
         stretches = [(rate, 60 * len(list(minutes))) for rate, minutes in groupby(history)]
-    buckets, at = [], NOW.timestamp() - 60 * len(history)
+    buckets, at = [], ended.timestamp() - 60 * len(history)
     for rate, length in stretches:
         if rate:
             buckets.append(Bucket(at, at + length, rate * length))
         at += length
-    return Fresh(Usage(tuple(buckets), NOW))
+    return Fresh(Usage(tuple(buckets), ended))
 
 
 def decide_on(limits, histories, asks, now=NOW, **options):
@@ -452,7 +468,7 @@ def limits_of(resources):
     return st.builds(
         Limit,
         resource=st.sampled_from(resources),
-        limit=st.integers(min_value=0, max_value=80),
+        limit=st.integers(min_value=0, max_value=80) | st.sampled_from([5, 10, 30, 60, 90]),
         window=st.integers(min_value=1, max_value=90),
         session=st.sampled_from([0, 0, 1, 5, 30]),
     )
@@ -504,19 +520,37 @@ def test_the_retry_time_is_true(policies, data, histories, asks, per_minute):
     limits=one_policy | several_policies,
     histories=all_histories,
     asks=all_asks,
-    seconds=st.floats(min_value=0.001, max_value=59.999),
+    seconds=st.integers(min_value=1, max_value=59),
 )
 def test_the_retry_time_is_a_whole_minute_that_is_yet_to_come(limits, histories, asks, seconds):
     """Between two minutes, too, a denial names the first whole minute ahead that all fit in."""
-    decision = decide_on(limits, histories, asks, NOW + timedelta(seconds=seconds))
-    if decision.outcome is Outcome.ALLOWED:
-        # Nothing is used any more, so what is allowed stays allowed.
-        assert fits_by_hand(limits, histories, asks, 1)
+    # Here the last minute of a history ends so many seconds after NOW, and that is when we ask.
+    now = NOW + timedelta(seconds=seconds)
+    decision = decide_on(limits, histories, asks, now, ended=now)
+
+    def fits(later):
+        return all(
+            has_room_by_hand(limit, histories[limit.resource], asks, later) for limit in limits
+        )
+
+    if fits(0):
+        assert decision.outcome is Outcome.ALLOWED
         return
-    assert not fits_by_hand(limits, histories, asks, 0)
-    minutes = (later for later in range(1, 92) if fits_by_hand(limits, histories, asks, later))
-    later = next(minutes, None)
-    assert decision.retry_time == (None if later is None else NOW + timedelta(minutes=later))
+    assert decision.outcome is Outcome.DENIED
+    longest = max(limit.window for limit in limits)
+    ahead = range(60 - seconds, 60 * longest + 60, 60)
+    later = next((later for later in ahead if fits(later)), None)
+    assert decision.retry_time == (None if later is None else now + timedelta(seconds=later))
+
+
+def has_room_by_hand(limit, history, asks, later):
+    """As `fits_by_hand`, in seconds: a minute may be partly outside the window by now."""
+    used = 0
+    for ago, rate in enumerate(reversed(history)):
+        inside = 60 * limit.window - later - 60 * ago
+        used += rate * min(max(inside, 0), 60)
+    remaining = 60 * limit.limit - used
+    return remaining > 0 and remaining >= 60 * limit.session * asks[limit.resource]
 
 
 @PROPERTY

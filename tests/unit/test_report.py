@@ -30,6 +30,7 @@ TIME = {
     "window": "36h",
     "scope": {"everyone": True},
 }
+GROUPS = ["students", "e", "b", "d", "another", "c"]
 ASKS = {"memory": 8.0 * GIB, "time": 1.0}
 DECISION_KEYS = {
     *("user", "groups", "allow_server_launch", "outcome", "retry_time", "failover"),
@@ -52,7 +53,7 @@ def usage(*sessions, coverage=1.0):
 
 def reported(policies, readings, *, asks=ASKS, failover_open=False, user="ada"):
     """What another program reads: through JSON and back, with nothing that JSON does not have."""
-    request = Request(user, frozenset(["students", "another"]), rates=asks)
+    request = Request(user, frozenset(GROUPS), rates=asks)
     decision = decide(parse_policies(policies), readings, request, NOW, failover_open=failover_open)
     return json.loads(json.dumps(report(decision), allow_nan=False))
 
@@ -60,7 +61,7 @@ def reported(policies, readings, *, asks=ASKS, failover_open=False, user="ada"):
 def test_a_launch_that_is_allowed_is_reported():
     assert reported([MEMORY], {"memory": Fresh(usage((10, 0, 4 * GIB), coverage=0.97))}) == {
         "user": "ada",
-        "groups": ["another", "students"],
+        "groups": ["another", "b", "c", "d", "e", "students"],
         "allow_server_launch": True,
         "outcome": "allowed",
         "retry_time": None,

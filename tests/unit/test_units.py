@@ -243,14 +243,12 @@ def test_any_text_is_read_as_a_finite_quantity_or_refused(text):
         assert math.isfinite(quantity.base)
 
 
-@pytest.mark.xfail(strict=True, reason="a plain ValueError of float(), which names no unit")
 @pytest.mark.parametrize("text", ["e5 GiB-hours", "E0", "-e3 GiB-hours"])
 def test_an_exponent_without_digits_before_it_is_refused(text):
     with pytest.raises(InvalidQuantity):
         RESOURCES["memory"].quantity(text)
 
 
-@pytest.mark.xfail(strict=True, reason="only the number is checked, not the amount in base units")
 @pytest.mark.parametrize("text", ["1e300 GiB-hours", "1e308 B-weeks"])
 def test_an_amount_beyond_all_floats_is_refused(text):
     with pytest.raises(InvalidQuantity):
@@ -360,13 +358,11 @@ def test_an_amount_is_shown_to_people_in_the_unit_of_the_admin(resource, unit, v
     assert show(value * unit.factor, unit) == shown
 
 
-@pytest.mark.xfail(strict=True, reason="a remainder just below zero is shown as minus zero")
 def test_nothing_is_never_shown_as_minus_nothing():
     unit = RESOURCES["memory"].unit("GiB-hours")
     assert show(-0.00001 * unit.factor, unit) == "0 GiB-hours"
 
 
-@pytest.mark.xfail(strict=True, reason="OverflowError: beyond what a timedelta can hold")
 def test_every_quantity_that_can_be_read_can_be_shown():
     quantity = RESOURCES["time"].quantity("1e15 hours")
     assert show(quantity.base, quantity.unit)

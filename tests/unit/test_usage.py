@@ -75,7 +75,8 @@ def disjoint_buckets(draw):
     for _ in range(draw(st.integers(min_value=0, max_value=12))):
         start = at + draw(st.sampled_from([0, 0, 1, 30, 3600]))
         at = start + draw(st.sampled_from([0.25, 1, 15, 60, 7 * 60, 86399]))
-        buckets.append(Bucket(start, at, draw(st.floats(min_value=0, max_value=1e15))))
+        amount = draw(st.just(0.0) | st.floats(min_value=1e-6, max_value=1e15))
+        buckets.append(Bucket(start, at, amount))
     return tuple(buckets)
 
 
