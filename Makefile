@@ -1,5 +1,6 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
 # make test   every check there is; what continuous integration runs
+# make bench  how long decisions take
 # make lint   ruff and mypy only
 # make clean  remove everything that these made
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test lint clean programs
+.PHONY: demo test bench lint clean programs
 .DEFAULT_GOAL := test
 
 demo: programs .venv/demo
@@ -15,6 +16,9 @@ demo: programs .venv/demo
 
 test: lint .venv-hub5/test
 	.venv/bin/python -m pytest
+
+bench: .venv/bench
+	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -30,6 +34,10 @@ programs:
 
 .venv/demo: pyproject.toml | .venv/bin/python
 	.venv/$(PIP_INSTALL) --editable '.[demo]'
+	@touch $@
+
+.venv/bench: pyproject.toml | .venv/bin/python
+	.venv/$(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python

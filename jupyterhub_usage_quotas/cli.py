@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from traitlets.config import Config
@@ -16,10 +17,12 @@ from .errors import ConfigurationError
 from .hub.annotated import apply_annotated_settings
 from .hub.manager import CONFIGURED, Enforcement, UsageQuotaManager
 from .hub.validation import remarks
-from .quotas.decide import Decision, Outcome, Request, Verdict
+from .metering.promql import Users
+from .quotas.decide import Decision, Outcome
 from .quotas.report import iso, report
 from .quotas.units import InvalidQuantity, parse_bytes, show
 from .quotas.usage import Fresh, Stale, Unknown
+from .quotas.verdict import Request, Verdict
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -56,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--server-cpu", type=_amount, default=0.0, metavar="CORES")
     check.add_argument("--server-gpu", type=_amount, default=0.0, metavar="GPUS")
     check.add_argument("--profile", default="", metavar="SLUG")
+    check.add_argument("--profile-name", default="", metavar="DISPLAY-NAME")
+    check.add_argument("--server", default="", metavar="NAME", help="of a named server")
+    check.add_argument("--admin", action="store_true", help="the user is an admin")
+    check.add_argument(
+        "--member",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="who else draws on the user's pools; repeatable",
+    )
     check.add_argument("--json", action="store_true", help="for machines; a stable form")
     check.set_defaults(run=run_check)
     demo = commands.add_parser(
@@ -105,7 +118,10 @@ def run_check(options: argparse.Namespace) -> int:
     request = Request(
         user=options.user,
         groups=frozenset(options.group),
+        server_name=options.server,
         profile=options.profile,
+        profile_name=options.profile_name,
+        admin=options.admin,
         rates={
             "memory": options.server_memory,
             "cpu": options.server_cpu,
@@ -113,7 +129,7 @@ def run_check(options: argparse.Namespace) -> int:
             "time": 1.0,
         },
     )
-    decision = asyncio.run(_decide(manager, request))
+    decision = asyncio.run(_decide(manager, request, {options.user, *options.member}))
     if options.json:
         print(json.dumps(report(decision) | {"enforcement": manager.enforcement.value}, indent=2))
     else:
@@ -138,9 +154,16 @@ def load_config(path: Path) -> Config:
     return config
 
 
-async def _decide(manager: UsageQuotaManager, request: Request) -> Decision:
+async def _decide(
+    manager: UsageQuotaManager, request: Request, members: Collection[str]
+) -> Decision:
+    pools: dict[str, Users] = {
+        policy.name: None if policy.scope.everyone else members
+        for policy in manager.policies
+        if policy.pooled
+    }
     try:
-        return await manager.decide(request)
+        return await manager.decide(request, members=pools)
     finally:
         await manager.aclose()
 
@@ -154,7 +177,7 @@ def _explained(decision: Decision, enforcement: Enforcement) -> list[str]:
     if not decision.verdicts:
         return [*lines, "No policy covers this user."]
     rows: list[tuple[str, ...]] = [
-        ("POLICY", "RESOURCE", "WINDOW", "USED", "LIMIT", "REMAINING", "FITS", "RETRY")
+        ("POLICY", "RESOURCE", "WINDOW", "USED", "ALLOWANCE", "REMAINING", "FITS", "RETRY")
     ]
     rows += [_row(verdict) for verdict in decision.verdicts]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -182,17 +205,25 @@ def _headline(decision: Decision) -> str:
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
     unit = verdict.allotment.limit.unit
-    known = verdict.used is not None and verdict.remaining is not None
+    known = verdict.used is not None and math.isfinite(verdict.allowance)
     return (
         _printable(verdict.allotment.name),
         verdict.allotment.resource,
         str(verdict.allotment.window),
         show(verdict.used or 0.0, unit) if known else "?",
-        show(verdict.allotment.limit.base, unit),
+        show(verdict.allowance, unit) if math.isfinite(verdict.allowance) else "unlimited",
         show(verdict.remaining or 0.0, unit) if known else "?",
-        {True: "yes", False: "NO", None: "?"}[verdict.fits],
+        _fits(verdict),
         iso(verdict.retry_time) or ("never" if verdict.never else ""),
     )
+
+
+def _fits(verdict: Verdict) -> str:
+    if not verdict.applies:
+        return "(other servers)"
+    if verdict.fits is False and not verdict.allotment.denies:
+        return "no (warns)"
+    return {True: "yes", False: "NO", None: "?"}[verdict.fits]
 
 
 def _notes(decision: Decision) -> list[str]:

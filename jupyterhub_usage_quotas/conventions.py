@@ -17,16 +17,33 @@ HUB_POD: Final = "(.*-)?hub-[a-z0-9]+-[a-z0-9]{5}"
 KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"
 """The label of the pod annotation `hub.jupyter.org/username`, which KubeSpawner sets."""
 
+ANNOTATION_PROFILE: Final = "hub.jupyter.org/profile"
+"""The slug of the chosen profile; the spawn hook puts it on the pod, KubeSpawner does not."""
+ANNOTATION_PROFILE_NAME: Final = "hub.jupyter.org/profile-name"
+"""The display name of the chosen profile, from the spawn hook likewise."""
+KSM_SERVERNAME_LABEL: Final = "annotation_hub_jupyter_org_servername"
+KSM_PROFILE_LABEL: Final = "annotation_hub_jupyter_org_profile"
+KSM_PROFILE_NAME_LABEL: Final = "annotation_hub_jupyter_org_profile_name"
+
 # --- what the Hub exports about running servers (usage_source: hub) ------------------------------
 SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
 """Gauge: what a running server asks for; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""
-SERVER_LABELS: Final = ("namespace", "username", "servername", "profile", "resource")
+SERVER_LABELS: Final = (
+    "namespace",
+    "username",
+    "servername",
+    "profile",
+    "profile_name",
+    "gpu",
+    "resource",
+)
 EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 """Gauge, always 1: evidence that the Hub was scraped, even when no server runs."""
 
 # --- what the Hub exports about itself -----------------------------------------------------------
 DECISIONS: Final = "jupyterhub_usage_quotas_decisions_total"
 FAILOVERS: Final = "jupyterhub_usage_quotas_failovers_total"
+WARNINGS: Final = "jupyterhub_usage_quotas_warnings_total"
 PROMETHEUS_REQUESTS: Final = "jupyterhub_usage_quotas_prometheus_requests_total"
 PROMETHEUS_SECONDS: Final = "jupyterhub_usage_quotas_prometheus_request_duration_seconds"
 USAGE_AGE: Final = "jupyterhub_usage_quotas_usage_age_seconds"

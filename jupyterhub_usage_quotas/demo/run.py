@@ -102,5 +102,7 @@ def usage_of_a_month(now: int) -> Iterator[Span]:
 def _server(user: str, start: int, end: int, gib: int) -> Iterator[Span]:
     amounts = {"memory": float(gib * GIB), "cpu": 1.0, "time": 1.0}
     for resource, amount in amounts.items():
-        labels = dict(zip(conventions.SERVER_LABELS, ("", user, "", "", resource), strict=True))
+        labels = dict(
+            zip(conventions.SERVER_LABELS, ("", user, "", "", "", "false", resource), strict=True)
+        )
         yield Span(conventions.SERVER_REQUESTS, labels, start, end, amount)

@@ -134,6 +134,30 @@ class UsageConfig(LoggingConfigurable):
         """,
     ).tag(config=True)
 
+    resources = AnyTrait(
+        help="""
+        Resources of your own that policies can limit: {"licence": {"promql": "...", "unit":
+        "licence", "display_name": "Licences"}}. The expression gives how many units are in use at
+        an instant, with the user's name as the label `username`; limits are written
+        "10 licence-hours".
+        """
+    ).tag(config=True)
+
+    @default("resources")
+    def _resources_default(self) -> dict[str, Any]:
+        return {}
+
+    credit_prices = AnyTrait(
+        help="""
+        What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), such
+        as {"cpu": 1, "memory": 0.25, "gpu": 10}.
+        """
+    ).tag(config=True)
+
+    @default("credit_prices")
+    def _credit_prices_default(self) -> dict[str, float]:
+        return {}
+
     deadline = Float(
         5.0,
         help="""
@@ -196,5 +220,6 @@ class UsageConfig(LoggingConfigurable):
             self.make_source(),
             deadline=timedelta(seconds=self.deadline),
             stale_after=timedelta(seconds=self.stale_after),
+            defined={name: entry["promql"] for name, entry in self.resources.items()},
             **observers,
         )

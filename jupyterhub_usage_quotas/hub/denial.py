@@ -17,6 +17,7 @@ from tornado.web import HTTPError
 from ..conventions import SPAWN_FAILURE_REASON
 from ..quotas.decide import Decision, Outcome
 from ..quotas.units import show_part
+from ..quotas.verdict import Verdict
 from .messages import Message
 
 try:
@@ -93,14 +94,20 @@ def for_log(decision: Decision) -> str:
     if decision.outcome is not Outcome.DENIED:
         reading = decision.failover
         return f"{server}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
-    exhausted = [verdict for verdict in decision.verdicts if verdict.fits is False]
-    parts = [
-        f"{verdict.allotment.name!r} used "
-        + show_part(verdict.used or 0.0, verdict.allotment.limit.base, verdict.allotment.limit.unit)
-        for verdict in exhausted
-    ]
+    parts = [_used(verdict) for verdict in decision.denying]
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
     return f"{server}: {'; '.join(parts)}; retry: {until}"
+
+
+def verdict_for_log(decision: Decision, verdict: Verdict) -> str:
+    """One line about one verdict, for admins."""
+    return f"{decision.request.user!r}: {_used(verdict)}"
+
+
+def _used(verdict: Verdict) -> str:
+    unit = verdict.allotment.limit.unit
+    used = show_part(verdict.used or 0.0, verdict.allowance, unit)
+    return f"{verdict.allotment.name!r} used {used}"
 
 
 class NotAFailure(logging.Filter):

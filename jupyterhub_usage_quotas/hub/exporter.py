@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from .. import conventions
-from .request import profile_of, rates_of
+from .request import PROFILE_NAME, profile_of, rates_of
 
 
 class ServerExporter(Collector):
@@ -36,13 +36,16 @@ class ServerExporter(Collector):
         yield info
         requests = self._requests_family()
         for user, spawner in self._running():
-            for resource, amount in rates_of(spawner, self._gpu_resources).items():
+            rates = rates_of(spawner, self._gpu_resources)
+            for resource, amount in rates.items():
                 if amount:
                     labels = [
                         self._namespace,
                         user.name,
                         spawner.name,
                         profile_of(spawner),
+                        getattr(spawner, PROFILE_NAME, ""),
+                        "true" if rates["gpu"] else "false",
                         resource,
                     ]
                     requests.add_metric(labels, amount)

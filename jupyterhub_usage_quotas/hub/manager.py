@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Int, TraitError, Unicode, UseEnum, default, validate
 
 from ..errors import ConfigurationError
-from ..metering.meter import Meter
-from ..quotas.decide import Decision, Outcome, Request, decide
-from ..quotas.policy import InvalidPolicies, PolicySet, parse_policies
-from ..quotas.resolve import resolve
-from ..quotas.usage import Reading, Stale, Unknown
+from ..ledger import Ledger
+from ..metering.meter import EVERYBODY_ELSE, Meter
+from ..metering.promql import Users
+from ..quotas.adjustments import Adjustment
+from ..quotas.charge import Readings
+from ..quotas.configuration import parse_policies
+from ..quotas.decide import Decision, Outcome, decide
+from ..quotas.faults import InvalidPolicies
+from ..quotas.forecast import largest_that_fits
+from ..quotas.policy import PolicySet
+from ..quotas.resolve import Allotment, resolve
+from ..quotas.usage import Stale, Unknown
+from ..quotas.verdict import Request
 from . import metrics
 from .config import UsageConfig
-from .denial import LaunchDenied, deny, for_log
+from .denial import LaunchDenied, deny, for_log, verdict_for_log
+from .members import members_of_pools
 from .messages import denial_message, unavailable_message
-from .request import read_request
+from .request import Launch, basic_request, mark_profile, read_launch
 from .validation import faults_of_options
+
+Members = Mapping[str, Users]
+"""By the name of a pooled policy, whose usage counts in it; None for everybody's."""
+
+NO_MEMBERS: Members = MappingProxyType({})
 
 
 class Enforcement(enum.StrEnum):
@@ -42,11 +57,22 @@ class UsageQuotaManager(UsageConfig):
         The policies, a list of
 
             {"name": "memory-week",                           # optional, unique
-             "resource": "memory",                            # memory, cpu, gpu or time
+             "resource": "memory",      # memory, cpu, gpu, time, credits, or one of `resources`
              "limit": {"value": 1000, "unit": "GiB-hours"},   # or "1000 GiB-hours"
-             "window": 7,                                     # days, or "36h": rolling
+             "window": 7,                                     # days, or "36h": rolling; or
+                                         # {"calendar": "week", "timezone": "Europe/Zurich"}; or
+                                         # {"refill": 5, "every": "10 minutes"}
              "scope": {"group": ["group-0"]},                 # group, user, or everyone: True
-             "minimum_session": "10 minutes"}                 # optional: what a launch needs
+
+        and, where wanted,
+
+             "exempt": {"user": ["alice"], "admin": True},    # group, user or admin
+             "servers": {"profile": ["*gpu*"]},               # profile, name, gpu: True
+             "share": "pooled", "overflow": "individual",     # one allowance for all
+             "minimum_session": "10 minutes",                 # what a launch needs
+             "when_exhausted": "warn"}                        # deny, stop or warn
+
+        A name in a scope may be a pattern: {"glob": "class-*"}.
         """
     ).tag(config=True)
 
@@ -120,13 +146,17 @@ class UsageQuotaManager(UsageConfig):
         if config:
             check_configuration(config)
         super().__init__(**kwargs)
+        self.ledger: Ledger | None = None
         self._causes_logged: set[str] = set()
 
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
         return parse_policies(
-            self.policy, self.scope_fallback_strategy or self.scope_backup_strategy
+            self.policy,
+            self.scope_fallback_strategy or self.scope_backup_strategy,
+            resources=self.resources,
+            credit_prices=self.credit_prices,
         )
 
     @cached_property
@@ -139,19 +169,66 @@ class UsageQuotaManager(UsageConfig):
         """Close the connections to Prometheus."""
         await self._meter.aclose()
 
-    async def decide(self, request: Request, now: datetime | None = None) -> Decision:
-        """The decision on a request; never raises for anything that Prometheus does."""
-        now = now or datetime.now(UTC)
-        readings = await self._readings(request, now)
-        return decide(self.policies, readings, request, now, failover_open=self.failover_open)
+    async def decide(
+        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
+    ) -> Decision:
+        """The decision on a request; never raises for anything that Prometheus does.
 
-    async def _readings(self, request: Request, now: datetime) -> Mapping[str, Reading]:
-        allotments = resolve(self.policies, request.user, request.groups)
+        `members` are those of every pooled policy that covers the user.
+        """
+        now = now or datetime.now(UTC)
+        adjustments = await self._adjustments(request)
+        allotments = resolve(self.policies, request.user, request.groups, admin=request.admin)
+        names = {policy.name for allotment in allotments for policy in allotment.candidates}
+        measures = {allotment.policies[0].measure for allotment in allotments}
+        # A pool that pays first can have members in common with the user's own pools.
+        pools = {
+            policy.name: members.get(policy.name, {request.user})
+            for policy in self.policies
+            if policy.pooled
+            and (policy.name in names or (policy.overflow and policy.measure in measures))
+        }
+        readings = await self._read(request.user, allotments, pools, now)
+        return decide(
+            self.policies,
+            readings.get(request.user, readings.get(EVERYBODY_ELSE, {})),
+            request,
+            now,
+            failover_open=self.failover_open,
+            adjustments=adjustments,
+            pools={
+                name: {
+                    user: readings[user]
+                    for user in (readings if whose is None else whose)
+                    if user in readings
+                }
+                for name, whose in pools.items()
+            },
+        )
+
+    async def _adjustments(self, request: Request) -> Sequence[Adjustment]:
+        if self.ledger is None:
+            return ()
+        return await self.ledger.adjustments(
+            request.user, {policy.name for policy in self.policies}
+        )
+
+    async def _read(
+        self, user: str, allotments: Sequence[Allotment], pools: Members, now: datetime
+    ) -> Mapping[str, Readings]:
+        """The readings that these allotments are held against, by username."""
         if not allotments:
             return {}
-        resources = {allotment.resource for allotment in allotments}
-        longest = max(allotment.window.length for allotment in allotments)
-        return await self._meter.read(request.user, resources, longest, now)
+        users: Users = {user}
+        for whose in pools.values():
+            users = None if users is None or whose is None else {*users, *whose}
+        resources = {
+            measured
+            for allotment in allotments
+            for measured in self.policies.measured(allotment.resource)
+        }
+        longest = max(allotment.window.reach for allotment in allotments)
+        return await self._meter.read(users, resources, longest, now)
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
@@ -161,28 +238,38 @@ class UsageQuotaManager(UsageConfig):
         """
         if self.enforcement is Enforcement.off:
             return
-        decision = await self._decide_in_time(user, spawner)
+        launch, decision = await self._decide_in_time(user, spawner)
         self._count_and_log(decision)
         if not decision.allowed and self.enforcement is Enforcement.enforce:
-            deny(self._denial(decision), spawner)
+            deny(self._denial(decision, launch), spawner)
 
-    async def _decide_in_time(self, user: Any, spawner: Any) -> Decision:
+    async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
-        request = Request(user.name, frozenset(group.name for group in user.groups))
+        launch = Launch(basic_request(user))
         try:
             async with asyncio.timeout(self.deadline):
-                request = await read_request(user, spawner, self.gpu_resources)
-                return await self.decide(request)
+                launch = await read_launch(user, spawner, self.gpu_resources)
+                mark_profile(spawner, launch.request)
+                members = members_of_pools(self.policies, getattr(user, "db", None))
+                return launch, await self.decide(launch.request, members=members)
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
             # A fault of ours must not become a fault of the Hub; failover is for exactly this.
             self.log.exception("The usage quota of %r could not be decided", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
-        readings = {policy.resource: unknown for policy in self.policies}
-        return decide(
-            self.policies, readings, request, datetime.now(UTC), failover_open=self.failover_open
+        resources = [*self.policies.resources, *self.policies.prices]
+        readings = dict.fromkeys(resources, unknown)
+        pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
+        decision = decide(
+            self.policies,
+            readings,
+            launch.request,
+            datetime.now(UTC),
+            failover_open=self.failover_open,
+            pools=pools,
         )
+        return launch, decision
 
     def _count_and_log(self, decision: Decision) -> None:
         metrics.decisions.labels(
@@ -193,6 +280,9 @@ class UsageQuotaManager(UsageConfig):
         elif decision.verdicts and self._causes_logged:
             self._causes_logged.clear()
             self.log.info("Usage is known again; quotas are decided on it")
+        for verdict in decision.warnings:
+            metrics.warnings.labels(policy=verdict.allotment.name).inc()
+            self.log.info("Over a quota that only warns: %s", verdict_for_log(decision, verdict))
         if decision.outcome is Outcome.DENIED:
             prefix = "Would deny (shadow)" if self.enforcement is Enforcement.shadow else "Denied"
             self.log.info("%s a launch: %s", prefix, for_log(decision))
@@ -211,16 +301,20 @@ class UsageQuotaManager(UsageConfig):
             self.failover_open,
         )
 
-    def _denial(self, decision: Decision) -> LaunchDenied:
+    def _denial(self, decision: Decision, launch: Launch) -> LaunchDenied:
         now = datetime.now(UTC)
-        if decision.outcome is Outcome.DENIED:
-            message = denial_message(decision, self.contact)
-            retry_time = decision.retry_time
-            wait = max(retry_time - now, timedelta(0)) if retry_time else None
-            return LaunchDenied(message, self.denied_status, for_log(decision), wait)
-        message = unavailable_message(self.contact)
-        log = for_log(decision)
-        return LaunchDenied(message, self.unavailable_status, log, timedelta(minutes=1))
+        if decision.outcome is not Outcome.DENIED:
+            message = unavailable_message(self.contact)
+            log = for_log(decision)
+            return LaunchDenied(message, self.unavailable_status, log, timedelta(minutes=1))
+        advice = ""
+        if decision.binding and decision.binding.never:
+            by = decision.binding.allotment.resource
+            advice = largest_that_fits(self.policies, launch.profiles, by, now) or ""
+        message = denial_message(decision, self.contact, self.policies.resources, advice)
+        retry_time = decision.retry_time
+        wait = max(retry_time - now, timedelta(0)) if retry_time else None
+        return LaunchDenied(message, self.denied_status, for_log(decision), wait)
 
 
 CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageQuotaManager)
@@ -234,6 +328,12 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     try:
         _ = probe.policies
     except InvalidPolicies as error:
-        faults += [f"UsageQuotaManager.{fault}" for fault in error.faults]
+        faults += [f"{_section(fault.where)}.{fault}" for fault in error.faults]
     if faults:
         raise ConfigurationError(faults)
+
+
+def _section(where: str) -> str:
+    """The class whose option has a fault."""
+    own = UsageConfig.class_trait_names(config=True)
+    return (UsageConfig if where.partition("[")[0] in own else UsageQuotaManager).__name__

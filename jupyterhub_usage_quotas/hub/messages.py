@@ -8,13 +8,15 @@ in its own zone.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from ..quotas.decide import Decision, Verdict
-from ..quotas.units import RESOURCES, show, show_part
+from ..quotas.decide import Decision
+from ..quotas.units import RESOURCES, Resource, show, show_part
+from ..quotas.verdict import Verdict
 
 _LOCAL_TIME = Markup(
     '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
@@ -35,10 +37,19 @@ class Message:
     html: str
 
 
-def denial_message(decision: Decision, contact: str) -> Message:
-    """Why a decision denies a launch, and when it would be allowed."""
-    denying = [verdict for verdict in decision.verdicts if verdict.fits is False]
-    sentences: list[str | Markup] = [explain(verdict) for verdict in denying]
+def denial_message(
+    decision: Decision,
+    contact: str,
+    resources: Mapping[str, Resource] = RESOURCES,
+    smaller: str = "",
+) -> Message:
+    """Why a decision denies a launch, and when it would be allowed.
+
+    `smaller` is the display name of a profile that could be started instead of one that never can.
+    """
+    sentences: list[str | Markup] = [
+        explain(verdict, resources, smaller) for verdict in decision.denying
+    ]
     html = list(sentences)
     if decision.retry_time:
         before, after = "You can start this server again from ", "."
@@ -56,34 +67,40 @@ def unavailable_message(contact: str) -> Message:
     return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
 
 
-def explain(verdict: Verdict) -> str:
+def explain(
+    verdict: Verdict, resources: Mapping[str, Resource] = RESOURCES, smaller: str = ""
+) -> str:
     """One sentence: which resource, used and limit in human units, over which window."""
     allotment = verdict.allotment
-    resource = in_a_sentence(allotment.resource)
+    of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
+    quota = f"{in_a_sentence(resources[allotment.resource])} quota{of}"
     unit = allotment.limit.unit
-    limit = show(allotment.limit.base, unit)
-    window = str(allotment.window).removeprefix("1 ")  # "in the last day"
-    if not allotment.limit.value:
-        return f"Your {resource} quota is zero, so this server cannot be started."
+    whose = "Your" if allotment.pool is None else "The"
+    if not verdict.allowance:
+        return f"{whose} {quota} is zero, so this server cannot be started."
     if verdict.never:
+        instead = f", such as \u201c{smaller}\u201d" if smaller else ""
         return (
-            f"This server asks for more than your {resource} quota can ever give: it needs at"
-            f" least {show(verdict.need, unit)}, and the quota is {limit} per"
-            f" {window}. Choose a smaller server."
+            f"This server asks for more than {whose.lower()} {quota} can ever give: it needs at"
+            f" least {show(verdict.need, unit)}, and the quota is"
+            f" {show(verdict.allowance, unit)} {allotment.window.short}. Choose a smaller"
+            f" server{instead}."
         )
-    used = show_part(verdict.used or 0.0, allotment.limit.base, unit)
+    used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
+    if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
+        return f"The {quota} is used up: {used}."
     if (verdict.remaining or 0.0) <= 0:
-        return f"You have used up your {resource} quota: {used} in the last {window}."
+        return f"You have used up your {quota}: {used}."
     return (
-        f"Too little of your {resource} quota is left: you have used {used} in the last"
-        f" {window}, and this server needs at least {show(verdict.need, unit)}."
+        f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server needs at"
+        f" least {show(verdict.need, unit)}."
     )
 
 
-def in_a_sentence(resource: str) -> str:
+def in_a_sentence(resource: Resource) -> str:
     """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
-    name = RESOURCES[resource].display_name
-    return name if name.isupper() else name.lower()
+    name = resource.display_name
+    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 def _message(

@@ -22,6 +22,11 @@ failovers = Counter(
     "Decisions that were left to failover because usage was not known, by reason",
     ["reason"],
 )
+warnings = Counter(
+    conventions.WARNINGS,
+    "Launches beyond a quota that only warns, by policy",
+    ["policy"],
+)
 prometheus_requests = Counter(
     conventions.PROMETHEUS_REQUESTS, "Requests to Prometheus, by outcome", ["outcome"]
 )

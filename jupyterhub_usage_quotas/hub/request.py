@@ -4,31 +4,70 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..quotas.decide import Request
+from ..quotas.verdict import Request
+from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
+
+PROFILE_NAME = "_usage_quota_profile_name"
+"""Where a launch leaves the display name of the chosen profile on the spawner."""
 
 
-async def read_request(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Request:
-    """The request of a server that is about to start.
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The request of a server that is about to start, and what its user could have chosen."""
+
+    request: Request
+    profiles: Mapping[str, Request] = field(default_factory=dict)
+    """By display name, the request of every profile on offer."""
+
+
+def basic_request(user: Any) -> Request:
+    """All that is known of a request without its spawner."""
+    groups = frozenset(group.name for group in user.groups)
+    return Request(user.name, groups, admin=bool(getattr(user, "admin", False)))
+
+
+async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Launch:
+    """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
     `load_user_options` does the same now (and again later, which changes nothing), so that the
     request is the one that the pod will have.
     """
+    profiles = await profiles_of(spawner)
+    base = replace(basic_request(user), server_name=spawner.name)
+    # Before a profile is applied: afterwards the spawner's own values are gone.
+    offered = {
+        _display_name(profile): _with(
+            base, profile, rates_of(WithProfile(spawner, profile), gpu_resources)
+        )
+        for profile in profiles
+    }
     load_user_options = getattr(spawner, "load_user_options", None)
     if callable(load_user_options):
         loaded = load_user_options()
         if inspect.isawaitable(loaded):
             await loaded
-    return Request(
-        user=user.name,
-        groups=frozenset(group.name for group in user.groups),
-        server_name=spawner.name,
-        profile=profile_of(spawner),
-        rates=rates_of(spawner, gpu_resources),
-    )
+    chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
+    return Launch(_with(base, chosen, rates_of(spawner, gpu_resources)), offered)
+
+
+def _with(base: Request, profile: Profile, rates: Mapping[str, float]) -> Request:
+    slug = str(profile.get("slug", ""))
+    return replace(base, profile=slug, profile_name=_display_name(profile), rates=rates)
+
+
+def _display_name(profile: Profile) -> str:
+    return str(profile.get("display_name", ""))
+
+
+def mark_profile(spawner: Any, request: Request) -> None:
+    """Leave the chosen profile where usage can be kept by it: on the pod, and for the exporter."""
+    setattr(spawner, PROFILE_NAME, request.profile_name)
+    stamp_profile(spawner, request.profile, request.profile_name)
 
 
 def rates_of(spawner: Any, gpu_resources: Sequence[str]) -> dict[str, float]:

@@ -10,16 +10,23 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from ..errors import PrometheusError
+from ..quotas.charge import Readings
+from ..quotas.servers import ServerAttributes
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage, buckets_from_rates
 from . import promql
 from .prometheus import PrometheusClient, all_of
-from .sources import MetricMissing, Rates, Source
+from .promql import Users
+from .sources import Grid, MetricMissing, Rates, Samples, Source
 
 STEP = timedelta(minutes=1)
 """The distance of the samples that usage is summed from."""
+
+EVERYBODY_ELSE = ""
+"""The name under which readings of everybody say what those used who are not in them: nothing."""
 
 COVERAGE_STEPS = 500
 """At how many instants of a window the source is looked for."""
@@ -38,8 +45,8 @@ class Evidence:
 class Meter:
     """Brings usage from one source in one Prometheus.
 
-    `stale_after` is how long ago the source may have been seen for its readings to be decided
-    on; `deadline` bounds a whole reading.
+    `defined` are an admin's own resources, as PromQL by name. `stale_after` is how long ago the
+    source may have been seen for its readings to be decided on; `deadline` bounds a whole reading.
     """
 
     def __init__(
@@ -49,12 +56,14 @@ class Meter:
         *,
         deadline: timedelta,
         stale_after: timedelta,
+        defined: Mapping[str, str] = MappingProxyType({}),
         on_fresh: Callable[[datetime], None] = lambda _covered_until: None,
     ) -> None:
         self._prometheus = prometheus
         self._source = source
         self._deadline = deadline
         self._stale_after = stale_after
+        self._defined = defined
         self._on_fresh = on_fresh
 
     async def aclose(self) -> None:
@@ -62,16 +71,17 @@ class Meter:
         await self._prometheus.aclose()
 
     async def read(
-        self, username: str, resources: Collection[str], over: timedelta, now: datetime
-    ) -> Mapping[str, Reading]:
-        """The user's readings of these resources, over the time before `now`.
+        self, users: Users, resources: Collection[str], over: timedelta, now: datetime
+    ) -> Mapping[str, Readings]:
+        """Users' readings of these resources over the time before `now`, by username.
 
-        A resource that was not used is zero where the source is known to have been scraped, else
-        Unknown with the reason why.
+        With None for users, those who used anything, and `EVERYBODY_ELSE`. A resource that was
+        not used is zero where the source is known to have been scraped, else Unknown with the
+        reason why.
         """
         try:
             async with asyncio.timeout(self._deadline.total_seconds()):
-                return await self._read(username, resources, over, now)
+                return await self._read(users, resources, over, now)
         except PrometheusError as error:
             unknown = Unknown(error.reason, f"Prometheus: {error}")
         except TimeoutError:
@@ -81,43 +91,103 @@ class Meter:
             unknown = Unknown("metric_missing", str(error))
         except promql.InvalidText as error:
             unknown = Unknown("bad_username", str(error))
-        return dict.fromkeys(resources, unknown)
+        nothing_known = dict.fromkeys(resources, unknown)
+        return dict.fromkeys([EVERYBODY_ELSE] if users is None else users, nothing_known)
 
     async def _read(
-        self, username: str, resources: Collection[str], over: timedelta, now: datetime
-    ) -> Mapping[str, Reading]:
+        self, users: Users, resources: Collection[str], over: timedelta, now: datetime
+    ) -> Mapping[str, Readings]:
         # Whole steps, the same for every reading, so that a later one sees the same samples.
         end = _floor(now, STEP)
-        start = _floor(now - over, STEP) + STEP
-        evidence: Evidence
-        rates: Rates
-        evidence, rates = await all_of(
-            self._evidence(over, now),
-            self._source.rates(self._prometheus, username, start, end, STEP),
+        grid = Grid(_floor(now - over, STEP) + STEP, end, STEP)
+        measured = [resource for resource in resources if resource not in self._defined]
+        defined = [resource for resource in resources if resource in self._defined]
+        parts = await all_of(
+            *([self._measured(users, measured, over, now, grid)] if measured else []),
+            *(self._of_defined(users, resource, over, grid) for resource in defined),
         )
+        everybody = {user for part in parts for user in part}
+        return {
+            user: {
+                resource: reading
+                for part in parts
+                for resource, reading in part.get(user, part.get(EVERYBODY_ELSE, {})).items()
+            }
+            for user in everybody
+        }
+
+    async def _measured(
+        self,
+        users: Users,
+        resources: Collection[str],
+        over: timedelta,
+        now: datetime,
+        grid: Grid,
+    ) -> Mapping[str, Readings]:
+        """Readings of what servers asked for."""
+        evidence: Evidence
+        rates: Mapping[str, Rates]
+        evidence, rates = await all_of(
+            self._evidence(over, now), self._source.rates(self._prometheus, users, grid)
+        )
+        names = {*rates, EVERYBODY_ELSE} if users is None else users
         if evidence.last_seen is None:
             unknown = Unknown("not_scraped", self._never_seen(evidence, over))
-            return dict.fromkeys(resources, unknown)
+            return dict.fromkeys(names, dict.fromkeys(resources, unknown))
         if now - evidence.last_seen <= self._stale_after:
             self._on_fresh(evidence.last_seen)
         return {
-            resource: self._reading(rates.get(resource, ()), evidence, evidence.last_seen, now)
-            for resource in resources
+            user: {
+                resource: self._reading(
+                    rates.get(user, {}).get(resource, {}), evidence, evidence.last_seen, now
+                )
+                for resource in resources
+            }
+            for user in names
         }
 
     def _reading(
         self,
-        samples: tuple[tuple[float, float], ...],
+        servers: Mapping[ServerAttributes, Samples],
         evidence: Evidence,
         last_seen: datetime,
         now: datetime,
     ) -> Reading:
-        buckets = buckets_from_rates(samples, STEP.total_seconds())
+        buckets = tuple(
+            bucket
+            for server, samples in servers.items()
+            for bucket in buckets_from_rates(samples, STEP.total_seconds(), server)
+        )
         usage = Usage(buckets, last_seen, evidence.coverage)
         if now - last_seen <= self._stale_after:
             return Fresh(usage)
         detail = f"{self._source.name} was last scraped at {last_seen:%Y-%m-%d %H:%M} UTC"
         return Stale(usage, "stale", detail)
+
+    async def _of_defined(
+        self, users: Users, resource: str, over: timedelta, grid: Grid
+    ) -> Mapping[str, Readings]:
+        """Readings of a resource that an admin defined."""
+        expression = self._defined[resource]
+        there = promql.ever_there(expression, over, max(over / COVERAGE_STEPS, STEP))
+        seen, series = await all_of(
+            self._prometheus.query(there, grid.end),
+            self._prometheus.query_range(
+                promql.defined_rates(expression, users), grid.start, grid.end, grid.step
+            ),
+        )
+        if not seen:
+            raise MetricMissing(f"the expression of {resource} has no series at all")
+        samples = {one.labels.get("username", ""): one.samples for one in series}
+        names = {*samples, EVERYBODY_ELSE} if users is None else users
+        return {
+            user: {
+                resource: Fresh(
+                    Usage(buckets_from_rates(samples.get(user, ()), STEP.total_seconds()), grid.end)
+                )
+            }
+            for user in names
+        }
 
     async def _evidence(self, over: timedelta, now: datetime) -> Evidence:
         """Whether the source was being scraped: all of its evidence, not just some of it."""

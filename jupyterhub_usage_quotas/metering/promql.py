@@ -7,7 +7,7 @@ Go's rules for double quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from .. import conventions as names
@@ -67,39 +67,81 @@ def duration(length: timedelta) -> str:
     return f"{round(length.total_seconds() * 1000)}ms"
 
 
-def user_pods(namespace: str, username: str, over: timedelta) -> str:
-    """The names of the pods that a user had at any time in the window; one series per `pod`."""
-    annotations = select(names.KSM_ANNOTATIONS, in_namespace(namespace), *_of_user(username))
-    return f"group by (pod) (present_over_time({annotations}[{duration(over)}]))"
+Users = Collection[str] | None
+"""Whose usage: these users', or (None) everybody's."""
+
+ATTRIBUTES = (names.KSM_SERVERNAME_LABEL, names.KSM_PROFILE_LABEL, names.KSM_PROFILE_NAME_LABEL)
+"""The annotations that selectors can name."""
 
 
-def pod_rates(namespace: str, username: str, pods: Iterable[str]) -> str:
-    """What a user's running pods request at an instant; one series per `resource`, and `time`.
+def of_users(label: str, users: Users) -> tuple[str, ...]:
+    """Matchers of these users; of nobody who has no name.
+
+    To a matcher, a label that is not there is empty.
+    """
+    named = f'{label}!=""'
+    if users is None:
+        return (named,)
+    if len(users) == 1:
+        return (equals(label, *users), named)
+    return (one_of(label, users), named)
+
+
+def pods_of(namespace: str, users: Users, over: timedelta) -> str:
+    """The pods that users had at any time in the window: a series for each, with what the
+    annotations say of it.
+    """
+    label = names.KSM_USERNAME_LABEL
+    annotations = select(names.KSM_ANNOTATIONS, in_namespace(namespace), *of_users(label, users))
+    by = ", ".join((label, "pod", "uid", *ATTRIBUTES))
+    return f"group by ({by}) (present_over_time({annotations}[{duration(over)}]))"
+
+
+def pod_rates(namespace: str, users: Users, pods: Collection[str]) -> str:
+    """What users' running pods request at an instant: a series for each `uid` and `resource`,
+    the resource `time` among them.
 
     The maximum per container and instant makes replicas of kube-state-metrics and of Prometheus
     count once. The pods only narrow the search (they keep a query over a month cheap); whose
     they are is decided by the annotation, joined on the pod's uid.
     """
-    where = (in_namespace(namespace), one_of("pod", pods))
+    where = (in_namespace(namespace), one_of("pod", pods) if users is not None else "")
     requests = f"max by ({POD}, container, resource) ({select(names.KSM_REQUESTS, *where)})"
-    annotations = select(names.KSM_ANNOTATIONS, *where, *_of_user(username))
+    of_them = of_users(names.KSM_USERNAME_LABEL, users)
+    annotations = select(names.KSM_ANNOTATIONS, *where, *of_them)
     phase = select(names.KSM_PHASE, *where, equals("phase", "Running"))
     running = f"max by ({POD}) ({annotations}) * on ({POD}) max by ({POD}) ({phase} == 1)"
     return (
-        f"sum by (resource) ({requests} * on ({POD}) group_left () ({running}))"
-        f' or label_replace(sum({running}), "resource", "time", "", "")'
+        f"sum by (uid, resource) ({requests} * on ({POD}) group_left () ({running}))"
+        f' or label_replace(sum by (uid) ({running}), "resource", "time", "", "")'
     )
 
 
-def _of_user(username: str) -> tuple[str, str]:
-    # To a matcher, a label that is not there is empty; pods without a username are nobody's.
-    return (equals(names.KSM_USERNAME_LABEL, username), f'{names.KSM_USERNAME_LABEL}!=""')
+def server_rates(namespace: str, users: Users) -> str:
+    """What users' servers ask for at an instant, as the Hub exports it: a series for each server
+    and `resource`.
+    """
+    servers = select(names.SERVER_REQUESTS, in_namespace(namespace), *of_users("username", users))
+    by = ", ".join(label for label in names.SERVER_LABELS if label != "namespace")
+    return f"max by ({by}) ({servers})"
 
 
-def server_rates(namespace: str, username: str) -> str:
-    """What a user's servers ask for at an instant, as the Hub exports it; one per `resource`."""
-    servers = select(names.SERVER_REQUESTS, in_namespace(namespace), equals("username", username))
-    return f"sum by (resource) (max by (servername, resource) ({servers}))"
+def defined_rates(expression: str, users: Users) -> str:
+    """An admin's own expression, which has the label `username`, of these users only."""
+    total = f"sum by (username) ({expression})"
+    if users is None:
+        return total
+    # Any expression can be narrowed so, whatever it is made of. "$" would be a reference.
+    wanted = " or ".join(
+        f'label_replace(vector(1), "username", {quote(user.replace("$", "$$"))}, "", "")'
+        for user in sorted(users)
+    )
+    return f"{total} and on (username) ({wanted})"
+
+
+def ever_there(expression: str, over: timedelta, step: timedelta) -> str:
+    """Whether an expression had any series at any of the steps of a window."""
+    return f"max_over_time(group({expression})[{duration(over)}:{duration(step)}])"
 
 
 def newest_sample(metric: str, *matchers: str) -> str:

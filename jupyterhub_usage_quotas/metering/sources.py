@@ -8,21 +8,35 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from .. import conventions as names
+from ..quotas.servers import ServerAttributes
 from . import promql
 from .prometheus import PrometheusClient, Series
+from .promql import Users
 
-Rates = dict[str, tuple[tuple[float, float], ...]]
-"""By resource: `(Unix seconds, base amount)` in time order; no sample where nothing ran."""
+Samples = tuple[tuple[float, float], ...]
+"""`(Unix seconds, base amount)` in time order; no sample where nothing ran."""
+
+Rates = Mapping[str, Mapping[ServerAttributes, Samples]]
+"""What one user's servers asked for, by resource and server."""
 
 
 class MetricMissing(Exception):
     """Servers ran, but the metric that says what they asked for has no series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The instants to sample at: every `step` from `start` to `end`, both included."""
+
+    start: datetime
+    end: datetime
+    step: timedelta
 
 
 class Source(Protocol):
@@ -51,16 +65,12 @@ class Source(Protocol):
         ...
 
     async def rates(
-        self,
-        prometheus: PrometheusClient,
-        username: str,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-    ) -> Rates:
-        """What the user's servers asked for at every step.
+        self, prometheus: PrometheusClient, users: Users, grid: Grid
+    ) -> Mapping[str, Rates]:
+        """What users' servers asked for at every instant of the grid, by username.
 
-        Raises `PrometheusError`, or `MetricMissing` where zero would be a lie.
+        Users without usage may be left out. Raises `PrometheusError`, or `MetricMissing` where
+        zero would be a lie.
         """
         ...
 
@@ -81,24 +91,37 @@ class KubeStateMetrics:
     landmark: Sequence[str] = (f'pod=~"{names.HUB_POD}"',)
 
     async def rates(
-        self,
-        prometheus: PrometheusClient,
-        username: str,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-    ) -> Rates:
+        self, prometheus: PrometheusClient, users: Users, grid: Grid
+    ) -> Mapping[str, Rates]:
         """See `Source.rates`."""
-        found = await prometheus.query(promql.user_pods(self.namespace, username, end - start), end)
-        pods = {series.labels["pod"] for series in found if "pod" in series.labels}
+        found = await prometheus.query(
+            promql.pods_of(self.namespace, users, grid.end - grid.start), grid.end
+        )
+        pods = _pods(found)
         if not pods:
             return {}
         series = await prometheus.query_range(
-            promql.pod_rates(self.namespace, username, pods), start, end, step
+            promql.pod_rates(self.namespace, users, {pod.name for pod in pods.values()}),
+            grid.start,
+            grid.end,
+            grid.step,
         )
-        rates = by_resource(series, self.resource)
-        if set(rates) == {"time"}:
-            raise MetricMissing(f"{names.KSM_REQUESTS} has no series for the pods that ran")
+        named = [
+            (one.labels.get("uid", ""), self.resource(one.labels.get("resource", "")), one)
+            for one in series
+        ]
+        with_gpu = {uid for uid, resource, _ in named if resource == "gpu"}
+        parts = [
+            _Part(pods[uid].user, resource, replace(pods[uid].server, gpu=uid in with_gpu), one)
+            for uid, resource, one in named
+            if uid in pods and resource
+        ]
+        rates = _summed(parts)
+        for username, by_resource in rates.items():
+            if set(by_resource) == {"time"}:
+                raise MetricMissing(
+                    f"{names.KSM_REQUESTS} has no series for the pods that ran for {username!r}"
+                )
         return rates
 
     def resource(self, label: str) -> str:
@@ -122,28 +145,80 @@ class HubExporter:
     landmark: Sequence[str] = ()
 
     async def rates(
-        self,
-        prometheus: PrometheusClient,
-        username: str,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-    ) -> Rates:
+        self, prometheus: PrometheusClient, users: Users, grid: Grid
+    ) -> Mapping[str, Rates]:
         """See `Source.rates`."""
         series = await prometheus.query_range(
-            promql.server_rates(self.namespace, username), start, end, step
+            promql.server_rates(self.namespace, users), grid.start, grid.end, grid.step
         )
-        return by_resource(series, lambda label: label)
+        return _summed(
+            _Part(
+                one.labels.get("username", ""),
+                one.labels.get("resource", ""),
+                ServerAttributes(
+                    profile=one.labels.get("profile", ""),
+                    profile_name=one.labels.get("profile_name", ""),
+                    name=one.labels.get("servername", ""),
+                    gpu=one.labels.get("gpu") == "true",
+                ),
+                one,
+            )
+            for one in series
+        )
 
 
-def by_resource(series: Sequence[Series], resource: Callable[[str], str]) -> Rates:
-    """Sum the series that count as the same resource, instant by instant."""
-    sums: dict[str, dict[float, float]] = {}
-    for one in series:
-        name = resource(one.labels.get("resource", ""))
-        if not name:
-            continue
-        amounts = sums.setdefault(name, {})
-        for instant, value in one.samples:
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    user: str
+    name: str
+    server: ServerAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One series, and what it is a part of."""
+
+    user: str
+    resource: str
+    server: ServerAttributes
+    series: Series
+
+
+def _pods(found: Iterable[Series]) -> dict[str, _Pod]:
+    """The pods that were found, by uid.
+
+    A pod may have been exported with fewer annotations at another time: what is there counts.
+    """
+    labels: dict[str, dict[str, str]] = {}
+    for series in found:
+        known = labels.setdefault(series.labels.get("uid", ""), {})
+        known.update({label: value for label, value in series.labels.items() if value})
+    return {
+        uid: _Pod(
+            known[names.KSM_USERNAME_LABEL],
+            known.get("pod", ""),
+            ServerAttributes(
+                profile=known.get(names.KSM_PROFILE_LABEL, ""),
+                profile_name=known.get(names.KSM_PROFILE_NAME_LABEL, ""),
+                name=known.get(names.KSM_SERVERNAME_LABEL, ""),
+            ),
+        )
+        for uid, known in labels.items()
+    }
+
+
+def _summed(parts: Iterable[_Part]) -> dict[str, Rates]:
+    """Sum the series that are the same resource of the same kind of server, instant by instant."""
+    sums: dict[str, dict[str, dict[ServerAttributes, dict[float, float]]]] = {}
+    for part in parts:
+        servers = sums.setdefault(part.user, {}).setdefault(part.resource, {})
+        amounts = servers.setdefault(part.server, {})
+        for instant, value in part.series.samples:
             amounts[instant] = amounts.get(instant, 0.0) + value
-    return {name: tuple(sorted(amounts.items())) for name, amounts in sums.items()}
+    return {
+        user: {
+            resource: {server: tuple(sorted(at.items())) for server, at in servers.items()}
+            for resource, servers in by_resource.items()
+        }
+        for user, by_resource in sums.items()
+    }

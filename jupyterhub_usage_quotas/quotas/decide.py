@@ -7,55 +7,20 @@ process: the Hub, the command line, a page.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from .adjustments import Adjustment
+from .charge import PoolReadings, Readings, charges
 from .policy import PolicySet
-from .resolve import Allotment, resolve
-from .usage import Fresh, Reading, Unknown
+from .resolve import resolve
+from .usage import Fresh, Reading
+from .verdict import Request, Verdict, earliest, has_room, judge
+from .windows import whole_minute
 
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The server about to start, and for whom.
-
-    `rates` is what it asks for, by resource, in base amounts: bytes of memory, cores, GPUs,
-    and 1 for `time`.
-    """
-
-    user: str
-    groups: frozenset[str] = frozenset()
-    server_name: str = ""
-    profile: str = ""
-    rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"time": 1.0}))
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One allotment's answer.
-
-    `used`, `remaining` and `fits` are None where usage is not known well enough to say. All
-    amounts are in base units. `retry_time` is the earliest instant at which this verdict alone
-    would fit, if nothing more is used: None when it fits now, when it never will (`never`), or
-    when usage is not known.
-    """
-
-    allotment: Allotment
-    reading: Reading
-    need: float
-    used: float | None
-    remaining: float | None
-    fits: bool | None
-    retry_time: datetime | None
-
-    @property
-    def never(self) -> bool:
-        """Whether this launch can never fit: the limit is zero, or less than it needs."""
-        return self.fits is False and self.retry_time is None
+NO_POOLS: PoolReadings = MappingProxyType({})
 
 
 class Outcome(enum.StrEnum):
@@ -88,92 +53,160 @@ class Decision:
         """Whether the server may start."""
         return self.outcome in (Outcome.ALLOWED, Outcome.FAILOVER_OPEN)
 
+    @property
+    def denying(self) -> tuple[Verdict, ...]:
+        """The verdicts because of which the launch is denied."""
+        groups = alternatives(self.verdicts)
+        return tuple(one for group in groups if _group_fits(group) is False for one in group)
+
+    @property
+    def warnings(self) -> tuple[Verdict, ...]:
+        """The verdicts that do not fit and deny nothing."""
+        return tuple(
+            one
+            for one in self.verdicts
+            if one.applies and one.fits is False and not one.allotment.denies
+        )
+
 
 def decide(
     policies: PolicySet,
-    usage: Mapping[str, Reading],
+    usage: Readings,
     request: Request,
     now: datetime,
     *,
     failover_open: bool,
+    adjustments: Sequence[Adjustment] = (),
+    pools: PoolReadings = NO_POOLS,
 ) -> Decision:
     """Decide one request at the instant `now`.
 
-    `usage` has the user's reading of every resource that is limited; one that is missing counts
-    as unknown. A policy that is exhausted denies. Otherwise, where a reading is not Fresh,
-    `failover_open` says whether the launch is allowed.
+    `usage` has the user's reading of every resource that is limited, `pools` those of the members
+    of every pooled policy; what is missing counts as unknown. A policy that is exhausted denies.
+    Otherwise, where a reading is not Fresh, `failover_open` says whether the launch is allowed.
     """
-    verdicts = tuple(
-        judge(
-            allotment,
-            usage.get(allotment.resource, Unknown("not_measured", "not measured")),
-            request,
-            now,
-        )
-        for allotment in resolve(policies, request.user, request.groups)
-    )
-    denying = [verdict for verdict in verdicts if verdict.fits is False]
+    verdicts = judge_all(policies, usage, request, now, adjustments=adjustments, pools=pools)
+    groups = alternatives(verdicts)
+    denying = [one for group in groups if _group_fits(group) is False for one in group]
     if denying:
-        binding = max(denying, key=_retry_order)
-        retry_time = None if binding.never else joint_retry_time(verdicts, now)
+        retry_time = joint_retry_time(groups, adjustments, now)
+        hopeful = [one for one in denying if retry_time is None or not one.never]
+        binding = max(hopeful, key=_retry_order)
         return Decision(request, Outcome.DENIED, verdicts, binding, retry_time)
-    unclear = next((verdict for verdict in verdicts if verdict.fits is None), None)
+    unclear = next((group for group in groups if _group_fits(group) is None), None)
     if unclear:
         outcome = Outcome.FAILOVER_OPEN if failover_open else Outcome.FAILOVER_CLOSED
-        return Decision(request, outcome, verdicts, failover=unclear.reading)
+        reading = next(one.reading for one in unclear if one.fits is None)
+        return Decision(request, outcome, verdicts, failover=reading)
     return Decision(request, Outcome.ALLOWED, verdicts)
 
 
-def judge(allotment: Allotment, reading: Reading, request: Request, now: datetime) -> Verdict:
-    """One allotment's verdict on a request at the instant `now`."""
-    rate = request.rates.get(allotment.resource, 0.0)
-    need = rate * allotment.minimum_session.total_seconds()
-    if not isinstance(reading, Fresh):
-        return Verdict(allotment, reading, need, None, None, None, None)
-    used = allotment.window.used(reading.usage, now)
-    fits = has_room(allotment, used, need)
-    retry_time = None if fits else _earliest(allotment, reading, need, now)
-    return Verdict(allotment, reading, need, used, allotment.limit.base - used, fits, retry_time)
+def judge_all(
+    policies: PolicySet,
+    usage: Readings,
+    request: Request,
+    now: datetime,
+    *,
+    adjustments: Sequence[Adjustment] = (),
+    pools: PoolReadings = NO_POOLS,
+) -> tuple[Verdict, ...]:
+    """The verdict of every allotment, in the order in which the policies are written."""
+    allotments = resolve(
+        policies,
+        request.user,
+        request.groups,
+        admin=request.admin,
+        adjustments=adjustments,
+        now=now,
+    )
+    held = charges(allotments, policies, usage, pools, adjustments, request.user)
+    return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
 
 
-def has_room(allotment: Allotment, used: float, need: float) -> bool:
-    """The rule: something must remain, and at least what the launch needs.
+def alternatives(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """The verdicts that count, in groups of which one that fits is enough."""
+    groups: dict[object, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.counts:
+            groups.setdefault(verdict.alternative, []).append(verdict)
+    return list(groups.values())
 
-    A difference below `ROUNDING` of the limit is none: it comes from adding fractions, and must
-    not make the same usage fit in one process and not in another.
+
+def _group_fits(group: Sequence[Verdict]) -> bool | None:
+    """Whether a group has room, None where that is not known.
+
+    A pool's members have allowances of their own besides: all of those must fit together, but
+    either they or the pool is enough.
     """
-    remaining = allotment.limit.base - used
-    nothing = allotment.limit.base * ROUNDING
-    return remaining > nothing and remaining >= need - nothing
+    pools = [one.fits for one in group if one.allotment.pool]
+    own = [one.fits for one in group if not one.allotment.pool]
+    answers = [*pools]
+    if own:
+        answers.append(False if False in own else None if None in own else True)
+    return True if True in answers else None if None in answers else False
 
 
-def joint_retry_time(verdicts: tuple[Verdict, ...], now: datetime) -> datetime | None:
-    """The earliest whole minute at which all verdicts that are known fit at once.
+def joint_retry_time(
+    groups: Sequence[Sequence[Verdict]], adjustments: Sequence[Adjustment], now: datetime
+) -> datetime | None:
+    """The earliest whole minute at which all groups that are known fit at once.
 
-    None when there is no such minute. Each step moves to the latest of the verdicts' own
-    earliest minutes, so no verdict is skipped, until all agree.
+    None when there is no such minute. Each step moves to the latest of the groups' own earliest
+    minutes, so no group is skipped, until all agree.
     """
-    at = now
+    known = [group for group in groups if _group_fits(group) is not None]
+    # What the verdicts have found out by themselves already is where to begin.
+    first = [_first_retry(group) for group in known if not _group_fits(group)]
+    if None in first:
+        return None
+    at = max((instant for instant in first if instant), default=now)
     while True:
-        earliest = [
-            _earliest(verdict.allotment, verdict.reading, verdict.need, at)
-            for verdict in verdicts
-            if isinstance(verdict.reading, Fresh)
-        ]
-        if None in earliest:
+        each = [_group_earliest(group, adjustments, at) for group in known]
+        if None in each:
             return None
-        latest = max((instant for instant in earliest if instant), default=at)
+        latest = max((instant for instant in each if instant), default=at)
         if latest <= at:
             return at
         at = latest
 
 
-def _earliest(
-    allotment: Allotment, reading: Fresh, need: float, after: datetime
+def _first_retry(group: Sequence[Verdict]) -> datetime | None:
+    """The earliest retry time of any way in which a group could fit, at the earliest."""
+    return min((one.retry_time for one in group if one.retry_time), default=None)
+
+
+def _group_earliest(
+    group: Sequence[Verdict], adjustments: Sequence[Adjustment], after: datetime
 ) -> datetime | None:
-    return allotment.window.earliest(
-        reading.usage, lambda used: has_room(allotment, used, need), after
-    )
+    """The first whole minute from `after` on at which one way to fit a group has room."""
+    own = [one for one in group if not one.allotment.pool]
+    ways = [[one] for one in group if one.allotment.pool] + ([own] if own else [])
+    found = (_all_fit(way, adjustments, after) for way in ways)
+    return min((instant for instant in found if instant), default=None)
+
+
+def _all_fit(
+    verdicts: Sequence[Verdict], adjustments: Sequence[Adjustment], after: datetime
+) -> datetime | None:
+    """The first whole minute from `after` on at which all of some verdicts fit at once."""
+    at = whole_minute(after)
+    while True:
+        latest = at
+        for one in verdicts:
+            if not isinstance(one.reading, Fresh):
+                return None
+            usage = one.reading.usage
+            # Mostly it fits, and that is quick to see.
+            allowance = one.allotment.allowance(adjustments, at)
+            if has_room(allowance, one.allotment.window.used(usage, at), one.need):
+                continue
+            found = earliest(one.allotment, usage, one.need, adjustments, at)
+            if found is None:
+                return None
+            latest = max(latest, found)
+        if latest <= at:
+            return at
+        at = latest
 
 
 def _retry_order(verdict: Verdict) -> tuple[bool, float]:

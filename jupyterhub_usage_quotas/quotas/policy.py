@@ -1,123 +1,67 @@
-"""What an admin can write: policies and the backup strategy, validated into frozen values.
+"""Policies and sets of them: what an admin can write, as frozen values.
 
-`parse_policies` is the one way in. It reports every fault of a configuration at once, each
-naming the entry, the field, what was given and what would be right.
+How they are read from a configuration, and its faults, is in `configuration.py`.
 """
 
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any
+from types import MappingProxyType
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from .units import (
-    RESOURCES,
-    InvalidQuantity,
-    Quantity,
-    Resource,
-    bounded_duration,
-    bounded_quantity,
-    parse_duration,
-)
+from .calendars import Calendar
+from .limits import parse_limit, parse_window
+from .refill import Refill
+from .scope import Exempt, Scope
+from .servers import ALL_SERVERS, ServerSelector
+from .units import RESOURCES, Quantity, Resource, parse_duration
 from .windows import Rolling
+
+NOBODY = Exempt.model_construct()
 
 
 class Intersection(enum.StrEnum):
-    """How several policies for the same combination of resource and window become one limit."""
+    """How several policies for the same combination become one limit."""
 
     MIN = "min"
     MAX = "max"
     SUM = "sum"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One mistake in a configuration: where it is, what is wrong, and what would be right."""
+class Share(enum.StrEnum):
+    """Whose allowance it is: each user's own, or one for all whom the policy covers."""
 
-    where: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
+    INDIVIDUAL = "individual"
+    POOLED = "pooled"
 
 
-class InvalidPolicies(ValueError):
-    """The configuration of the policies has faults; `faults` holds all of them."""
+class WhenExhausted(enum.StrEnum):
+    """What happens when nothing remains."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = tuple(faults)
-
-
-def _names(value: object) -> object:
-    if isinstance(value, str):
-        raise ValueError(f"must be a list of names, such as [{value!r}]; given the text {value!r}")
-    if not isinstance(value, list | tuple | set | frozenset):
-        raise ValueError(f"must be a list of names; given {value!r}")
-    if not value:
-        raise ValueError("is an empty list, so the policy would cover nobody; name at least one")
-    wrong = [name for name in value if not isinstance(name, str) or not name]
-    if wrong:
-        raise ValueError(f"must be a list of names; {wrong[0]!r} is not one")
-    return tuple(sorted(value)) if isinstance(value, set | frozenset) else tuple(value)
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-
-
-class Scope(BaseModel):
-    """Whom a policy covers: the members of groups, single users, or everyone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    group: Names = ()
-    user: Names = ()
-    everyone: bool = False
-
-    @field_validator("everyone", mode="before")
-    @classmethod
-    def _everyone_is_true(cls, value: object) -> object:
-        if value is not True:
-            raise ValueError(f"can only be true (leave it out otherwise); given {value!r}")
-        return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_a_mapping(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"must be a mapping such as {{group: [...]}}; given {value!r}")
-        return value
-
-    @model_validator(mode="after")
-    def _covers_somebody(self) -> Scope:
-        if not (self.group or self.user or self.everyone):
-            raise ValueError(
-                "covers nobody; write {group: [...]}, {user: [...]} or {everyone: true}"
-            )
-        return self
-
-    def __str__(self) -> str:
-        parts = [", ".join(self.group), ", ".join(self.user), "everyone" if self.everyone else ""]
-        return ", ".join(part for part in parts if part)
+    DENY = "deny"
+    """Launches are denied."""
+    STOP = "stop"
+    """Launches are denied, and running servers may be stopped."""
+    WARN = "warn"
+    """Nothing is denied; it is counted and shown."""
 
 
 class Policy(BaseModel):
     """One rule: so much of a resource, over a window, for a scope.
 
-    `minimum_session` is how long a launch must be able to run on what remains.
+    Only the servers that `servers` selects count, and only those are denied. `minimum_session`
+    is how long a launch must be able to run on what remains. A pool with `overflow` pays first;
+    what it cannot pay falls to the members' own allowances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -125,9 +69,14 @@ class Policy(BaseModel):
     name: str = ""
     resource: str
     limit: Quantity
-    window: Rolling
+    window: Rolling | Calendar | Refill
     scope: Scope
+    exempt: Exempt = NOBODY
+    servers: ServerSelector = ALL_SERVERS
+    share: Share = Share.INDIVIDUAL
+    overflow: Share | None = None
     minimum_session: timedelta = timedelta(0)
+    when_exhausted: WhenExhausted = WhenExhausted.DENY
 
     @field_validator("name", mode="before")
     @classmethod
@@ -138,22 +87,36 @@ class Policy(BaseModel):
 
     @field_validator("resource", mode="before")
     @classmethod
-    def _resource_is_known(cls, value: object) -> object:
-        if not isinstance(value, str) or value not in RESOURCES:
-            raise ValueError(f"is not known; given {value!r}, right are {', '.join(RESOURCES)}")
+    def _resource_is_known(cls, value: object, info: ValidationInfo) -> object:
+        known = _resources(info)
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"is not known; given {value!r}, right are {', '.join(known)}")
         return value
 
     @field_validator("limit", mode="before")
     @classmethod
-    def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity | object:
-        resource = RESOURCES.get(info.data.get("resource", ""))
+    def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
+        resource = _resources(info).get(info.data.get("resource", ""))
         # Without a known resource its own fault is reported; the unit cannot be judged.
-        return parse_limit(value, resource) if resource else _UNJUDGED
+        return parse_limit(value, resource) if resource else RESOURCES["time"].quantity("0")
 
     @field_validator("window", mode="before")
     @classmethod
-    def _window_is_a_length(cls, value: object) -> Rolling:
-        return parse_window(value)
+    def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
+        limit = info.data.get("limit")
+        return parse_window(value, limit.unit if limit else None)
+
+    @field_validator("share", "overflow", "when_exhausted", mode="before")
+    @classmethod
+    def _is_one_of(cls, value: object, info: ValidationInfo) -> object:
+        choices: Sequence[str] = {
+            "share": tuple(Share),
+            "overflow": (Share.INDIVIDUAL,),
+            "when_exhausted": tuple(WhenExhausted),
+        }[info.field_name or ""]
+        if value not in choices:
+            raise ValueError(f"given {value!r}, right are {', '.join(choices)}")
+        return value
 
     @field_validator("minimum_session", mode="before")
     @classmethod
@@ -162,190 +125,61 @@ class Policy(BaseModel):
             raise ValueError(f'must be a duration such as "10 minutes"; given {value!r}')
         return parse_duration(value)
 
+    @model_validator(mode="after")
+    def _goes_together(self, info: ValidationInfo) -> Policy:
+        if self.overflow and self.share is not Share.POOLED:
+            raise ValueError("overflow is only for policies with share: pooled")
+        if not _resources(info)[self.resource].by_server and self.servers != ALL_SERVERS:
+            raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
+        return self
+
     @property
-    def combination(self) -> tuple[str, Rolling]:
-        """What two policies must share for the intersection strategy to make them one."""
-        return (self.resource, self.window)
+    def pooled(self) -> bool:
+        """Whether those whom it covers draw on one allowance."""
+        return self.share is Share.POOLED
+
+    @property
+    def denies(self) -> bool:
+        """Whether launches are denied when nothing remains."""
+        return self.when_exhausted is not WhenExhausted.WARN
+
+    @property
+    def measure(self) -> tuple[object, ...]:
+        """What is measured: resource, window and servers."""
+        return (self.resource, self.window.combination, self.servers)
+
+    @property
+    def combination(self) -> tuple[object, ...]:
+        """What two policies must share for the intersection strategy to make them one.
+
+        Pools are never combined: each has members of its own.
+        """
+        return (*self.measure, self.denies, self.name if self.pooled else None)
 
 
-_UNJUDGED = RESOURCES["time"].quantity("0")
-
-
-def parse_limit(value: object, resource: Resource) -> Quantity:
-    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours".
-
-    Raises `ValueError` saying what was given and what would be right.
-    """
-    if isinstance(value, Mapping):
-        quantity = _limit_from_mapping(value, resource)
-    elif isinstance(value, str):
-        quantity = resource.quantity(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        quantity = resource.quantity(repr(value))
-    else:
-        raise InvalidQuantity(f"given {value!r}; write for example {resource.example!r}")
-    if quantity.value < 0:
-        raise InvalidQuantity(f"must not be negative; given {value!r}")
-    return quantity
-
-
-def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantity:
-    if set(value) != {"value", "unit"}:
-        raise InvalidQuantity(
-            f"must have the keys value and unit; given {', '.join(map(str, value)) or 'none'}"
-        )
-    number, unit = value["value"], value["unit"]
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidQuantity(f"value must be a number; given {number!r}")
-    if not isinstance(unit, str):
-        raise InvalidQuantity(
-            f"unit must be a text such as {resource.quantity(resource.example).unit.symbol!r}; "
-            f"given {unit!r}"
-        )
-    return bounded_quantity(number, resource.unit(unit), value)
-
-
-def parse_window(value: object) -> Rolling:
-    """Read a window: a number of days, or a duration such as "36h". Raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidQuantity(
-            f'must be a number of days or a duration such as "36h"; given {value!r}'
-        )
-    length = (
-        parse_duration(value) if isinstance(value, str) else bounded_duration(value * 86400, value)
-    )
-    if length < timedelta(minutes=1):
-        raise InvalidQuantity(f"must be at least a minute; given {value!r}")
-    return Rolling(length)
+def _resources(info: ValidationInfo) -> Mapping[str, Resource]:
+    context: Mapping[str, Mapping[str, Resource]] = info.context or {}
+    return context.get("resources", RESOURCES)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies of a configuration, and what to do where none or several cover a user."""
+    """All policies of a configuration, and what to do where none or several cover a user.
+
+    `resources` are those that policies can limit, by name; `prices` what a base unit of others
+    costs in credits.
+    """
 
     policies: tuple[Policy, ...] = ()
     empty: tuple[Policy, ...] = ()
     intersection: Intersection = Intersection.MIN
+    resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
+    prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __iter__(self) -> Iterator[Policy]:
         yield from self.policies
         yield from self.empty
 
-
-def parse_policies(policy: object, backup_strategy: object = None) -> PolicySet:
-    """Read `policy` (a list of entries) and `scope_backup_strategy` ({empty, intersection}).
-
-    Raises `InvalidPolicies` with every fault found.
-    """
-    faults: list[Fault] = []
-    policies = _parse_entries("policy", policy, faults)
-    backup = _backup_mapping(backup_strategy, faults)
-    empty_given = backup.get("empty")
-    if empty_given is None:
-        empty_given = []
-    if isinstance(empty_given, Mapping):
-        empty_given = [empty_given] if empty_given else []
-    empty = _parse_entries(_EMPTY, empty_given, faults)
-    intersection = _parse_intersection(backup.get("intersection", "min"), faults)
-    faults.extend(_names_given_twice(policy, empty_given))
-    if faults:
-        raise InvalidPolicies(faults)
-    taken = {policy.name for policy in (*policies, *empty) if policy.name}
-    return PolicySet(
-        tuple(_named(policy, str(policy.scope), taken) for policy in policies),
-        tuple(_named(policy, "no other policy", taken) for policy in empty),
-        intersection,
-    )
-
-
-_EMPTY = "scope_backup_strategy.empty"
-
-
-def _backup_mapping(given: object, faults: list[Fault]) -> Mapping[str, Any]:
-    where = "scope_backup_strategy"
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        problem = f"must be a mapping such as {{intersection: min}}; given {given!r}"
-        faults.append(Fault(where, problem))
-        return {}
-    for key in set(given) - {"empty", "intersection"}:
-        faults.append(Fault(f"{where}.{key}", "unknown key; right are empty and intersection"))
-    return given
-
-
-def _parse_intersection(given: object, faults: list[Fault]) -> Intersection:
-    try:
-        return Intersection(str(given))
-    except ValueError:
-        right = ", ".join(Intersection)
-        faults.append(
-            Fault("scope_backup_strategy.intersection", f"given {given!r}, right are {right}")
-        )
-        return Intersection.MIN
-
-
-def _parse_entries(where: str, given: object, faults: list[Fault]) -> tuple[Policy, ...]:
-    if not isinstance(given, list | tuple):
-        faults.append(Fault(where, f"must be a list of policies; given {given!r}"))
-        return ()
-    parsed = (_parse_entry(f"{where}[{index}]", entry, faults) for index, entry in enumerate(given))
-    return tuple(policy for policy in parsed if policy)
-
-
-def _parse_entry(where: str, entry: object, faults: list[Fault]) -> Policy | None:
-    if not isinstance(entry, Mapping):
-        faults.append(Fault(where, f"must be a mapping; given {entry!r}"))
-        return None
-    fields = dict(entry)
-    if isinstance(entry.get("name"), str):
-        where = f"{where} ({entry['name']!r})"
-    if where.startswith(_EMPTY):
-        if "scope" in fields:
-            problem = "not allowed here: it is for the users whom no policy covers; leave it out"
-            faults.append(Fault(f"{where}.scope", problem))
-        fields["scope"] = {"everyone": True}
-    try:
-        return Policy.model_validate(fields)
-    except ValidationError as error:
-        faults.extend(_readable(where, error))
-        return None
-
-
-def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
-    """Turn pydantic's findings into sentences that an admin can act on."""
-    for finding in error.errors(include_url=False):
-        place = ".".join([where, *map(str, finding["loc"])])
-        match finding["type"]:
-            case "value_error":
-                problem = str(finding["ctx"]["error"])
-            case "extra_forbidden":
-                model = Scope if "scope" in finding["loc"] else Policy
-                problem = f"unknown key; right are {', '.join(model.model_fields)}"
-            case "missing":
-                problem = "is missing"
-            case _:
-                problem = f"{finding['msg']}; given {finding['input']!r}"
-        yield Fault(place, problem)
-
-
-def _names_given_twice(*lists: object) -> Iterator[Fault]:
-    """A fault for every name that several entries have, whatever else is wrong with them."""
-    entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
-    names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
-    counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())
-    for name, count in sorted(counts.items()):
-        if count > 1:
-            yield Fault("policy", f"{count} policies have the name {name!r}; a name must be unique")
-
-
-def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:
-    """The policy with a name, which is made up and added to `taken` where it has none."""
-    if policy.name:
-        return policy
-    base = f"{policy.resource} per {policy.window} for {whom}"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base} ({number})", number + 1
-    taken.add(name)
-    return policy.model_copy(update={"name": name})
+    def measured(self, resource: str) -> frozenset[str]:
+        """The resources whose usage must be read to know that of `resource`."""
+        return frozenset(self.prices) if resource == "credits" else frozenset({resource})

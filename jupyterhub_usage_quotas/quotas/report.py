@@ -6,11 +6,13 @@ added.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
-from .decide import Decision, Verdict
+from .decide import Decision
 from .usage import Fresh, Stale, Unknown
+from .verdict import Verdict
 
 
 def report(decision: Decision) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def report_verdict(verdict: Verdict) -> dict[str, Any]:
     unit = verdict.allotment.limit.unit
 
     def in_unit(amount: float | None) -> float | None:
-        return None if amount is None else amount / unit.factor
+        return None if amount is None or math.isinf(amount) else amount / unit.factor
 
     reading = verdict.reading
     usage = reading.usage if isinstance(reading, Fresh | Stale) else None
@@ -43,7 +45,11 @@ def report_verdict(verdict: Verdict) -> dict[str, Any]:
         "window": str(verdict.allotment.window),
         "used": in_unit(verdict.used),
         "limit": verdict.allotment.limit.value,
+        "allowance": in_unit(verdict.allowance),
         "remaining": in_unit(verdict.remaining),
+        "applies": verdict.applies,
+        "when_exhausted": verdict.allotment.policies[0].when_exhausted.value,
+        "shared": verdict.allotment.pool is not None,
         "need": in_unit(verdict.need),
         "unit": unit.symbol,
         "fits": verdict.fits,

@@ -1,28 +1,48 @@
 """Which policies cover a user, combined by the backup strategy.
 
-Policies for the same combination (resource and window) become one `Allotment`: user-scoped
+Policies for the same combination (resource, window, servers) become one `Allotment`: user-scoped
 ones replace the others, and what is left is combined by the intersection strategy. Different
 combinations are kept apart; a launch must fit all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import timedelta
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+from .adjustments import Adjustment, allowance, changes, combined
 from .policy import Intersection, Policy, PolicySet
+from .refill import Refill
+from .servers import ServerSelector
 from .units import Quantity
 from .windows import Window
+
+EVERYBODY = ""
+"""Whom adjustments of a pool are for: no user has this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What a user is given of one resource over one window, and the policies that say so."""
+    """What a user is given of one resource over one window, and the policies that say so.
+
+    `policies` are those whose limits decide now, `candidates` all that were combined. `limit` is
+    without adjustments.
+    """
 
     policies: tuple[Policy, ...]
+    candidates: tuple[Policy, ...]
+    intersection: Intersection
+    user: str
     limit: Quantity
+    window: Window
     minimum_session: timedelta
+
+    @property
+    def name(self) -> str:
+        """The names of the policies that decide the limit."""
+        return " + ".join(policy.name for policy in self.policies)
 
     @property
     def resource(self) -> str:
@@ -30,53 +50,113 @@ class Allotment:
         return self.policies[0].resource
 
     @property
-    def window(self) -> Window:
-        """The window over which it is limited."""
-        return self.policies[0].window
+    def servers(self) -> ServerSelector:
+        """The servers that count, and that are denied."""
+        return self.policies[0].servers
 
     @property
-    def name(self) -> str:
-        """The names of the policies that decide the limit."""
-        return " + ".join(policy.name for policy in self.policies)
+    def pool(self) -> Policy | None:
+        """The policy, where those whom it covers draw on one allowance."""
+        return self.policies[0] if self.policies[0].pooled else None
+
+    @property
+    def denies(self) -> bool:
+        """Whether launches are denied when nothing remains."""
+        return self.policies[0].denies
+
+    def allowance(self, adjustments: Sequence[Adjustment], at: datetime) -> float:
+        """The limit after adjustments at an instant, in base units."""
+        each = [allowance(policy, adjustments, self.user, at) for policy in self.candidates]
+        return combined(each, self.intersection)
+
+    def changes(self, adjustments: Sequence[Adjustment], after: datetime) -> list[datetime]:
+        """The instants at which the allowance may change."""
+        return changes(self.candidates, adjustments, self.user, after)
 
 
-def resolve(policies: PolicySet, user: str, groups: Collection[str]) -> tuple[Allotment, ...]:
-    """What a user in these groups is given, in the order in which the policies are written."""
-    covering = [policy for policy in policies.policies if covers(policy, user, groups)]
+def resolve(
+    policies: PolicySet,
+    user: str,
+    groups: Collection[str],
+    *,
+    admin: bool = False,
+    adjustments: Sequence[Adjustment] = (),
+    now: datetime | None = None,
+) -> tuple[Allotment, ...]:
+    """What a user in these groups is given, in the order in which the policies are written.
+
+    Somebody who is exempt from a policy is not somebody whom no policy covers: `empty` is not
+    for them. Adjustments are those in force `now`.
+    """
+
+    def exempt(policy: Policy) -> bool:
+        return policy.exempt.exempts(user, groups, admin=admin)
+
+    in_scope = [one for one in policies.policies if one.scope.covers(user, groups)]
     combinations: dict[object, list[Policy]] = {}
-    for policy in covering or policies.empty:
-        combinations.setdefault(policy.combination, []).append(policy)
+    for policy in in_scope or policies.empty:
+        if not exempt(policy):
+            combinations.setdefault(policy.combination, []).append(policy)
     return tuple(
-        combine(most_specific(candidates, user), policies.intersection)
+        combine(
+            most_specific(candidates, user),
+            policies.intersection,
+            user,
+            adjustments if now else (),
+            now or datetime.max,
+        )
         for candidates in combinations.values()
     )
 
 
-def covers(policy: Policy, user: str, groups: Collection[str]) -> bool:
-    """Whether a policy is for this user."""
-    scope = policy.scope
-    return scope.everyone or user in scope.user or not set(groups).isdisjoint(scope.group)
-
-
 def most_specific(candidates: list[Policy], user: str) -> list[Policy]:
     """The policies that name the user; where none does, all of them."""
-    return [policy for policy in candidates if user in policy.scope.user] or candidates
+    return [policy for policy in candidates if policy.scope.user.has(user)] or candidates
 
 
-def combine(candidates: list[Policy], intersection: Intersection) -> Allotment:
+def combine(
+    candidates: Sequence[Policy],
+    intersection: Intersection,
+    user: str,
+    adjustments: Sequence[Adjustment] = (),
+    now: datetime = datetime.max,
+) -> Allotment:
     """One allotment of several policies for the same combination."""
-    if intersection is Intersection.SUM:
-        deciding = candidates
-    else:
-        pick = min if intersection is Intersection.MIN else max
-        deciding = [pick(candidates, key=_generosity)]
-    total = sum(policy.limit.base for policy in deciding)
+    who = EVERYBODY if candidates[0].pooled else user
+
+    def generosity(policy: Policy) -> tuple[float, float, str]:
+        # Of equal allowances, a shorter session is more generous.
+        session = -policy.minimum_session.total_seconds()
+        return (allowance(policy, adjustments, who, now), session, policy.name)
+
+    in_order = sorted(candidates, key=generosity)
+    deciding = {
+        Intersection.MIN: in_order[:1],
+        Intersection.MAX: in_order[-1:],
+        Intersection.SUM: sorted(candidates, key=lambda policy: policy.name),
+    }[intersection]
+    return Allotment(
+        tuple(deciding),
+        tuple(candidates),
+        intersection,
+        who,
+        _total(deciding),
+        _window(deciding),
+        max(policy.minimum_session for policy in deciding),
+    )
+
+
+def _total(deciding: Sequence[Policy]) -> Quantity:
+    if len(deciding) == 1:
+        return deciding[0].limit
     # A sum is shown in the largest of the units it is made of.
     unit = max((policy.limit.unit for policy in deciding), key=lambda unit: unit.factor)
-    limit = deciding[0].limit if len(deciding) == 1 else Quantity(total / unit.factor, unit)
-    return Allotment(tuple(deciding), limit, max(policy.minimum_session for policy in deciding))
+    return Quantity(math.fsum(policy.limit.base for policy in deciding) / unit.factor, unit)
 
 
-def _generosity(policy: Policy) -> tuple[float, float, str]:
-    """Orders policies for min and max; of equal limits, a shorter session is more generous."""
-    return (policy.limit.base, -policy.minimum_session.total_seconds(), policy.name)
+def _window(deciding: Sequence[Policy]) -> Window:
+    """Their window; where refilled balances are summed, so is what they get back."""
+    refills = [policy.window for policy in deciding if isinstance(policy.window, Refill)]
+    if refills:
+        return replace(refills[0], amount=math.fsum(refill.amount for refill in refills))
+    return deciding[0].window

@@ -82,12 +82,21 @@ class Resource:
     example: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     bare_suffixes: Mapping[str, str] = field(default_factory=dict)
+    over_time: bool = True
+    """Whether it is an amount times a time; credits and storage are amounts only."""
+    by_server: bool = True
+    """Whether it is known which server used it, so that policies can select servers."""
 
     def unit(self, text: str) -> Unit:
         """Read a unit such as "GiB-hours".
 
         Raises `InvalidQuantity` when it does not measure this resource.
         """
+        if not self.over_time:
+            symbol = self._amount_symbol(text.strip())
+            if symbol is None:
+                raise self._no_unit(text)
+            return Unit(symbol, self.amounts[symbol])
         words = re.sub(r"[\s·*]+", "-", text.strip())
         if words in self.bare_suffixes:
             words = self.bare_suffixes[words]
@@ -95,11 +104,14 @@ class Resource:
         canonical_amount = self._amount_symbol(amount)
         canonical_time = _time_symbol(time)
         if canonical_amount is None or canonical_time is None:
-            raise InvalidQuantity(
-                f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
-            )
+            raise self._no_unit(text)
         symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
         return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
+
+    def _no_unit(self, text: str) -> InvalidQuantity:
+        return InvalidQuantity(
+            f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
+        )
 
     def quantity(self, text: str) -> Quantity:
         """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
@@ -203,10 +215,34 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 example="20 hours",
                 aliases={"server": "", "servers": ""},
             ),
+            Resource(
+                "credits",
+                "Credits",
+                amounts={"credits": 1.0},
+                example="100 credits",
+                aliases={"credit": "credits"},
+                over_time=False,
+            ),
         )
     }
 )
-"""The resources that a policy can limit over a window, by name."""
+"""The resources that a policy can limit over a window without further configuration, by name."""
+
+
+STORAGE = Resource(
+    "storage",
+    "Home storage",
+    amounts=RESOURCES["memory"].amounts,
+    example="10 GiB",
+    over_time=False,
+    by_server=False,
+)
+"""What home directories take up; it is not used up over a window."""
+
+
+def defined_resource(name: str, display_name: str, unit: str) -> Resource:
+    """A resource that an admin defines: so many `unit`s are in use at an instant."""
+    return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
 
 
 def show(amount: float, unit: Unit) -> str:

@@ -6,27 +6,41 @@ against a limit.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import accumulate
+from itertools import pairwise
+
+from .servers import ALL_SERVERS, ServerAttributes, ServerSelector
+
+ANY_SERVER = ServerAttributes()
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`amount` (base units) used evenly over `(start, end]` (seconds since the Unix epoch)."""
+    """`amount` (base units) used evenly over `(start, end]` (seconds since the Unix epoch) by a
+    server with these attributes.
+    """
 
     start: float
     end: float
     amount: float
+    server: ServerAttributes = ANY_SERVER
+
+    @property
+    def rate(self) -> float:
+        """Base units per second."""
+        return self.amount / (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One user's usage of one resource.
+    """Usage of one resource, by one user or by the members of a pool.
 
-    `buckets` are disjoint and in time order. `covered_until` is the instant up to which the
+    Buckets of different servers may overlap. `covered_until` is the instant up to which the
     source was seen; `coverage` is the share of the asked time (0 to 1) in which it was, None where
     that cannot be told.
     """
@@ -34,41 +48,136 @@ class Usage:
     buckets: tuple[Bucket, ...]
     covered_until: datetime
     coverage: float | None = 1.0
-    _starts: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _times: tuple[float, ...] = field(init=False, repr=False, compare=False)
     _before: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _rates: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _selected: dict[ServerSelector, Usage] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _intervals: dict[float, tuple[tuple[int, float], ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         for bucket in self.buckets:
             if not (bucket.start < bucket.end and bucket.amount >= 0):
                 raise ValueError(f"{bucket} is empty, runs backwards or is negative")
-        for earlier, later in zip(self.buckets, self.buckets[1:], strict=False):
-            if later.start < earlier.end:
-                raise ValueError(f"{earlier} and {later} overlap or are out of order")
-        object.__setattr__(self, "_starts", tuple(bucket.start for bucket in self.buckets))
-        amounts = accumulate((bucket.amount for bucket in self.buckets), initial=0.0)
-        object.__setattr__(self, "_before", tuple(amounts))
+        segments = list(_segments(self.buckets))
+        times, before, rates = [], [], []
+        total = 0.0
+        for start, end, rate in segments:
+            times.append(start)
+            before.append(total)
+            rates.append(rate)
+            total += rate * (end - start)
+        # Written around the freezing: these are only the same usage, prepared for look-ups.
+        object.__setattr__(self, "_times", (*times, segments[-1][1] if segments else 0.0))
+        object.__setattr__(self, "_before", (*before, total))
+        object.__setattr__(self, "_rates", (*rates, 0.0))
 
     @property
     def end(self) -> float:
         """When the last usage ended (seconds since the Unix epoch); minus infinity if none."""
-        return self.buckets[-1].end if self.buckets else float("-inf")
+        return self._times[-1] if self.buckets else float("-inf")
 
     def until(self, at: float) -> float:
         """Everything used up to `at` (seconds since the Unix epoch), in base units."""
-        index = bisect_right(self._starts, at) - 1
-        if index < 0:
+        index = bisect_right(self._times, at) - 1
+        if index < 0 or not self.buckets:
             return 0.0
-        bucket = self.buckets[index]
         # By rate, not by share: whole rates times whole seconds are exact.
-        rate = bucket.amount / (bucket.end - bucket.start)
-        return self._before[index] + rate * (min(at, bucket.end) - bucket.start)
+        return self._before[index] + self._rates[index] * (at - self._times[index])
 
     def between(self, start: float, end: float) -> float:
         """What was used in `(start, end]` (seconds since the Unix epoch), in base units."""
         return max(self.until(end) - self.until(start), 0.0)
 
+    def segments(self) -> Iterator[tuple[float, float, float]]:
+        """`(start, end, rate)` in time order, without overlap; the rate may be zero."""
+        for index, rate in enumerate(self._rates[:-1]):
+            yield self._times[index], self._times[index + 1], rate
 
-def buckets_from_rates(samples: Iterable[tuple[float, float]], step: float) -> tuple[Bucket, ...]:
+    def by_interval(self, length: float) -> tuple[tuple[int, float], ...]:
+        """What was used in each interval `(n * length, (n + 1) * length]` of Unix time in which
+        anything was: `(n, amount)` in time order.
+
+        Each amount is summed for itself, so it is the same whatever was used before.
+        """
+        if length not in self._intervals:
+            amounts: dict[int, float] = {}
+            for start, end, rate in self.segments():
+                number = math.floor(start / length)
+                while rate > 0 and number * length < end:
+                    part = min(end, (number + 1) * length) - max(start, number * length)
+                    if part > 0:
+                        amounts[number] = amounts.get(number, 0.0) + rate * part
+                    number += 1
+            self._intervals[length] = tuple(sorted(amounts.items()))
+        return self._intervals[length]
+
+    def of(self, servers: ServerSelector) -> Usage:
+        """The part that the selected servers used."""
+        if servers == ALL_SERVERS:
+            return self
+        if servers not in self._selected:
+            chosen = tuple(bucket for bucket in self.buckets if servers.selects(bucket.server))
+            self._selected[servers] = Usage(chosen, self.covered_until, self.coverage)
+        return self._selected[servers]
+
+    def running(self, start: datetime, end: datetime, rate: float) -> Usage:
+        """This usage, and `rate` base units per second from `start` to `end`."""
+        begin, until = start.timestamp(), end.timestamp()
+        if rate <= 0 or begin >= until:
+            return self
+        more = Bucket(begin, until, rate * (until - begin))
+        return Usage((*self.buckets, more), self.covered_until, self.coverage)
+
+
+def _segments(buckets: Iterable[Bucket]) -> Iterator[tuple[float, float, float]]:
+    """Sum overlapping buckets into `(start, end, rate)` without overlap."""
+    changes: defaultdict[float, list[float]] = defaultdict(list)
+    for bucket in buckets:
+        changes[bucket.start].append(bucket.rate)
+        changes[bucket.end].append(-bucket.rate)
+    edges = sorted(changes)
+    running: Counter[float] = Counter()
+    for start, end in pairwise(edges):
+        for rate in changes[start]:
+            running[abs(rate)] += 1 if rate > 0 else -1
+            if not running[abs(rate)]:
+                del running[abs(rate)]
+        # Summed anew at every edge: adding and taking away would leave rounding behind.
+        yield start, end, sum(rate * count for rate, count in running.items())
+
+
+def together(usages: Iterable[Usage]) -> Usage:
+    """The usage of several users as one: covered as far, and as completely, as the least is.
+
+    Raises ValueError when there is none.
+    """
+    parts = tuple(usages)
+    shares = [part.coverage for part in parts if part.coverage is not None]
+    return Usage(
+        tuple(bucket for part in parts for bucket in part.buckets),
+        min(part.covered_until for part in parts),
+        min(shares) if shares else None,
+    )
+
+
+def priced(usages: Mapping[str, Usage], prices: Mapping[str, float]) -> Usage:
+    """The credits that usage costs: `prices` are credits per base unit, by resource."""
+    bought = together(usages[resource] for resource in prices)
+    costs = tuple(
+        Bucket(bucket.start, bucket.end, bucket.amount * price, bucket.server)
+        for resource, price in prices.items()
+        for bucket in usages[resource].buckets
+    )
+    return Usage(costs, bought.covered_until, bought.coverage)
+
+
+def buckets_from_rates(
+    samples: Iterable[tuple[float, float]], step: float, server: ServerAttributes = ANY_SERVER
+) -> tuple[Bucket, ...]:
     """Make buckets of samples `(instant, rate)`, each standing for the `step` seconds before it.
 
     Neighbours with the same rate become one bucket, so a session is one bucket however long it
@@ -83,7 +192,7 @@ def buckets_from_rates(samples: Iterable[tuple[float, float]], step: float) -> t
             continue
         if buckets and buckets[-1].end == start and rate == rate_before:
             start = buckets.pop().start
-        buckets.append(Bucket(start, instant, rate * (instant - start)))
+        buckets.append(Bucket(start, instant, rate * (instant - start), server))
         rate_before = rate
     return tuple(buckets)
 

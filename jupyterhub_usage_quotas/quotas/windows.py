@@ -1,9 +1,11 @@
 """How usage is held against a limit: what counts at an instant, and when it will count less.
 
-A window answers two questions. `used` says how much of a user's usage counts at an instant.
-`earliest` says when so little of it counts, if nothing more is used, that a condition holds:
-this is where retry times come from. Retry times are whole minutes, because that is what people
-are shown.
+A window answers three questions. `used` says how much usage counts at an instant. `earliest` says
+when so little of it counts, if nothing more is used, that a condition holds: this is where retry
+times come from; they are whole minutes, because that is what people are shown. `exhausted` says
+when so much counts that nothing remains, if usage goes on at a rate.
+
+Calendar periods are in `calendars.py`, refilled balances in `refill.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from .units import show_days
 from .usage import Usage
@@ -19,11 +22,106 @@ from .usage import Usage
 MINUTE = 60
 
 
+class Window(Protocol):
+    """A kind of window. Values of one kind are equal when they mean the same.
+
+    All amounts are in base units.
+    """
+
+    @property
+    def reach(self) -> timedelta:
+        """How much history before an instant `used` needs."""
+        ...
+
+    @property
+    def combination(self) -> object:
+        """What two policies must share to be combined into one."""
+        ...
+
+    @property
+    def short(self) -> str:
+        """In a name: "per 7 days"."""
+        ...
+
+    @property
+    def phrase(self) -> str:
+        """In a sentence about what was used: "in the last 7 days"."""
+        ...
+
+    def used(self, usage: Usage, at: datetime) -> float:
+        """What counts at `at`."""
+        ...
+
+    def earliest(
+        self, usage: Usage, enough: Callable[[float], bool], after: datetime
+    ) -> datetime | None:
+        """The first whole minute from `after` on at which `enough(used)` holds, if nothing more
+        is used; None when it never does. `enough` must hold for less usage where it does for more.
+        """
+        ...
+
+    def exhausted(
+        self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
+    ) -> datetime | None:
+        """The first instant in `[start, until]` at which `used` reaches the allowance, if from
+        `start` on `rate` is used per second on top of `usage`; None when it does not.
+        """
+        ...
+
+    def account(self) -> Account:
+        """An account of what a pool pays, to be advanced in time."""
+        ...
+
+
+class Account(Protocol):
+    """What a pool has paid, as far as it counts, while time goes on."""
+
+    def at(self, instant: float) -> tuple[float, float, float]:
+        """Advance to an instant (Unix seconds, never back): what counts then, the rate at which
+        it falls by itself, and until when that rate holds.
+        """
+        ...
+
+    def pay(self, start: float, end: float, rate: float) -> None:
+        """Note a payment of so much per second."""
+        ...
+
+
+def whole_minute(instant: datetime) -> datetime:
+    """The first whole minute at or after an instant."""
+    return from_unix(math.ceil(instant.timestamp() / MINUTE) * MINUTE)
+
+
+def from_unix(seconds: float) -> datetime:
+    """A UTC datetime of Unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Rolling:
     """The usage in `(at - length, at]`: every hour used comes back one `length` later."""
 
     length: timedelta
+
+    @property
+    def reach(self) -> timedelta:
+        """See `Window.reach`."""
+        return self.length
+
+    @property
+    def combination(self) -> object:
+        """See `Window.combination`."""
+        return self
+
+    @property
+    def short(self) -> str:
+        """See `Window.short`."""
+        return f"per {self}"
+
+    @property
+    def phrase(self) -> str:
+        """See `Window.phrase`."""
+        return f"in the last {str(self).removeprefix('1 ')}"
 
     def used(self, usage: Usage, at: datetime) -> float:
         """What counts at `at`, in base units."""
@@ -33,18 +131,16 @@ class Rolling:
     def earliest(
         self, usage: Usage, enough: Callable[[float], bool], after: datetime
     ) -> datetime | None:
-        """The first whole minute from `after` on at which `enough(used)` holds, if nothing more
-        is used; None when it never does.
-
-        `enough` must hold for less usage wherever it holds for more.
-        """
+        """See `Window.earliest`."""
         first = math.ceil(after.timestamp() / MINUTE)
         # One window after the last usage nothing counts any more.
-        gone = usage.end + self.length.total_seconds()
+        length = self.length.total_seconds()
+        gone = usage.end + length
         last = max(first, math.ceil(gone / MINUTE)) if math.isfinite(gone) else first
 
         def holds(minute: int) -> bool:
-            return enough(self.used(usage, datetime.fromtimestamp(minute * MINUTE, UTC)))
+            end = minute * MINUTE
+            return enough(usage.between(end - length, end))
 
         if not holds(last):
             return None
@@ -55,11 +151,68 @@ class Rolling:
                 last = middle
             else:
                 first = middle + 1
-        return datetime.fromtimestamp(last * MINUTE, UTC)
+        return from_unix(last * MINUTE)
+
+    def exhausted(
+        self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
+    ) -> datetime | None:
+        """See `Window.exhausted`: what counts is a broken line with corners where usage begins or
+        ends to leave the window, so it is looked at from corner to corner.
+        """
+        length = self.length.total_seconds()
+        begin, end = start.timestamp(), until.timestamp()
+        going_on = usage.running(start, until, rate)
+        edges = {edge + length for segment in usage.segments() for edge in segment[:2]}
+        corners = sorted({begin, end, begin + length} | edges)
+        before, used_before = begin, self.used(going_on, start)
+        if used_before >= allowance:
+            return start
+        for corner in corners:
+            if not begin < corner <= end:
+                continue
+            used = self.used(going_on, from_unix(corner))
+            if used >= allowance:
+                share = (allowance - used_before) / (used - used_before)
+                return from_unix(before + share * (corner - before))
+            before, used_before = corner, used
+        return None
+
+    def account(self) -> Account:
+        """See `Window.account`."""
+        return _RollingAccount(self.length.total_seconds())
 
     def __str__(self) -> str:
         return show_days(self.length)
 
 
-Window = Rolling
-"""Every kind of window; each has `used` and `earliest` as above."""
+class _RollingAccount:
+    """What was paid in the last `length` seconds: a queue of payments that leave one by one."""
+
+    def __init__(self, length: float) -> None:
+        self._length = length
+        self._payments: list[tuple[float, float, float]] = []
+        self._gone = 0
+        """How many payments have left the window as a whole."""
+        self._inside = 0.0
+        """What the others amount to, including the part of the oldest that has left."""
+
+    def at(self, instant: float) -> tuple[float, float, float]:
+        """See `Account.at`."""
+        edge = instant - self._length
+        while self._gone < len(self._payments) and self._payments[self._gone][1] <= edge:
+            start, end, rate = self._payments[self._gone]
+            self._inside -= rate * (end - start)
+            self._gone += 1
+        if self._gone == len(self._payments):
+            self._inside = 0.0
+            return 0.0, 0.0, math.inf
+        start, end, rate = self._payments[self._gone]
+        if start > edge:
+            return self._inside, 0.0, start + self._length
+        return self._inside - rate * (edge - start), rate, end + self._length
+
+    def pay(self, start: float, end: float, rate: float) -> None:
+        """See `Account.pay`."""
+        if rate > 0:
+            self._payments.append((start, end, rate))
+            self._inside += rate * (end - start)

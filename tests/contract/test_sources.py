@@ -59,7 +59,8 @@ def as_hub_metrics(servers: Iterable[Server], alive_until: int) -> Iterator[Span
             "memory": server.memory, "cpu": server.cpu, "gpu": float(server.gpus), "time": 1.0
         }  # fmt: skip
         for resource, amount in amounts.items():
-            values = (NAMESPACE, server.username, server.name, "", resource)
+            gpu = "true" if server.gpus else "false"
+            values = (NAMESPACE, server.username, server.name, "", "", gpu, resource)
             labels = dict(zip(conventions.SERVER_LABELS, values, strict=True))
             if server.replica:
                 labels["replica"] = server.replica
@@ -98,9 +99,9 @@ def url(kind, serve_history) -> str:
 async def read(url: str, source: Source, username: str) -> dict[str, Reading]:
     asked = meter(url, source)
     resources = ["memory", "cpu", "gpu", "time"]
-    readings = await asked.read(username, resources, timedelta(days=1), instant(NOW))
+    readings = await asked.read([username], resources, timedelta(days=1), instant(NOW))
     await asked.aclose()
-    return dict(readings)
+    return dict(readings[username])
 
 
 def used(reading: Reading) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from jupyterhub_usage_quotas.demo.processes import free_port, start_prometheus
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.hub import PYTHONS, Hub, running_hub
 
-OVER = {"over": 20.0, "over-form": 20.0, "over-named": 20.0, "over<b>&": 20.0}
+OVER = {"over": 20.0, "over-form": 20.0, "over-named": 20.0, "over<b>&": 20.0, "mate": 7.0}
 WITHIN = {"within": 2.0}
+START_OF_YEAR = datetime.now(UTC) - timedelta(days=180)
+"""A month that is neither this one nor the last, for a year that began half a year ago."""
 LIMIT = 8
 """GiB-hours in a day; what each user used is above."""
 
@@ -82,8 +85,17 @@ c.UsageQuotaManager.policy = [
         "limit": {{"value": {LIMIT}, "unit": "GiB-hours"}},
         "window": "24h",
         "scope": {{"everyone": True}},
-    }}
+    }},
+    {{
+        "name": "team budget",
+        "resource": "memory",
+        "limit": "7 GiB-hours",
+        "window": {{"calendar": "year", "starts": "{START_OF_YEAR:%B}".lower()}},
+        "scope": {{"group": [{{"glob": "team-*"}}]}},
+        "share": "pooled",
+    }},
 ]
+c.JupyterHub.load_groups = {{"team-red": {{"users": ["mate", "newcomer"]}}}}
 c.UsageQuotaManager.failover_open = False
 c.UsageQuotaManager.contact = "Ask <help> at https://help.example.org/quota."
 c.Spawner.options_form = lambda spawner: (

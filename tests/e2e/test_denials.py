@@ -91,6 +91,18 @@ def test_the_page_with_server_options(hub: Hub):
     assert "<input name=size>" in page.text
 
 
+def test_a_pool_that_its_members_used_up(hub: Hub):
+    """Who used nothing is denied because of what others did, and is told so; the year ends on the
+    first of a month, at midnight UTC.
+    """
+    answer = Visitor(hub.url, "newcomer").start_by_api()
+    assert answer.status_code == 429
+    message = answer.json()["message"]
+    said = "The memory quota shared with others (“team budget”) is used up: 7 of 7 GiB-hours"
+    assert f"{said} this year." in message
+    assert re.search(r"again from \w+, 1 \w+ 20\d\d, 00:00 UTC", message)
+
+
 def test_a_user_name_is_never_markup(hub: Hub):
     page = Visitor(hub.url, "over<b>&").start()
     assert_explained(text_of(page))

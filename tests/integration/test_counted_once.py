@@ -76,10 +76,11 @@ def url(serve_history: Callable[..., str]) -> str:
 async def test_usage_is_what_the_pods_ran(url, case):
     pods, truth = CASES[case]
     asked = meter(url, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"]))
-    readings = await asked.read(pods[0].username, list(truth), timedelta(days=1), instant(NOW))
+    username = pods[0].username
+    readings = await asked.read([username], list(truth), timedelta(days=1), instant(NOW))
     await asked.aclose()
     for resource, expected in truth.items():
-        reading = readings[resource]
+        reading = readings[username][resource]
         assert isinstance(reading, Fresh), reading
         unit = GIB * HOUR if resource == "memory" else HOUR
         used = reading.usage.between(NOW - 86400, NOW) / unit
@@ -91,9 +92,9 @@ async def test_a_month_is_put_together_from_several_requests(serve_history):
     month = 30 * 24 * HOUR
     spans = [*hub_pod(NOW - month, NOW), *pod("month", start=NOW - month, end=NOW).spans]
     asked = meter(serve_history(spans), KubeStateMetrics(NAMESPACE, []))
-    readings = await asked.read("month", ["memory"], timedelta(days=30), instant(NOW))
+    readings = await asked.read(["month"], ["memory"], timedelta(days=30), instant(NOW))
     await asked.aclose()
-    usage = readings["memory"].usage
+    usage = readings["month"]["memory"].usage
     assert usage.between(NOW - month, NOW) == pytest.approx(720 * GIB * HOUR, rel=1e-9)
     assert len(usage.buckets) == 1
     assert usage.coverage == pytest.approx(1, abs=0.01)

@@ -23,9 +23,9 @@ def without(metric: str, spans: object) -> list[Span]:
 
 async def read(url: str, source=KSM, username: str = "alice", days: int = 1):
     asked = meter(url, source)
-    readings = await asked.read(username, ["memory"], timedelta(days=days), instant(NOW))
+    readings = await asked.read([username], ["memory"], timedelta(days=days), instant(NOW))
     await asked.aclose()
-    return readings["memory"]
+    return readings[username]["memory"]
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,9 @@ async def used_memory(served, username: str) -> float:
     url, source = served
     asked = meter(url, source)
     try:
-        readings = await asked.read(username, ["memory"], timedelta(days=1), instant(NOW))
+        readings = (await asked.read([username], ["memory"], timedelta(days=1), instant(NOW)))[
+            username
+        ]
     finally:
         await asked.aclose()
     reading = readings["memory"]
@@ -116,6 +118,6 @@ async def test_a_name_that_only_looks_alike_has_used_nothing(served, username):
 async def test_a_name_that_no_label_can_hold_is_unknown_not_zero(served):
     url, source = served
     asked = meter(url, source)
-    readings = await asked.read("\udc80", ["memory"], timedelta(days=1), instant(NOW))
+    readings = await asked.read(["\udc80"], ["memory"], timedelta(days=1), instant(NOW))
     await asked.aclose()
-    assert readings["memory"].reason == "bad_username"
+    assert readings["\udc80"]["memory"].reason == "bad_username"

@@ -33,6 +33,9 @@ class Pod:
     containers: tuple[str, ...] = ("notebook",)
     instance: str = "ksm-0"
     annotated: bool = True
+    server: str = ""
+    profile: str = ""
+    profile_name: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -45,8 +48,14 @@ class Pod:
             "instance": self.instance,
             "job": "kube-state-metrics",
         } | dict(self.extra)
-        annotation = {"annotation_hub_jupyter_org_username": self.username}
-        yield self._span("kube_pod_annotations", pod | (annotation if self.annotated else {}), 1)
+        annotations = {
+            "annotation_hub_jupyter_org_username": self.username,
+            "annotation_hub_jupyter_org_servername": self.server,
+            "annotation_hub_jupyter_org_profile": self.profile,
+            "annotation_hub_jupyter_org_profile_name": self.profile_name,
+        }
+        given = {label: value for label, value in annotations.items() if value}
+        yield self._span("kube_pod_annotations", pod | (given if self.annotated else {}), 1)
         for phase in ("Pending", "Succeeded", "Failed", "Unknown", "Running"):
             value = float(phase == self.phase)
             yield self._span("kube_pod_status_phase", pod | {"phase": phase}, value)

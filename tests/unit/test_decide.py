@@ -12,7 +12,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
-from jupyterhub_usage_quotas.quotas.policy import parse_policies
+from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 
 PROPERTY = settings(deadline=None, max_examples=300)
@@ -372,6 +372,15 @@ def test_the_retry_time_is_not_in_the_past_although_it_would_have_been_allowed_t
     assert decide_row(row, now=NOW).allowed
     assert not decide_row(row, now=now).allowed
     assert decide_row(row, now=now).retry_time == NOW + timedelta(minutes=1)
+
+
+def test_who_needs_nothing_is_denied_only_where_nothing_remains():
+    bucket = Bucket(NOW.timestamp() - 60 * 83, NOW.timestamp(), 0.1 * 60 * 83)
+    readings = {"cpu": Fresh(Usage((bucket,), NOW))}
+    row = Row("", [rule("8.3 CPU-minutes", resource="cpu")], "", readings=readings)
+    (verdict,) = decide_row(row).verdicts
+    assert (verdict.need, verdict.fits) == (0, False)
+    assert verdict.remaining <= 0
 
 
 def test_the_time_zone_in_which_now_is_given_decides_nothing():

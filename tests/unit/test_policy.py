@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from jupyterhub_usage_quotas.quotas.policy import InvalidPolicies, parse_policies
+from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.faults import InvalidPolicies
 
 PROPERTY = settings(deadline=None, max_examples=150)
 
@@ -61,8 +62,8 @@ def test_the_configuration_of_the_quickstart_is_accepted():
     assert policy.resource == "memory"
     assert policy.limit.base == 1000 * GIB_HOUR
     assert policy.window.length == timedelta(days=7)
-    assert policy.scope.group == ("group-0",)
-    assert policy.scope.user == ()
+    assert policy.scope.group.exact == ("group-0",)
+    assert not policy.scope.user
     assert not policy.scope.everyone
     assert policy.minimum_session == timedelta(0)
     assert policies.empty == ()
@@ -116,7 +117,7 @@ def test_a_window_can_be_written_as_days_or_a_duration(window, length):
 )
 def test_a_scope_can_name_groups_and_users_or_everyone(scope, groups, users, everyone):
     read = parse_policies([entry(scope=scope)]).policies[0].scope
-    assert (set(read.group), set(read.user), read.everyone) == (groups, users, everyone)
+    assert (set(read.group.exact), set(read.user.exact), read.everyone) == (groups, users, everyone)
 
 
 def test_a_minimum_session_is_a_duration():
@@ -410,7 +411,7 @@ def test_what_was_read_does_not_change_when_the_configuration_does_later():
     (policy,) = parse_policies([entry(scope=scope)]).policies
     groups.append("b")
     scope["user"] = ["ada"]
-    assert (policy.scope.group, policy.scope.user) == (("a",), ())
+    assert (policy.scope.group.exact, policy.scope.user.exact) == (("a",), ())
 
 
 # --- names --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
-from jupyterhub_usage_quotas.quotas.policy import parse_policies
+from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.report import iso, report
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 
@@ -74,7 +74,11 @@ def test_a_launch_that_is_allowed_is_reported():
                 "window": "7 days",
                 "used": 40,
                 "limit": 100,
+                "allowance": 100,
                 "remaining": 60,
+                "applies": True,
+                "when_exhausted": "deny",
+                "shared": False,
                 "need": 4,
                 "unit": "GiB-hours",
                 "fits": True,

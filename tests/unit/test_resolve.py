@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.policy import parse_policies
+from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.resolve import resolve
 
 PROPERTY = settings(deadline=None, max_examples=150)
@@ -167,7 +167,7 @@ def test_an_allotment_is_named_after_the_policies_that_decide_it():
         )[0].name
         for intersection in ("min", "max", "sum")
     }
-    assert named == {"min": "students", "max": "staff", "sum": "students + staff"}
+    assert named == {"min": "students", "max": "staff", "sum": "staff + students"}
 
 
 def test_the_minimum_session_is_that_of_the_policies_that_decide():

@@ -136,11 +136,6 @@ def test_whole_rates_over_whole_minutes_are_exact(rates, size, data):
 @pytest.mark.parametrize(
     ("buckets", "said"),
     [
-        ([(0, 60, 1), (59, 120, 1)], "overlap"),
-        ([(0, 60, 1), (0, 60, 1)], "overlap"),
-        ([(0, 60, 1), (10, 20, 1)], "overlap"),
-        ([(60, 120, 1), (0, 60, 1)], "out of order"),
-        ([(0, 60, 1), (60, 120, 1), (90, 150, 1)], "overlap"),
         ([(60, 60, 1)], "empty"),
         ([(60, 0, 1)], "backwards"),
         ([(0, 60, -1)], "negative"),

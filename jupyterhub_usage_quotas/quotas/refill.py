@@ -1,0 +1,159 @@
+"""Refilled balances: so much is given back every interval, up to a cap (a token bucket).
+
+The balance is kept as what is *missing* from the cap. It starts at nothing, grows with usage, and
+falls by `amount` at every step, but not below nothing. What is missing can be more than the cap:
+that debt is paid back before anything is available. The cap is the policy's allowance, so this
+file does not know it, and what remains is the allowance less what is missing, as for every window.
+
+Steps are at whole multiples of `every` since the Unix epoch. Usage up to and including a step
+comes before the step's refill. Because of "not below nothing" the order of events matters, so
+history is folded step by step; a `Checkpoint` is the state right after a step, and folding on
+from one gives the same number to the last digit as folding from the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .units import show_days
+from .usage import Usage
+from .windows import Account, from_unix, whole_minute
+
+HISTORY = timedelta(days=30)
+"""How far back usage is read to begin with a full balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was missing right after the step of this number."""
+
+    step: int
+    missing: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A balance that gets `amount` (base units) back `every` so often."""
+
+    amount: float
+    every: timedelta
+
+    @property
+    def reach(self) -> timedelta:
+        """See `Window.reach`."""
+        return max(HISTORY, 10 * self.every)
+
+    @property
+    def combination(self) -> object:
+        """See `Window.combination`: the amounts may differ, as limits may."""
+        return ("refill", self.every)
+
+    @property
+    def short(self) -> str:
+        """See `Window.short`."""
+        return str(self)
+
+    @property
+    def phrase(self) -> str:
+        """See `Window.phrase`."""
+        return f"of a balance that is {self}"
+
+    def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
+        """The state right after the last step at or before `at`.
+
+        Without a checkpoint to go on from, the balance is full when usage begins.
+        """
+        every = self.every.total_seconds()
+        last = math.floor(at.timestamp() / every)
+        step, missing = (since.step, since.missing) if since else (-1, 0.0)
+        for number, used in usage.by_interval(every):
+            if since and number < since.step:
+                continue
+            if number >= last:
+                break
+            missing = self._after_idle_steps(missing, number - step)
+            step = number + 1
+            missing = max(missing + used - self.amount, 0.0)
+        return Checkpoint(last, self._after_idle_steps(missing, last - step))
+
+    def _after_idle_steps(self, missing: float, steps: int) -> float:
+        # One by one, as if there had been a checkpoint at each; over once nothing is missing.
+        for _ in range(steps):
+            if missing <= 0:
+                break
+            missing = max(missing - self.amount, 0.0)
+        return missing
+
+    def used(self, usage: Usage, at: datetime) -> float:
+        """What is missing from the cap at `at`, in base units."""
+        state = self.fold(usage, at)
+        since = state.step * self.every.total_seconds()
+        return state.missing + usage.between(since, at.timestamp())
+
+    def earliest(
+        self, usage: Usage, enough: Callable[[float], bool], after: datetime
+    ) -> datetime | None:
+        """See `Window.earliest`."""
+        minute = whole_minute(after)
+        missing = self.used(usage, minute)
+        step = math.floor(minute.timestamp() / self.every.total_seconds())
+        while not enough(missing):
+            if missing <= 0:
+                return None
+            missing = max(missing - self.amount, 0.0)
+            step += 1
+            minute = whole_minute(from_unix(step * self.every.total_seconds()))
+        return minute
+
+    def exhausted(
+        self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
+    ) -> datetime | None:
+        """See `Window.exhausted`."""
+        every, end = self.every.total_seconds(), until.timestamp()
+        at, missing = start.timestamp(), self.used(usage, start)
+        while at <= end:
+            if missing >= allowance:
+                return from_unix(at)
+            step = (math.floor(at / every) + 1) * every
+            if rate > 0 and (reached := at + (allowance - missing) / rate) <= step:
+                return from_unix(reached) if reached <= end else None
+            missing = max(missing + rate * (step - at) - self.amount, 0.0)
+            if missing <= 0 and rate * every <= self.amount:
+                return None  # it is refilled faster than it is used
+            at = step
+        return None
+
+    def account(self) -> Account:
+        """See `Window.account`."""
+        return _RefillAccount(self)
+
+    def __str__(self) -> str:
+        return f"refilled every {show_days(self.every).removeprefix('1 ')}"
+
+
+class _RefillAccount:
+    """What a pool has paid and not yet got back."""
+
+    def __init__(self, window: Refill) -> None:
+        self._amount = window.amount
+        self._every = window.every.total_seconds()
+        self._next = -math.inf
+        self._missing = 0.0
+
+    def at(self, instant: float) -> tuple[float, float, float]:
+        """See `Account.at`."""
+        if self._next == -math.inf:
+            self._next = (math.floor(instant / self._every) + 1) * self._every
+        while self._next <= instant:
+            self._missing = max(self._missing - self._amount, 0.0)
+            self._next += self._every
+            if self._missing <= 0:
+                self._next = max(self._next, (math.floor(instant / self._every) + 1) * self._every)
+        return self._missing, 0.0, self._next
+
+    def pay(self, start: float, end: float, rate: float) -> None:
+        """See `Account.pay`."""
+        self._missing += rate * (end - start)

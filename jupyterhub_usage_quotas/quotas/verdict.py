@@ -1,0 +1,156 @@
+"""One policy's answer: a verdict on a request, by one allotment and what was used of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from .adjustments import Adjustment
+from .charge import Charge
+from .policy import PolicySet
+from .resolve import Allotment
+from .servers import ServerAttributes
+from .usage import Fresh, Reading, Usage
+
+ROUNDING = 1e-9
+"""The share of an allowance below which a difference is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The server about to start, and for whom.
+
+    `rates` is what it asks for, by resource, in base amounts: bytes of memory, cores, GPUs,
+    and 1 for `time`.
+    """
+
+    user: str
+    groups: frozenset[str] = frozenset()
+    server_name: str = ""
+    profile: str = ""
+    rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"time": 1.0}))
+    profile_name: str = ""
+    admin: bool = False
+
+    @property
+    def server(self) -> ServerAttributes:
+        """What selectors can name of the server."""
+        gpu = self.rates.get("gpu", 0.0) > 0
+        return ServerAttributes(self.profile, self.profile_name, self.server_name, gpu)
+
+    def rate(self, resource: str, prices: Mapping[str, float]) -> float:
+        """What it uses of a resource per second, in base units; credits by their prices."""
+        if resource != "credits":
+            return self.rates.get(resource, 0.0)
+        return math.fsum(self.rates.get(name, 0.0) * price for name, price in prices.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One allotment's answer.
+
+    `used`, `remaining` and `fits` are None where usage is not known well enough to say. All
+    amounts are in base units. `retry_time` is the earliest instant at which this verdict alone
+    would fit, if nothing more is used: None when it fits now, when it never will (`never`), or
+    when usage is not known. It `applies` where its policies select the server.
+    """
+
+    allotment: Allotment
+    reading: Reading
+    need: float
+    used: float | None
+    remaining: float | None
+    fits: bool | None
+    retry_time: datetime | None
+    allowance: float = 0.0
+    applies: bool = True
+    alternative: object = None
+
+    @property
+    def never(self) -> bool:
+        """Whether this launch can never fit: the limit is zero, or less than it needs."""
+        return self.fits is False and self.retry_time is None
+
+    @property
+    def counts(self) -> bool:
+        """Whether a launch may be denied because of it."""
+        return self.applies and self.allotment.denies
+
+
+def judge(
+    charge: Charge,
+    policies: PolicySet,
+    adjustments: Sequence[Adjustment],
+    request: Request,
+    now: datetime,
+) -> Verdict:
+    """One verdict on a request at the instant `now`."""
+    allotment, reading = charge.allotment, charge.reading
+    applies = allotment.servers.selects(request.server)
+    rate = request.rate(allotment.resource, policies.prices) if applies else 0.0
+    need = rate * allotment.minimum_session.total_seconds()
+    allowance = allotment.allowance(adjustments, now)
+    used = remaining = fits = retry_time = None
+    if isinstance(reading, Fresh):
+        used = allotment.window.used(reading.usage, now)
+        remaining = rest(allowance, used)
+        fits = has_room(allowance, used, need)
+        if not fits:
+            retry_time = earliest(allotment, reading.usage, need, adjustments, now)
+    return Verdict(
+        allotment,
+        reading,
+        need,
+        used,
+        remaining,
+        fits,
+        retry_time,
+        allowance,
+        applies,
+        charge.alternative,
+    )
+
+
+def has_room(allowance: float, used: float, need: float) -> bool:
+    """The rule: something must remain, and at least what the launch needs."""
+    if math.isinf(allowance):
+        return True
+    remaining = rest(allowance, used)
+    return remaining > 0 and remaining >= need - allowance * ROUNDING
+
+
+def rest(allowance: float, used: float) -> float:
+    """What remains of an allowance.
+
+    A difference below `ROUNDING` of it is none: it comes from adding fractions, and must not
+    make the same usage fit in one process and not in another.
+    """
+    remaining = allowance - used
+    return 0.0 if abs(remaining) <= allowance * ROUNDING < math.inf else remaining
+
+
+def earliest(
+    allotment: Allotment,
+    usage: Usage,
+    need: float,
+    adjustments: Sequence[Adjustment],
+    after: datetime,
+) -> datetime | None:
+    """The first whole minute from `after` on at which an allotment has room, if nothing more is
+    used: under each allowance that is going to be in force, as long as it is.
+    """
+    begin = after
+    for end in [*allotment.changes(adjustments, after), None]:
+        allowance = allotment.allowance(adjustments, begin)
+
+        def enough(used: float, allowance: float = allowance) -> bool:
+            return has_room(allowance, used, need)
+
+        found = allotment.window.earliest(usage, enough, begin)
+        if found is not None and (end is None or found < end):
+            return found
+        begin = end or begin
+    return None
