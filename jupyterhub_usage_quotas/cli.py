@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from traitlets.config import Config
@@ -17,10 +18,11 @@ from .errors import ConfigurationError
 from .hub.annotated import apply_annotated_settings
 from .hub.manager import CONFIGURED, Enforcement, UsageQuotaManager
 from .hub.validation import remarks
+from .known import Known
 from .metering.promql import Users
 from .quotas.decide import Decision, Outcome
 from .quotas.report import iso, report
-from .quotas.units import InvalidQuantity, parse_bytes, show
+from .quotas.units import InvalidQuantity, parse_bytes, show, show_duration
 from .quotas.usage import Fresh, Stale, Unknown
 from .quotas.verdict import Request, Verdict
 
@@ -129,11 +131,17 @@ def run_check(options: argparse.Namespace) -> int:
             "time": 1.0,
         },
     )
-    decision = asyncio.run(_decide(manager, request, {options.user, *options.member}))
+    known = asyncio.run(_learn(manager, request, {options.user, *options.member}))
+    decision = known.decide(request, failover_open=manager.failover_open)
+    lasts = known.lasts(request)
     if options.json:
-        print(json.dumps(report(decision) | {"enforcement": manager.enforcement.value}, indent=2))
+        more = {
+            "enforcement": manager.enforcement.value,
+            "lasts_seconds": lasts.total_seconds() if lasts is not None else None,
+        }
+        print(json.dumps(report(decision) | more, indent=2))
     else:
-        print("\n".join(_explained(decision, manager.enforcement)))
+        print("\n".join(_explained(decision, lasts, manager.enforcement)))
     return EXIT_CODES[decision.outcome]
 
 
@@ -154,21 +162,19 @@ def load_config(path: Path) -> Config:
     return config
 
 
-async def _decide(
-    manager: UsageQuotaManager, request: Request, members: Collection[str]
-) -> Decision:
+async def _learn(manager: UsageQuotaManager, request: Request, members: Collection[str]) -> Known:
     pools: dict[str, Users] = {
         policy.name: None if policy.scope.everyone else members
         for policy in manager.policies
         if policy.pooled
     }
     try:
-        return await manager.decide(request, members=pools)
+        return await manager.learn(request, members=pools)
     finally:
         await manager.aclose()
 
 
-def _explained(decision: Decision, enforcement: Enforcement) -> list[str]:
+def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforcement) -> list[str]:
     request = decision.request
     groups = ", ".join(map(_printable, sorted(request.groups))) or "none"
     lines = [f"{_printable(request.user)} (groups: {groups}): {_headline(decision)}"]
@@ -186,6 +192,9 @@ def _explained(decision: Decision, enforcement: Enforcement) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    if lasts:
+        how_long = show_duration(lasts)
+        lines += ["", f"The server could run for {how_long} before something is used up."]
     return [*lines, *_notes(decision)]
 
 

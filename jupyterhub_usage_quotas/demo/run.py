@@ -35,7 +35,9 @@ Logs are in {directory}. Press Ctrl-C to stop everything.
 def run(directory: Path, port: int) -> int:
     """Run the demo in `directory` until it is interrupted; returns the exit code."""
     directory = directory.absolute()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGINT, too: whoever starts this in the background may have had it ignored.
+        signal.signal(number, signal.default_int_handler)
     try:
         _run(directory, port)
     except ProgramFailed as error:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Int, TraitError, Unicode, UseEnum, default, validate
 
 from ..errors import ConfigurationError
+from ..known import NO_MEMBERS, Known, Members, learn
 from ..ledger import Ledger
-from ..metering.meter import EVERYBODY_ELSE, Meter
-from ..metering.promql import Users
-from ..quotas.adjustments import Adjustment
-from ..quotas.charge import Readings
+from ..metering.meter import Meter
 from ..quotas.configuration import parse_policies
-from ..quotas.decide import Decision, Outcome, decide
+from ..quotas.decide import Decision, Outcome
 from ..quotas.faults import InvalidPolicies
 from ..quotas.forecast import largest_that_fits
 from ..quotas.policy import PolicySet
-from ..quotas.resolve import Allotment, resolve
 from ..quotas.usage import Stale, Unknown
 from ..quotas.verdict import Request
 from . import metrics
@@ -34,11 +30,6 @@ from .members import members_of_pools
 from .messages import denial_message, unavailable_message
 from .request import Launch, basic_request, mark_profile, read_launch
 from .validation import faults_of_options
-
-Members = Mapping[str, Users]
-"""By the name of a pooled policy, whose usage counts in it; None for everybody's."""
-
-NO_MEMBERS: Members = MappingProxyType({})
 
 
 class Enforcement(enum.StrEnum):
@@ -169,6 +160,13 @@ class UsageQuotaManager(UsageConfig):
         """Close the connections to Prometheus."""
         await self._meter.aclose()
 
+    async def learn(
+        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
+    ) -> Known:
+        """What a decision on this request is made of."""
+        now = now or datetime.now(UTC)
+        return await learn(self.policies, self._meter, self.ledger, request, now, members)
+
     async def decide(
         self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
     ) -> Decision:
@@ -176,59 +174,8 @@ class UsageQuotaManager(UsageConfig):
 
         `members` are those of every pooled policy that covers the user.
         """
-        now = now or datetime.now(UTC)
-        adjustments = await self._adjustments(request)
-        allotments = resolve(self.policies, request.user, request.groups, admin=request.admin)
-        names = {policy.name for allotment in allotments for policy in allotment.candidates}
-        measures = {allotment.policies[0].measure for allotment in allotments}
-        # A pool that pays first can have members in common with the user's own pools.
-        pools = {
-            policy.name: members.get(policy.name, {request.user})
-            for policy in self.policies
-            if policy.pooled
-            and (policy.name in names or (policy.overflow and policy.measure in measures))
-        }
-        readings = await self._read(request.user, allotments, pools, now)
-        return decide(
-            self.policies,
-            readings.get(request.user, readings.get(EVERYBODY_ELSE, {})),
-            request,
-            now,
-            failover_open=self.failover_open,
-            adjustments=adjustments,
-            pools={
-                name: {
-                    user: readings[user]
-                    for user in (readings if whose is None else whose)
-                    if user in readings
-                }
-                for name, whose in pools.items()
-            },
-        )
-
-    async def _adjustments(self, request: Request) -> Sequence[Adjustment]:
-        if self.ledger is None:
-            return ()
-        return await self.ledger.adjustments(
-            request.user, {policy.name for policy in self.policies}
-        )
-
-    async def _read(
-        self, user: str, allotments: Sequence[Allotment], pools: Members, now: datetime
-    ) -> Mapping[str, Readings]:
-        """The readings that these allotments are held against, by username."""
-        if not allotments:
-            return {}
-        users: Users = {user}
-        for whose in pools.values():
-            users = None if users is None or whose is None else {*users, *whose}
-        resources = {
-            measured
-            for allotment in allotments
-            for measured in self.policies.measured(allotment.resource)
-        }
-        longest = max(allotment.window.reach for allotment in allotments)
-        return await self._meter.read(users, resources, longest, now)
+        known = await self.learn(request, now, members)
+        return known.decide(request, failover_open=self.failover_open)
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
@@ -258,18 +205,10 @@ class UsageQuotaManager(UsageConfig):
             # A fault of ours must not become a fault of the Hub; failover is for exactly this.
             self.log.exception("The usage quota of %r could not be decided", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
-        resources = [*self.policies.resources, *self.policies.prices]
-        readings = dict.fromkeys(resources, unknown)
+        readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
-        decision = decide(
-            self.policies,
-            readings,
-            launch.request,
-            datetime.now(UTC),
-            failover_open=self.failover_open,
-            pools=pools,
-        )
-        return launch, decision
+        nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
+        return launch, nothing_known.decide(launch.request, failover_open=self.failover_open)
 
     def _count_and_log(self, decision: Decision) -> None:
         metrics.decisions.labels(

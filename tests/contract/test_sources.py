@@ -10,7 +10,9 @@ import pytest
 
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span
+from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
 from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics, Source
+from jupyterhub_usage_quotas.quotas.servers import ServerSelector
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant, meter
@@ -32,6 +34,8 @@ class Server:
     cpu: float = 1.0
     gpus: int = 0
     replica: str = ""
+    profile: str = ""
+    profile_name: str = ""
 
 
 def as_pods(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
@@ -47,6 +51,9 @@ def as_pods(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
             memory=server.memory,
             cpu=server.cpu,
             gpus=server.gpus,
+            server=server.name,
+            profile=server.profile,
+            profile_name=server.profile_name,
             extra={"replica": server.replica} if server.replica else {},
         ).spans
 
@@ -60,7 +67,8 @@ def as_hub_metrics(servers: Iterable[Server], alive_until: int) -> Iterator[Span
         }  # fmt: skip
         for resource, amount in amounts.items():
             gpu = "true" if server.gpus else "false"
-            values = (NAMESPACE, server.username, server.name, "", "", gpu, resource)
+            profile = (server.profile, server.profile_name)
+            values = (NAMESPACE, server.username, server.name, *profile, gpu, resource)
             labels = dict(zip(conventions.SERVER_LABELS, values, strict=True))
             if server.replica:
                 labels["replica"] = server.replica
@@ -76,6 +84,9 @@ SERVERS = [
     Server("twin", replica="b"),
     Server("again", start=START - 2 * HOUR, end=END - 2 * HOUR),
     Server("again"),
+    Server("choosy", memory=GIB, profile="small", profile_name="Small, “cheap”"),
+    Server("choosy", "work", memory=2 * GIB, gpus=1, profile="gpu-large", profile_name="GPU {x}"),
+    Server("choosy", "play", memory=4 * GIB, start=START - 7200, end=END - 7200),
 ]
 
 Export = Callable[[Iterable[Server], int], Iterator[Span]]
@@ -125,6 +136,37 @@ async def test_usage_is_what_the_servers_asked_for(kind, url, username, memory, 
     assert used(readings["cpu"]) == pytest.approx(cpu * HOUR)
     assert used(readings["gpu"]) == pytest.approx(gpu * HOUR)
     assert used(readings["time"]) == pytest.approx(hours * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("servers", "gib_hours"),
+    [
+        ({"gpu": True}, 2),
+        ({"gpu": False}, 1 + 4),
+        ({"profile": ["small"]}, 1),
+        ({"profile": ["*“cheap”*", "gpu-*"]}, 1 + 2),
+        ({"profile": ["GPU {x}"]}, 2),
+        ({"name": [""]}, 1),
+        ({"name": ["work", "play"]}, 2 + 4),
+        ({"name": ["p*"], "gpu": True}, 0),
+    ],
+)
+async def test_usage_is_kept_by_what_selectors_can_name(kind, url, servers, gib_hours):
+    memory = (await read(url, kind[1], "choosy"))["memory"]
+    assert used(memory) == pytest.approx(7 * GIB * HOUR)
+    selected = memory.usage.of(ServerSelector.model_validate(servers))
+    assert selected.between(NOW - DAY, NOW) == pytest.approx(gib_hours * GIB * HOUR)
+
+
+async def test_everybodys_usage_is_each_users(kind, url):
+    """Of everybody at once: the same as one by one, and what nobody else used."""
+    asked = meter(url, kind[1])
+    readings = await asked.read(None, ["memory"], timedelta(days=1), instant(NOW))
+    await asked.aclose()
+    gib_hours = {user: used(one["memory"]) / (GIB * HOUR) for user, one in readings.items()}
+    assert gib_hours == pytest.approx(
+        {"alice": 1, "two": 6, "twin": 1, "again": 2, "choosy": 7, EVERYBODY_ELSE: 0}
+    )
 
 
 async def test_usage_lies_where_it_was_used(kind, url):

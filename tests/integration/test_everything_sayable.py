@@ -143,6 +143,7 @@ def test_an_exhausted_gpu_budget_leaves_other_servers_startable(config_file):
     assert cpu["by_policy"]["gpu budget"]["used"] == pytest.approx(3)
     assert cpu["by_policy"]["gpu budget"]["applies"] is False
     assert cpu["allow_server_launch"] is True
+    assert cpu["lasts_seconds"] is None
     gpu = check(config_file, "--user", "ada", "--server-gpu", "1")
     assert gpu["allow_server_launch"] is False
     # By hand: one of three hours must leave a window of a day.
@@ -162,6 +163,9 @@ def test_credits_are_the_price_of_what_was_used(config_file):
     """
     said = check(config_file, "--user", "ada")["by_policy"]["credits"]
     assert said["unit"] == "credits"
+    # A server of 60 CPUs costs a credit a minute.
+    lasts = check(config_file, "--user", "ada", "--server-cpu", "60")["lasts_seconds"]
+    assert said["remaining"] * 60 - 120 <= lasts <= (said["remaining"] + 2) * 60
     steps = NOW // HOUR - (NOW - 5 * HOUR) // HOUR
     assert said["used"] == pytest.approx(3 * 12 + 6 - steps, abs=1e-6)
 

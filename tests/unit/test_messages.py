@@ -8,8 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from jupyterhub_usage_quotas.hub.messages import denial_message, unavailable_message
-from jupyterhub_usage_quotas.quotas.decide import Decision, Request, decide
 from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.decide import Decision, Request, decide
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,8 +65,8 @@ def denied(*policies: dict, hours: float = 100, rates: dict | None = None) -> De
                 "window": 7,
                 "minimum_session": "20h",
             },
-            "Too little of your server time quota is left: 100h of 110h in the last 7 days are used,"
-            " and this server needs at least 20h.",
+            "Too little of your server time quota is left: 100h of 110h in the last 7 days are"
+            " used, and this server needs at least 20h.",
         ),
         (
             {"resource": "time", "limit": "2h", "window": 7, "minimum_session": "3h"},

@@ -5,11 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import respx
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
+from traitlets.config import Config
 
-from jupyterhub_usage_quotas import conventions
+from jupyterhub_usage_quotas import UsageQuotaManager, conventions
+from jupyterhub_usage_quotas.hub.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.request import mark_profile, read_launch
+
+from .test_failover import URL, alive
 
 GIB = 1024**3
 GPUS = ["nvidia.com/gpu"]
@@ -101,3 +106,26 @@ def test_the_labels_are_what_kube_state_metrics_makes_of_the_annotations(annotat
     """It prefixes the key and writes underscores for all but letters and digits."""
     made = "".join(one if one.isalnum() else "_" for one in annotation)
     assert label == f"annotation_{made}"
+
+
+async def test_who_asks_for_too_much_is_told_the_largest_profile_that_fits():
+    config = Config()
+    config.UsageConfig.prometheus_url = URL
+    config.UsageConfig.hub_namespace = "ns"
+    config.UsageQuotaManager.policy = [
+        {
+            "resource": "gpu",
+            "limit": "1 GPU-hours",
+            "window": 7,
+            "minimum_session": "2h",
+            "scope": {"everyone": True},
+        }
+    ]
+    manager = UsageQuotaManager(config=config)
+    with respx.mock(base_url=URL) as router:
+        router.route(method="POST").side_effect = alive
+        with pytest.raises(LaunchDenied) as denied:
+            await manager.pre_spawn_start(USER, spawner())
+    await manager.aclose()
+    assert "Choose a smaller server, such as “Small {x}”." in denied.value.jupyterhub_message
+    assert denied.value.headers == {}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.report import iso, report
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 
