@@ -14,13 +14,12 @@ from types import MappingProxyType
 
 from ..errors import PrometheusError
 from ..quotas.charge import Readings
-from ..quotas.servers import ServerAttributes
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage, buckets_from_rates
 from . import promql
 from .prometheus import PrometheusClient, all_of
 from .promql import Users
-from .sources import Grid, MetricMissing, Rates, Samples, Source
+from .sources import Grid, Rates, Source
 
 STEP = timedelta(minutes=1)
 """The distance of the samples that usage is summed from."""
@@ -87,8 +86,6 @@ class Meter:
         except TimeoutError:
             allowed = show_duration(self._deadline)
             unknown = Unknown("timeout", f"Prometheus: no answer within {allowed}")
-        except MetricMissing as error:
-            unknown = Unknown("metric_missing", str(error))
         except promql.InvalidText as error:
             unknown = Unknown("bad_username", str(error))
         nothing_known = dict.fromkeys(resources, unknown)
@@ -139,7 +136,7 @@ class Meter:
         return {
             user: {
                 resource: self._reading(
-                    rates.get(user, {}).get(resource, {}), evidence, evidence.last_seen, now
+                    resource, rates.get(user, {}), evidence, evidence.last_seen, now
                 )
                 for resource in resources
             }
@@ -148,14 +145,18 @@ class Meter:
 
     def _reading(
         self,
-        servers: Mapping[ServerAttributes, Samples],
+        resource: str,
+        rates: Rates,
         evidence: Evidence,
         last_seen: datetime,
         now: datetime,
     ) -> Reading:
+        metric = self._source.requests_metric
+        if metric and set(rates) == {"time"} and resource != "time":
+            return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
         buckets = tuple(
             bucket
-            for server, samples in servers.items()
+            for server, samples in rates.get(resource, {}).items()
             for bucket in buckets_from_rates(samples, STEP.total_seconds(), server)
         )
         usage = Usage(buckets, last_seen, evidence.coverage)
@@ -176,10 +177,13 @@ class Meter:
                 promql.defined_rates(expression, users), grid.start, grid.end, grid.step
             ),
         )
-        if not seen:
-            raise MetricMissing(f"the expression of {resource} has no series at all")
         samples = {one.labels.get("username", ""): one.samples for one in series}
         names = {*samples, EVERYBODY_ELSE} if users is None else users
+        if not seen:
+            unknown = Unknown(
+                "metric_missing", f"the expression of {resource} has no series at all"
+            )
+            return {user: {resource: unknown} for user in names}
         return {
             user: {
                 resource: Fresh(

@@ -26,10 +26,6 @@ Rates = Mapping[str, Mapping[ServerAttributes, Samples]]
 """What one user's servers asked for, by resource and server."""
 
 
-class MetricMissing(Exception):
-    """Servers ran, but the metric that says what they asked for has no series."""
-
-
 @dataclass(frozen=True, slots=True)
 class Grid:
     """The instants to sample at: every `step` from `start` to `end`, both included."""
@@ -58,6 +54,13 @@ class Source(Protocol):
         ...
 
     @property
+    def requests_metric(self) -> str:
+        """The metric that says what servers asked for, where it can be missing although it is
+        known that they ran; else empty.
+        """
+        ...
+
+    @property
     def landmark(self) -> Sequence[str]:
         """Matchers that narrow the evidence to a few series which were always there, so that it
         can be looked for throughout a long window.
@@ -69,8 +72,7 @@ class Source(Protocol):
     ) -> Mapping[str, Rates]:
         """What users' servers asked for at every instant of the grid, by username.
 
-        Users without usage may be left out. Raises `PrometheusError`, or `MetricMissing` where
-        zero would be a lie.
+        Users without usage may be left out. Raises `PrometheusError`.
         """
         ...
 
@@ -88,6 +90,7 @@ class KubeStateMetrics:
     name: str = "kube-state-metrics"
     # Every pod has these two, the Hub's own included, so they are there without any user.
     evidence: Sequence[str] = (names.KSM_PHASE, names.KSM_ANNOTATIONS)
+    requests_metric: str = names.KSM_REQUESTS
     landmark: Sequence[str] = (f'pod=~"{names.HUB_POD}"',)
 
     async def rates(
@@ -116,13 +119,7 @@ class KubeStateMetrics:
             for uid, resource, one in named
             if uid in pods and resource
         ]
-        rates = _summed(parts)
-        for username, by_resource in rates.items():
-            if set(by_resource) == {"time"}:
-                raise MetricMissing(
-                    f"{names.KSM_REQUESTS} has no series for the pods that ran for {username!r}"
-                )
-        return rates
+        return _summed(parts)
 
     def resource(self, label: str) -> str:
         """The resource that a value of the label `resource` counts as; empty for none.
@@ -142,6 +139,7 @@ class HubExporter:
     namespace: str
     name: str = "the Hub's metrics endpoint"
     evidence: Sequence[str] = (names.EXPORTER_INFO,)
+    requests_metric: str = ""
     landmark: Sequence[str] = ()
 
     async def rates(

@@ -118,7 +118,8 @@ class Refill:
             if missing >= allowance:
                 return from_unix(at)
             step = (math.floor(at / every) + 1) * every
-            if rate > 0 and (reached := at + (allowance - missing) / rate) <= step:
+            # At the step itself something has come back already.
+            if rate > 0 and (reached := at + (allowance - missing) / rate) < step:
                 return from_unix(reached) if reached <= end else None
             missing = max(missing + rate * (step - at) - self.amount, 0.0)
             if missing <= 0 and rate * every <= self.amount:

@@ -68,6 +68,26 @@ async def test_requests_that_are_not_exported_are_unknown(serve):
     assert reading.reason == "metric_missing"
 
 
+async def test_server_time_is_known_without_requests(serve):
+    """Pods that ask for nothing at all still run."""
+    pods = Pod("alice", NOW - 2 * HOUR, NOW, "jupyter-alice", "u", memory=0).spans
+    url = serve([*hub_pod(NOW - DAY, NOW), *pods])
+    asked = meter(url, KSM)
+    readings = await asked.read(["alice"], ["memory", "time"], timedelta(days=1), instant(NOW))
+    await asked.aclose()
+    assert isinstance(readings["alice"]["memory"], Unknown)
+    used = readings["alice"]["time"].usage.between(NOW - DAY, NOW)
+    assert used == pytest.approx(2 * HOUR, abs=120)
+
+
+async def test_an_expression_that_nobody_ever_had_is_unknown(serve):
+    url = serve(hub_pod(NOW - DAY, NOW))
+    asked = meter(url, KSM, defined={"licence": "licences_in_use"})
+    readings = await asked.read(["alice"], ["licence"], timedelta(days=1), instant(NOW))
+    await asked.aclose()
+    assert readings["alice"]["licence"].reason == "metric_missing"
+
+
 async def test_a_source_that_went_away_is_stale_as_of_then(serve):
     gone = NOW - HOUR
     reading = await read(serve(hub_pod(NOW - DAY, gone)))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def serve_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         prometheus.stop()
 
 
-def meter(url: str, source: Source, **options: timedelta) -> Meter:
+def meter(url: str, source: Source, **options: Any) -> Meter:
     """A meter with a generous deadline: these tests are not about time."""
     defaults = {"deadline": timedelta(seconds=60), "stale_after": timedelta(minutes=10)}
     client = PrometheusClient(url, request_timeout=timedelta(seconds=60))
