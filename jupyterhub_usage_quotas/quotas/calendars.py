@@ -68,6 +68,11 @@ class Calendar:
     month: int = 1
     hour: int = 0
 
+    def __post_init__(self) -> None:
+        if self.period is Period.QUARTER:
+            # Quarters from October are quarters from January: equal, so that they are combined.
+            object.__setattr__(self, "month", (self.month - 1) % 3 + 1)
+
     @property
     def reach(self) -> timedelta:
         """See `Window.reach`."""

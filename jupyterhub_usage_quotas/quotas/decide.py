@@ -87,11 +87,11 @@ def decide(
     """
     verdicts = judge_all(policies, usage, request, now, adjustments=adjustments, pools=pools)
     groups = alternatives(verdicts)
-    denying = [one for group in groups if _group_fits(group) is False for one in group]
+    denying = [group for group in groups if _group_fits(group) is False]
     if denying:
         retry_time = joint_retry_time(groups, adjustments, now)
-        hopeful = [one for one in denying if retry_time is None or not one.never]
-        binding = max(hopeful, key=_retry_order)
+        # Of a group the first to fit is waited for; of the groups the last.
+        binding = max((min(group, key=_retry_order) for group in denying), key=_retry_order)
         return Decision(request, Outcome.DENIED, verdicts, binding, retry_time)
     unclear = next((group for group in groups if _group_fits(group) is None), None)
     if unclear:

@@ -122,8 +122,8 @@ class Refill:
             if rate > 0 and (reached := at + (allowance - missing) / rate) < step:
                 return from_unix(reached) if reached <= end else None
             missing = max(missing + rate * (step - at) - self.amount, 0.0)
-            if missing <= 0 and rate * every <= self.amount:
-                return None  # it is refilled faster than it is used
+            if missing <= 0 and rate * every <= self.amount and rate * every < allowance:
+                return None  # every interval will be like the next: it is never used up
             at = step
         return None
 

@@ -124,12 +124,7 @@ def combine(
     """One allotment of several policies for the same combination."""
     who = EVERYBODY if candidates[0].pooled else user
 
-    def generosity(policy: Policy) -> tuple[float, float, str]:
-        # Of equal allowances, a shorter session is more generous.
-        session = -policy.minimum_session.total_seconds()
-        return (allowance(policy, adjustments, who, now), session, policy.name)
-
-    in_order = sorted(candidates, key=generosity)
+    in_order = sorted(candidates, key=lambda one: (allowance(one, adjustments, who, now), one.name))
     deciding = {
         Intersection.MIN: in_order[:1],
         Intersection.MAX: in_order[-1:],
@@ -141,8 +136,8 @@ def combine(
         intersection,
         who,
         _total(deciding),
-        _window(deciding),
-        max(policy.minimum_session for policy in deciding),
+        _window(candidates, intersection),
+        _minimum_session(candidates, intersection),
     )
 
 
@@ -154,9 +149,19 @@ def _total(deciding: Sequence[Policy]) -> Quantity:
     return Quantity(math.fsum(policy.limit.base for policy in deciding) / unit.factor, unit)
 
 
-def _window(deciding: Sequence[Policy]) -> Window:
-    """Their window; where refilled balances are summed, so is what they get back."""
-    refills = [policy.window for policy in deciding if isinstance(policy.window, Refill)]
+def _window(candidates: Sequence[Policy], intersection: Intersection) -> Window:
+    """Their window; of refilled balances the smallest, largest or total amount that comes back.
+
+    Not that of the policy which decides now: adjustments may have another decide later.
+    """
+    refills = [policy.window for policy in candidates if isinstance(policy.window, Refill)]
     if refills:
-        return replace(refills[0], amount=math.fsum(refill.amount for refill in refills))
-    return deciding[0].window
+        amount = combined([refill.amount for refill in refills], intersection)
+        return replace(refills[0], amount=amount)
+    return candidates[0].window
+
+
+def _minimum_session(candidates: Sequence[Policy], intersection: Intersection) -> timedelta:
+    """The shortest where the most generous counts, else the longest."""
+    sessions = [policy.minimum_session for policy in candidates]
+    return min(sessions) if intersection is Intersection.MAX else max(sessions)

@@ -72,14 +72,6 @@ class ServerSelector(BaseModel):
             and (self.name is None or _any_match(self.name, server.name))
         )
 
-    def __str__(self) -> str:
-        parts = [
-            f"profile {' or '.join(self.profile)}" if self.profile else "",
-            f"name {' or '.join(self.name)}" if self.name else "",
-            {True: "with a GPU", False: "without a GPU", None: ""}[self.gpu],
-        ]
-        return ", ".join(part for part in parts if part)
-
 
 ALL_SERVERS = ServerSelector.model_construct()
 """The selector of a policy that names none."""

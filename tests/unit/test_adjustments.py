@@ -1,217 +1,315 @@
-"""What grants, overrides and exemptions make of a limit, and of retry times."""
+"""Grants, overrides and exemptions: what is allowed at an instant, and what follows from it."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import (
-    Adjustment,
     Exemption,
     Grant,
     Override,
     allowance,
+    changes,
 )
 from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, decide
+from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
-from jupyterhub_usage_quotas.quotas.verdict import Request
 
-NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-"""A Wednesday, at noon."""
-HOUR = timedelta(hours=1)
-BEFORE, AFTER = NOW - HOUR, NOW + HOUR
+HOUR, MINUTE = 3600, timedelta(minutes=1)
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 
 
-def rule(limit: str, window: object = 1, **more: object) -> dict[str, object]:
-    return {
-        "name": "p", "resource": "time", "limit": limit, "window": window,
-        "scope": {"everyone": True},
-    } | more  # fmt: skip
+def after(hours):
+    return NOW + timedelta(hours=hours)
 
 
-def grant(hours: float, start: datetime = BEFORE, until: datetime = AFTER, **more: object) -> Grant:
-    return Grant("p", start, until, amount=hours * 3600, **more)
+def during(start, until, policy="five"):
+    return {"policy": policy, "start": after(start), "until": after(until)}
 
 
-def override(hours: float, number: int = 0, **more: object) -> Override:
-    times = {"start": BEFORE, "until": AFTER} | more
-    return Override("p", number=number, limit=hours * 3600, **times)
+def grant(hours, start=-1, until=9, **more):
+    return Grant(**during(start, until) | {"amount": hours * HOUR} | more)
 
 
-@pytest.mark.parametrize(
-    ("adjustments", "hours"),
-    [
-        ([], 5),
-        ([grant(2)], 7),
-        ([grant(2), grant(1)], 8),
-        ([grant(2, voided=True)], 5),
-        ([grant(2, start=NOW)], 7),
-        ([grant(2, until=NOW)], 5),
-        ([grant(2, start=AFTER, until=AFTER + HOUR)], 5),
-        ([grant(2, start=AFTER, until=BEFORE)], 5),
-        ([grant(2, user="ada")], 7),
-        ([grant(2, user="bob")], 5),
-        ([override(9)], 9),
-        ([override(1)], 1),
-        ([override(0)], 0),
-        ([override(9, number=1), override(3, number=2)], 3),
-        ([override(3, number=2), override(9, number=1)], 3),
-        ([override(9, number=1, user="ada"), override(3, number=2)], 9),
-        ([override(9, voided=True, number=7), override(3, number=2)], 3),
-        ([override(9), grant(2)], 11),
-        ([Exemption("p", BEFORE, AFTER)], math.inf),
-        ([Exemption("p", BEFORE, AFTER), override(1)], math.inf),
-        ([Exemption("p", BEFORE, AFTER, user="bob")], 5),
-        ([Exemption("another", BEFORE, AFTER)], 5),
-    ],
-)
-def test_the_allowance_at_an_instant(adjustments, hours):
-    (policy,) = parse_policies([rule("5 hours")]).policies
-    assert allowance(policy, adjustments, "ada", NOW) == hours * 3600
+def override(hours, start=-1, until=9, **more):
+    return Override(**during(start, until) | {"limit": hours * HOUR} | more)
 
 
-@pytest.mark.parametrize("amount", [-1, math.inf, math.nan])
-def test_what_cannot_be_granted_is_refused(amount):
-    with pytest.raises(ValueError, match="must not be negative or infinite"):
-        Grant("p", BEFORE, AFTER, amount=amount)
-    with pytest.raises(ValueError, match="must not be negative or infinite"):
-        Override("p", BEFORE, AFTER, limit=amount)
+def exemption(start=-1, until=9, **more):
+    return Exemption(**during(start, until) | more)
 
 
-def used(*spans: tuple[float, float]) -> dict[str, Fresh]:
-    """Usage at rate 1, from so many hours ago to so many hours ago."""
-    unix = NOW.timestamp()
-    buckets = (
-        Bucket(unix - begin * 3600, unix - end * 3600, (begin - end) * 3600) for begin, end in spans
+def rule(limit="5 hours", window="24h", **more):
+    entry = {"resource": "time", "limit": limit, "window": window, "scope": {"everyone": True}}
+    return entry | {"name": "five"} | more
+
+
+def used(*sessions):
+    """Sessions `(start, end)` in hours from NOW, or `(start, end, rate)`."""
+    return tuple(
+        Bucket(
+            after(start).timestamp(),
+            after(end).timestamp(),
+            (end - start) * HOUR * (rate[0] if rate else 1),
+        )
+        for start, end, *rate in sessions
     )
-    return {"time": Fresh(Usage(tuple(buckets), NOW))}
 
 
-def asked(policies, usage, *adjustments: Adjustment, now: datetime = NOW) -> Decision:
+def decide_on(policies, buckets=(), adjustments=(), now=NOW, intersection="min"):
     return decide(
-        parse_policies(policies),
-        usage,
-        Request("ada"),
+        parse_policies(policies, {"intersection": intersection}),
+        {"time": Fresh(Usage(tuple(buckets), NOW))},
+        Request("ada", frozenset({"a", "b"})),
         now,
         failover_open=False,
         adjustments=adjustments,
     )
 
 
+# --- what is allowed at an instant --------------------------------------------------------------
+
+AT_NOW = [
+    ("nothing", [], 5),
+    ("a grant", [grant(3)], 8),
+    ("two grants", [grant(3), grant(1, number=1)], 9),
+    ("a grant of nothing", [grant(0)], 5),
+    ("a grant that is over", [grant(3, -9, -1)], 5),
+    ("a grant to come", [grant(3, 1, 9)], 5),
+    ("a grant that begins now", [grant(3, 0, 9)], 8),
+    ("a grant that ends now", [grant(3, -9, 0)], 5),
+    ("a grant that ends before it begins", [grant(3, 9, -9)], 5),
+    ("a voided grant", [grant(3, voided=True)], 5),
+    ("a grant for her", [grant(3, user="ada")], 8),
+    ("a grant for somebody else", [grant(3, user="al")], 5),
+    ("a grant of another policy", [grant(3, policy="six")], 5),
+    ("an override", [override(2)], 2),
+    ("an override and a grant", [override(2), grant(3)], 5),
+    ("an override with zero", [override(0)], 0),
+    ("the newest override", [override(2, number=7), override(9, number=8)], 9),
+    ("the newest override, listed first", [override(9, number=8), override(2, number=7)], 9),
+    ("hers before one for all", [override(2, user="ada"), override(9, number=8)], 2),
+    ("a newer one of hers", [override(2, user="ada"), override(9, number=8, user="ada")], 9),
+    ("somebody else's", [override(2, user="al", number=9), override(9, number=8)], 9),
+    ("the newest is voided", [override(2, number=7), override(9, number=8, voided=True)], 2),
+    ("the newest is over", [override(2, number=7), override(9, -2, -1, number=8)], 2),
+    ("hers is over", [override(2, -2, -1, user="ada"), override(9)], 9),
+    ("an exemption", [exemption()], inf),
+    ("an exemption and an override", [override(0, number=9), exemption()], inf),
+    ("an exemption that is over", [exemption(-9, 0)], 5),
+    ("a voided exemption", [exemption(voided=True)], 5),
+    ("somebody else's exemption", [exemption(user="al")], 5),
+]
+
+
 @pytest.mark.parametrize(
-    ("policies", "usage", "adjustments", "hours"),
-    [
-        # Eight of five hours are used, at the beginning of a day: three leave it 13 to 16 hours
-        # from now, and something remains a minute later.
-        ([rule("5 hours")], [(11, 3)], [], 16 + 1 / 60),
-        # With two more hours it is one that must leave.
-        ([rule("5 hours")], [(11, 3)], [grant(2, until=NOW + 99 * HOUR)], 14 + 1 / 60),
-        # The grant ends an hour before that, so it is of no use.
-        ([rule("5 hours")], [(11, 3)], [grant(2, until=NOW + 13 * HOUR)], 16 + 1 / 60),
-        # It ends an hour after that.
-        ([rule("5 hours")], [(11, 3)], [grant(2, until=NOW + 15 * HOUR)], 14 + 1 / 60),
-        # It begins when two thirds of what must leave have.
-        ([rule("5 hours")], [(11, 3)], [grant(2, NOW + 15 * HOUR, NOW + 99 * HOUR)], 15),
-        # It is not for long, but it is enough.
-        ([rule("5 hours")], [(11, 3)], [grant(4, NOW + 2 * HOUR, NOW + 3 * HOUR)], 2),
-        # Half a minute is not for long enough: nobody is told a time within a minute.
-        (
-            [rule("5 hours")],
-            [(11, 3)],
-            [grant(4, NOW + timedelta(seconds=10), NOW + timedelta(seconds=40))],
-            16 + 1 / 60,
-        ),
-        ([rule("5 hours")], [(11, 3)], [Exemption("p", NOW + 3 * HOUR, NOW + 9 * HOUR)], 3),
-        # This week everything is used up; next week, and only then, there is less than before.
-        (
-            [rule("5 hours", {"calendar": "week"}, minimum_session="3h")],
-            [(8, 3)],
-            [override(2, start=NOW + 108 * HOUR, until=NOW + (108 + 168) * HOUR)],
-            108 + 168,
-        ),
-        # A limit of zero, until somebody is granted something.
-        ([rule("0")], [], [grant(1, NOW + 5 * HOUR, NOW + 6 * HOUR)], 5),
-        ([rule("0")], [], [grant(1, NOW - 6 * HOUR, NOW - 5 * HOUR)], None),
-        # A grant for one of two policies that must both fit, over before the other does.
-        (
-            [rule("5 hours"), rule("5 hours", 2, name="q")],
-            [(11, 3)],
-            [grant(9, NOW + HOUR, NOW + 30 * HOUR)],
-            40 + 1 / 60,
-        ),
-    ],
+    ("adjustments", "hours"), [row[1:] for row in AT_NOW], ids=[row[0] for row in AT_NOW]
 )
-def test_retry_times_reckon_with_what_comes_and_goes(policies, usage, adjustments, hours):
-    decision = asked(policies, used(*usage), *adjustments)
-    assert decision.outcome is Outcome.DENIED
-    expected = None if hours is None else NOW + timedelta(minutes=round(hours * 60))
-    assert decision.retry_time == expected
-    if expected:
-        at = asked(policies, used(*usage), *adjustments, now=expected)
-        assert at.outcome is Outcome.ALLOWED
-        before = asked(policies, used(*usage), *adjustments, now=expected - timedelta(minutes=1))
-        assert before.outcome is Outcome.DENIED
+def test_what_is_allowed_at_an_instant(adjustments, hours):
+    (policy,) = parse_policies([rule()]).policies
+    assert allowance(policy, adjustments, "ada", NOW) == hours * HOUR
+    (verdict,) = decide_on([rule()], adjustments=adjustments).verdicts
+    assert verdict.allowance == hours * HOUR
 
 
-HISTORIES = st.lists(
-    st.tuples(st.integers(1, 40), st.integers(1, 8)).map(lambda one: (one[0] + one[1], one[0])),
-    max_size=5,
+def test_an_adjustment_is_in_force_from_its_start_until_before_its_end():
+    (policy,) = parse_policies([rule()]).policies
+    moment = timedelta(microseconds=1)
+    for at, hours in [
+        (after(1) - moment, 5),
+        (after(1), 8),
+        (after(2) - moment, 8),
+        (after(2), 5),
+    ]:
+        assert allowance(policy, [grant(3, 1, 2)], "ada", at) == hours * HOUR
+
+
+def test_what_changes_are_still_to_come_is_told_in_order():
+    policies = parse_policies([rule(), rule(name="six", window=2)]).policies
+    given = [
+        grant(3, 4, 6),
+        override(1, -3, 4),
+        grant(1, 2, 3, voided=True),
+        grant(1, 2, 3, user="al"),
+        grant(1, 2, 3, policy="seven"),
+        exemption(0, 5, policy="six"),
+        grant(1, 8, 7),
+    ]
+    assert changes(policies, given, "ada", NOW) == [after(4), after(5), after(6)]
+
+
+@pytest.mark.parametrize("amount", [-1, inf, nan])
+def test_an_amount_is_a_number_and_not_negative(amount):
+    with pytest.raises(ValueError, match="must not be negative or infinite"):
+        Grant(**during(0, 1), amount=amount)
+    with pytest.raises(ValueError, match="must not be negative or infinite"):
+        Override(**during(0, 1), limit=amount)
+
+
+# --- retry times, by hand -----------------------------------------------------------------------
+
+SEVEN = used((-7, 0))  # of five: room again when more than two of them are 24 hours ago
+
+RETRY = [
+    # says, adjustments, hours after NOW and a minute (none where it is exact)
+    ("no adjustment", [], (19, 1)),
+    ("a grant for as long as it takes", [grant(1)], (19, 1)),
+    ("a grant until after the retry time", [grant(1, 0, 18.5)], (18, 1)),
+    ("a grant until the retry time", [grant(1, 0, 18 + 1 / 60)], (19, 1)),
+    ("a grant until a minute after it", [grant(1, 0, 18 + 2 / 60)], (18, 1)),
+    ("a grant that ends before, and another", [grant(1, 0, 5), grant(1, 10, 30)], (18, 1)),
+    ("two grants that meet", [grant(1, 0, 5), grant(2, 5, 30)], (17, 1)),
+    ("a grant that begins later is enough", [grant(3, 4, 5)], (4, 0)),
+    ("a grant that begins between two minutes", [grant(3, 4.005, 5)], (4, 1)),
+    ("a grant too short to have a minute in it", [grant(3, 4.005, 4.01)], (19, 1)),
+    ("an override that is to come", [override(8, 6, 7)], (6, 0)),
+    ("an override that takes away", [override(0, 19, 20)], (20, 0)),
+    ("a lower limit from tomorrow on", [override(2, 12, 99)], (22, 1)),
+    ("a limit of zero from now on", [override(0, 0, 40)], (40, 0)),
+    ("an exemption that is to come", [exemption(3, 4)], (3, 0)),
+    ("an exemption for somebody else", [exemption(3, 4, user="al")], (19, 1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("adjustments", "later"), [row[1:] for row in RETRY], ids=[row[0] for row in RETRY]
 )
-HOURS = st.integers(-20, 60)
-GRANTS = st.tuples(st.integers(0, 9), HOURS, st.integers(1, 40)).map(
-    lambda one: grant(one[0], NOW + one[1] * HOUR, NOW + (one[1] + one[2]) * HOUR)
+def test_adjustments_that_come_and_go_are_taken_into_account(adjustments, later):
+    decision = decide_on([rule()], SEVEN, adjustments)
+    at = NOW + timedelta(hours=later[0], minutes=later[1])
+    assert decision.retry_time == at
+    assert decide_on([rule()], SEVEN, adjustments, at).allowed
+    assert not decide_on([rule()], SEVEN, adjustments, at - MINUTE).allowed
+
+
+def test_two_grants_that_are_never_in_force_together_help_nobody():
+    policies = [rule("0"), rule("0", "48h", name="six")]
+    adjustments = [grant(1, 1, 3), grant(1, 3, 5, policy="six")]
+    decision = decide_on(policies, (), adjustments)
+    assert not decision.allowed
+    assert decision.retry_time is None
+    together = [grant(1, 1, 3), grant(1, 2, 5, policy="six")]
+    assert decide_on(policies, (), together).retry_time == after(2)
+
+
+def test_an_override_next_week_of_a_calendar_week():
+    """Ten hours a week, of which she used ten by Wednesday; next week it is four."""
+    week = rule("10 hours", {"calendar": "week"})
+    next_week = {"start": MONDAY + timedelta(days=7), "until": MONDAY + timedelta(days=14)}
+    ten = used((-12, -2))
+    for limit, expected in [
+        (4, MONDAY + timedelta(days=7)),
+        (0, MONDAY + timedelta(days=14)),  # nothing next week: the week after
+    ]:
+        other = replace(override(limit), **next_week)
+        assert decide_on([week], ten, [other]).retry_time == expected
+        now = MONDAY + timedelta(days=8)
+        (verdict,) = decide_on([week], ten, [other], now).verdicts
+        assert (verdict.used, verdict.allowance) == (0, limit * HOUR)
+
+
+def test_an_override_that_begins_amid_a_week_counts_what_was_used_before_it():
+    week = rule("10 hours", {"calendar": "week"})
+    for limit, expected in [(11, after(24)), (10, MONDAY + timedelta(days=7))]:
+        decision = decide_on([week], used((-12, -2)), [override(limit, 24, 48)])
+        assert decision.retry_time == expected
+
+
+def test_a_grant_makes_a_refilled_balance_larger_while_it_lasts():
+    """Five hours, one back every six; eight are used at once: at noon seven are missing."""
+    refill = rule(window={"refill": 1, "every": "6 hours"})
+    eight = used((-8, 0), (-8, 0, 0.001))[:1]
+    # steps at 06:00 (2 used, 1 back), 12:00 (7 - 1 = 6), 18:00 (5), 00:00 (4)
+    assert decide_on([refill], eight).retry_time == after(12)
+    assert decide_on([refill], eight, [grant(2)]).allowed
+    assert decide_on([refill], eight, [grant(1)]).retry_time == after(6)
+    assert decide_on([refill], eight, [grant(1, 0, 6)]).retry_time == after(12)
+
+
+# --- what always holds --------------------------------------------------------------------------
+
+PROPERTY = settings(deadline=None, max_examples=150)
+WINDOWS = st.sampled_from(
+    ["6h", "24h", {"calendar": "day"}, {"refill": 1, "every": "2 hours"}, {"calendar": "hour"}]
 )
-POLICIES = st.sampled_from(
-    [
-        [rule("6 hours")],
-        [rule("6 hours", {"calendar": "day"})],
-        [rule("6 hours", {"refill": 1, "every": "2h"})],
-        [rule("6 hours"), rule("7 hours", 1, name="q")],
-        [rule("6 hours", minimum_session="2h"), rule("20 hours", 2, name="q")],
+SCOPES = st.sampled_from([{"everyone": True}, {"group": ["a"]}, {"group": ["b"]}])
+hours = st.integers(0, 12)
+spans = st.tuples(st.integers(-20, 30), st.integers(1, 30)).map(lambda p: (p[0], p[0] + p[1]))
+sessions = st.lists(
+    st.tuples(st.integers(-20, -1), st.integers(1, 20), st.sampled_from([1, 2])), max_size=4
+).map(lambda each: used(*((start, min(start + length, 0), rate) for start, length, rate in each)))
+policies = st.lists(st.tuples(hours, WINDOWS, SCOPES), min_size=1, max_size=4).map(
+    lambda each: [
+        rule(f"{limit} hours", window, scope=scope, name=str(number))
+        for number, (limit, window, scope) in enumerate(each)
     ]
 )
-INTERSECTIONS = st.sampled_from(["min", "max", "sum"])
+names = st.sampled_from(["0", "1", "2", "3"])
+grants = st.builds(
+    lambda amount, span, name: grant(amount, *span, policy=name), hours, spans, names
+)
+overrides = st.builds(
+    lambda limit, span, name, number: override(limit, *span, policy=name, number=number),
+    hours,
+    spans,
+    names,
+    st.integers(0, 99),
+)
+others = st.lists(grants | overrides, max_size=3)
+ways = st.sampled_from(["min", "max", "sum"])
 
 
-def told(decision: Decision) -> tuple[bool, float]:
-    """How generous: allowed, or how soon (never is the latest)."""
-    retry = decision.retry_time
-    soon = -math.inf if retry is None else -retry.timestamp()
-    return (decision.allowed, 0.0 if decision.allowed else soon)
+def generosity(decision):
+    """The sooner the server starts, the better."""
+    return 0.0 if decision.allowed else -(decision.retry_time or datetime.max).timestamp()
 
 
-def settled(policies, intersection, history, adjustments) -> tuple[bool, float]:
-    return told(
-        decide(
-            parse_policies(policies, {"intersection": intersection}),
-            used(*history),
-            Request("ada"),
-            NOW,
-            failover_open=False,
-            adjustments=adjustments,
-        )
-    )
+@PROPERTY
+@given(entries=policies, buckets=sessions, others=others, more=grants, way=ways)
+def test_a_grant_never_makes_a_decision_less_generous(entries, buckets, others, more, way):
+    """Whoever is given more does not wait longer."""
+    without = decide_on(entries, buckets, others, intersection=way)
+    granted = decide_on(entries, buckets, [*others, more], intersection=way)
+    assert generosity(granted) >= generosity(without)
 
 
-@given(POLICIES, INTERSECTIONS, HISTORIES, st.lists(GRANTS, max_size=4), GRANTS)
-@settings(max_examples=250, deadline=None)
-def test_a_grant_never_makes_a_decision_less_generous(
-    policies, intersection, history, before, more
-):
-    """One grant more: allowed stays allowed, and a retry time comes no later."""
-    without = settled(policies, intersection, history, before)
-    assert settled(policies, intersection, history, [*before, more]) >= without
+@PROPERTY
+@given(entries=policies, buckets=sessions, others=others, more=grants | overrides, way=ways)
+def test_what_is_voided_might_as_well_never_have_been(entries, buckets, others, more, way):
+    """Adding a grant and then voiding it changes nothing, whatever else there is."""
+    voided = [*others, replace(more, voided=True)]
+    without = decide_on(entries, buckets, others, intersection=way)
+    assert decide_on(entries, buckets, voided, intersection=way) == without
 
 
-@given(POLICIES, INTERSECTIONS, HISTORIES, st.lists(GRANTS, max_size=3), GRANTS)
-@settings(max_examples=100, deadline=None)
-def test_a_voided_grant_is_as_if_it_had_never_been(policies, intersection, history, before, gone):
-    """Adding and voiding a grant changes nothing, wherever in the ledger it stands."""
-    voided = Grant(gone.policy, gone.start, gone.until, voided=True, amount=gone.amount)
-    without = settled(policies, intersection, history, before)
-    assert settled(policies, intersection, history, [voided, *before]) == without
+LONG = {"name": "six", "minimum_session": "5 hours"}
+ONE_BACK = rule("7 hours", {"refill": 1, "every": "1 day"}, name="six")
+TIGHTER = [
+    # a longer session, and less that comes back: both belong to the policy that decides
+    ([rule("5 hours"), rule("6 hours", **LONG)], (-4, 0), "min", grant(10)),
+    ([rule("6 hours"), rule("5 hours", **LONG)], (-4, 0), "max", grant(2, policy="six")),
+    ([rule(window={"refill": 5, "every": "1 day"}), ONE_BACK], (-80, -70), "min", grant(10)),
+]
+
+
+@pytest.mark.parametrize(("entries", "session", "way", "more"), TIGHTER)
+def test_a_grant_that_makes_another_policy_decide_takes_nothing_away(entries, session, way, more):
+    without = decide_on(entries, used(session), intersection=way)
+    granted = decide_on(entries, used(session), [more], intersection=way)
+    assert generosity(granted) >= generosity(without)
+
+
+def test_the_retry_time_is_true_where_another_policy_decides_then():
+    """Until 15:00 the first policy's limit is the smaller one, from then on the second's, which
+    asks for three hours that are only there later."""
+    entries = [rule("2 hours"), rule("5 hours", name="six", minimum_session="3 hours")]
+    adjustments = [grant(10, 3, 40)]
+    decision = decide_on(entries, used((-4, 0)), adjustments)
+    assert decide_on(entries, used((-4, 0)), adjustments, decision.retry_time).allowed

@@ -10,6 +10,7 @@ from jupyterhub_usage_quotas.quotas.calendars import Calendar, Period
 from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.faults import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.refill import Refill
+from jupyterhub_usage_quotas.quotas.units import RESOURCES, STORAGE, InvalidQuantity, show
 from jupyterhub_usage_quotas.quotas.windows import Rolling
 
 BASIC = {"resource": "cpu", "limit": "10 CPU-hours", "window": 7, "scope": {"everyone": True}}
@@ -209,3 +210,26 @@ def test_readable_names_are_made_of_what_the_window_is():
     }  # fmt: skip
     for name, window in windows.items():
         assert policy(window=window).name == name
+
+
+@pytest.mark.parametrize(
+    ("resource", "text", "base", "shown"),
+    [
+        (STORAGE, "10 GiB", 10 * 1024**3, "10 GiB"),
+        (STORAGE, "2TB", 2e12, "2 TB"),
+        (RESOURCES["credits"], "100 credits", 100, "100 credits"),
+        (RESOURCES["credits"], "1 credit", 1, "1 credits"),
+        (RESOURCES["credits"], "0", 0, "0 credits"),
+    ],
+)
+def test_amounts_that_are_not_over_time(resource, text, base, shown):
+    quantity = resource.quantity(text)
+    assert quantity.base == base
+    assert show(quantity.base, quantity.unit) == shown
+
+
+@pytest.mark.parametrize("text", ["10", "10 GiB-hours", "10 apples", "10 hours"])
+def test_what_is_not_such_an_amount_is_refused(text):
+    for resource in (STORAGE, RESOURCES["credits"]):
+        with pytest.raises(InvalidQuantity):
+            resource.quantity(text)
