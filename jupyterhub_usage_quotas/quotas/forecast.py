@@ -16,7 +16,7 @@ from .charge import PoolReadings, Readings
 from .decide import NO_POOLS, Outcome, alternatives, decide, judge_all
 from .policy import PolicySet
 from .usage import Fresh, Usage
-from .verdict import Request, Verdict
+from .verdict import Request, Verdict, rest
 
 HORIZON = timedelta(days=31)
 """How far forecasts look. What lasts longer lasts long enough for everybody."""
@@ -77,6 +77,8 @@ def exhausted_at(
         if math.isfinite(allowance) and begin < until:
             # What the servers used between now and `begin` counts like what is known.
             known = usage.running(now, begin, rate)
+            if rest(allowance, allotment.window.used(known, begin)) <= 0:
+                return begin
             found = allotment.window.exhausted(known, rate, allowance, begin, until)
             if found is not None and (found < end or end == last):
                 return found

@@ -97,7 +97,7 @@ class Resource:
             if symbol is None:
                 raise self._no_unit(text)
             return Unit(symbol, self.amounts[symbol])
-        words = re.sub(r"[\s·*]+", "-", text.strip())
+        words = _hyphenated(text)
         if words in self.bare_suffixes:
             words = self.bare_suffixes[words]
         amount, _, time = words.rpartition("-")
@@ -127,6 +127,11 @@ class Resource:
     def _amount_symbol(self, text: str) -> str | None:
         spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
         return spellings.get(text.lower())
+
+
+def _hyphenated(unit: str) -> str:
+    """A unit as it is kept: "GiB hours", "GiB*hours" and "GiB·hours" are "GiB-hours"."""
+    return re.sub(r"[\s·*]+", "-", unit.strip())
 
 
 def _time_symbol(text: str) -> str | None:
@@ -242,6 +247,7 @@ STORAGE = Resource(
 
 def defined_resource(name: str, display_name: str, unit: str) -> Resource:
     """A resource that an admin defines: so many `unit`s are in use at an instant."""
+    unit = _hyphenated(unit)
     return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
 
 
