@@ -28,7 +28,7 @@ from .config import UsageConfig
 from .denial import LaunchDenied, deny, for_log, verdict_for_log
 from .members import members_of_pools
 from .messages import denial_message, unavailable_message
-from .request import Launch, basic_request, mark_profile, read_launch
+from .request import Launch, OptionsRefused, basic_request, mark_profile, read_launch
 from .validation import faults_of_options
 
 
@@ -199,6 +199,9 @@ class UsageQuotaManager(UsageConfig):
                 mark_profile(spawner, launch.request)
                 members = members_of_pools(self.policies, getattr(user, "db", None))
                 return launch, await self.decide(launch.request, members=members)
+        except OptionsRefused as refused:
+            # As the spawner would say it a moment later.
+            raise refused.__cause__ or refused from None
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
@@ -264,6 +267,13 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     """Refuse a configuration with faults; raises `ConfigurationError` that names all of them."""
     probe = UsageQuotaManager()
     faults = list(faults_of_options(config, CONFIGURED, probe))
+    if {"scope_backup_strategy", "scope_fallback_strategy"} <= set(
+        config.get(UsageQuotaManager.__name__, {})
+    ):
+        faults.append(
+            "UsageQuotaManager.scope_fallback_strategy: is the earlier name of"
+            " scope_backup_strategy, and both are set; leave one out"
+        )
     try:
         _ = probe.policies
     except InvalidPolicies as error:

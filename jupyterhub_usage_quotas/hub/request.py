@@ -15,6 +15,10 @@ PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""
 
 
+class OptionsRefused(Exception):
+    """The spawner does not take what its user chose; its own exception is the cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """The request of a server that is about to start, and what its user could have chosen."""
@@ -35,7 +39,7 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
     `load_user_options` does the same now (and again later, which changes nothing), so that the
-    request is the one that the pod will have.
+    request is the one that the pod will have. Raises `OptionsRefused` when that does.
     """
     profiles = await profiles_of(spawner)
     base = replace(basic_request(user), server_name=spawner.name)
@@ -46,13 +50,21 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
         )
         for profile in profiles
     }
-    load_user_options = getattr(spawner, "load_user_options", None)
-    if callable(load_user_options):
-        loaded = load_user_options()
-        if inspect.isawaitable(loaded):
-            await loaded
+    await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
     return Launch(_with(base, chosen, rates_of(spawner, gpu_resources)), offered)
+
+
+async def _load_user_options(spawner: Any) -> None:
+    load = getattr(spawner, "load_user_options", None)
+    if not callable(load):
+        return
+    try:
+        loaded = load()
+        if inspect.isawaitable(loaded):
+            await loaded
+    except Exception as error:
+        raise OptionsRefused from error
 
 
 def _with(base: Request, profile: Profile, rates: Mapping[str, float]) -> Request:

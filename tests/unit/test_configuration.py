@@ -113,6 +113,12 @@ def test_a_wrong_option_is_named(section, option, value, says):
     ), refused.value.faults
 
 
+def test_two_spellings_of_one_option_are_a_fault():
+    both = {"scope_backup_strategy": {}, "scope_fallback_strategy": {}}
+    with pytest.raises(ConfigurationError, match="both are set; leave one out"):
+        UsageQuotaManager(config=config(UsageQuotaManager=both))
+
+
 def test_all_faults_are_reported_at_once():
     wrong = config(
         UsageConfig={"deadline": -1, "nonsense": 1},

@@ -152,16 +152,28 @@ async def test_options_that_never_load_do_not_delay_it_either(prometheus):
 
 
 async def test_a_fault_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog):
-    def load_user_options():
-        raise ZeroDivisionError
-
     faulty = spawner()
-    faulty.load_user_options = load_user_options
+    faulty.extra_resource_limits = {"nvidia.com/gpu": "not a number"}
     asked = manager(failover_open=True)
     await asked.pre_spawn_start(USER, faulty)
     await asked.aclose()
     assert any(record.exc_info for record in caplog.records)
     assert counted("jupyterhub_usage_quotas_failovers_total", reason="internal_error") >= 1
+
+
+async def test_what_the_spawner_refuses_is_the_spawners_to_say(prometheus, caplog):
+    """Options that do not validate: the same error as without quotas, and no failover."""
+
+    async def load_user_options():
+        raise ValueError("no such profile")
+
+    faulty = spawner()
+    faulty.load_user_options = load_user_options
+    asked = manager(failover_open=False)
+    with pytest.raises(ValueError, match="no such profile"):
+        await asked.pre_spawn_start(USER, faulty)
+    await asked.aclose()
+    assert caplog.records == []
 
 
 async def test_off_asks_nobody(prometheus):
