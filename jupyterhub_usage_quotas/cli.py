@@ -20,6 +20,7 @@ from .hub.manager import CONFIGURED, Enforcement, UsageQuotaManager
 from .hub.validation import remarks
 from .known import Known
 from .metering.promql import Users
+from .quotas.configuration import doubts
 from .quotas.decide import Decision, Outcome
 from .quotas.report import iso, report
 from .quotas.units import InvalidQuantity, parse_bytes, show, show_duration
@@ -114,6 +115,8 @@ def run_check(options: argparse.Namespace) -> int:
     try:
         config = load_config(Path(options.config))
         manager = UsageQuotaManager(config=config)
+        for line in doubts(manager.policies):
+            print(f"note: {line}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION

@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from ..errors import ConfigurationError
+from ..quotas.configuration import doubts
 from .annotated import apply_annotated_settings
 from .config import HUB
 from .denial import NotAFailure, NoTraceback
@@ -112,7 +113,7 @@ def _config_was_read(change: Any) -> None:
         app.log.critical("%s", error)
         app.exit(1)
     installation.put_hooks(app.config)
-    for line in remarks(app.config, CONFIGURED):
+    for line in [*remarks(app.config, CONFIGURED), *doubts(manager.policies)]:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
     logging.getLogger("asyncio").addFilter(NotAFailure())

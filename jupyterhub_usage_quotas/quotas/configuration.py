@@ -15,9 +15,10 @@ from .faults import Fault, InvalidPolicies
 from .policy import Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .servers import ServerSelector
-from .units import RESOURCES, Resource, defined_resource
+from .units import RESOURCES, STORAGE, Resource, defined_resource
 
 _EMPTY = "scope_backup_strategy.empty"
+_TAKEN = {*RESOURCES, STORAGE.name}
 _MODELS: Mapping[str, type[BaseModel]] = {
     "scope": Scope,
     "exempt": Exempt,
@@ -62,6 +63,17 @@ def parse_policies(
     )
 
 
+def doubts(policies: PolicySet) -> Iterator[str]:
+    """A line about everything that is accepted and can hardly be meant."""
+    own = {policy.measure for policy in policies if not policy.pooled}
+    for policy in policies:
+        if policy.overflow and policy.measure not in own:
+            yield (
+                f"policy {policy.name!r}: what the pool cannot pay has nowhere to fall, because no"
+                " policy with share: individual has the same resource, window and servers"
+            )
+
+
 def _as_list(empty: object) -> object:
     """`empty` may be one policy, a list of them, or nothing."""
     if empty is None or empty == {}:
@@ -80,7 +92,7 @@ def _parse_resources(given: object, faults: list[Fault]) -> dict[str, Resource]:
     for name, entry in given.items():
         place = f"{where}[{name!r}]"
         keys = {"promql", "unit", "display_name"}
-        if not isinstance(name, str) or not name.isidentifier() or name in RESOURCES:
+        if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
             faults.append(Fault(place, "must have a name of letters and digits that is not taken"))
         elif (
             not isinstance(entry, Mapping)

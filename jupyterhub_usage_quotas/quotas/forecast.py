@@ -57,10 +57,12 @@ def exhausted_at(
     servers: Sequence[Request],
     adjustments: Sequence[Adjustment],
     now: datetime,
+    last: datetime | None = None,
 ) -> datetime | None:
     """When nothing remains of one verdict's allotment if these servers run from now on.
 
-    Looked for under each allowance that is going to be in force, as long as it is.
+    Looked for under each allowance that is going to be in force, as long as it is, up to `last`
+    (a horizon from `now`, if not given).
     """
     allotment, reading = verdict.allotment, verdict.reading
     if not isinstance(reading, Fresh):
@@ -70,7 +72,7 @@ def exhausted_at(
         for server in servers
         if allotment.servers.selects(server.server)
     )
-    usage, begin, last = reading.usage, now, now + HORIZON
+    usage, begin, last = reading.usage, now, last or now + HORIZON
     for end in [*allotment.changes(adjustments, now), last]:
         until = min(end, last)
         allowance = allotment.allowance(adjustments, begin)
@@ -140,17 +142,17 @@ def _group_end(
     """When nothing remains of a group: its pools pay first, one after the other, and what they
     cannot pay falls to the user's own allowances.
     """
-    begin = now
+    begin, last = now, now + HORIZON
     pools = [one for one in group if one.allotment.pool]
     for pool in sorted(pools, key=lambda one: one.allotment.name):
-        end = exhausted_at(pool, policies, servers, adjustments, begin)
+        end = exhausted_at(pool, policies, servers, adjustments, begin, last)
         if end is None:
             return None
         begin = max(begin, end)
     own = [one for one in group if not one.allotment.pool]
     if not own:
         return begin
-    ends = [exhausted_at(one, policies, servers, adjustments, begin) for one in own]
+    ends = [exhausted_at(one, policies, servers, adjustments, begin, last) for one in own]
     return min((instant for instant in ends if instant), default=None)
 
 

@@ -123,7 +123,7 @@ class Exempt(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _is_a_mapping(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or not value:
             raise ValueError(
                 "must be a mapping such as {group: [...]}, {user: [...]} or {admin: true};"
                 f" given {value!r}"

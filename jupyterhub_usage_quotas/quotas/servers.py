@@ -47,8 +47,8 @@ class ServerSelector(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: Patterns | None = None
-    name: Patterns | None = None
+    profile: Patterns = ()
+    name: Patterns = ()
     gpu: bool | None = None
 
     @model_validator(mode="before")
@@ -68,8 +68,8 @@ class ServerSelector(BaseModel):
         profiles = [text for text in (server.profile, server.profile_name) if text]
         return (
             (self.gpu is None or self.gpu == server.gpu)
-            and (self.profile is None or _any_match(self.profile, *profiles))
-            and (self.name is None or _any_match(self.name, server.name))
+            and (not self.profile or _any_match(self.profile, *profiles))
+            and (not self.name or _any_match(self.name, server.name))
         )
 
 

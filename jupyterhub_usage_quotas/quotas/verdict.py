@@ -93,7 +93,9 @@ def judge(
     rate = request.rate(allotment.resource, policies.prices) if applies else 0.0
     need = rate * allotment.minimum_session.total_seconds()
     allowance = allotment.allowance(adjustments, now)
-    used = remaining = fits = retry_time = None
+    used = remaining = retry_time = None
+    # Who may use any amount needs no reading.
+    fits = True if math.isinf(allowance) else None
     if isinstance(reading, Fresh):
         used = allotment.window.used(reading.usage, now)
         remaining = rest(allowance, used)

@@ -236,8 +236,9 @@ def test_a_grant_makes_a_refilled_balance_larger_while_it_lasts():
 # --- what always holds --------------------------------------------------------------------------
 
 PROPERTY = settings(deadline=None, max_examples=150)
+REFILL = {"refill": 1, "every": "2 hours"}
 WINDOWS = st.sampled_from(
-    ["6h", "24h", {"calendar": "day"}, {"refill": 1, "every": "2 hours"}, {"calendar": "hour"}]
+    ["6h", "24h", {"calendar": "day"}, REFILL, REFILL | {"refill": 3}, {"calendar": "hour"}]
 )
 SCOPES = st.sampled_from([{"everyone": True}, {"group": ["a"]}, {"group": ["b"]}])
 hours = st.integers(0, 12)
@@ -245,10 +246,11 @@ spans = st.tuples(st.integers(-20, 30), st.integers(1, 30)).map(lambda p: (p[0],
 sessions = st.lists(
     st.tuples(st.integers(-20, -1), st.integers(1, 20), st.sampled_from([1, 2])), max_size=4
 ).map(lambda each: used(*((start, min(start + length, 0), rate) for start, length, rate in each)))
-policies = st.lists(st.tuples(hours, WINDOWS, SCOPES), min_size=1, max_size=4).map(
+SESSIONS = st.sampled_from(["0h", "0h", "1h", "4h"])
+policies = st.lists(st.tuples(hours, WINDOWS, SCOPES, SESSIONS), min_size=1, max_size=4).map(
     lambda each: [
-        rule(f"{limit} hours", window, scope=scope, name=str(number))
-        for number, (limit, window, scope) in enumerate(each)
+        rule(f"{limit} hours", window, scope=scope, name=str(number), minimum_session=session)
+        for number, (limit, window, scope, session) in enumerate(each)
     ]
 )
 names = st.sampled_from(["0", "1", "2", "3"])

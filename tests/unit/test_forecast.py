@@ -206,6 +206,13 @@ def test_a_pool_that_pays_first_makes_it_longer(policies, bob, minutes):
     assert found["a"] == pytest.approx(minutes, abs=0.01)
 
 
+def test_what_lasts_longer_than_the_horizon_with_a_pool_is_not_told_of():
+    """A pool of 20 days and then 25 days of one's own are more than the 31 that are looked at."""
+    policies = [POOL | {"limit": "20 days", "window": 40}, rule("25 days", 40)]
+    pools = {"pool": {"ada": {"time": Fresh(NOTHING)}}}
+    assert launch(policies, NOTHING, {"a": ask()}, pools=pools) == {"a": None}
+
+
 def test_the_largest_profile_that_fits_is_told_of():
     profiles = {"small": ask(), "one": ask(gpu=1), "four": ask(gpu=4), "eight": ask(gpu=8)}
     session = {"resource": "gpu", "minimum_session": "1 hour"}

@@ -202,6 +202,8 @@ FAULTS = [
     ({"exempt": {"everyone": True}}, "exempt.everyone", ["unknown key", "group, user, admin"]),
     ({"servers": {}}, "servers", ["{}", "gpu: true"]),
     ({"servers": "gpu"}, "servers", ["'gpu'", "profile"]),
+    ({"servers": {"profile": None}}, "servers.profile", ["None"]),
+    ({"exempt": {}}, "exempt", ["{}", "admin: true"]),
     ({"servers": {"profile": "*gpu*"}}, "servers.profile", ["'*gpu*'", "list"]),
     ({"servers": {"profile": []}}, "servers.profile", ["[]", "at least one"]),
     ({"servers": {"name": [7]}}, "servers.name", ["7", "texts"]),

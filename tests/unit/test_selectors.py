@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.decide import Request, decide
+from jupyterhub_usage_quotas.quotas.adjustments import Exemption
+from jupyterhub_usage_quotas.quotas.configuration import doubts, parse_policies
+from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.resolve import resolve
 from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
-from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 
 HOUR = 3600
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -289,3 +290,30 @@ def test_who_is_exempt_from_the_policy_that_names_them_has_the_others():
     ]
     assert names_of(policies) == ["hers"]
     assert names_of(policies, admin=True) == ["everyone"]
+
+
+def test_who_is_exempt_for_a_time_needs_no_reading():
+    """Prometheus is away; who may use any amount is not denied for that."""
+    policies = [rule("1 hour", name="p")]
+    exemption = Exemption("p", NOW - timedelta(hours=1), NOW + timedelta(hours=1), user="ada")
+    unknown = {"time": Unknown("timeout", "no answer")}
+    decisions = [
+        decide(
+            parse_policies(policies),
+            unknown,
+            Request(user),
+            NOW,
+            failover_open=False,
+            adjustments=[exemption],
+        )
+        for user in ("ada", "bob")
+    ]
+    assert [one.outcome for one in decisions] == [Outcome.ALLOWED, Outcome.FAILOVER_CLOSED]
+
+
+def test_a_pool_that_has_nowhere_to_overflow_to_is_doubted():
+    pool = rule("1 hour", name="pool", share="pooled", overflow="individual")
+    (line,) = doubts(parse_policies([pool, rule("9 hours", window=7)]))
+    assert "'pool'" in line
+    assert "nowhere to fall" in line
+    assert list(doubts(parse_policies([pool, rule("9 hours")]))) == []

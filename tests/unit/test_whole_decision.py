@@ -69,9 +69,8 @@ def decide_on(
 
 def told(decision):
     """A decision in the words of the table: "allowed", until when it is denied, or "never"."""
-    if decision.allowed:
-        return decision.outcome.value
-    return f"{decision.retry_time:%a %d %H:%M}" if decision.retry_time else "never"
+    until = f"{decision.retry_time:%a %d %H:%M}" if decision.retry_time else "never"
+    return decision.outcome.value if decision.allowed else until
 
 
 NEXT_WEEK, TOMORROW = "Mon 09 00:00", "Thu 05 00:00"
@@ -153,7 +152,8 @@ TABLE = [
     row("Bob's grant", [ROLLING], "Thu 05 07:31", SEVEN, **granted(3, "Thu 06:00", user="bob")),
     # what never fits
     row("a limit of zero", [rule("0", REFILL)], "never"),
-    row("zero, and a grant", [ROLLING | {"limit": "0"}], TOMORROW, (), **granted(1, "Thu 01:00", "Thu 00:00")),
+    row("zero, and a grant", [ROLLING | {"limit": "0"}], TOMORROW,
+        **granted(1, "Thu 01:00", "Thu 00:00")),
     row("it needs too much", [rule("5 hours", WEEK, minimum_session="6 hours")], "never"),
     row("it needs all", [REFILL_6 | {"minimum_session": "6 hours"}], "Thu 05 06:00", SEVEN),
     # what happens when exhausted
@@ -187,7 +187,6 @@ def test_the_decision_is_what_an_admin_expects(policies, expected, time, warns, 
 
 
 # --- what always holds --------------------------------------------------------------------------
-#
 # A history is a list of whole rates per minute, the last of which is that of the minute before NOW.
 
 PROPERTY, FAR = settings(deadline=None, max_examples=120), 3200  # minutes: all is over by then
