@@ -178,10 +178,11 @@ class Calendar:
         parts = [f"calendar {self.period}"]
         if self.period is Period.WEEK:
             parts.append(f"from {WEEKDAYS[self.weekday].title()}")
-        if self.period in MONTHS and self.day != 1:
+        day = f"{self.day} " if self.day != 1 else ""
+        if self.period is Period.MONTH and day:
             parts.append(f"from day {self.day}")
-        if self.period in (Period.QUARTER, Period.YEAR) and self.month != 1:
-            parts.append(f"from {MONTH_NAMES[self.month - 1].title()}")
+        if self.period in (Period.QUARTER, Period.YEAR) and (day or self.month != 1):
+            parts.append(f"from {day}{MONTH_NAMES[self.month - 1].title()}")
         if self.hour:
             parts.append(f"at {self.hour:02}:00")
         return " ".join(parts) + f" ({self.timezone})"

@@ -74,12 +74,13 @@ class Refill:
                 continue
             if number >= last:
                 break
-            missing = self._after_idle_steps(missing, number - step)
+            missing = self.after_steps(missing, number - step)
             step = number + 1
             missing = max(missing + used - self.amount, 0.0)
-        return Checkpoint(last, self._after_idle_steps(missing, last - step))
+        return Checkpoint(last, self.after_steps(missing, last - step))
 
-    def _after_idle_steps(self, missing: float, steps: int) -> float:
+    def after_steps(self, missing: float, steps: int) -> float:
+        """What is missing after so many steps without usage."""
         # One by one, as if there had been a checkpoint at each; over once nothing is missing.
         for _ in range(steps):
             if missing <= 0:
@@ -139,22 +140,19 @@ class _RefillAccount:
     """What a pool has paid and not yet got back."""
 
     def __init__(self, window: Refill) -> None:
-        self._amount = window.amount
+        self._window = window
         self._every = window.every.total_seconds()
-        self._next = -math.inf
-        self._missing = 0.0
+        self._state: Checkpoint | None = None
 
     def at(self, instant: float) -> tuple[float, float, float]:
         """See `Account.at`."""
-        if self._next == -math.inf:
-            self._next = (math.floor(instant / self._every) + 1) * self._every
-        while self._next <= instant:
-            self._missing = max(self._missing - self._amount, 0.0)
-            self._next += self._every
-            if self._missing <= 0:
-                self._next = max(self._next, (math.floor(instant / self._every) + 1) * self._every)
-        return self._missing, 0.0, self._next
+        step = math.floor(instant / self._every)
+        before = self._state or Checkpoint(step, 0.0)
+        missing = self._window.after_steps(before.missing, step - before.step)
+        self._state = Checkpoint(step, missing)
+        return missing, 0.0, (step + 1) * self._every
 
     def pay(self, start: float, end: float, rate: float) -> None:
-        """See `Account.pay`."""
-        self._missing += rate * (end - start)
+        """See `Account.pay`; within the interval that `at` was asked about last."""
+        state = self._state or Checkpoint(math.floor(start / self._every), 0.0)
+        self._state = Checkpoint(state.step, state.missing + rate * (end - start))
