@@ -186,10 +186,9 @@ def buckets_from_rates(
     buckets: list[Bucket] = []
     rate_before = 0.0
     for instant, rate in samples:
-        start = instant - step
         if rate <= 0:
-            rate_before = 0.0
             continue
+        start = instant - step
         if buckets and buckets[-1].end == start and rate == rate_before:
             start = buckets.pop().start
         buckets.append(Bucket(start, instant, rate * (instant - start), server))
