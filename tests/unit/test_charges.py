@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.adjustments import Grant
+from jupyterhub_usage_quotas.quotas.adjustments import Grant, Override
 from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, decide
 from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
@@ -208,3 +208,38 @@ def test_credits_are_known_as_far_as_the_least_of_what_they_are_the_price_of():
     usages = {"cpu": Usage((), NOW, 0.5), "gpu": Usage((), earlier, None)}
     bought = priced(usages, {"cpu": 1.0, "gpu": 2.0})
     assert (bought.covered_until, bought.coverage) == (earlier, 0.5)
+
+
+def test_a_pool_whose_allowance_was_made_smaller_pays_nothing_until_enough_has_left():
+    """Ten hours until five hours ago, then two. Ada used one hour an hour from 26 to 18 hours ago
+    (all paid), and again in the last two hours, when six paid hours still counted: all hers.
+    """
+    ada = hours((26, 18), (2, 0))
+    policies = [pool("a", "10 hours"), rule("own", "9 hours")]
+    less = Override("a", NOW - timedelta(hours=5), NOW + timedelta(days=9), limit=2 * HOUR)
+    decision = asked(policies, {"time": ada}, {"a": {"ada": ada}}, less)
+    assert used(decision) == pytest.approx({"a": 6, "own": 2})
+
+
+def test_a_pool_pays_again_once_enough_has_left():
+    """As before, but her second session began when three paid hours counted: after the hour in
+    which one of them leaves the window the pool pays as fast as the others do.
+    """
+    ada = hours((34, 26), (5, 0))
+    policies = [pool("a", "10 hours"), rule("own", "9 hours")]
+    less = Override("a", NOW - timedelta(hours=6), NOW + timedelta(days=9), limit=2 * HOUR)
+    decision = asked(policies, {"time": ada}, {"a": {"ada": ada}}, less)
+    # Five hours ago three hours count (29 to 26 hours ago); one hour later two, and from then on
+    # one leaves each hour, which the pool pays: two until two hours ago, then nothing old is left
+    # and the two of the pool's own last payments are all it may have.
+    assert used(decision) == pytest.approx({"a": 2, "own": 3})
+
+
+def test_a_users_own_grant_is_waited_for():
+    policies = [rule("own", "2 hours")]
+    begin = NOW + timedelta(hours=3)
+    grant = Grant("own", begin, NOW + timedelta(hours=9), user="ada", amount=HOUR * 5)
+    assert asked(policies, {"time": hours((4, 1))}, {}, grant).retry_time == begin
+    other = asked(policies, {"time": hours((4, 1))}, {}, grant, user="bob").retry_time
+    assert other is not None
+    assert other > NOW + timedelta(hours=9)
