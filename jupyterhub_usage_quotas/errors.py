@@ -1,6 +1,6 @@
 """The exceptions of this package, as one tree.
 
-Faults of the rules themselves (`quotas.policy.InvalidPolicies`, `quotas.units.InvalidQuantity`)
+Faults of the rules themselves (`quotas.faults.InvalidPolicies`, `quotas.units.InvalidQuantity`)
 are ValueErrors of the pure core; they become a `ConfigurationError` where configuration is read.
 What is raised to deny a launch is an exception of JupyterHub's kind: see `hub/denial.py`.
 """

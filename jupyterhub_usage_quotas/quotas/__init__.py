@@ -3,7 +3,7 @@
 Pure values and functions. Nothing in here reads a clock, a file or the network, logs, or knows
 JupyterHub: it imports the standard library and pydantic only. Start reading at `decide.py`.
 
-What lives here: quantities (`units`), what an admin can write (`policy`), which policies cover a
-user (`resolve`), what was used (`usage`), how usage is held against a limit (`windows`), and the
-decision (`decide`). What must not: anything that asks Prometheus, SQL or the Hub.
+What lives here: what an admin can write, what was used, what people decided, and the decision; the
+README beside this file names the file of each word. What must not: anything that asks Prometheus,
+SQL or the Hub.
 """
