@@ -94,6 +94,7 @@ class Program:
                 raise ProgramFailed(f"{self._name} ended ({self.exit_code}):\n{self._tail()}")
             if time.monotonic() > deadline:
                 raise ProgramFailed(f"{self._name} is not ready:\n{self._tail()}")
+            # Programs of others announce to nobody that they are ready: ask again.
             time.sleep(0.05)
 
     def wait_for_url(self, url: str, timeout: float = SECONDS_TO_START) -> None:
