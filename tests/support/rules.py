@@ -1,0 +1,27 @@
+"""The recording rules, and promtool, which checks and tests them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from jupyterhub_usage_quotas.demo.processes import find_program
+
+FOLDER = Path(__file__).parent.parent.parent / "charts-config/prometheus"
+RULES = FOLDER / "recording-rules.yaml"
+EXPORTED = FOLDER / "recording-rules-exported-labels.yaml"
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run promtool; raises `ProgramFailed` where it is missing."""
+    program = find_program("promtool", "on Debian it is in the package prometheus")
+    command = [program, *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def written(path: Path, document: Any) -> Path:
+    """A document as a file; JSON is YAML."""
+    path.write_text(json.dumps(document))
+    return path

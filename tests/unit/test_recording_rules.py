@@ -1,0 +1,213 @@
+"""The recording rules: valid, called as `conventions` says, and right in every case that is
+written down in `charts-config/prometheus/tests`, by promtool's own reckoning.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jupyterhub_usage_quotas import UsageQuotaManager, conventions
+from tests.support.rules import EXPORTED, FOLDER, RULES, promtool, written
+
+BOTH = [pytest.param(path, id=path.stem) for path in (RULES, EXPORTED)]
+CASES = sorted((FOLDER / "tests").glob("*.yaml"))
+CASES_OF_THE_FIRST = [path for path in CASES if path.stem != "exported-labels"]
+
+EXPORTED_LABELS = {
+    "namespace": "exported_namespace",
+    "pod": "exported_pod",
+    # Not exported where kube-state-metrics was given no container of its own.
+    "container": "container, exported_container",
+}
+
+
+def rules_of(path: Path) -> dict[str, str]:
+    """The expressions of a rules file, by what they record."""
+    (group,) = yaml.safe_load(path.read_text())["groups"]
+    return {rule["record"]: rule["expr"] for rule in group["rules"]}
+
+
+def plain(expression: str) -> str:
+    """An expression without comments and layout."""
+    return "".join(re.sub(r"#.*", "", expression).split())
+
+
+def failures(directory: Path, cases: list[Path], rules: Path) -> str:
+    """What promtool says of these cases with other rules than their own; empty where they hold."""
+    documents = []
+    for number, path in enumerate(cases):
+        document = yaml.safe_load(path.read_text()) | {"rule_files": [str(rules)]}
+        documents.append(written(directory / f"case-{number}.yaml", document))
+    done = promtool("test", "rules", *documents)
+    return (done.stdout + done.stderr) if done.returncode else ""
+
+
+# --- the rules ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", BOTH)
+def test_the_rules_are_valid(path):
+    done = promtool("check", "rules", "--lint=all", "--lint-fatal", path)
+    assert done.returncode == 0, done.stderr
+    assert "2 rules found" in done.stdout
+
+
+@pytest.mark.parametrize("path", BOTH)
+def test_they_are_evaluated_every_minute(path):
+    (group,) = yaml.safe_load(path.read_text())["groups"]
+    assert group["interval"] == "1m"
+
+
+@pytest.mark.parametrize("path", BOTH)
+def test_their_names_are_those_of_the_conventions(path):
+    requests, seen = conventions.RECORDED_REQUESTS, conventions.RECORDED_SEEN
+    expressions = rules_of(path)
+    assert list(expressions) == [requests, seen]
+    labels = ",".join(conventions.SERVER_LABELS)
+    assert plain(expressions[requests]).startswith(f"sumby({labels})(")
+    assert plain(expressions[seen]).startswith("groupby(namespace)(")
+    metrics = {conventions.KSM_REQUESTS, conventions.KSM_ANNOTATIONS, conventions.KSM_PHASE}
+    assert set(re.findall(r"\bkube_\w+", expressions[requests])) == metrics
+    assert set(re.findall(r"\bannotation_\w+", expressions[requests])) == {
+        conventions.KSM_USERNAME_LABEL,
+        conventions.KSM_SERVERNAME_LABEL,
+        conventions.KSM_PROFILE_LABEL,
+        conventions.KSM_PROFILE_NAME_LABEL,
+    }
+    evidence = {conventions.KSM_ANNOTATIONS, conventions.KSM_PHASE}
+    assert set(re.findall(r"\bkube_\w+", expressions[seen])) == evidence
+
+
+@pytest.mark.parametrize("path", BOTH)
+def test_gpus_are_the_resources_of_the_default_configuration(path):
+    """As kube-state-metrics writes them, "_" for every sign."""
+    names = [re.sub(r"[^\w*]", "_", name) for name in UsageQuotaManager().gpu_resources]
+    pattern = "|".join(names).replace("*", ".*")
+    selected = set(
+        re.findall(r'resource=~"([^"]+)"', rules_of(path)[conventions.RECORDED_REQUESTS])
+    )
+    assert selected == {"memory|cpu", pattern}
+
+
+def test_what_is_recorded_is_documented():
+    page = (FOLDER.parent.parent / "docs/reference/recording-rules.md").read_text()
+    for name in (conventions.RECORDED_REQUESTS, conventions.RECORDED_SEEN):
+        assert f"| `{name}` |" in page
+    for label in conventions.SERVER_LABELS:
+        assert f"`{label}`" in page
+    for path in (RULES, EXPORTED):
+        assert path.name in page
+
+
+def renamed(expression: str) -> str:
+    """An expression about labels as Prometheus renames them without `honor_labels`."""
+    text = expression.replace('exported_namespace=""', "<renamed>")
+    text = re.sub(
+        r"\b(namespace|pod|container)(?=[,)])", lambda name: EXPORTED_LABELS[name[1]], text
+    )
+    return text.replace("<renamed>", 'exported_namespace!=""')
+
+
+def test_the_second_file_is_the_first_with_the_labels_renamed():
+    first, second = rules_of(RULES), rules_of(EXPORTED)
+    back = '"namespace", "$1", "exported_namespace", "(.*)"'
+    by = f"sum by ({', '.join(conventions.SERVER_LABELS)})"
+    whole = plain(first[conventions.RECORDED_REQUESTS])
+    inner = whole.removeprefix(plain(f"{by} (")).removesuffix(plain(") > 0"))
+    assert plain(second[conventions.RECORDED_REQUESTS]) == plain(
+        f"{by} (label_replace({renamed(inner)}, {back})) > 0"
+    )
+    assert plain(second[conventions.RECORDED_SEEN]) == plain(
+        "group by (namespace) (label_replace("
+        f"{renamed(plain(first[conventions.RECORDED_SEEN]))}, {back}))"
+    )
+
+
+# --- the cases ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_every_case_holds(path):
+    done = promtool("test", "rules", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def exported(series: str) -> str:
+    """The same series from a scrape without `honor_labels`, with labels of its target."""
+    instance = re.search(r'instance="(\w+)"', series)
+    pod = f"ksm-{instance[1] if instance else 0}"
+    target = f'namespace="monitoring", pod="{pod}", container="ksm"'
+    return re.sub(r"([{ ])(namespace|pod|container)=", r"\1exported_\2=", series).replace(
+        "{", "{" + target + ", ", 1
+    )
+
+
+@pytest.mark.parametrize("path", CASES_OF_THE_FIRST, ids=lambda path: path.stem)
+def test_every_case_holds_with_the_labels_renamed(path, tmp_path):
+    document = yaml.safe_load(path.read_text())
+    cases = [case for case in document["tests"] if "renamed" not in case["name"]]
+    for case in cases:
+        for one in case["input_series"]:
+            one["series"] = exported(one["series"])
+    path = written(tmp_path / "renamed.yaml", document | {"tests": cases})
+    assert failures(tmp_path, [path], EXPORTED) == ""
+
+
+def test_every_case_has_a_name_of_its_own():
+    names = [case["name"] for path in CASES for case in yaml.safe_load(path.read_text())["tests"]]
+    assert len(names) == len(set(names)) > 0
+
+
+# --- these tests themselves ---------------------------------------------------------------------
+
+IDENTITY = "namespace, pod, uid"
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        (f"max by ({IDENTITY}, container, resource)", f"sum by ({IDENTITY}, container, resource)"),
+        (f"max by ({IDENTITY}, container, resource)", f"max by ({IDENTITY}, resource)"),
+        (f"max by ({IDENTITY}, container, resource)", f"max by ({IDENTITY}, container, node)"),
+        (f"topk by ({IDENTITY}) (1,", "sort("),
+        (f"group by ({IDENTITY}) (kube_pod_annotations)", "kube_pod_annotations"),
+        (f"or on ({IDENTITY})", "or"),
+        ("namespace, pod, uid", "namespace, pod"),
+        ("namespace, pod, uid", "namespace, uid, node"),
+        ("(?s)(.*)", "(.*)"),
+        ("(?s)(.*)", "(.+?)"),
+        (" == 1", ""),
+        ('phase="Running"', 'phase=~"Running|Pending"'),
+        ('phase="Running"', 'phase=~"Running|Succeeded"'),
+        ('phase="Running"', 'phase=~"Running|Failed"'),
+        ('phase="Running"', 'phase=~"Running|Unknown"'),
+        ('exported_namespace=""', 'uid!=""'),
+        ('{annotation_hub_jupyter_org_username!=""}', ""),
+        ("|nvidia_com_mig_.*", ""),
+        ("|amd_com_gpu", ""),
+        ("|gpu_intel_com_.*", ""),
+        ("nvidia_com_gpu", "nvidia_com_gpu.*"),
+        ('"memory|cpu"', '"memory|cpu|ephemeral_storage"'),
+        ('"memory|cpu"', '"memory"'),
+        ('"memory|cpu"', '".*"'),
+        ('"gpu", "true"', '"gpu", "false"'),
+        ("} > 0", "}"),
+        (") > 0", ")"),
+        ("sum by (namespace, username", "max by (namespace, username"),
+        ("sum by (namespace, username", "sum by (username"),
+        ("username, servername, profile", "username, profile"),
+        ("and on (namespace)", "or on (namespace)"),
+        ("and on (namespace)", "and on ()"),
+    ],
+)
+def test_a_rule_without_a_part_of_it_would_be_found(part, instead, tmp_path):
+    text = RULES.read_text()
+    assert part in text
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace(part, instead))
+    assert promtool("check", "rules", broken).returncode == 0
+    assert "FAILED" in failures(tmp_path, CASES_OF_THE_FIRST, broken)
