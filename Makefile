@@ -1,6 +1,6 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
 # make test   every check there is; what continuous integration runs
-# make bench  how long decisions take
+# make bench  how long decisions take; bench-meter: what the meter costs (writes docs/explanation/speed.md)
 # make lint   ruff and mypy only
 # make clean  remove everything that these made
 
@@ -8,7 +8,7 @@ PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test bench lint clean programs
+.PHONY: demo test bench bench-meter lint clean programs
 .DEFAULT_GOAL := test
 
 demo: programs .venv/demo
@@ -19,6 +19,9 @@ test: lint .venv-hub5/test
 
 bench: .venv/bench
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
+
+bench-meter: .venv/bench
+	.venv/bin/python -m benchmarks.bench_meter
 
 lint: .venv/test
 	.venv/bin/ruff check .

@@ -6,6 +6,7 @@ deployments are written against them. Change one only with a note in the changel
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 # --- what kube-state-metrics exports ------------------------------------------------------------
@@ -40,6 +41,14 @@ SERVER_LABELS: Final = (
 EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 """Gauge, always 1: evidence that the Hub was scraped, even when no server runs."""
 
+# --- what Prometheus records (usage_source: recorded) --------------------------------------------
+RECORDED_REQUESTS: Final = "jupyterhub_usage_quotas:server_requests"
+"""What each user's running servers ask for; labels as in SERVER_LABELS; bytes, cores, GPUs, and 1
+for each pod.
+"""
+RECORDED_SEEN: Final = "jupyterhub_usage_quotas:source_seen"
+"""Always 1, by namespace: evidence that kube-state-metrics was scraped."""
+
 # --- what the Hub exports about itself -----------------------------------------------------------
 DECISIONS: Final = "jupyterhub_usage_quotas_decisions_total"
 FAILOVERS: Final = "jupyterhub_usage_quotas_failovers_total"
@@ -47,12 +56,39 @@ WARNINGS: Final = "jupyterhub_usage_quotas_warnings_total"
 PROMETHEUS_REQUESTS: Final = "jupyterhub_usage_quotas_prometheus_requests_total"
 PROMETHEUS_SECONDS: Final = "jupyterhub_usage_quotas_prometheus_request_duration_seconds"
 USAGE_AGE: Final = "jupyterhub_usage_quotas_usage_age_seconds"
+REFRESHES: Final = "jupyterhub_usage_quotas_refreshes_total"
+HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
+COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
+SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
+
+# --- what the Hub exports about users' usage -----------------------------------------------------
+USED: Final = "jupyterhub_usage_quotas_used"
+LIMIT: Final = "jupyterhub_usage_quotas_limit"
+REMAINING: Final = "jupyterhub_usage_quotas_remaining"
+FORMER_USAGE_METRICS: Final = MappingProxyType(
+    {
+        "memory": (
+            "jupyterhub_memory_usage_byte_hours_total",
+            "jupyterhub_memory_limit_byte_hours_total",
+        ),
+        "cpu": (
+            "jupyterhub_cpu_usage_core_hours_total",
+            "jupyterhub_cpu_limit_core_hours_total",
+        ),
+    }
+)
+"""Earlier names of usage and limit, by resource, which dashboards still use."""
 
 # --- environment variables -----------------------------------------------------------------------
 ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"
 ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
 ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  # noqa: S105 a name, not a secret
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
+ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
+ENV_HANDED_OVER: Final = "JUPYTERHUB_USAGE_QUOTAS_HANDED_OVER"
+"""What the Hub tells a service that it runs, as JSON: in `..._0`, and in `..._1` and so on where
+one variable cannot hold all of it.
+"""
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 """Set in the Hub's pod by Zero to JupyterHub."""
 POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -60,3 +96,12 @@ POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/names
 # --- what JupyterHub is told when a launch is denied ---------------------------------------------
 SPAWN_FAILURE_REASON: Final = "usage_quota"
 """The `reason` label of JupyterHub 6's spawn duration metric."""
+
+# --- the viewer, as the Hub knows it -------------------------------------------------------------
+VIEWER_SERVICE: Final = "usage-quota"
+"""The name of the service, and so the end of its address: `/services/usage-quota/`."""
+VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
+VIEWER_ROLE: Final = "usage-quota-viewer"
+"""The role with which the viewer asks the Hub about users."""
+SCOPE_READ: Final = "custom:usage-quotas:read"
+"""The scope to see usage and quotas; `!user=` and `!group=` say whose."""

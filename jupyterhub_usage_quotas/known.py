@@ -6,7 +6,7 @@ The Hub, the command line and the viewer all ask here, so that they decide on th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from .quotas.adjustments import Adjustment
 from .quotas.charge import PoolReadings, Readings
 from .quotas.decide import Decision, decide
 from .quotas.forecast import launch_times
+from .quotas.lately import Running, pools_with_running, with_running
 from .quotas.policy import PolicySet
 from .quotas.resolve import Allotment, resolve
 from .quotas.verdict import Request
@@ -36,6 +37,7 @@ class Known:
     pools: PoolReadings
     adjustments: Sequence[Adjustment]
     now: datetime
+    pending: Sequence[Request] = ()
 
     def decide(self, request: Request, *, failover_open: bool) -> Decision:
         """The decision on a request of this user."""
@@ -47,7 +49,21 @@ class Known:
             failover_open=failover_open,
             adjustments=self.adjustments,
             pools=self.pools,
+            pending=self.pending,
         )
+
+    def and_lately(
+        self,
+        user: str,
+        running: Mapping[str, Sequence[Running]],
+        pending: Sequence[Request],
+    ) -> Known:
+        """With what only the Hub knows: the servers that run, by username, and the launches that
+        were allowed and are still pending. Those of the user and of members of their pools count.
+        """
+        usage = with_running(self.usage, running.get(user, ()), self.now)
+        pools = pools_with_running(self.pools, running, self.now)
+        return replace(self, usage=usage, pools=pools, pending=pending)
 
     def lasts(self, request: Request) -> timedelta | None:
         """How long the server could run, if nothing else of the user's did: zero where it would

@@ -31,18 +31,23 @@ class AnnotatedSetting:
 
 def apply_annotated_settings(config: Config, config_file: str) -> list[str]:
     """Set what was annotated and not assigned; returns a line about each."""
+    files = _files(Path(config_file))
+    return [remark for path in files for remark in apply_settings_of(config, path)]
+
+
+def apply_settings_of(config: Config, path: Path) -> list[str]:
+    """The same for one file alone."""
     remarks = []
-    for path in _files(Path(config_file)):
-        for setting in annotated_settings(path):
-            section = config[setting.section]
-            if setting.name in section:
-                continue
-            section[setting.name] = setting.value
-            written = f"c.{setting.section}.{setting.name}"
-            remarks.append(
-                f"{setting.place}: `{written}: ...` is a type annotation in Python. It is taken as"
-                f" the assignment it looks like; please write `{written} = ...`"
-            )
+    for setting in annotated_settings(path):
+        section = config[setting.section]
+        if setting.name in section:
+            continue
+        section[setting.name] = setting.value
+        written = f"c.{setting.section}.{setting.name}"
+        remarks.append(
+            f"{setting.place}: `{written}: ...` is a type annotation in Python. It is taken as"
+            f" the assignment it looks like; please write `{written} = ...`"
+        )
     return remarks
 
 

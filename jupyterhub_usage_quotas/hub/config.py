@@ -3,100 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from traitlets import Any as AnyTrait
 from traitlets import Enum, Float, List, TraitError, Unicode, default, validate
-from traitlets.config import LoggingConfigurable
 
 from .. import conventions
-from ..metering.meter import Meter
+from ..metering.kube_state_metrics import KubeStateMetrics
+from ..metering.meter import Meter, Timing
 from ..metering.prometheus import Observer, PrometheusClient
-from ..metering.sources import HubExporter, KubeStateMetrics, Source
+from ..metering.sources import Expression, ServerMetrics, Source
+from .prometheus_options import PrometheusOptions
 
 KUBE_STATE_METRICS = "kube-state-metrics"
 HUB = "hub"
+RECORDED = "recorded"
 
 
-class UsageConfig(LoggingConfigurable):
+class UsageConfig(PrometheusOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
     """
-
-    prometheus_url = Unicode(
-        help="""
-        The URL of the Prometheus server, path prefix included; in a cluster usually
-        "http://<service>.<namespace>.svc.cluster.local".
-
-        The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL, else
-        "http://127.0.0.1:9090".
-        """
-    ).tag(config=True)
-
-    @default("prometheus_url")
-    def _prometheus_url_default(self) -> str:
-        return os.environ.get(conventions.ENV_PROMETHEUS_URL, "http://127.0.0.1:9090")
-
-    @validate("prometheus_url")
-    def _prometheus_url_is_http(self, proposal: Any) -> str:
-        url = str(proposal.value)
-        try:
-            parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise TraitError(
-                f"prometheus_url must be a URL such as 'http://prometheus:9090'; given {url!r}"
-            )
-        return url
-
-    prometheus_auth = AnyTrait(
-        help="""
-        Credentials for Prometheus' basic authentication: {"username": "...", "password": "..."}.
-
-        The default is taken from the environment variables
-        JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME and JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD.
-        """
-    ).tag(config=True)
-
-    @default("prometheus_auth")
-    def _prometheus_auth_default(self) -> dict[str, str]:
-        username = os.environ.get(conventions.ENV_PROMETHEUS_USERNAME)
-        password = os.environ.get(conventions.ENV_PROMETHEUS_PASSWORD)
-        if bool(username) != bool(password):
-            raise TraitError(
-                f"{conventions.ENV_PROMETHEUS_USERNAME} and {conventions.ENV_PROMETHEUS_PASSWORD}"
-                " must be set together"
-            )
-        return {"username": username, "password": password} if username and password else {}
-
-    @validate("prometheus_auth")
-    def _prometheus_auth_is_complete(self, proposal: Any) -> dict[str, str]:
-        given = proposal.value
-        if isinstance(given, tuple) and len(given) == 1:
-            # A comma after the closing brace makes a tuple of it: easily written, never meant.
-            given = given[0]
-        keys = {"username", "password"}
-        if not given:
-            return {}
-        if (
-            not isinstance(given, Mapping)
-            or set(given) != keys
-            or not all(isinstance(value, str) for value in given.values())
-        ):
-            # The values are secrets: name the keys only.
-            shown = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-            raise TraitError(
-                "prometheus_auth must be a dict with the texts username and password;"
-                f" given {shown}"
-            )
-        return dict(given)
 
     hub_namespace = Unicode(
         help="""
@@ -118,11 +48,12 @@ class UsageConfig(LoggingConfigurable):
             return ""
 
     usage_source = Enum(
-        (KUBE_STATE_METRICS, HUB),
+        (KUBE_STATE_METRICS, HUB, RECORDED),
         default_value=KUBE_STATE_METRICS,
         help="""
-        Where usage comes from: "kube-state-metrics", for KubeSpawner, or "hub": the Hub exports
-        what running servers ask for on its own metrics endpoint, for every other spawner.
+        Where usage comes from: "kube-state-metrics", for KubeSpawner; "recorded": what the rules
+        in charts-config/prometheus recorded of it; or "hub": the Hub exports what running servers
+        ask for on its own metrics endpoint, for every other spawner.
         """,
     ).tag(config=True)
 
@@ -181,7 +112,48 @@ class UsageConfig(LoggingConfigurable):
         """,
     ).tag(config=True)
 
-    @validate("deadline", "request_timeout", "stale_after")
+    refresh_interval = Float(
+        60.0,
+        help="""
+        How often, in seconds, the usage of all users is brought up to date.
+        """,
+    ).tag(config=True)
+
+    late_samples = Float(
+        300.0,
+        help="""
+        How long after their time, in seconds, samples may still reach Prometheus. That much is
+        read again at every refresh. Stores that are written to remotely, such as Mimir or Thanos
+        Receive, can lag by minutes.
+        """,
+    ).tag(config=True)
+
+    max_gap = Float(
+        600.0,
+        help="""
+        The longest time, in seconds, without samples that is bridged for servers which were there
+        before and after it. Longer gaps count as nothing used, and are reported.
+        """,
+    ).tag(config=True)
+
+    prometheus_scrape_interval = Float(
+        0.0,
+        help="""
+        The seconds between two scrapes of the usage source; 0 to find out, which is right unless
+        it is scraped less often than every 15 minutes.
+        """,
+    ).tag(config=True)
+
+    @validate("prometheus_scrape_interval", "max_gap", "late_samples")
+    def _is_not_negative(self, proposal: Any) -> float:
+        if not 0 <= proposal.value < float("inf"):
+            raise TraitError(
+                f"{proposal.trait.name} must be a number of seconds, 0 or more;"
+                f" given {proposal.value!r}"
+            )
+        return float(proposal.value)
+
+    @validate("deadline", "request_timeout", "stale_after", "refresh_interval")
     def _is_positive(self, proposal: Any) -> float:
         if not 0 < proposal.value < float("inf"):
             raise TraitError(
@@ -190,36 +162,44 @@ class UsageConfig(LoggingConfigurable):
             )
         return float(proposal.value)
 
-    @property
-    def shown_prometheus_url(self) -> str:
-        """The URL without credentials that may be in it, for logs."""
-        parts = urlsplit(self.prometheus_url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
     def make_source(self) -> Source:
-        """The configured source of usage."""
+        """The configured source of what servers ask for."""
+        max_gap = timedelta(seconds=self.max_gap)
         if self.usage_source == HUB:
-            return HubExporter(self.hub_namespace)
-        return KubeStateMetrics(self.hub_namespace, tuple(self.gpu_resources))
+            return ServerMetrics(self.hub_namespace, max_gap=max_gap)
+        if self.usage_source == RECORDED:
+            return ServerMetrics(
+                self.hub_namespace,
+                "the series that rules record",
+                conventions.RECORDED_REQUESTS,
+                conventions.RECORDED_SEEN,
+                max_gap,
+                conventions.KSM_REQUESTS,
+            )
+        return KubeStateMetrics(self.hub_namespace, tuple(self.gpu_resources), max_gap)
 
     def make_meter(self, **observers: Any) -> Meter:
-        """A meter of the configured source in the configured Prometheus.
+        """A meter of the configured sources in the configured Prometheus.
 
-        `observe_request` and `on_fresh` may be given, to be told of requests and readings.
+        `observe_request`, `on_fresh` and `on_refresh` may be given, to be told of requests,
+        readings and refreshes.
         """
-        auth = self.prometheus_auth
         observe: Observer = observers.pop("observe_request", lambda _outcome, _seconds: None)
         client = PrometheusClient(
-            self.prometheus_url,
-            auth=(auth["username"], auth["password"]) if auth else None,
+            self.shown_prometheus_url,
+            access=self.make_access(),
             request_timeout=timedelta(seconds=self.request_timeout),
             observer=observe,
         )
-        return Meter(
-            client,
-            self.make_source(),
+        defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
+        return Meter(client, [self.make_source(), *defined], self._timing(), **observers)
+
+    def _timing(self) -> Timing:
+        return Timing(
             deadline=timedelta(seconds=self.deadline),
+            refresh_every=timedelta(seconds=self.refresh_interval),
             stale_after=timedelta(seconds=self.stale_after),
-            defined={name: entry["promql"] for name, entry in self.resources.items()},
-            **observers,
+            late=timedelta(seconds=self.late_samples),
+            max_gap=timedelta(seconds=self.max_gap),
+            interval=self.prometheus_scrape_interval or None,
         )

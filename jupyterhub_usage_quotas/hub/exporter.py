@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from .. import conventions
 from .request import PROFILE_NAME, profile_of, rates_of
+from .servers import running_spawners
 
 
 class ServerExporter(Collector):
@@ -35,7 +36,8 @@ class ServerExporter(Collector):
         info.add_metric([self._namespace], 1)
         yield info
         requests = self._requests_family()
-        for user, spawner in self._running():
+        users = self._users() if callable(self._users) else self._users
+        for user, spawner in running_spawners(list(users.values())):
             rates = rates_of(spawner, self._gpu_resources)
             for resource, amount in rates.items():
                 if amount:
@@ -50,14 +52,6 @@ class ServerExporter(Collector):
                     ]
                     requests.add_metric(labels, amount)
         yield requests
-
-    def _running(self) -> Iterator[tuple[Any, Any]]:
-        users = self._users() if callable(self._users) else self._users
-        for user in list(users.values()):
-            for spawner in list(user.spawners.values()):
-                # `ready` once it answers; a server that is being stopped still runs.
-                if spawner.ready or (spawner.active and spawner.pending == "stop"):
-                    yield user, spawner
 
     @staticmethod
     def _requests_family() -> GaugeMetricFamily:

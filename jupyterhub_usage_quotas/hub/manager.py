@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from traitlets import Any as AnyTrait
@@ -26,9 +26,11 @@ from ..quotas.verdict import Request
 from . import metrics
 from .config import UsageConfig
 from .denial import LaunchDenied, deny, for_log, verdict_for_log
+from .keeper import Keeper, tell_refresh
 from .members import members_of_pools
 from .messages import denial_message, unavailable_message
 from .request import Launch, OptionsRefused, basic_request, mark_profile, read_launch
+from .servers import Pending, running_servers
 from .validation import faults_of_options
 
 
@@ -122,6 +124,25 @@ class UsageQuotaManager(UsageConfig):
         503, help="The HTTP status of a launch denied because usage is not known."
     ).tag(config=True)
 
+    export_usage = AnyTrait(
+        True,
+        help="""
+        Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
+        series for each user and policy: True for everybody's, False for nobody's, or a list of
+        groups whose members are. On a hub of many thousand users every scrape takes a while.
+        """,
+    ).tag(config=True)
+
+    @validate("export_usage")
+    def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
+        given = proposal.value
+        groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+        if not (isinstance(given, bool) or (groups and given)):
+            raise TraitError(
+                f"export_usage must be True, False or a list of groups; given {given!r}"
+            )
+        return given if isinstance(given, bool) else list(given)
+
     @validate("denied_status", "unavailable_status")
     def _is_an_error_status(self, proposal: Any) -> int:
         if not 400 <= proposal.value <= 599:  # noqa: PLR2004
@@ -139,6 +160,7 @@ class UsageQuotaManager(UsageConfig):
         super().__init__(**kwargs)
         self.ledger: Ledger | None = None
         self._causes_logged: set[str] = set()
+        self._pending = Pending()
 
     @cached_property
     def policies(self) -> PolicySet:
@@ -153,8 +175,16 @@ class UsageQuotaManager(UsageConfig):
     @cached_property
     def _meter(self) -> Meter:
         return self.make_meter(
-            observe_request=metrics.observe_request, on_fresh=metrics.usage_known_until
+            observe_request=metrics.observe_request,
+            on_fresh=metrics.usage_known_until,
+            on_refresh=partial(tell_refresh, self.log),
         )
+
+    def make_keeper(self, app: Any) -> Keeper:
+        """What keeps everybody's usage at hand while the Hub `app` runs."""
+        groups = None if self.export_usage is False else self.export_usage
+        exported = [] if groups is True else groups
+        return Keeper(app, self.policies, self._meter, self.ledger, exported)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
@@ -198,7 +228,10 @@ class UsageQuotaManager(UsageConfig):
                 launch = await read_launch(user, spawner, self.gpu_resources)
                 mark_profile(spawner, launch.request)
                 members = members_of_pools(self.policies, getattr(user, "db", None))
-                return launch, await self.decide(launch.request, members=members)
+                known = await self.learn(launch.request, members=members)
+                # Nothing is awaited from here on until the launch is noted: of several launches
+                # at once each sees the ones before it.
+                return launch, self._decide_lately(known, user, spawner, launch.request)
         except OptionsRefused as refused:
             # As the spawner would say it a moment later.
             raise refused.__cause__ or refused from None
@@ -212,6 +245,23 @@ class UsageQuotaManager(UsageConfig):
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
         nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
         return launch, nothing_known.decide(launch.request, failover_open=self.failover_open)
+
+    def _decide_lately(self, known: Known, user: Any, spawner: Any, request: Request) -> Decision:
+        """The decision with what only the Hub knows; a launch that it lets pass is noted."""
+        users = self._hub_users([user]) if known.pools else [user]
+        running = running_servers(users, self.gpu_resources)
+        pending = self._pending.besides(spawner)
+        decision = known.and_lately(user.name, running, pending).decide(
+            request, failover_open=self.failover_open
+        )
+        if decision.allowed or self.enforcement is not Enforcement.enforce:
+            self._pending.add(spawner, request)
+        return decision
+
+    def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
+        """The users whom the Hub has in memory: all who run servers are among them."""
+        users = getattr(self.parent, "users", None)
+        return list(users.values()) if users is not None else otherwise
 
     def _count_and_log(self, decision: Decision) -> None:
         metrics.decisions.labels(

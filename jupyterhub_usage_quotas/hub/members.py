@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyterhub import orm
 
 from ..metering.promql import Users
 from ..quotas.policy import Policy
+from ..quotas.verdict import Request
+
+SOME = 200
+"""How many users are read at a time."""
 
 
 def members_of_pools(policies: Iterable[Policy], db: Any) -> Mapping[str, Users]:
@@ -35,3 +39,29 @@ def _members(policy: Policy, db: Any) -> Users:
         ):
             members.add(user.name)
     return members
+
+
+def everybody(db: Any, groups: Collection[str] = ()) -> Iterator[Request]:
+    """All users of the Hub's database, as requests for nothing; with groups, their members only.
+
+    They are read a few at a time: the database is asked on the event loop.
+    """
+    last = 0
+    while True:
+        columns = db.query(orm.User.id, orm.User.name, orm.User.admin)
+        some = columns.filter(orm.User.id > last).order_by(orm.User.id).limit(SOME).all()
+        if not some:
+            return
+        last = some[-1].id
+        rows = (
+            db.query(orm.User.id, orm.Group.name)
+            .join(orm.User.groups)
+            .filter(orm.User.id >= some[0].id, orm.User.id <= last)
+        )
+        of_user: dict[int, set[str]] = {}
+        for number, group in rows:
+            of_user.setdefault(number, set()).add(group)
+        for user in some:
+            theirs = frozenset(of_user.get(user.id, ()))
+            if not groups or theirs & set(groups):
+                yield Request(user.name, theirs, admin=bool(user.admin), rates={})

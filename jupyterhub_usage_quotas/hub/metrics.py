@@ -40,6 +40,19 @@ usage_age = Gauge(
     "Seconds since the instant up to which usage was last known (since the start, before that)",
 )
 
+refreshes = Counter(
+    conventions.REFRESHES, "Refreshes of everybody's usage, by outcome", ["outcome"]
+)
+history = Gauge(
+    conventions.HISTORY, "How far back everybody's usage is at hand, in seconds", ["source"]
+)
+coverage = Gauge(
+    conventions.COVERAGE, "The share of that time in which the source was scraped", ["source"]
+)
+scrape_interval = Gauge(
+    conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
+)
+
 
 class _Known:
     until = time.time()

@@ -23,7 +23,10 @@ from .annotated import apply_annotated_settings
 from .config import HUB
 from .denial import NotAFailure, NoTraceback
 from .exporter import ServerExporter
-from .manager import CONFIGURED, UsageQuotaManager
+from .gauges import UsageGauges
+from .keeper import start
+from .manager import CONFIGURED, Enforcement, UsageQuotaManager
+from .service import declare_viewer
 from .spawn_hook import quota_hook, wrapped_by_us
 from .validation import remarks
 
@@ -109,11 +112,12 @@ def _config_was_read(change: Any) -> None:
             app.log.warning(line)
         manager = installation.manager(app)
         _require_hook(app.spawner_class)
+        of_viewer = declare_viewer(app, manager)
     except ConfigurationError as error:
         app.log.critical("%s", error)
         app.exit(1)
     installation.put_hooks(app.config)
-    for line in [*remarks(app.config, CONFIGURED), *doubts(manager.policies)]:
+    for line in [*remarks(app.config, CONFIGURED), *doubts(manager.policies), *of_viewer]:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
     logging.getLogger("asyncio").addFilter(NotAFailure())
@@ -122,6 +126,12 @@ def _config_was_read(change: Any) -> None:
         REGISTRY.register(
             ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
         )
+    if manager.enforcement is not Enforcement.off:
+        keeper = manager.make_keeper(app)
+        REGISTRY.register(
+            UsageGauges(lambda: keeper.tally.standings, manager.policies, manager.hub_namespace)
+        )
+        start(keeper)
     _log_summary(app, manager)
 
 

@@ -12,7 +12,6 @@ from traitlets.config.loader import LazyConfigValue
 from .config import UsageConfig
 
 NO_LONGER_NEEDED: Mapping[str, str] = {
-    "prometheus_scrape_interval": "usage is summed over explicit steps",
     "prometheus_emit_interval": "metrics are made when they are scraped",
     "prometheus_emit_namespace": "the names of the metrics are fixed",
     "prometheus_usage_metrics": "usage_source says which metrics are read",
@@ -30,15 +29,21 @@ def faults_of_options(
 
     The values that are right are set on `probe`, an instance of the last of `classes`.
     """
+    refused: set[str] = set()
     for cls in classes:
         own = cls.class_trait_names(config=True)
         for name, value in config.get(cls.__name__, {}).items():
             where = f"{cls.__name__}.{name}"
             if name in own:
-                yield from _fault_of_value(where, probe, name, value)
+                for fault in _fault_of_value(where, probe, name, value):
+                    refused.add(name)
+                    yield fault
             elif name not in NO_LONGER_NEEDED:
                 yield f"{where}: unknown option; {_advice(name, classes)}"
-    yield from _faults_of_defaults(probe)
+    for name, fault in _faults_of_defaults(probe):
+        refused.add(name)
+        yield fault
+    yield from (f"{UsageConfig.__name__}: {fault}" for fault in probe.faults_together(refused))
 
 
 def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
@@ -50,13 +55,13 @@ def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> It
         yield f"{where}: {error}"
 
 
-def _faults_of_defaults(probe: UsageConfig) -> Iterator[str]:
-    """Defaults that come from the environment can be wrong, too."""
+def _faults_of_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
+    """Defaults that come from the environment can be wrong, too: their names, and lines."""
     for name in probe.trait_names(config=True):
         try:
             getattr(probe, name)
         except TraitError as error:
-            yield f"{name}: {error}"
+            yield name, f"{name}: {error}"
 
 
 def remarks(config: Mapping[str, Any], classes: Sequence[type[UsageConfig]]) -> list[str]:

@@ -1,73 +1,109 @@
-"""Readings: a user's usage of every resource, and whether it can be trusted.
+"""The meter: every user's usage at hand.
 
-The one thing that the rest of the package asks: `Meter.read`. It never raises for anything that
-Prometheus does and never takes longer than its deadline; what went wrong is in the reading.
+`Meter.read` is what the rest of the package asks. While the meter is being kept (`Meter.keep`),
+a reading is a look-up; before the history is read, and in processes that do not keep it, it is
+a query about the users in question. It never raises for anything that Prometheus does and never
+takes longer than its deadline; what went wrong is in the reading.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
+from typing import TypeVar
 
 from ..errors import PrometheusError
 from ..quotas.charge import Readings
 from ..quotas.units import show_duration
-from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage, buckets_from_rates
+from ..quotas.usage import Unknown
 from . import promql
+from .breaker import Breaker
+from .history import History
+from .knowledge import EVERYBODY_ELSE, Knowledge
 from .prometheus import PrometheusClient, all_of
 from .promql import Users
-from .sources import Grid, Rates, Source
+from .sources import Grid, Source, whole_step
 
-STEP = timedelta(minutes=1)
-"""The distance of the samples that usage is summed from."""
+__all__ = ["EVERYBODY_ELSE", "Meter", "Timing"]
 
-EVERYBODY_ELSE = ""
-"""The name under which readings of everybody say what those used who are not in them: nothing."""
-
-COVERAGE_STEPS = 500
-"""At how many instants of a window the source is looked for."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """When the source was last scraped, and in what share of the window it was."""
+class Timing:
+    """How long things may take, and how old they may be.
 
-    last_seen: datetime | None
-    coverage: float | None
-    missing: str = ""
-    """The metric that was seen least recently."""
+    `deadline` bounds a whole reading, `refresh_deadline` a refresh. `stale_after` is how long ago
+    the source may have been scraped for its readings to be decided on. `late` is how long after
+    their time samples may still come; `max_gap` the longest gap that is bridged; `interval` the
+    seconds between scrapes, None to find out.
+    """
+
+    deadline: timedelta = timedelta(seconds=5)
+    refresh_deadline: timedelta = timedelta(minutes=2)
+    refresh_every: timedelta = timedelta(minutes=1)
+    stale_after: timedelta = timedelta(minutes=10)
+    late: timedelta = timedelta(minutes=5)
+    max_gap: timedelta = timedelta(minutes=10)
+    interval: float | None = None
 
 
 class Meter:
-    """Brings usage from one source in one Prometheus.
+    """Brings usage from sources in one Prometheus: one of what servers ask for, and one for each
+    resource that an admin defined.
 
-    `defined` are an admin's own resources, as PromQL by name. `stale_after` is how long ago the
-    source may have been seen for its readings to be decided on; `deadline` bounds a whole reading.
+    `on_fresh` is told up to when usage is known, `on_refresh` of every refresh why it failed, or
+    None (and by what exception, if it is a fault of ours).
     """
 
     def __init__(
         self,
         prometheus: PrometheusClient,
-        source: Source,
+        sources: Sequence[Source],
+        timing: Timing = Timing(),
         *,
-        deadline: timedelta,
-        stale_after: timedelta,
-        defined: Mapping[str, str] = MappingProxyType({}),
         on_fresh: Callable[[datetime], None] = lambda _covered_until: None,
+        on_refresh: Callable[[Unknown | None, Exception | None], None] = lambda _why, _error: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        breaker: Breaker | None = None,
     ) -> None:
+        self.timing = timing
         self._prometheus = prometheus
-        self._source = source
-        self._deadline = deadline
-        self._stale_after = stale_after
-        self._defined = defined
+        self._sources = sources
         self._on_fresh = on_fresh
+        self._on_refresh = on_refresh
+        self._clock = clock
+        self._breaker = breaker or Breaker()
+        self._failure: Unknown | None = None
+        """Why a query failed last."""
+        self._problem: Unknown | None = None
+        """Why the last refresh failed; None when it did not."""
+        self._histories: Mapping[str, History] = {}
+        self._refreshing = asyncio.Lock()
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
         await self._prometheus.aclose()
+
+    @property
+    def known(self) -> Sequence[Knowledge]:
+        """What is known of each source, as of the last refresh; complete and never changed."""
+        return [history.known for history in self._histories.values() if history.known]
+
+    @property
+    def users(self) -> Collection[str]:
+        """Those who are known to have used anything."""
+        return {user for known in self.known for user in known.usage}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole history of every source is known."""
+        now = self._clock()
+        return bool(self._histories) and all(one.complete(now) for one in self._histories.values())
+
+    # --- reading -------------------------------------------------------------------------------
 
     async def read(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
@@ -78,163 +114,198 @@ class Meter:
         not used is zero where the source is known to have been scraped, else Unknown with the
         reason why.
         """
-        try:
-            async with asyncio.timeout(self._deadline.total_seconds()):
-                return await self._read(users, resources, over, now)
-        except PrometheusError as error:
-            unknown = Unknown(error.reason, f"Prometheus: {error}")
-        except TimeoutError:
-            allowed = show_duration(self._deadline)
-            unknown = Unknown("timeout", f"Prometheus: no answer within {allowed}")
-        except promql.InvalidText as error:
-            unknown = Unknown("bad_username", str(error))
-        nothing_known = dict.fromkeys(resources, unknown)
-        return dict.fromkeys([EVERYBODY_ELSE] if users is None else users, nothing_known)
+        known, asked = [], []
+        for source, names in self._having(resources):
+            if of_source := self._reaching(source, over, now):
+                known.append(self._readings(of_source, users, names, over, now))
+            else:
+                asked.append(self._ask(users, source, names, over, now))
+        return _together([*known, *await all_of(*asked)])
 
-    async def _read(
+    def at_hand(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
     ) -> Mapping[str, Readings]:
-        # Whole steps, the same for every reading, so that a later one sees the same samples.
-        end = _floor(now, STEP)
-        grid = Grid(_floor(now - over, STEP) + STEP, end, STEP)
-        measured = [resource for resource in resources if resource not in self._defined]
-        defined = [resource for resource in resources if resource in self._defined]
-        parts = await all_of(
-            *([self._measured(users, measured, over, now, grid)] if measured else []),
-            *(self._of_defined(users, resource, over, grid) for resource in defined),
-        )
-        everybody = {user for part in parts for user in part}
-        return {
-            user: {
-                resource: reading
-                for part in parts
-                for resource, reading in part.get(user, part.get(EVERYBODY_ELSE, {})).items()
-            }
-            for user in everybody
-        }
+        """The same without asking anybody: Unknown until the history has been read."""
+        parts = []
+        for source, names in self._having(resources):
+            if of_source := self._reaching(source, over, now):
+                parts.append(self._readings(of_source, users, names, over, now))
+            else:
+                why = self._problem or Unknown("not_read_yet", "the history is still being read")
+                parts.append(_all_unknown(users, names, why))
+        return _together(parts)
 
-    async def _measured(
+    def _having(self, resources: Collection[str]) -> Iterator[tuple[Source, list[str]]]:
+        """The sources that have any of these resources, and which."""
+        defined = {one.resource for one in self._sources if one.resource}
+        for source in self._sources:
+            of_source = {source.resource} if source.resource else set(resources) - defined
+            if names := [name for name in resources if name in of_source]:
+                yield source, names
+
+    def _reaching(self, source: Source, over: timedelta, now: datetime) -> Knowledge | None:
+        """What is known of a source, if it goes back far enough."""
+        history = self._histories.get(source.name)
+        known = history.known if history else None
+        return known if known and known.reaches(over, now) else None
+
+    def _readings(
         self,
+        known: Knowledge,
         users: Users,
         resources: Collection[str],
         over: timedelta,
         now: datetime,
-        grid: Grid,
     ) -> Mapping[str, Readings]:
-        """Readings of what servers asked for."""
-        evidence: Evidence
-        rates: Mapping[str, Rates]
-        evidence, rates = await all_of(
-            self._evidence(over, now), self._source.rates(self._prometheus, users, grid)
-        )
-        names = {*rates, EVERYBODY_ELSE} if users is None else users
-        if evidence.last_seen is None:
-            unknown = Unknown("not_scraped", self._never_seen(evidence, over))
-            return dict.fromkeys(names, dict.fromkeys(resources, unknown))
-        if now - evidence.last_seen <= self._stale_after:
-            self._on_fresh(evidence.last_seen)
-        return {
-            user: {
-                resource: self._reading(
-                    resource, rates.get(user, {}), evidence, evidence.last_seen, now
-                )
-                for resource in resources
-            }
-            for user in names
-        }
+        stale_after = self.timing.stale_after
+        return known.readings(users, resources, over, now, stale_after, self._problem)
 
-    def _reading(
+    async def _ask(
         self,
-        resource: str,
-        rates: Rates,
-        evidence: Evidence,
-        last_seen: datetime,
+        users: Users,
+        source: Source,
+        resources: Collection[str],
+        over: timedelta,
         now: datetime,
-    ) -> Reading:
-        metric = self._source.requests_metric
-        if metric and set(rates) == {"time"} and resource != "time":
-            return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
-        buckets = tuple(
-            bucket
-            for server, samples in rates.get(resource, {}).items()
-            for bucket in buckets_from_rates(samples, STEP.total_seconds(), server)
-        )
-        usage = Usage(buckets, last_seen, evidence.coverage)
-        if now - last_seen <= self._stale_after:
-            return Fresh(usage)
-        detail = f"{self._source.name} was last scraped at {last_seen:%Y-%m-%d %H:%M} UTC"
-        return Stale(usage, "stale", detail)
-
-    async def _of_defined(
-        self, users: Users, resource: str, over: timedelta, grid: Grid
     ) -> Mapping[str, Readings]:
-        """Readings of a resource that an admin defined."""
-        expression = self._defined[resource]
-        there = promql.ever_there(expression, over, max(over / COVERAGE_STEPS, STEP))
-        seen, series = await all_of(
-            self._prometheus.query(there, grid.end),
-            self._prometheus.query_range(
-                promql.defined_rates(expression, users), grid.start, grid.end, grid.step
-            ),
+        """Readings by a query about just these users."""
+        grid = Grid(whole_step(now - over), whole_step(now))
+        part = await self._guarded(
+            lambda: source.read(self._prometheus, users, grid), self.timing.deadline
         )
-        samples = {one.labels.get("username", ""): one.samples for one in series}
-        names = {*samples, EVERYBODY_ELSE} if users is None else users
-        if not seen:
-            unknown = Unknown(
-                "metric_missing", f"the expression of {resource} has no series at all"
-            )
-            return {user: {resource: unknown} for user in names}
-        return {
-            user: {
-                resource: Fresh(
-                    Usage(buckets_from_rates(samples.get(user, ()), STEP.total_seconds()), grid.end)
-                )
+        if isinstance(part, Unknown):
+            return _all_unknown(users, resources, part)
+        known = Knowledge.of(source, part)
+        self._tell(known, now)
+        return known.readings(users, resources, over, now, self.timing.stale_after)
+
+    async def _guarded(self, step: Callable[[], Awaitable[T]], allowed: timedelta) -> T | Unknown:
+        """The result of a step that asks Prometheus, or why there is none.
+
+        Where many failed before it, it is not even tried for a while.
+        """
+        pause = self._breaker.remaining
+        if pause and self._failure:
+            again = f"it is not asked again for {show_duration(pause)}"
+            return replace(self._failure, detail=f"{self._failure.detail}; {again}")
+        try:
+            async with asyncio.timeout(allowed.total_seconds()):
+                result = await step()
+        except promql.InvalidText as error:
+            return Unknown("bad_username", str(error))
+        except PrometheusError as error:
+            self._failure = Unknown(error.reason, f"Prometheus: {error}")
+        except TimeoutError:
+            detail = f"Prometheus: no answer within {show_duration(allowed)}"
+            self._failure = Unknown("timeout", detail)
+        else:
+            self._breaker.succeeded()
+            return result
+        self._breaker.failed()
+        return self._failure
+
+    def _tell(self, known: Knowledge, now: datetime) -> None:
+        """Tell how far usage is known, if it is known well enough to decide on."""
+        last = known.seen.last_scrape
+        if last is not None and now.timestamp() - last <= self.timing.stale_after.total_seconds():
+            self._on_fresh(datetime.fromtimestamp(last, UTC))
+
+    # --- keeping -------------------------------------------------------------------------------
+
+    async def keep(
+        self, reach: timedelta, refreshed: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Keep everybody's usage over `reach` up to date, until cancelled.
+
+        `refreshed` is awaited before the first refresh and after every one, whether it succeeded
+        or not.
+        """
+
+        async def tell() -> None:
+            try:
+                if refreshed:
+                    await refreshed()
+            except Exception as error:
+                self._on_refresh(_internal(error), error)
+
+        await tell()
+        while True:
+            until = self._clock() + self.timing.refresh_every
+            await self.refresh(reach)
+            await tell()
+            more = True
+            while more and self._clock() < until:
+                more = await self.extend()
+            pause = max(until - self._clock(), self._breaker.remaining)
+            await asyncio.sleep(max(pause.total_seconds(), 0.0))
+
+    async def refresh(self, reach: timedelta) -> None:
+        """Learn what is new of all sources. Never raises: a failure is told, and is in readings
+        once they are stale.
+        """
+        async with self._refreshing:
+            self._histories = self._histories or {
+                source.name: self._history(source, reach) for source in self._sources
             }
-            for user in names
+            self._problem = None
+            for history in self._histories.values():
+                await self._attempt(history.refresh)
+                if history.known:
+                    self._tell(history.known, self._clock())
+
+    async def extend(self) -> bool:
+        """Read one more piece of the history; False when there is none to read, or it failed."""
+        async with self._refreshing:
+            for history in self._histories.values():
+                if history.known and not history.complete(self._clock()):
+                    return await self._attempt(history.extend)
+        return False
+
+    async def _attempt(self, step: Callable[[datetime], Awaitable[None]]) -> bool:
+        try:
+            failure = await self._guarded(lambda: step(self._clock()), self.timing.refresh_deadline)
+        except Exception as error:
+            # Whatever it is: who keeps the meter must go on keeping it.
+            failure = _internal(error)
+            self._on_refresh(failure, error)
+        else:
+            self._on_refresh(failure, None)
+        self._problem = failure or self._problem
+        return failure is None
+
+    def _history(self, source: Source, reach: timedelta) -> History:
+        return History(
+            self._prometheus,
+            source,
+            reach,
+            late=self.timing.late,
+            max_gap=self.timing.max_gap,
+            interval=self.timing.interval,
+        )
+
+
+def _internal(error: Exception) -> Unknown:
+    """What a fault of ours means for readings."""
+    return Unknown("internal_error", f"{type(error).__name__}: {error}")
+
+
+def _all_unknown(users: Users, resources: Collection[str], why: Unknown) -> Mapping[str, Readings]:
+    return {
+        user: dict.fromkeys(resources, why)
+        for user in ([EVERYBODY_ELSE] if users is None else users)
+    }
+
+
+def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
+    """Readings of several sources as one; who is not in one of them used nothing of it."""
+    if len(parts) == 1:
+        return parts[0]
+    everybody = {user for part in parts for user in part}
+    return {
+        user: {
+            resource: reading
+            for part in parts
+            for resource, reading in part.get(user, part.get(EVERYBODY_ELSE, {})).items()
         }
-
-    async def _evidence(self, over: timedelta, now: datetime) -> Evidence:
-        """Whether the source was being scraped: all of its evidence, not just some of it."""
-        metrics = self._source.evidence
-        hub = promql.in_namespace(self._source.namespace)
-        landmark = (hub, *self._source.landmark)
-        coarse = max(over / COVERAGE_STEPS, STEP)
-        recently = self._stale_after + STEP
-        # The most exact answer first: now, else lately, else some time in the window.
-        seen_at = [
-            expression
-            for metric in metrics
-            for expression in (
-                promql.newest_sample(metric, hub),
-                promql.last_seen(metric, hub, over=recently, step=STEP / 2),
-                promql.last_seen(metric, *landmark, over=over, step=coarse),
-            )
-        ]
-        times = [promql.times_seen(m, *landmark, over=over, step=coarse) for m in metrics]
-        seen, counts = await all_of(
-            self._by_metric(" or ".join(seen_at), now), self._by_metric(" or ".join(times), now)
-        )
-        least = min(metrics, key=lambda metric: seen.get(metric, 0.0))
-        last = seen.get(least)
-        steps = over / coarse
-        return Evidence(
-            last_seen=datetime.fromtimestamp(last, UTC) if last else None,
-            coverage=min(min(counts.values()) / steps, 1.0) if counts else None,
-            missing=least,
-        )
-
-    async def _by_metric(self, expression: str, now: datetime) -> dict[str, float]:
-        series = await self._prometheus.query(expression, now)
-        return {one.labels.get("metric", ""): one.samples[-1][1] for one in series}
-
-    def _never_seen(self, evidence: Evidence, over: timedelta) -> str:
-        where = f' in namespace "{self._source.namespace}"' if self._source.namespace else ""
-        return (
-            f"{self._source.name} was not scraped: no series of {evidence.missing}{where}"
-            f" within {show_duration(over)}"
-        )
-
-
-def _floor(instant: datetime, step: timedelta) -> datetime:
-    seconds = step.total_seconds()
-    return datetime.fromtimestamp(instant.timestamp() // seconds * seconds, UTC)
+        for user in everybody
+    }

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -23,49 +22,25 @@ from tenacity import (
 )
 
 from ..errors import (
-    BadAnswer,
-    PartialAnswer,
     PrometheusError,
     PrometheusTimeout,
     PrometheusUnauthorized,
     PrometheusUnavailable,
     PrometheusUnreachable,
-    QueryRejected,
 )
+from .access import ANONYMOUS, Access
+from .answers import Series, read_answer
+from .aside import aside
+from .tls import why_unreachable
 
 MAX_POINTS = 10_000
 """Points per series in one request; Prometheus refuses more than 11,000."""
 
+LARGE = 20_000
+"""Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
+
 Observer = Callable[[str, float], None]
 """Told of every request: its outcome ("success" or an error's reason) and its seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series of an answer: its labels, and `(Unix seconds, value)` in time order."""
-
-    labels: Mapping[str, str]
-    samples: tuple[tuple[float, float], ...]
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    metric: dict[str, str]
-    value: tuple[float, str] | None = None
-    values: list[tuple[float, str]] | None = None
-
-
-class _Data(BaseModel):
-    resultType: str  # noqa: N815 the name that the API gives it
-    result: list[_Result]
-
-
-class _Answer(BaseModel):
-    status: str
-    data: _Data | None = None
-    error: str = ""
-    warnings: list[str] = []
 
 
 class PrometheusClient:
@@ -83,16 +58,16 @@ class PrometheusClient:
         self,
         url: str,
         *,
-        auth: tuple[str, str] | None = None,
+        access: Access = ANONYMOUS,
         request_timeout: timedelta = timedelta(seconds=3),
         observer: Observer = lambda _outcome, _seconds: None,
     ) -> None:
         self._observer = observer
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/api/v1/",
-            auth=auth,
             timeout=request_timeout.total_seconds(),
             limits=httpx.Limits(max_connections=8),
+            **access.client_options(),
         )
 
     async def aclose(self) -> None:
@@ -120,11 +95,16 @@ class PrometheusClient:
                 first + index * span for index in range(math.floor((last - first) / span) + 1)
             )
         ]
-        joined: dict[frozenset[tuple[str, str]], list[tuple[float, float]]] = {}
-        for chunk in await all_of(*chunks):
-            for series in chunk:
-                joined.setdefault(frozenset(series.labels.items()), []).extend(series.samples)
-        return tuple(Series(dict(labels), tuple(samples)) for labels, samples in joined.items())
+        answers: list[tuple[Series, ...]] = await all_of(*chunks)
+        if len(answers) == 1:
+            return answers[0]
+        joined: dict[frozenset[tuple[str, str]], Series] = {}
+        for series in (one for answer in answers for one in answer):
+            known = joined.setdefault(frozenset(series.labels.items()), series)
+            if known is not series:
+                known.instants.extend(series.instants)
+                known.values.extend(series.values)
+        return tuple(joined.values())
 
     async def _range_chunk(
         self, promql: str, start: float, end: float, step: float
@@ -152,8 +132,7 @@ class PrometheusClient:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            data = await self._request(endpoint, parameters)
-            series = tuple(_series(result) for result in data.result)
+            series = await self._request(endpoint, parameters)
         except PrometheusError as error:
             outcome = error.reason
             raise
@@ -163,14 +142,20 @@ class PrometheusClient:
         finally:
             self._observer(outcome, time.perf_counter() - started)
 
-    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> _Data:
+    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
         try:
             response = await self._http.post(endpoint, data=dict(parameters))
         except httpx.TimeoutException as error:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PrometheusUnreachable(f"{type(error).__name__}: {error}") from error
-        return _checked(response)
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise PrometheusUnreachable(why_unreachable(error)) from error
+        _require_an_answer(response.status_code)
+        content = response.content
+        kind = response.headers.get("content-type", "no content type")
+        where, success = f"HTTP {response.status_code} ({kind})", response.is_success
+        if len(content) < LARGE:
+            return read_answer(content, where=where, success=success)
+        return await aside(read_answer, content, where=where, success=success)
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
@@ -183,35 +168,12 @@ async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
     return [task.result() for task in tasks]
 
 
-def _checked(response: httpx.Response) -> _Data:
-    """The data of an answer that can be trusted; raises `PrometheusError` for any other."""
-    status = response.status_code
+def _require_an_answer(status: int) -> None:
+    """Raise a `PrometheusError` for a status with which there is no answer."""
     if status in (401, 403):
-        raise PrometheusUnauthorized(f"HTTP {status}: check prometheus_auth")
+        raise PrometheusUnauthorized(f"HTTP {status}: it does not accept our credentials")
     if status == 429 or status >= 500:  # noqa: PLR2004 the HTTP classes of "not now"
         raise PrometheusUnavailable(f"HTTP {status}")
-    try:
-        answer = _Answer.model_validate_json(response.content)
-    except ValidationError as error:
-        kind = response.headers.get("content-type", "no content type")
-        message = f"HTTP {status} ({kind}) is not an answer of the Prometheus API"
-        raise BadAnswer(message) from error
-    if answer.status != "success" or answer.data is None or not response.is_success:
-        raise QueryRejected(f"HTTP {status}: {answer.error or answer.status}")
-    if answer.warnings:
-        raise PartialAnswer("; ".join(answer.warnings))
-    return answer.data
-
-
-def _series(result: _Result) -> Series:
-    raw: list[Any] = result.values if result.values is not None else [result.value]
-    try:
-        samples = tuple((float(instant), float(value)) for instant, value in raw)
-    except (TypeError, ValueError) as error:
-        raise BadAnswer(f"a sample of {result.metric} is not a number") from error
-    if not all(math.isfinite(value) for _, value in samples):
-        raise BadAnswer(f"a sample of {result.metric} is NaN or infinite")
-    return Series(result.metric, samples)
 
 
 def _unix(seconds: float) -> str:

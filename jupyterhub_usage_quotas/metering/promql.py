@@ -7,13 +7,43 @@ Go's rules for double quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from .. import conventions as names
 
-POD = "namespace, pod, uid"
-"""What identifies a pod: names are used again from day to day, uids are not."""
+
+@dataclass(frozen=True, slots=True)
+class PodLabels:
+    """What kube-state-metrics' labels of a pod are called.
+
+    Where Prometheus scrapes it without `honor_labels`, they make way for those of
+    kube-state-metrics itself and are called `exported_...`; `uid` stays.
+    """
+
+    namespace: str = "namespace"
+    pod: str = "pod"
+    container: str = "container"
+
+    @property
+    def identity(self) -> str:
+        """What identifies a pod: names are used again from day to day, uids are not."""
+        return f"{self.namespace}, {self.pod}, uid"
+
+    def where(self, namespace: str, *matchers: str) -> tuple[str, ...]:
+        """The matchers of pods with these labels, in a namespace if one is given."""
+        # Pods that are exported the other way have these labels, too: those of their exporter.
+        plain = self.pod == "pod"
+        other = 'exported_pod=""' if plain else 'exported_pod!=""'
+        within = equals(self.namespace, namespace) if namespace else ""
+        own = 'exported_namespace=""' if plain and namespace else ""
+        return (within, own, other, *matchers)
+
+
+HONORED = PodLabels()
+EXPORTED = PodLabels("exported_namespace", "exported_pod", "container, exported_container")
+"""Only labels that the target has, too, are renamed: it may have a pod and no container."""
 
 _GO_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -87,43 +117,79 @@ def of_users(label: str, users: Users) -> tuple[str, ...]:
     return (one_of(label, users), named)
 
 
-def pods_of(namespace: str, users: Users, over: timedelta) -> str:
+def pods_of(labels: PodLabels, namespace: str, users: Users, over: timedelta) -> str:
     """The pods that users had at any time in the window: a series for each, with what the
     annotations say of it.
     """
     label = names.KSM_USERNAME_LABEL
-    annotations = select(names.KSM_ANNOTATIONS, in_namespace(namespace), *of_users(label, users))
-    by = ", ".join((label, "pod", "uid", *ATTRIBUTES))
+    where = labels.where(namespace, *of_users(label, users))
+    annotations = select(names.KSM_ANNOTATIONS, *where)
+    by = ", ".join((label, labels.pod, "uid", *ATTRIBUTES))
     return f"group by ({by}) (present_over_time({annotations}[{duration(over)}]))"
 
 
-def pod_rates(namespace: str, users: Users, pods: Collection[str]) -> str:
-    """What users' running pods request at an instant: a series for each `uid` and `resource`,
-    the resource `time` among them.
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """Queries about users' pods of these names (None: of any name).
 
-    The maximum per container and instant makes replicas of kube-state-metrics and of Prometheus
-    count once. The pods only narrow the search (they keep a query over a month cheap); whose
-    they are is decided by the annotation, joined on the pod's uid.
+    The names only narrow the search (they keep a query over a month cheap); whose pods they are
+    is decided by the annotation, joined on the pod's uid. A maximum per container or pod and
+    instant makes replicas of kube-state-metrics and of Prometheus count once.
     """
-    where = (in_namespace(namespace), one_of("pod", pods) if users is not None else "")
-    requests = f"max by ({POD}, container, resource) ({select(names.KSM_REQUESTS, *where)})"
-    of_them = of_users(names.KSM_USERNAME_LABEL, users)
-    annotations = select(names.KSM_ANNOTATIONS, *where, *of_them)
-    phase = select(names.KSM_PHASE, *where, equals("phase", "Running"))
-    running = f"max by ({POD}) ({annotations}) * on ({POD}) max by ({POD}) ({phase} == 1)"
-    return (
-        f"sum by (uid, resource) ({requests} * on ({POD}) group_left () ({running}))"
-        f' or label_replace(sum by (uid) ({running}), "resource", "time", "", "")'
-    )
+
+    labels: PodLabels
+    namespace: str
+    users: Users
+    pods: Collection[str] | None
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        of_them = one_of(self.labels.pod, self.pods) if self.pods is not None else ""
+        return self.labels.where(self.namespace, of_them)
+
+    @property
+    def _running(self) -> str:
+        pod = self.labels.identity
+        of_them = of_users(names.KSM_USERNAME_LABEL, self.users)
+        annotations = select(names.KSM_ANNOTATIONS, *self._where, *of_them)
+        phase = select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
+        return f"max by ({pod}) ({annotations}) * on ({pod}) max by ({pod}) ({phase} == 1)"
+
+    def running(self) -> str:
+        """The pods that run at an instant: a series for each `uid`."""
+        return f"group by (uid) ({self._running})"
+
+    def rates(self) -> str:
+        """What running pods request at an instant: a series for each `uid` and `resource`."""
+        pod = self.labels.identity
+        requests = select(names.KSM_REQUESTS, *self._where)
+        each = f"max by ({pod}, {self.labels.container}, resource) ({requests})"
+        return f"sum by (uid, resource) ({each} * on ({pod}) group_left () ({self._running}))"
+
+    def largest_requests(self, over: timedelta) -> str:
+        """The most that pods requested in a window, whether they ran or not: a series for each
+        `uid` and `resource`.
+        """
+        return self._requests("max", over)
+
+    def changed_requests(self, over: timedelta) -> str:
+        """The same of those pods only that did not always request as much."""
+        most, least = self._requests("max", over), self._requests("min", over)
+        return f"{most} > on (uid, resource) {least}"
+
+    def _requests(self, extreme: str, over: timedelta) -> str:
+        requests = select(names.KSM_REQUESTS, *self._where)
+        by = f"{self.labels.identity}, {self.labels.container}, resource"
+        each = f"{extreme} by ({by}) ({extreme}_over_time({requests}[{duration(over)}]))"
+        return f"sum by (uid, resource) ({each})"
 
 
-def server_rates(namespace: str, users: Users) -> str:
-    """What users' servers ask for at an instant, as the Hub exports it: a series for each server
-    and `resource`.
+def server_rates(metric: str, namespace: str, users: Users) -> str:
+    """What users' servers ask for at an instant, as the Hub exports it or a rule records it: a
+    series for each server and `resource`.
     """
-    servers = select(names.SERVER_REQUESTS, in_namespace(namespace), *of_users("username", users))
-    by = ", ".join(label for label in names.SERVER_LABELS if label != "namespace")
-    return f"max by ({by}) ({servers})"
+    servers = select(metric, in_namespace(namespace), *of_users("username", users))
+    return f"max by ({', '.join(names.SERVER_LABELS)}) ({servers})"
 
 
 def defined_rates(expression: str, users: Users) -> str:
@@ -144,24 +210,22 @@ def ever_there(expression: str, over: timedelta, step: timedelta) -> str:
     return f"max_over_time(group({expression})[{duration(over)}:{duration(step)}])"
 
 
-def newest_sample(metric: str, *matchers: str) -> str:
-    """When any series of the metric that is there now was scraped, in Unix seconds; labelled
-    `metric`.
+def seen(metric: str, *matchers: str) -> str:
+    """When any series of the metric was last scraped, as seen from an instant, in Unix seconds."""
+    return f"max(timestamp({select(metric, *matchers)}))"
+
+
+def there(metric: str, *matchers: str) -> str:
+    """The instant itself, in Unix seconds, where the metric has any series then.
+
+    Far cheaper than `seen` at instants that are far apart: `timestamp` reads all from the start.
     """
-    return _labelled(f"max(timestamp({select(metric, *matchers)}))", metric)
+    return f"group({select(metric, *matchers)}) * time()"
 
 
-def last_seen(metric: str, *matchers: str, over: timedelta, step: timedelta) -> str:
-    """The same for series that were there at any of the steps of a window."""
-    newest = f"max(timestamp({select(metric, *matchers)}))"
-    return _labelled(f"max_over_time({newest}[{duration(over)}:{duration(step)}])", metric)
-
-
-def times_seen(metric: str, *matchers: str, over: timedelta, step: timedelta) -> str:
-    """At how many of the steps of a window the metric was there; labelled `metric`."""
-    present = f"group({select(metric, *matchers)})"
-    return _labelled(f"count_over_time({present}[{duration(over)}:{duration(step)}])", metric)
-
-
-def _labelled(expression: str, metric: str) -> str:
-    return f'label_replace({expression}, "metric", {quote(metric)}, "", "")'
+def labelled(expressions: Mapping[str, str]) -> str:
+    """Several expressions in one, told apart by the label `part`."""
+    return " or ".join(
+        f'label_replace({expression}, "part", {quote(name)}, "", "")'
+        for name, expression in expressions.items()
+    )

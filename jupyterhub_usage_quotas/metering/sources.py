@@ -1,38 +1,85 @@
 """Where usage comes from, and how a source is seen to be alive.
 
-A source gives the rates at which a user's servers asked for resources, sample by sample, and
-names the series whose presence proves that it was being scraped.
+A source reads a span of time: what users' servers asked for, and when the source was scraped.
+kube-state-metrics has a file of its own; the others are here.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from .. import conventions as names
 from ..quotas.servers import ServerAttributes
+from ..quotas.usage import ANY_SERVER
 from . import promql
-from .prometheus import PrometheusClient, Series
+from .answers import Series
+from .aside import aside
+from .evidence import Looks, Seen, Span, clipped, never_seen, seen_everywhere, seen_in
+from .prometheus import PrometheusClient, all_of
 from .promql import Users
+from .timelines import Kept, Pieces, runs_of, timelines, within
 
-Samples = tuple[tuple[float, float], ...]
-"""`(Unix seconds, base amount)` in time order; no sample where nothing ran."""
+STEP = timedelta(minutes=1)
+"""The distance of the samples that usage is summed from."""
 
-Rates = Mapping[str, Mapping[ServerAttributes, Samples]]
-"""What one user's servers asked for, by resource and server."""
+LOOK_BACK = timedelta(minutes=5)
+"""How old a sample may be for Prometheus to show it at an instant, unless configured otherwise."""
+
+BEFORE = timedelta(minutes=30)
+"""How long before a span scrapes are looked at to find their interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The instants to sample at: every `step` from `start` to `end`, both included."""
+    """Whole steps from `start` to `end`. What is sampled at `start` belongs to the time before."""
 
     start: datetime
     end: datetime
-    step: timedelta
+    step: timedelta = STEP
+
+    @property
+    def span(self) -> Span:
+        """`(start, end]` in seconds since the Unix epoch."""
+        return self.start.timestamp(), self.end.timestamp()
+
+    @property
+    def over(self) -> timedelta:
+        """Its length, and the look-back of its first instant."""
+        return self.end - self.start + LOOK_BACK
+
+    @property
+    def earlier(self) -> Grid:
+        """The same, begun early enough to find the interval of scrapes."""
+        return Grid(self.start - BEFORE, self.end, self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a source says of a span of time: `seen` has which, and how completely.
+
+    `unmeasured` are spans in which servers ran and the metric that says what they asked for was
+    not there, so that only their `time` is known.
+    """
+
+    usage: Mapping[str, Kept[float]]
+    seen: Seen
+    unmeasured: tuple[Span, ...] = ()
+    samples: int = 0
+    """How many samples were read: what it costs."""
+
+    def since(self, start: float) -> Part:
+        """The part of it after an instant."""
+        end = self.seen.end
+        usage = {user: within(kept, start, end) for user, kept in self.usage.items()}
+        return Part(
+            {user: kept for user, kept in usage.items() if kept},
+            self.seen.within(start, end),
+            clipped(self.unmeasured, start, end),
+            self.samples,
+        )
 
 
 class Source(Protocol):
@@ -49,11 +96,6 @@ class Source(Protocol):
         ...
 
     @property
-    def evidence(self) -> Sequence[str]:
-        """Metrics that are all there whenever the source is scraped, whoever runs a server."""
-        ...
-
-    @property
     def requests_metric(self) -> str:
         """The metric that says what servers asked for, where it can be missing although it is
         known that they ran; else empty.
@@ -61,162 +103,132 @@ class Source(Protocol):
         ...
 
     @property
-    def landmark(self) -> Sequence[str]:
-        """Matchers that narrow the evidence to a few series which were always there, so that it
-        can be looked for throughout a long window.
+    def resource(self) -> str:
+        """The one resource that it has; empty where it has what servers ask for."""
+        ...
+
+    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+        """What users' servers asked for over the time of the grid; users without usage may be left
+        out. Raises `PrometheusError`.
         """
         ...
 
-    async def rates(
-        self, prometheus: PrometheusClient, users: Users, grid: Grid
-    ) -> Mapping[str, Rates]:
-        """What users' servers asked for at every instant of the grid, by username.
 
-        Users without usage may be left out. Raises `PrometheusError`.
-        """
-        ...
+async def looks(
+    prometheus: PrometheusClient, expressions: Mapping[str, str], grid: Grid
+) -> dict[str, Looks]:
+    """When the newest sample was scraped that each expression saw, at every instant."""
+    found = await prometheus.query_range(
+        promql.labelled(expressions), grid.start, grid.end, grid.step
+    )
+    by_name: dict[str, Looks] = dict.fromkeys(expressions, ())
+    for series in found:
+        by_name[series.labels.get("part", "")] = series.samples
+    return by_name
 
 
 @dataclass(frozen=True)
-class KubeStateMetrics:
-    """kube-state-metrics, for KubeSpawner.
+class ServerMetrics:
+    """A metric with a series for every running server and resource: what the Hub's own exporter
+    has, for every spawner, or what rules have recorded.
 
-    `gpu_resources` are patterns (as for file names) of the Kubernetes resources that count as
-    GPUs, such as "nvidia.com/gpu".
+    `requests_metric` is what rules made the series of, if they did. A gap of at most `max_gap` in
+    which the metrics were not scraped is bridged for servers that
+    were there on both sides.
     """
-
-    namespace: str
-    gpu_resources: Sequence[str]
-    name: str = "kube-state-metrics"
-    # Every pod has these two, the Hub's own included, so they are there without any user.
-    evidence: Sequence[str] = (names.KSM_PHASE, names.KSM_ANNOTATIONS)
-    requests_metric: str = names.KSM_REQUESTS
-    landmark: Sequence[str] = (f'pod=~"{names.HUB_POD}"',)
-
-    async def rates(
-        self, prometheus: PrometheusClient, users: Users, grid: Grid
-    ) -> Mapping[str, Rates]:
-        """See `Source.rates`."""
-        found = await prometheus.query(
-            promql.pods_of(self.namespace, users, grid.end - grid.start), grid.end
-        )
-        pods = _pods(found)
-        if not pods:
-            return {}
-        series = await prometheus.query_range(
-            promql.pod_rates(self.namespace, users, {pod.name for pod in pods.values()}),
-            grid.start,
-            grid.end,
-            grid.step,
-        )
-        named = [
-            (one.labels.get("uid", ""), self.resource(one.labels.get("resource", "")), one)
-            for one in series
-        ]
-        with_gpu = {uid for uid, resource, _ in named if resource == "gpu"}
-        parts = [
-            _Part(pods[uid].user, resource, replace(pods[uid].server, gpu=uid in with_gpu), one)
-            for uid, resource, one in named
-            if uid in pods and resource
-        ]
-        return _summed(parts)
-
-    def resource(self, label: str) -> str:
-        """The resource that a value of the label `resource` counts as; empty for none.
-
-        kube-state-metrics writes "nvidia.com/mig-1g.5gb" as "nvidia_com_mig_1g_5gb".
-        """
-        if label in ("memory", "cpu", "time"):
-            return label
-        patterns = (re.sub(r"[^\w*?]", "_", pattern) for pattern in self.gpu_resources)
-        return "gpu" if any(fnmatch.fnmatchcase(label, pattern) for pattern in patterns) else ""
-
-
-@dataclass(frozen=True)
-class HubExporter:
-    """The Hub's own exporter, for every other spawner."""
 
     namespace: str
     name: str = "the Hub's metrics endpoint"
-    evidence: Sequence[str] = (names.EXPORTER_INFO,)
+    metric: str = names.SERVER_REQUESTS
+    evidence: str = names.EXPORTER_INFO
+    max_gap: timedelta = timedelta(minutes=10)
     requests_metric: str = ""
-    landmark: Sequence[str] = ()
+    resource: str = field(default="", init=False)
 
-    async def rates(
-        self, prometheus: PrometheusClient, users: Users, grid: Grid
-    ) -> Mapping[str, Rates]:
-        """See `Source.rates`."""
-        series = await prometheus.query_range(
-            promql.server_rates(self.namespace, users), grid.start, grid.end, grid.step
+    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+        """See `Source.read`."""
+        rates = promql.server_rates(self.metric, self.namespace, users)
+        alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
+        by_metric: dict[str, Looks]
+        series: Sequence[Series]
+        by_metric, series = await all_of(
+            looks(prometheus, alive, grid.earlier),
+            prometheus.query_range(rates, grid.start, grid.end, grid.step),
         )
-        return _summed(
-            _Part(
-                one.labels.get("username", ""),
-                one.labels.get("resource", ""),
-                ServerAttributes(
-                    profile=one.labels.get("profile", ""),
-                    profile_name=one.labels.get("profile_name", ""),
-                    name=one.labels.get("servername", ""),
-                    gpu=one.labels.get("gpu") == "true",
-                ),
-                one,
+        seen = seen_in(by_metric, *grid.span, grid.step.total_seconds())
+        usage = await aside(self._usage, series, seen, grid)
+        recorded = {one.labels.get("resource", "") for one in series}
+        unmeasured = (grid.span,) if self.requests_metric and recorded == {"time"} else ()
+        return Part(usage, seen, unmeasured, sum(len(one.values) for one in series))
+
+    def _usage(self, series: Sequence[Series], seen: Seen, grid: Grid) -> Mapping[str, Kept[float]]:
+        step, longest = grid.step.total_seconds(), self.max_gap.total_seconds()
+
+        def bridge(last: float, following: float) -> bool:
+            # A server that stopped and one that was started look the same; so only where nobody
+            # was looking.
+            return following - step - last <= longest and seen.in_gap(last, following - step)
+
+        pieces: Pieces = {}
+        for one in series:
+            server = ServerAttributes(
+                profile=one.labels.get("profile", ""),
+                profile_name=one.labels.get("profile_name", ""),
+                name=one.labels.get("servername", ""),
+                gpu=one.labels.get("gpu") == "true",
             )
-            for one in series
-        )
+            by_key = pieces.setdefault(one.labels.get("username", ""), {})
+            runs = by_key.setdefault((one.labels.get("resource", ""), server), [])
+            runs += runs_of(zip(one.instants, one.values, strict=True), step, bridge)
+        return timelines(pieces, *grid.span)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pod:
-    user: str
-    name: str
-    server: ServerAttributes
+@dataclass(frozen=True)
+class Expression:
+    """A resource that an admin defined by PromQL, with the label `username`.
 
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One series, and what it is a part of."""
-
-    user: str
-    resource: str
-    server: ServerAttributes
-    series: Series
-
-
-def _pods(found: Iterable[Series]) -> dict[str, _Pod]:
-    """The pods that were found, by uid.
-
-    A pod may have been exported with fewer annotations at another time: what is there counts.
+    It counts as seen when it had any series at all within `reach`: nothing tells whether an
+    expression of somebody else is without series because nobody uses anything.
     """
-    labels: dict[str, dict[str, str]] = {}
-    for series in found:
-        known = labels.setdefault(series.labels.get("uid", ""), {})
-        known.update({label: value for label, value in series.labels.items() if value})
-    return {
-        uid: _Pod(
-            known[names.KSM_USERNAME_LABEL],
-            known.get("pod", ""),
-            ServerAttributes(
-                profile=known.get(names.KSM_PROFILE_LABEL, ""),
-                profile_name=known.get(names.KSM_PROFILE_NAME_LABEL, ""),
-                name=known.get(names.KSM_SERVERNAME_LABEL, ""),
-            ),
+
+    resource: str
+    expression: str
+    reach: timedelta = timedelta(days=30)
+    namespace: str = field(default="", init=False)
+    requests_metric: str = field(default="", init=False)
+
+    LOOKS = 500
+    """At how many instants it is looked for."""
+
+    @property
+    def name(self) -> str:
+        """See `Source.name`."""
+        return f"the expression of {self.resource}"
+
+    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+        """See `Source.read`."""
+        over = max(self.reach, grid.over)
+        rates = promql.defined_rates(self.expression, users)
+        there = promql.ever_there(self.expression, over, max(over / self.LOOKS, STEP))
+        series: Sequence[Series]
+        ever, series = await all_of(
+            prometheus.query(there, grid.end),
+            prometheus.query_range(rates, grid.start, grid.end, grid.step),
         )
-        for uid, known in labels.items()
-    }
-
-
-def _summed(parts: Iterable[_Part]) -> dict[str, Rates]:
-    """Sum the series that are the same resource of the same kind of server, instant by instant."""
-    sums: dict[str, dict[str, dict[ServerAttributes, dict[float, float]]]] = {}
-    for part in parts:
-        servers = sums.setdefault(part.user, {}).setdefault(part.resource, {})
-        amounts = servers.setdefault(part.server, {})
-        for instant, value in part.series.samples:
-            amounts[instant] = amounts.get(instant, 0.0) + value
-    return {
-        user: {
-            resource: {server: tuple(sorted(at.items())) for server, at in servers.items()}
-            for resource, servers in by_resource.items()
+        step = grid.step.total_seconds()
+        key = (self.resource, ANY_SERVER)
+        pieces: Pieces = {
+            one.labels.get("username", ""): {key: runs_of(one.samples, step)} for one in series
         }
-        for user, by_resource in sums.items()
-    }
+        seen = seen_everywhere(*grid.span) if ever else never_seen(*grid.span, self.expression)
+        usage = await aside(timelines, pieces, *grid.span)
+        return Part(usage, seen, samples=sum(len(one.values) for one in series))
+
+
+def whole_step(instant: datetime, step: timedelta = STEP) -> datetime:
+    """The last whole step at or before an instant.
+
+    The same steps for every reading, so that a later one sees the same samples.
+    """
+    seconds = step.total_seconds()
+    return datetime.fromtimestamp(instant.timestamp() // seconds * seconds, UTC)

@@ -9,7 +9,7 @@ from functools import partial
 from .adjustments import Adjustment
 from .policy import Intersection, Policy, PolicySet
 from .pools import settle
-from .resolve import Allotment, combine
+from .resolve import EVERYBODY, Allotment, combine
 from .usage import Fresh, Reading, Unknown, Usage, priced, together
 from .windows import from_unix
 
@@ -36,12 +36,7 @@ class Charge:
 
 
 def charges(
-    allotments: Sequence[Allotment],
-    policies: PolicySet,
-    readings: Readings,
-    pools: PoolReadings,
-    adjustments: Sequence[Adjustment],
-    user: str,
+    allotments: Sequence[Allotment], readings: Readings, accounts: PoolAccounts, user: str
 ) -> tuple[Charge, ...]:
     """The charge of every allotment, in their order."""
     paying_first = {
@@ -52,13 +47,90 @@ def charges(
     made = []
     for index, allotment in enumerate(allotments):
         policy = allotment.policies[0]
-        if policy.measure not in paying_first or (policy.pooled and not policy.overflow):
-            reading = _reading_of(allotment, policies, readings, pools)
-            made.append(Charge(allotment, reading, index))
-        else:
-            reading = _after_pools(allotment, policies, readings, pools, adjustments, user)
-            made.append(Charge(allotment, reading, policy.measure))
+        paid_first = policy.measure in paying_first
+        alternative = policy.measure if paid_first and not _plain_pool(policy) else index
+        reading = None
+        if policy.pooled:
+            reading = accounts.of_pool(policy)
+        elif paid_first:
+            reading = accounts.left_to(user, policy.measure)
+        if reading is None:
+            reading = reading_of(accounts.policies, allotment.resource, readings)
+            if isinstance(reading, Fresh):
+                reading = Fresh(reading.usage.of(allotment.servers))
+        made.append(Charge(allotment, reading, alternative))
     return tuple(made)
+
+
+def _plain_pool(policy: Policy) -> bool:
+    return policy.pooled and not policy.overflow
+
+
+class PoolAccounts:
+    """What is charged to pools, and what those that pay first leave to their members.
+
+    It is the same for all members, and worked out once, when it is first asked for.
+    """
+
+    def __init__(
+        self, policies: PolicySet, pools: PoolReadings, adjustments: Sequence[Adjustment]
+    ) -> None:
+        self.policies = policies
+        self._pools = pools
+        self._adjustments = adjustments
+        self._readings: dict[str, Reading] = {}
+        self._left: dict[object, dict[str, Usage]] = {}
+
+    def of_pool(self, pool: Policy) -> Reading:
+        """What is charged to a pool: what it paid if it pays first, else all its members used."""
+        if pool.overflow:
+            self._settle(pool.measure)
+        elif pool.name not in self._readings:
+            members = self._members(pool)
+            self._readings[pool.name] = (
+                Fresh(together(members.values())) if isinstance(members, dict) else members
+            )
+        return self._readings[pool.name]
+
+    def left_to(self, user: str, measure: object) -> Reading | None:
+        """What pools that pay first left to a user, None where they do not pay for the user."""
+        left = self._settle(measure).get(user)
+        return Fresh(left) if left is not None else None
+
+    def _settle(self, measure: object) -> dict[str, Usage]:
+        """Let the pools for a measure pay, one after the other, in the order of their names;
+        returns what is left to their members.
+        """
+        if measure in self._left:
+            return self._left[measure]
+        left: dict[str, Usage] = {}
+        chain = [one for one in self.policies if one.overflow and one.measure == measure]
+        for pool in sorted(chain, key=lambda one: one.name):
+            members = self._members(pool)
+            if not isinstance(members, dict):
+                self._readings[pool.name] = members
+                continue
+            account = combine([pool], Intersection.MIN, EVERYBODY)
+            settlement = settle(
+                account.window,
+                partial(account.allowance, self._adjustments),
+                account.changes(self._adjustments, from_unix(0)),
+                {member: left.get(member, usage) for member, usage in members.items()},
+            )
+            self._readings[pool.name] = Fresh(settlement.paid)
+            left |= settlement.left
+        self._left[measure] = left
+        return left
+
+    def _members(self, pool: Policy) -> dict[str, Usage] | Reading:
+        """The usage of all members that counts in a pool, or a reading that is not Fresh."""
+        usages = {}
+        for member, readings in self._pools.get(pool.name, {}).items():
+            reading = reading_of(self.policies, pool.resource, readings)
+            if not isinstance(reading, Fresh):
+                return reading
+            usages[member] = reading.usage.of(pool.servers)
+        return usages or NOT_MEASURED
 
 
 def reading_of(policies: PolicySet, resource: str, readings: Readings) -> Reading:
@@ -72,63 +144,3 @@ def reading_of(policies: PolicySet, resource: str, readings: Readings) -> Readin
             return reading
         usages[name] = reading.usage
     return Fresh(priced(usages, policies.prices)) if usages else NOT_MEASURED
-
-
-def _reading_of(
-    allotment: Allotment, policies: PolicySet, readings: Readings, pools: PoolReadings
-) -> Reading:
-    if allotment.pool:
-        members = _members(allotment.pool, policies, pools)
-        if isinstance(members, dict):
-            return Fresh(together(members.values()))
-        return members
-    reading = reading_of(policies, allotment.resource, readings)
-    return Fresh(reading.usage.of(allotment.servers)) if isinstance(reading, Fresh) else reading
-
-
-def _members(pool: Policy, policies: PolicySet, pools: PoolReadings) -> dict[str, Usage] | Reading:
-    """The usage of all members that counts in a pool, or a reading that is not Fresh."""
-    usages = {}
-    for member, readings in pools.get(pool.name, {}).items():
-        reading = reading_of(policies, pool.resource, readings)
-        if not isinstance(reading, Fresh):
-            return reading
-        usages[member] = reading.usage.of(pool.servers)
-    return usages or NOT_MEASURED
-
-
-def _after_pools(
-    allotment: Allotment,
-    policies: PolicySet,
-    readings: Readings,
-    pools: PoolReadings,
-    adjustments: Sequence[Adjustment],
-    user: str,
-) -> Reading:
-    """What a pool paid, or what all pools left to the user.
-
-    Pools for the same measure pay one after the other, in the order of their names.
-    """
-    measure = allotment.policies[0].measure
-    chain = [one for one in policies if one.overflow and one.measure == measure]
-    left: dict[str, Usage] = {}
-    for pool in sorted(chain, key=lambda one: one.name):
-        members = _members(pool, policies, pools)
-        if not isinstance(members, dict):
-            if allotment.pool == pool:
-                return members
-            continue
-        owed = {member: left.get(member, usage) for member, usage in members.items()}
-        account = combine([pool], Intersection.MIN, user)
-        settlement = settle(
-            account.window,
-            partial(account.allowance, adjustments),
-            account.changes(adjustments, from_unix(0)),
-            owed,
-        )
-        if allotment.pool == pool:
-            return Fresh(settlement.paid)
-        left |= settlement.left
-    if user in left:
-        return Fresh(left[user])
-    return _reading_of(allotment, policies, readings, pools)

@@ -13,7 +13,8 @@ from datetime import datetime
 from types import MappingProxyType
 
 from .adjustments import Adjustment
-from .charge import PoolReadings, Readings, charges
+from .charge import PoolAccounts, PoolReadings, Readings, charges
+from .lately import with_pending
 from .policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
@@ -78,14 +79,18 @@ def decide(
     failover_open: bool,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings = NO_POOLS,
+    pending: Sequence[Request] = (),
 ) -> Decision:
     """Decide one request at the instant `now`.
 
     `usage` has the user's reading of every resource that is limited, `pools` those of the members
-    of every pooled policy; what is missing counts as unknown. A policy that is exhausted denies.
-    Otherwise, where a reading is not Fresh, `failover_open` says whether the launch is allowed.
+    of every pooled policy; what is missing counts as unknown. `pending` are launches that were
+    allowed and do not run yet. A policy that is exhausted denies. Otherwise, where a reading is
+    not Fresh, `failover_open` says whether the launch is allowed.
     """
-    verdicts = judge_all(policies, usage, request, now, adjustments=adjustments, pools=pools)
+    verdicts = judge_all(
+        policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
+    )
     groups = alternatives(verdicts)
     denying = [group for group in groups if _group_fits(group) is False]
     if denying:
@@ -109,6 +114,7 @@ def judge_all(
     *,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings = NO_POOLS,
+    pending: Sequence[Request] = (),
 ) -> tuple[Verdict, ...]:
     """The verdict of every allotment, in the order in which the policies are written."""
     allotments = resolve(
@@ -119,7 +125,10 @@ def judge_all(
         adjustments=adjustments,
         now=now,
     )
-    held = charges(allotments, policies, usage, pools, adjustments, request.user)
+    accounts = PoolAccounts(policies, pools, adjustments)
+    held = charges(allotments, usage, accounts, request.user)
+    if pending:
+        held = tuple(with_pending(charge, pending, policies, pools, now) for charge in held)
     return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
 
 

@@ -6,6 +6,7 @@ against a limit.
 
 from __future__ import annotations
 
+import copy
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -62,7 +63,9 @@ class Usage:
         for bucket in self.buckets:
             if not (bucket.start < bucket.end and bucket.amount >= 0):
                 raise ValueError(f"{bucket} is empty, runs backwards or is negative")
-        segments = list(_segments(self.buckets))
+        segments = list(
+            sum_of_runs((bucket.start, bucket.end, bucket.rate) for bucket in self.buckets)
+        )
         times, before, rates = [], [], []
         total = 0.0
         for start, end, rate in segments:
@@ -122,32 +125,65 @@ class Usage:
         if servers not in self._selected:
             chosen = tuple(bucket for bucket in self.buckets if servers.selects(bucket.server))
             self._selected[servers] = Usage(chosen, self.covered_until, self.coverage)
-        return self._selected[servers]
+        return self._selected[servers].known(self.covered_until, self.coverage)
 
-    def running(self, start: datetime, end: datetime, rate: float) -> Usage:
-        """This usage, and `rate` base units per second from `start` to `end`."""
+    def known(self, until: datetime, coverage: float | None) -> Usage:
+        """The same usage, known so far and so completely."""
+        if (until, coverage) == (self.covered_until, self.coverage):
+            return self
+        same = copy.copy(self)
+        object.__setattr__(same, "covered_until", until)
+        object.__setattr__(same, "coverage", coverage)
+        return same
+
+    def running(
+        self,
+        start: datetime,
+        end: datetime,
+        rate: float,
+        server: ServerAttributes = ANY_SERVER,
+    ) -> Usage:
+        """This usage, and `rate` base units per second from `start` to `end` by a server."""
         begin, until = start.timestamp(), end.timestamp()
         if rate <= 0 or begin >= until:
             return self
-        more = Bucket(begin, until, rate * (until - begin))
+        more = Bucket(begin, until, rate * (until - begin), server)
         return Usage((*self.buckets, more), self.covered_until, self.coverage)
 
 
-def _segments(buckets: Iterable[Bucket]) -> Iterator[tuple[float, float, float]]:
-    """Sum overlapping buckets into `(start, end, rate)` without overlap."""
+def sum_of_runs(
+    runs: Iterable[tuple[float, float, float]],
+) -> Iterator[tuple[float, float, float]]:
+    """Sum overlapping `(start, end, rate)` into ones without overlap, in time order; between
+    them the rate is zero.
+    """
+    ordered = sorted(runs)
+    if all(before[1] <= after[0] for before, after in pairwise(ordered)):
+        yield from _with_pauses(ordered)
+        return
     changes: defaultdict[float, list[float]] = defaultdict(list)
-    for bucket in buckets:
-        changes[bucket.start].append(bucket.rate)
-        changes[bucket.end].append(-bucket.rate)
-    edges = sorted(changes)
+    for start, end, rate in ordered:
+        changes[start].append(rate)
+        changes[end].append(-rate)
     running: Counter[float] = Counter()
-    for start, end in pairwise(edges):
+    for start, end in pairwise(sorted(changes)):
         for rate in changes[start]:
             running[abs(rate)] += 1 if rate > 0 else -1
             if not running[abs(rate)]:
                 del running[abs(rate)]
         # Summed anew at every edge: adding and taking away would leave rounding behind.
-        yield start, end, sum(rate * count for rate, count in running.items())
+        yield start, end, math.fsum(rate * count for rate, count in running.items())
+
+
+def _with_pauses(
+    runs: Iterable[tuple[float, float, float]],
+) -> Iterator[tuple[float, float, float]]:
+    until = None
+    for start, end, rate in runs:
+        if until is not None and until < start:
+            yield until, start, 0.0
+        yield start, end, rate
+        until = end
 
 
 def together(usages: Iterable[Usage]) -> Usage:
@@ -156,6 +192,8 @@ def together(usages: Iterable[Usage]) -> Usage:
     Raises ValueError when there is none.
     """
     parts = tuple(usages)
+    if len(parts) == 1:
+        return parts[0]
     shares = [part.coverage for part in parts if part.coverage is not None]
     return Usage(
         tuple(bucket for part in parts for bucket in part.buckets),

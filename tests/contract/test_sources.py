@@ -11,7 +11,8 @@ import pytest
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
-from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics, Source
+from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
 from jupyterhub_usage_quotas.quotas.servers import ServerSelector
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
@@ -92,7 +93,7 @@ SERVERS = [
 Export = Callable[[Iterable[Server], int], Iterator[Span]]
 SOURCES: dict[str, tuple[Export, Source]] = {
     "kube-state-metrics": (as_pods, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])),
-    "hub": (as_hub_metrics, HubExporter(NAMESPACE)),
+    "hub": (as_hub_metrics, ServerMetrics(NAMESPACE)),
 }
 
 

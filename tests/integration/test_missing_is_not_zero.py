@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics
+from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources import Expression, ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support.cluster import HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant, meter
@@ -82,7 +83,7 @@ async def test_server_time_is_known_without_requests(serve):
 
 async def test_an_expression_that_nobody_ever_had_is_unknown(serve):
     url = serve(hub_pod(NOW - DAY, NOW))
-    asked = meter(url, KSM, defined={"licence": "licences_in_use"})
+    asked = meter(url, KSM, Expression("licence", "licences_in_use"))
     readings = await asked.read(["alice"], ["licence"], timedelta(days=1), instant(NOW))
     await asked.aclose()
     assert readings["alice"]["licence"].reason == "metric_missing"
@@ -110,6 +111,6 @@ async def test_half_a_window_of_history_says_so(serve):
 
 async def test_the_hub_that_is_not_scraped_is_unknown(serve):
     url = serve([Span("jupyterhub_running_servers", {}, NOW - HOUR, NOW, 3)])
-    reading = await read(url, HubExporter(NAMESPACE))
+    reading = await read(url, ServerMetrics(NAMESPACE))
     assert isinstance(reading, Unknown)
     assert "metrics endpoint" in reading.detail

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.sources import HubExporter, KubeStateMetrics
+from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant, meter
@@ -81,7 +82,7 @@ def hub_metrics() -> Iterator[Span]:
 
 SOURCES = {
     "kube-state-metrics": (cluster, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])),
-    "hub": (hub_metrics, HubExporter(NAMESPACE)),
+    "hub": (hub_metrics, ServerMetrics(NAMESPACE)),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import start_prometheus
-from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.meter import Meter, Timing
 from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.sources import Source
 
@@ -37,11 +37,11 @@ def serve_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         prometheus.stop()
 
 
-def meter(url: str, source: Source, **options: Any) -> Meter:
+def meter(url: str, *sources: Source, **timing: Any) -> Meter:
     """A meter with a generous deadline: these tests are not about time."""
-    defaults = {"deadline": timedelta(seconds=60), "stale_after": timedelta(minutes=10)}
     client = PrometheusClient(url, request_timeout=timedelta(seconds=60))
-    return Meter(client, source, **(defaults | options))
+    patient = {"deadline": timedelta(seconds=60), "refresh_deadline": timedelta(minutes=5)}
+    return Meter(client, sources, Timing(**(patient | timing)))
 
 
 def instant(unix: int) -> datetime:

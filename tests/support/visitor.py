@@ -15,14 +15,15 @@ from bs4 import BeautifulSoup
 class Visitor:
     """One user's session with a Hub."""
 
-    def __init__(self, url: str, username: str) -> None:
+    def __init__(self, url: str, username: str, base: str = "") -> None:
         self.username = username
+        self.hub = f"{base}/hub"
         self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=60, trust_env=False)
-        page = self.http.get("/hub/login")
+        page = self.http.get(f"{self.hub}/login")
         assert page.is_success, page.text
         answer = self.http.post(
-            "/hub/login",
-            params={"next": "/hub/home"},
+            f"{self.hub}/login",
+            params={"next": f"{self.hub}/home"},
             data={"username": username, "password": "x", "_xsrf": self._xsrf},
         )
         assert answer.is_success, text_of(answer)
@@ -32,27 +33,29 @@ class Visitor:
         return next(
             cookie.value
             for cookie in self.http.cookies.jar
-            if cookie.name == "_xsrf" and cookie.path.startswith("/hub")
+            if cookie.name == "_xsrf" and cookie.path.startswith(self.hub)
         )
 
     def start(self, server: str = "") -> httpx.Response:
         """Open the spawn page, as the Start button does; ends on whatever page that leads to."""
-        return self.http.get(f"/hub/spawn/{quote(self.username, safe='@')}/{server}".rstrip("/"))
+        return self.http.get(
+            f"{self.hub}/spawn/{quote(self.username, safe='@')}/{server}".rstrip("/")
+        )
 
     def submit_options(self, **fields: str) -> httpx.Response:
         """Press Start on the page with server options."""
-        path = f"/hub/spawn/{quote(self.username, safe='@')}"
+        path = f"{self.hub}/spawn/{quote(self.username, safe='@')}"
         self.http.get(path)
         return self.http.post(path, params={"_xsrf": self._xsrf}, data=fields)
 
     def pending_page(self) -> httpx.Response:
         """The page that is shown while a server is starting, or after it failed to."""
-        return self.http.get(f"/hub/spawn-pending/{quote(self.username, safe='@')}")
+        return self.http.get(f"{self.hub}/spawn-pending/{quote(self.username, safe='@')}")
 
     def api(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """A request to the REST API with this session's cookies."""
-        headers = {"X-XSRFToken": self._xsrf, "Referer": str(self.http.base_url) + "/hub/home"}
-        return self.http.request(method, f"/hub/api{path}", headers=headers, **arguments)
+        headers = {"X-XSRFToken": self._xsrf, "Referer": f"{self.http.base_url}{self.hub}/home"}
+        return self.http.request(method, f"{self.hub}/api{path}", headers=headers, **arguments)
 
     @property
     def _model(self) -> str:
@@ -83,7 +86,7 @@ class Visitor:
 
     def progress(self) -> Iterator[dict[str, Any]]:
         """The events that the pending page shows."""
-        url = f"/hub/api{self._model}/server/progress"
+        url = f"{self.hub}/api{self._model}/server/progress"
         with self.http.stream("GET", url, headers={"Referer": str(self.http.base_url)}) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data:"):

@@ -20,8 +20,12 @@ LONGEST_FUNCTION = 45
 MAY_IMPORT = {
     "quotas": {"stdlib", "pydantic"},
     "metering": {
-        *("stdlib", "httpx", "pydantic", "tenacity"),
+        *("stdlib", "botocore", "httpx", "pydantic", "tenacity", "typing_extensions"),
         *(".quotas", ".errors", ".conventions"),
+    },
+    "services": {
+        *("stdlib", "httpx", "jinja2", "jupyterhub", "tornado", "traitlets"),
+        *(".quotas", ".metering", ".ledger", ".known", ".hub", ".errors", ".conventions"),
     },
     "conventions.py": {"stdlib"},
     "errors.py": {"stdlib", "traitlets"},

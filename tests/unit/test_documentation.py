@@ -9,6 +9,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
+from tests.support.certificates import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -21,11 +22,24 @@ EXAMPLES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def srv(tmp_path_factory):
+    """A folder with what the examples find in /srv/prometheus."""
+    folder = tmp_path_factory.mktemp("srv")
+    authority = Authority(folder)
+    pair = authority.issue("hub")
+    authority.file.rename(folder / "ca.crt")
+    pair.certificate.rename(folder / "tls.crt")
+    pair.key.rename(folder / "tls.key")
+    (folder / "token").write_text("token\n")
+    return folder
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_is_accepted(example):
+def test_an_example_is_accepted(example, srv):
     config = Config()
     config.UsageConfig.credit_prices = {"cpu": 1}  # an example may leave them to another
-    exec(example, {"c": config})
+    exec(example.replace("/srv/prometheus/", f"{srv}/"), {"c": config})
     UsageQuotaManager(config=config)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.denial import LaunchDenied
 
 URL = "http://prometheus.test"
-USER = SimpleNamespace(name="alice", groups=[])
+USER = SimpleNamespace(name="alice", groups=[], spawners={})
 
 
 def vector(*results: dict[str, Any], **more: Any) -> httpx.Response:
@@ -30,13 +29,16 @@ def vector(*results: dict[str, Any], **more: Any) -> httpx.Response:
 
 
 def alive(request: httpx.Request) -> httpx.Response:
-    """A source that was scraped just now, and a user who used nothing."""
-    query = httpx.QueryParams(request.content.decode())["query"]
-    if "timestamp(" not in query and "count_over_time" not in query:
+    """A source that was scraped all the time, and a user who used nothing."""
+    asked = httpx.QueryParams(request.content.decode())
+    if "start" not in asked:
         return vector()
-    value = [time.time(), str(time.time() if "timestamp(" in query else 500)]
-    names = ("kube_pod_status_phase", "kube_pod_annotations")
-    return vector(*({"metric": {"metric": name}, "value": value} for name in names))
+    instants = range(int(float(asked["start"])), int(float(asked["end"])) + 1, 60)
+    values = [[instant, str(instant)] for instant in instants]
+    names = ("honored kube_pod_status_phase", "honored kube_pod_annotations")
+    result = [{"metric": {"part": name}, "values": values} for name in names]
+    data = {"resultType": "matrix", "result": result}
+    return httpx.Response(200, json={"status": "success", "data": data})
 
 
 async def hang(_request: httpx.Request) -> httpx.Response:
@@ -66,7 +68,7 @@ def manager(**options: Any) -> UsageQuotaManager:
     config = Config()
     config.UsageConfig.prometheus_url = URL
     config.UsageConfig.hub_namespace = "ns"
-    config.UsageConfig.deadline = 0.5
+    config.UsageConfig.deadline = 1.5
     config.UsageQuotaManager.policy = [
         {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
     ]
@@ -114,7 +116,7 @@ async def test_failing_closed_denies_with_a_message_of_its_own(prometheus, failu
 async def test_the_cause_is_logged_once(prometheus, failure, caplog):
     prometheus.side_effect, reason = FAILURES[failure]
     asked = manager(failover_open=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="httpx")
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             await asked.pre_spawn_start(USER, spawner())

@@ -18,7 +18,7 @@ from .test_failover import URL, alive
 
 GIB = 1024**3
 GPUS = ["nvidia.com/gpu"]
-USER = SimpleNamespace(name="ada", groups=[], admin=True)
+USER = SimpleNamespace(name="ada", groups=[], admin=True, spawners={})
 
 PROFILES = [
     {"display_name": "Small {x}", "default": True},

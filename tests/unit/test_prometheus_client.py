@@ -11,6 +11,7 @@ import pytest
 import respx
 
 from jupyterhub_usage_quotas import errors
+from jupyterhub_usage_quotas.metering.access import Access
 from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
 
 URL = "http://prometheus.test:9090/prefix"
@@ -73,7 +74,7 @@ async def test_infos_of_newer_servers_are_not_warnings(client, server):
 @pytest.mark.parametrize(
     ("response", "error", "says"),
     [
-        ({"status_code": 401}, errors.PrometheusUnauthorized, "prometheus_auth"),
+        ({"status_code": 401}, errors.PrometheusUnauthorized, "credentials"),
         ({"status_code": 403}, errors.PrometheusUnauthorized, "403"),
         ({"status_code": 503, "text": "starting"}, errors.PrometheusUnavailable, "503"),
         ({"status_code": 429}, errors.PrometheusUnavailable, "429"),
@@ -174,7 +175,7 @@ async def test_the_first_failing_piece_fails_the_range(client, server):
 
 async def test_credentials_are_sent_as_basic_authentication(server):
     route = server.post("/api/v1/query").respond(json=answer())
-    client = PrometheusClient(URL, auth=("ad:min", "s3cret"))
+    client = PrometheusClient(URL, access=Access(auth=("ad:min", "s3cret")))
     await client.query("up", NOW)
     await client.aclose()
     sent = route.calls.last.request.headers["authorization"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.metering import promql
-from jupyterhub_usage_quotas.metering.sources import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
 
 
 def unquoted(literal: str) -> str:
@@ -57,4 +57,4 @@ def test_a_lone_surrogate_is_refused():
 )
 def test_what_kube_state_metrics_calls_a_resource(label, resource):
     source = KubeStateMetrics("ns", ["nvidia.com/gpu", "nvidia.com/mig-*"])
-    assert source.resource(label) == resource
+    assert source.kind(label) == resource

@@ -1,0 +1,116 @@
+"""Keeping everybody's usage at hand while the Hub runs, and telling how that goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..ledger import Ledger
+from ..metering.knowledge import Knowledge
+from ..metering.meter import Meter
+from ..quotas.policy import PolicySet
+from ..quotas.units import show_duration
+from ..quotas.usage import Unknown
+from . import metrics
+from .members import everybody, members_of_pools
+from .tally import Tally
+
+GAPS_SHOWN = 5
+
+
+class Keeper:
+    """Keeps a meter up to date, and the tally of everybody's standings.
+
+    `app` is the Hub, whose database says who everybody is; `groups` narrow the tally to their
+    members, None is nobody: no tally is made.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        policies: PolicySet,
+        meter: Meter,
+        ledger: Ledger | None,
+        groups: Sequence[str] | None,
+    ) -> None:
+        self.tally = Tally(policies, meter, ledger)
+        self._app = app
+        self._policies = policies
+        self._meter = meter
+        self._groups = groups
+        self._log: logging.Logger = app.log
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Keep, until cancelled. Without policies there is nothing to keep."""
+        reach = max((one.window.reach for one in self._policies), default=None)
+        if reach is not None:
+            await self._meter.keep(reach, self._refreshed)
+
+    async def _refreshed(self) -> None:
+        for known in self._meter.known:
+            self._show(known)
+        if self._groups is not None:
+            users = everybody(self._app.db, self._groups)
+            pooled = any(one.pooled for one in self._policies)
+            members = members_of_pools(self._policies, self._app.db) if pooled else {}
+            await self.tally.take(users, members, datetime.now(UTC))
+
+    def _show(self, known: Knowledge) -> None:
+        """Show on the metrics endpoint how much is known, and log once what was found."""
+        name, seen = known.source.name, known.seen
+        length = max(seen.end - seen.start, 1.0)
+        missed = seen.missed(seen.start, seen.end)
+        metrics.history.labels(source=name).set(length)
+        metrics.coverage.labels(source=name).set(1 - missed / length)
+        if seen.interval:
+            metrics.scrape_interval.labels(source=name).set(seen.interval)
+        if name not in self._told and self._meter.complete and seen.last_scrape:
+            self._told.add(name)
+            self._log.info("%s", history_for_log(known, self._meter.timing.max_gap))
+
+
+def history_for_log(known: Knowledge, longest_bridged: timedelta) -> str:
+    """A line about how far back usage is known, and what is missing."""
+    seen = known.seen
+    how_long = show_duration(timedelta(seconds=round(seen.end - seen.start)))
+    line = f"The usage of the last {how_long} from {known.source.name} is at hand"
+    gaps = [gap for gap in seen.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
+    if not gaps:
+        return f"{line}, without gaps"
+    longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:GAPS_SHOWN]
+    shown = [
+        f"{show_duration(timedelta(seconds=round(end - start)))} from {_minute(start)}"
+        for start, end in sorted(longest)
+    ]
+    more = f", and {len(gaps) - len(shown)} more" if len(gaps) > len(shown) else ""
+    return f"{line}. It was not scraped, and nothing is counted, for {', '.join(shown)}{more} (UTC)"
+
+
+def _minute(instant: float) -> str:
+    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M}"
+
+
+def tell_refresh(log: logging.Logger, why: Unknown | None, error: Exception | None) -> None:
+    """Count a refresh; a fault of ours is logged with its traceback."""
+    metrics.refreshes.labels(outcome=why.reason if why else "success").inc()
+    if error:
+        log.error("The usage of all users could not be refreshed", exc_info=error)
+
+
+def start(keeper: Keeper) -> None:
+    """Start keeping on the running event loop; a command without one serves nobody."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    task = loop.create_task(keeper.run(), name="usage quotas: keep the meter")
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+"""The event loop itself holds tasks only weakly."""

@@ -1,0 +1,66 @@
+"""Whose usage somebody may see: decided on what the Hub says of their token or session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..conventions import SCOPE_READ
+from .hub import Person, person_of
+
+ADMIN_SCOPE = "admin:users"
+"""Whoever may change every user may see their usage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a visitor may see: everybody, or these users and the members of these groups.
+
+    `person` is the user whom the session or token belongs to; None for a service.
+    """
+
+    person: Person | None
+    everybody: bool
+    users: frozenset[str]
+    groups: frozenset[str]
+
+    def may_read(self, person: Person) -> bool:
+        """Whether this person's usage may be seen."""
+        return (
+            self.everybody or person.name in self.users or not self.groups.isdisjoint(person.groups)
+        )
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether it depends on somebody's groups whether their usage may be seen."""
+        return not self.everybody and bool(self.groups)
+
+    @property
+    def sees_others(self) -> bool:
+        """Whether there may be others whose usage may be seen."""
+        own = {self.person.name} if self.person else set()
+        return self.everybody or bool(self.groups or self.users - own)
+
+
+def access_of(model: Mapping[str, Any], *, by_token: bool) -> Access:
+    """The access of whom the Hub describes with this model.
+
+    A session of a browser was made for this service alone: its user sees their own usage, and an
+    admin everybody's. A token sees what it has the scope for; one for something else, such as a
+    server's, does not become more because its owner is an admin.
+    """
+    person = person_of(model) if model.get("kind", "user") == "user" else None
+    scopes = frozenset(str(scope) for scope in model.get("scopes") or ())
+    users = set(_filters(scopes, "user"))
+    everybody = SCOPE_READ in scopes or ADMIN_SCOPE in scopes
+    if person is not None and not by_token:
+        users.add(person.name)
+        everybody = everybody or person.admin
+    return Access(person, everybody, frozenset(users), frozenset(_filters(scopes, "group")))
+
+
+def _filters(scopes: Iterable[str], kind: str) -> Iterable[str]:
+    """What the read scope is limited to. The Hub has expanded `!user` to `!user=name`."""
+    prefix = f"{SCOPE_READ}!{kind}="
+    return (scope.removeprefix(prefix) for scope in scopes if scope.startswith(prefix))

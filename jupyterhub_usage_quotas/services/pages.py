@@ -1,0 +1,141 @@
+"""The viewer's pages: rendered with the Hub's own templates, and an admin's, so that they look
+like the rest of the Hub; and the policy under which browsers show them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.ext import Extension
+from jupyterhub._data import DATA_FILES_PATH
+
+OUR_TEMPLATES = Path(__file__).parent.parent / "templates"
+HUBS_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
+
+
+class ScriptNonces(Extension):
+    """Gives every script that is written in a template the page's nonce.
+
+    The Hub's own page has a script in its text. Marked in the template's source, before anything
+    is filled in, so that what outside text would bring along stays unmarked and does not run.
+    """
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        """Mark the scripts of one template."""
+        return re.sub(r"<script\b(?![^>]*\bnonce=)", '<script nonce="{{ csp_nonce }}"', source)
+
+
+@dataclass(frozen=True, slots=True)
+class PageUser:
+    """What the Hub's templates ask of the user who is logged in."""
+
+    name: str
+    admin: bool = False
+
+    @property
+    def json_escaped_name(self) -> str:
+        """The name inside of a string of a script, where no character of it ends the script."""
+        escaped = json.dumps(self.name)[1:-1]
+        return re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", escaped)
+
+
+class Pages:
+    """Renders templates.
+
+    `hub_host` is the origin of the Hub where that is not the service's own; `variables` are an
+    admin's, for templates of their own.
+    """
+
+    def __init__(
+        self,
+        template_paths: Sequence[str],
+        variables: Mapping[str, Any],
+        *,
+        hub_prefix: str,
+        hub_host: str = "",
+        base_url: str,
+    ) -> None:
+        hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
+        self._environment = jinja2.Environment(
+            loader=jinja2.ChoiceLoader(
+                [
+                    # As in the Hub: "templates/page.html" is the Hub's, whatever was put before it.
+                    jinja2.PrefixLoader({"templates": hubs}),
+                    jinja2.FileSystemLoader([*template_paths, str(OUR_TEMPLATES)]),
+                    hubs,
+                ]
+            ),
+            autoescape=True,
+            extensions=[ScriptNonces],
+        )
+        self._environment.filters["when"] = when
+        self._hub_host = hub_host
+        self._base_url = base_url
+        hub = hub_host + hub_prefix
+        self._common: dict[str, Any] = {
+            "announcement": "",
+            **variables,
+            "base_url": hub,
+            "prefix": hub_host + hub_prefix.removesuffix("hub/"),
+            "login_url": hub + "login",
+            "logout_url": hub + "logout",
+            "static_url": lambda path, **_: f"{hub}static/{path}",
+            "usage_quota_url": base_url,
+            "no_spawner_check": True,
+            "services": [],
+        }
+
+    def render(self, template: str, user: PageUser | None, nonce: str, **variables: Any) -> str:
+        """A page as HTML. Raises jinja2's errors where an admin's template is wrong."""
+        return self._environment.get_template(template).render(
+            self._common
+            | {
+                "user": user,
+                "admin_access": False,
+                "parsed_scopes": {"admin-ui": True} if user and user.admin else {},
+                "csp_nonce": nonce,
+            }
+            | variables
+        )
+
+    def content_security_policy(self, nonce: str) -> str:
+        """What a browser may load and run for a page with this nonce.
+
+        No page may frame it, not even one of the same origin: users' servers are there, too.
+        """
+        own = f"'self' {self._hub_host}".strip()
+        return "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src {own} 'nonce-{nonce}'",
+                # The Hub's components set styles on elements.
+                f"style-src {own} 'unsafe-inline'",
+                f"img-src {own} data:",
+                f"font-src {own} data:",
+                f"connect-src {own}",
+                f"form-action {own}",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
+
+
+def new_nonce() -> str:
+    """A nonce for one page."""
+    return secrets.token_urlsafe(16)
+
+
+def when(instant: datetime | None) -> str:
+    """An instant for people, in UTC."""
+    if instant is None:
+        return ""
+    instant = instant.astimezone(UTC)
+    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"

@@ -1,0 +1,134 @@
+"""The JSON API keeps to its own description, whatever it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
+from jupyterhub_usage_quotas.services.openapi import document
+from tests.support.viewer import (
+    PREFIX,
+    UNKNOWN,
+    Viewer,
+    running_viewer,
+    the_minute,
+    token_of,
+)
+
+GIB_HOUR = 1024.0**3 * 3600
+EVERYBODY = {"everyone": True}
+SECTIONS = {
+    "UsageConfig": {
+        "credit_prices": {"memory": 1},
+        "resources": {"licence": {"promql": "x", "unit": "licence", "display_name": "Licences"}},
+    },
+    "UsageQuotaManager": {
+        "policy": [
+            {"resource": "memory", "limit": "8 GiB-hours", "window": 7, "scope": EVERYBODY},
+            {"resource": "time", "limit": "0 hours", "window": "1h", "scope": {"group": ["red"]}},
+            {
+                "resource": "gpu",
+                "limit": "4 GPU-hours",
+                "window": {"calendar": "month"},
+                "scope": EVERYBODY,
+                "servers": {"profile": ["*gpu*"]},
+                "when_exhausted": "warn",
+            },
+            {
+                "name": "pool",
+                "resource": "cpu",
+                "limit": "4 CPU-hours",
+                "window": {"refill": 1, "every": "1h"},
+                "scope": {"group": ["red"]},
+                "share": "pooled",
+                "exempt": {"admin": True},
+            },
+            {"resource": "credits", "limit": "9 credits", "window": 7, "scope": EVERYBODY},
+            {"resource": "licence", "limit": "9 licence-hours", "window": 7, "scope": EVERYBODY},
+        ]
+    },
+}
+MEASURED = ["cpu", "gpu", "licence", "memory", "time"]
+SCHEMA = schemathesis.openapi.from_dict(document(PREFIX, MEASURED))
+IMPLIED = {
+    # That `from` is before `to`, and `step` not too short, is more than a schema can say.
+    "/users/{name}/usage": [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")],
+}
+
+
+@pytest.fixture(scope="module")
+def viewer() -> Iterator[Viewer]:
+    with running_viewer(SECTIONS) as running:
+        hub = running.hub
+        hub.add_user("admin", "red", admin=True)
+        hub.add_user("0", "red")
+        hub.add_user("over", "blue")
+        now = the_minute()
+        buckets = tuple(
+            Bucket(
+                now.timestamp() - hours * 3600,
+                now.timestamp() - hours * 3600 + 1800,
+                GIB_HOUR,
+                ServerAttributes("gpu-large", "Large", f"s{hours}", gpu=True),
+            )
+            for hours in range(1, 100, 7)
+        )
+        usage = Usage(buckets, now, 0.5)
+        readings = {resource: Fresh(usage) for resource in ("memory", "gpu", "cpu")}
+        running.meter.readings = {
+            "over": {**readings, "licence": Stale(usage, "stale", "a while ago")},
+            "0": {"memory": Fresh(usage), "gpu": UNKNOWN},
+        }
+        yield running
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_answers_are_as_described(case, viewer: Viewer):
+    headers = {"Authorization": f"token {token_of('admin')}"}
+    case.call_and_validate(
+        base_url=f"{viewer.url}{PREFIX}api/v1",
+        headers=headers,
+        excluded_checks=IMPLIED.get(case.path, []),
+    )
+
+
+def test_the_served_document_is_the_one_that_is_tested(viewer: Viewer):
+    assert viewer.get("api/v1/openapi.json").json() == document(PREFIX, MEASURED)
+
+
+PATHS = [
+    "me",
+    "users",
+    "users?sort=-used&limit=1",
+    "users/over",
+    "users/0",
+    "policies",
+    "users/over/usage?resource=memory",
+    "users/over/usage?resource=licence",
+    "users/0/usage?resource=gpu",
+    "users/over/sessions",
+    "users/0/sessions",
+    "users/over/forecast?memory=1GiB&cpu=1",
+    "users/0/forecast",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_answers_about_real_users_are_as_described(path, viewer: Viewer):
+    """Names that are made up are mostly nobody's."""
+    answer = viewer.api(path, "admin")
+    assert answer.status_code == 200, answer.text
+    template = "/" + path.partition("?")[0].replace("over", "{name}").replace("/0", "/{name}")
+    operation = SCHEMA[template]["GET"]
+    operation.validate_response(answer)

@@ -1,0 +1,100 @@
+"""Pages in the Hub's own look, and an admin's, in which nothing runs that nobody wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from jupyterhub_usage_quotas.services.pages import Pages, PageUser
+
+ERROR = {"status_code": 404, "reason": "Not Found", "message": "It is not there."}
+
+
+def pages(*paths: Path, host: str = "", **variables) -> Pages:
+    return Pages(
+        [str(path) for path in paths],
+        variables,
+        hub_prefix="/base/hub/",
+        hub_host=host,
+        base_url="/base/services/usage-quota/",
+    )
+
+
+def render(made: Pages, name: str = "alice", **more) -> BeautifulSoup:
+    html = made.render("usage-quota-error.html", PageUser(name), "N0NCE", **ERROR, **more)
+    return BeautifulSoup(html, "html.parser")
+
+
+def test_it_looks_like_the_hub():
+    page = render(pages())
+    assert page.find("link", rel="stylesheet")["href"] == "/base/hub/static/css/style.min.css"
+    assert page.find("a", string="Home")["href"] == "/base/hub/home"
+    assert page.find(id="dark-theme-toggle")
+    assert "alice" in page.find(id="login_widget").get_text()
+
+
+def test_on_another_host_than_the_hub():
+    made = pages(host="https://hub.example.org")
+    assert (
+        render(made)
+        .find("link", rel="stylesheet")["href"]
+        .startswith("https://hub.example.org/base/hub/static/")
+    )
+    policy = made.content_security_policy("N0NCE")
+    assert "script-src 'self' https://hub.example.org 'nonce-N0NCE';" in policy
+
+
+def test_an_admins_own_page_and_variables(tmp_path):
+    (tmp_path / "page.html").write_text(
+        '{% extends "templates/page.html" %}'
+        "{% block footer %}<footer>{{ motto }}</footer><script>theirs()</script>{% endblock %}"
+    )
+    page = render(pages(tmp_path, motto="<Be kind>", announcement="<b>Closed</b>"))
+    assert page.find("footer").get_text() == "<Be kind>"
+    # As in the Hub, an announcement is markup that an admin wrote.
+    assert page.find(class_="announcement").b.get_text() == "Closed"
+    theirs = page.find("script", string="theirs()")
+    assert theirs["nonce"] == "N0NCE"
+    assert page.find("link", rel="stylesheet")
+
+
+def test_an_admins_template_of_one_page(tmp_path):
+    (tmp_path / "usage-quota-error.html").write_text("Ours: {{ message }}")
+    assert render(pages(tmp_path)).get_text() == "Ours: It is not there."
+
+
+NAMES = [
+    "</script><script>alert(1)</script>",
+    '";alert(1)//',
+    "\\",
+    "{{ 7*7 }}",
+    "<script nonce=N0NCE>alert(1)</script>",
+    "line\n\u2028break",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_never_becomes_a_script(name):
+    usual = render(pages(), "alice").find_all("script")
+    page = render(pages(), name)
+    scripts = page.find_all("script")
+    assert len(scripts) == len(usual)
+    assert all(script["nonce"] == "N0NCE" for script in scripts)
+    inline = next(script.string for script in scripts if script.string)
+    quoted = re.search(r'user: ("(?:[^"\\\n]|\\.)*"),', inline)[1]
+    assert json.loads(quoted) == name
+    assert "\u2028" not in inline
+    assert name in page.find(id="login_widget").get_text()
+
+
+def test_the_policy_of_a_page():
+    policy = pages().content_security_policy("N0NCE")
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == "'self' 'nonce-N0NCE'"
+    assert rules["base-uri"] == "'none'"
+    assert rules["frame-ancestors"] == "'none'"
