@@ -46,9 +46,8 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep, until cancelled. Without policies there is nothing to keep."""
-        reach = max((one.window.reach for one in self._policies), default=None)
-        if reach is not None:
-            await self._meter.keep(reach, self._refreshed)
+        if self._policies.all_measured:
+            await self._meter.keep(self._policies.reach, self._refreshed)
 
     async def _refreshed(self) -> None:
         for known in self._meter.known:

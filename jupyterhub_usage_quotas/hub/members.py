@@ -21,9 +21,9 @@ def members_of_pools(policies: Iterable[Policy], db: Any) -> Mapping[str, Users]
 
 
 def _members(policy: Policy, db: Any) -> Users:
-    scope, exempt = policy.scope, policy.exempt
-    if scope.everyone and not (exempt.user or exempt.group or exempt.admin):
+    if policy.for_everybody:
         return None
+    scope = policy.scope
     users = db.query(orm.User)
     if not (scope.everyone or scope.user.globs or scope.group.globs):
         # Few are meant, so not all users need to be looked at.
@@ -34,9 +34,7 @@ def _members(policy: Policy, db: Any) -> Users:
     members = set()
     for user in users:
         groups = [group.name for group in user.groups]
-        if scope.covers(user.name, groups) and not exempt.exempts(
-            user.name, groups, admin=user.admin
-        ):
+        if policy.covers(user.name, groups, admin=user.admin):
             members.add(user.name)
     return members
 

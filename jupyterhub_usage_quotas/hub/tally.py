@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..known import Members
 from ..ledger import Ledger
@@ -53,10 +53,6 @@ class Tally:
         self._policies = policies
         self._meter = meter
         self._ledger = ledger
-        self._reach = max((one.window.reach for one in policies), default=timedelta(0))
-        self._resources = {
-            measured for one in policies for measured in policies.measured(one.resource)
-        }
 
     async def take(self, users: Iterable[Request], members: Members, now: datetime) -> None:
         """Judge all users anew. Each is a request for nothing, of which the groups count."""
@@ -72,7 +68,9 @@ class Tally:
         self.standings = tuple(standings)
 
     def _readings(self, user: str, now: datetime) -> Readings:
-        return self._meter.at_hand([user], self._resources, self._reach, now)[user]
+        policies = self._policies
+        found = self._meter.at_hand([user], policies.all_measured, policies.reach, now)
+        return found[user]
 
     async def _adjustments(self, user: str) -> Sequence[Adjustment]:
         names = {one.name for one in self._policies}

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import (
     Any,
@@ -23,6 +23,10 @@ from ..errors import BadAnswer, PartialAnswer, QueryRejected
 
 PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
+
+ROUNDING = 0.002
+"""Seconds by which instants may differ from those asked for, which are written to the millisecond.
+"""
 
 _RESULT = b'{"metric":'
 """How a series begins. It cannot be part of a label: there its quotes have backslashes."""
@@ -69,11 +73,13 @@ class _Answer(BaseModel):
 _Results = TypeAdapter(list[_Result])
 
 
-def read_answer(content: bytes, *, where: str, success: bool) -> tuple[Series, ...]:
+def read_answer(
+    content: bytes, *, where: str, success: bool, asked: Mapping[str, str]
+) -> tuple[Series, ...]:
     """The series of an answer.
 
-    `where` says what answered, for errors; `success` whether its HTTP status did. Raises
-    `BadAnswer`, `QueryRejected` or `PartialAnswer`.
+    `where` says what answered, for errors; `success` whether its HTTP status did; `asked` are the
+    parameters of the request. Raises `BadAnswer`, `QueryRejected` or `PartialAnswer`.
     """
     try:
         envelope, pieces = _cut(content)
@@ -89,7 +95,29 @@ def read_answer(content: bytes, *, where: str, success: bool) -> tuple[Series, .
         raise QueryRejected(f"{where}: {answer.error or answer.status}")
     if answer.warnings:
         raise PartialAnswer("; ".join(answer.warnings))
-    return (*(_series(result) for result in answer.data.result), *series)
+    series = [*(_series(result) for result in answer.data.result), *series]
+    if wrong := _not_asked_for(answer.data.resultType, series, asked):
+        raise BadAnswer(f"{where}: {wrong}")
+    return tuple(series)
+
+
+def _not_asked_for(kind: str, series: Sequence[Series], asked: Mapping[str, str]) -> str:
+    """What shows that an answer is not the one to the request; empty if nothing does.
+
+    Caches that are never emptied and connections that are mixed up answer something else.
+    """
+    if kind != "matrix" and ("step" in asked or kind != "vector"):
+        return f"a {kind} was not asked for"
+    if len({frozenset(one.labels.items()) for one in series}) < len(series):
+        return "a series is there twice"
+    if not all(one.instants for one in series):
+        return "a series has no samples"
+    if kind == "matrix" and "step" not in asked:
+        return ""  # samples as they were scraped, at whatever instants
+    start = float(asked.get("start", asked.get("time", 0))) - ROUNDING
+    end = float(asked.get("end", asked.get("time", 0))) + ROUNDING
+    inside = all(start <= one.instants[0] and one.instants[-1] <= end for one in series)
+    return "" if inside else "it is about another time"
 
 
 def _cut(content: bytes) -> tuple[bytes, Iterator[bytes]]:

@@ -7,9 +7,16 @@ both sides of a short gap is seen to have been by one of them.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
-from ..errors import PrometheusError
+from ..errors import (
+    PrometheusError,
+    PrometheusTimeout,
+    PrometheusUnavailable,
+    PrometheusUnreachable,
+    QueryRejected,
+)
 from .aside import aside
 from .knowledge import Knowledge
 from .prometheus import PrometheusClient
@@ -48,7 +55,8 @@ class History:
         self._late = late
         self._max_gap = max_gap
         self._interval = interval
-        self._length = FIRST
+        self._length, self._longest = FIRST, LONGEST
+        self._forgot: datetime | None = None
 
     def complete(self, now: datetime) -> bool:
         """Whether the whole of the reach is known."""
@@ -57,28 +65,41 @@ class History:
     async def refresh(self, now: datetime) -> None:
         """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
         end = whole_step(now)
-        if self.known is None:
+        first = end - self._reach
+        if self.known is None or self.known.end <= first:
             part = await self._read(Grid(end - self._length, end))
-            self.known = Knowledge.of(self.source, self._from_seen(part))
+            self.known = Knowledge.of(self.source, self._from_seen(part, first))
             return
-        keep = (end - self._reach).timestamp()
+        keep = first.timestamp()
         while (start := self._resume(self.known)) < end:
-            grid = Grid(start, min(end, start + LONGEST))
-            part = await self._read(grid)
-            self.known = await aside(self.known.updated, part, keep=keep, newest=grid.end == end)
-            if grid.end == end:
+            # After a long outage there is more than one piece to catch up with.
+            grid = Grid(start, min(end, whole_step(self.known.end) + self._length))
+            newest = grid.end == end
+            read = await self._read(grid)
+            if new := self._without_lost(self.known, read, newest=newest):
+                self.known = await aside(self.known.updated, new, keep=keep, newest=newest)
+            if newest:
                 break
-        if self.known.seen.start < keep - FORGET_EVERY.total_seconds():
+        self._forgot = self._forgot or now
+        if now - self._forgot >= FORGET_EVERY:
+            self._forgot = now
             self.known = await aside(self.known.forgetting, keep)
 
     async def extend(self, now: datetime) -> None:
         """Read one more piece of what came before what is known. Raises `PrometheusError`."""
         if self.known is None or self.complete(now):
             return
-        end = self.known.start
-        start = max(end - self._length, whole_step(now) - self._reach)
-        part = await self._read(Grid(start, end))
-        self.known = await aside(self.known.extended, self._from_seen(part))
+        end, first = self.known.start, whole_step(now) - self._reach
+        part = None
+        while part is None:
+            start = max(end - self._length, first)
+            try:
+                part = await self._read(Grid(start, end))
+            except (QueryRejected, PrometheusTimeout, PrometheusUnavailable):
+                # It may be too much at once: `_read` has made the next one shorter.
+                if end - start <= SHORTEST:
+                    raise
+        self.known = await aside(self.known.extended, self._from_seen(part, first))
 
     def _resume(self, known: Knowledge) -> datetime:
         """From where on to read again what may have changed."""
@@ -90,23 +111,43 @@ class History:
             at = gap[0]
         return whole_step(datetime.fromtimestamp(at, UTC))
 
-    def _from_seen(self, part: Part) -> Part:
-        """The part without a short gap that it begins with: the piece before it bridges that."""
+    def _from_seen(self, part: Part, first: datetime) -> Part:
+        """The part without a short gap that it begins with: the piece before it bridges that, if
+        there is one, because this does not begin at the `first` instant of all.
+        """
         step = STEP.total_seconds()
         gap = part.seen.gap_at(part.seen.start)
         if gap is None or gap[1] - gap[0] > self._max_gap.total_seconds():
             return part
-        return part.since(gap[1] + step)
+        last = part.seen.start <= first.timestamp() or gap[1] >= part.seen.end
+        return part if last else part.since(gap[1] + step)
+
+    @staticmethod
+    def _without_lost(known: Knowledge, part: Part, *, newest: bool) -> Part | None:
+        """The part without the beginning that Prometheus shows no more, though it did: what is
+        known of it stays. It may have been started anew without its data, or be told only half of
+        it by its stores. None where it shows nothing at all yet.
+        """
+        gap, start, end = part.seen.gap_at(part.seen.start), part.seen.start, known.seen.end
+        lost = min(gap[1], end) if gap else start
+        if known.seen.missed(start, lost) >= lost - start:
+            return part
+        if gap and gap[1] >= part.seen.end and newest:
+            return None
+        return part.since(lost)
 
     async def _read(self, grid: Grid) -> Part:
         try:
             part = await self.source.read(self._prometheus, None, grid)
-        except PrometheusError:
-            self._length = max(self._length / 2, SHORTEST)
+        except (PrometheusError, asyncio.CancelledError) as error:
+            self._length = max(whole_length(self._length / 2), SHORTEST)
+            if not isinstance(error, PrometheusUnreachable):
+                # It may have been too much: what failed once is not tried again.
+                self._longest = self._length
             raise
         share = max(part.samples, 1) / SAMPLES
         length = (grid.end - grid.start) * min(max(1 / share, 0.5), 2.0)
-        self._length = whole_length(min(max(length, SHORTEST), LONGEST))
+        self._length = whole_length(min(max(length, SHORTEST), self._longest))
         return part
 
 

@@ -52,6 +52,11 @@ class Knowledge:
         """From when on everybody's usage is known."""
         return datetime.fromtimestamp(self.seen.start, UTC)
 
+    @property
+    def end(self) -> datetime:
+        """Until when."""
+        return datetime.fromtimestamp(self.seen.end, UTC)
+
     def reaches(self, over: timedelta, now: datetime) -> bool:
         """Whether it goes back far enough for a reading over the time before `now`."""
         return self.start <= now - over + STEP
@@ -98,8 +103,6 @@ class Knowledge:
 
     def forgetting(self, before: float) -> Knowledge:
         """Without what was before an instant, of whomever it was."""
-        if self.seen.start >= before:
-            return self
         kept = (
             (user, within(of_user, before, self.seen.end)) for user, of_user in self.usage.items()
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from ..errors import PrometheusError
+from ..errors import PrometheusError, QueryRejected
 from ..quotas.charge import Readings
 from ..quotas.units import show_duration
 from ..quotas.usage import Unknown
@@ -78,8 +78,8 @@ class Meter:
         self._breaker = breaker or Breaker()
         self._failure: Unknown | None = None
         """Why a query failed last."""
-        self._problem: Unknown | None = None
-        """Why the last refresh failed; None when it did not."""
+        self._problems: dict[str, Unknown | None] = {}
+        """Why the last refresh of a source failed, by its name; None when it did not."""
         self._histories: Mapping[str, History] = {}
         self._refreshing = asyncio.Lock()
 
@@ -131,7 +131,8 @@ class Meter:
             if of_source := self._reaching(source, over, now):
                 parts.append(self._readings(of_source, users, names, over, now))
             else:
-                why = self._problem or Unknown("not_read_yet", "the history is still being read")
+                not_yet = Unknown("not_read_yet", "the history is still being read")
+                why = self._problems.get(source.name) or not_yet
                 parts.append(_all_unknown(users, names, why))
         return _together(parts)
 
@@ -157,8 +158,8 @@ class Meter:
         over: timedelta,
         now: datetime,
     ) -> Mapping[str, Readings]:
-        stale_after = self.timing.stale_after
-        return known.readings(users, resources, over, now, stale_after, self._problem)
+        stale_after, problem = self.timing.stale_after, self._problems.get(known.source.name)
+        return known.readings(users, resources, over, now, stale_after, problem)
 
     async def _ask(
         self,
@@ -193,6 +194,9 @@ class Meter:
                 result = await step()
         except promql.InvalidText as error:
             return Unknown("bad_username", str(error))
+        except QueryRejected as error:
+            # This query is refused, others may not be.
+            return Unknown(error.reason, f"Prometheus: {error}")
         except PrometheusError as error:
             self._failure = Unknown(error.reason, f"Prometheus: {error}")
         except TimeoutError:
@@ -247,9 +251,9 @@ class Meter:
             self._histories = self._histories or {
                 source.name: self._history(source, reach) for source in self._sources
             }
-            self._problem = None
             for history in self._histories.values():
-                await self._attempt(history.refresh)
+                name = history.source.name
+                self._problems[name] = await self._attempt(history.refresh)
                 if history.known:
                     self._tell(history.known, self._clock())
 
@@ -258,10 +262,11 @@ class Meter:
         async with self._refreshing:
             for history in self._histories.values():
                 if history.known and not history.complete(self._clock()):
-                    return await self._attempt(history.extend)
+                    failure = await self._attempt(history.extend)
+                    return failure is None
         return False
 
-    async def _attempt(self, step: Callable[[datetime], Awaitable[None]]) -> bool:
+    async def _attempt(self, step: Callable[[datetime], Awaitable[None]]) -> Unknown | None:
         try:
             failure = await self._guarded(lambda: step(self._clock()), self.timing.refresh_deadline)
         except Exception as error:
@@ -270,8 +275,7 @@ class Meter:
             self._on_refresh(failure, error)
         else:
             self._on_refresh(failure, None)
-        self._problem = failure or self._problem
-        return failure is None
+        return failure
 
     def _history(self, source: Source, reach: timedelta) -> History:
         return History(

@@ -154,8 +154,8 @@ class PrometheusClient:
         kind = response.headers.get("content-type", "no content type")
         where, success = f"HTTP {response.status_code} ({kind})", response.is_success
         if len(content) < LARGE:
-            return read_answer(content, where=where, success=success)
-        return await aside(read_answer, content, where=where, success=success)
+            return read_answer(content, where=where, success=success, asked=parameters)
+        return await aside(read_answer, content, where=where, success=success, asked=parameters)
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -122,9 +122,17 @@ async def looks(
         promql.labelled(expressions), grid.start, grid.end, grid.step
     )
     by_name: dict[str, Looks] = dict.fromkeys(expressions, ())
-    for series in found:
-        by_name[series.labels.get("part", "")] = series.samples
+    for series in having(found, "part"):
+        by_name[series.labels["part"]] = series.samples
     return by_name
+
+
+def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
+    """The series, which all have these labels; raises `BadAnswer` where they answer another query."""
+    for series in found:
+        if missing := [label for label in labels if label not in series.labels]:
+            raise BadAnswer(f"a series without {missing[0]} was not asked for: {series.labels}")
+    return found
 
 
 @dataclass(frozen=True)

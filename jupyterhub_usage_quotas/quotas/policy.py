@@ -6,7 +6,7 @@ How they are read from a configuration, and its faults, is in `configuration.py`
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
@@ -144,6 +144,17 @@ class Policy(BaseModel):
         return self.when_exhausted is not WhenExhausted.WARN
 
     @property
+    def for_everybody(self) -> bool:
+        """Whether it covers every user there is."""
+        exempt = self.exempt
+        return self.scope.everyone and not (exempt.user or exempt.group or exempt.admin)
+
+    def covers(self, user: str, groups: Collection[str], *, admin: bool) -> bool:
+        """Whether a user in these groups is in its scope, and not exempt from it."""
+        exempt = self.exempt.exempts(user, groups, admin=admin)
+        return self.scope.covers(user, groups) and not exempt
+
+    @property
     def measure(self) -> tuple[object, ...]:
         """What is measured: resource, window and servers."""
         return (self.resource, self.window.combination, self.servers)
@@ -179,6 +190,16 @@ class PolicySet:
     def __iter__(self) -> Iterator[Policy]:
         yield from self.policies
         yield from self.empty
+
+    @property
+    def reach(self) -> timedelta:
+        """How much history the longest of their windows needs; zero where there is no policy."""
+        return max((policy.window.reach for policy in self), default=timedelta(0))
+
+    @property
+    def all_measured(self) -> frozenset[str]:
+        """The resources whose usage must be read for all of these policies."""
+        return frozenset().union(*(self.measured(policy.resource) for policy in self))
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""

@@ -15,7 +15,6 @@ from ..quotas.usage import Fresh, Stale, Usage
 from ..quotas.verdict import Request
 from . import values
 from .answers import JSON, Api
-from .everybody import reach_of, resources_of
 from .hub import Person
 from .openapi import document
 from .queries import BadParameter, step_of
@@ -119,7 +118,7 @@ class UsageOverTime(Api):
         """What was used in each interval."""
         person = await self.person(name)
         policies = self.services.standings.policies
-        measured = sorted(resources_of(policies))
+        measured = sorted(policies.all_measured)
         resource = self.query.choice("resource", measured, "")
         if not resource:
             right = f"; right are {', '.join(measured)}" if measured else ""
@@ -147,7 +146,7 @@ class UsageOverTime(Api):
     head = get
 
     def _span(self) -> tuple[Any, Any, timedelta]:
-        earliest = self.now - (reach_of(self.services.standings.policies) or timedelta(days=1))
+        earliest = self.now - (self.services.standings.policies.reach or timedelta(days=1))
         start = max(self.query.instant("from", earliest), earliest)
         end = min(self.query.instant("to", self.now), self.now)
         if start >= end:
@@ -252,7 +251,7 @@ class OpenApi(Api):
 
     async def get(self) -> None:
         """The document."""
-        resources = sorted(resources_of(self.services.standings.policies))
+        resources = sorted(self.services.standings.policies.all_measured)
         self.answer(document(self.hub_auth.base_url, resources))
 
     head = get

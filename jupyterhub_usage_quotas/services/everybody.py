@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..known import Known, Members
 from ..metering.meter import EVERYBODY_ELSE, Meter
@@ -59,8 +59,8 @@ async def learn_everybody(
     """Learn what is known of these people, by one reading; as `known.learn`, it never raises for
     what Prometheus does.
     """
-    resources = resources_of(policies)
-    readings = await meter.read(None, resources, reach_of(policies), now) if resources else {}
+    resources = policies.all_measured
+    readings = await meter.read(None, resources, policies.reach, now) if resources else {}
     unused = readings.get(EVERYBODY_ELSE, {})
     pools = {
         name: {
@@ -72,16 +72,6 @@ async def learn_everybody(
     # In a thread, for with many members it takes a moment, and others are waiting.
     added_up = await asyncio.to_thread(_added_up, policies, pools)
     return Everybody(policies, people, readings, added_up, members, now)
-
-
-def resources_of(policies: PolicySet) -> set[str]:
-    """The resources that are measured for these policies."""
-    return {measured for policy in policies for measured in policies.measured(policy.resource)}
-
-
-def reach_of(policies: PolicySet) -> timedelta:
-    """How much history the longest of their windows needs."""
-    return max((policy.window.reach for policy in policies), default=timedelta(0))
 
 
 def _added_up(policies: PolicySet, pools: PoolReadings) -> PoolReadings:

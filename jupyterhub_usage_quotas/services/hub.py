@@ -126,18 +126,8 @@ def members_of_pools(policies: Iterable[Policy], people: Sequence[Person]) -> Ma
     """By the name of every pooled policy, its members; None where it covers everyone."""
     return {
         policy.name: None
-        if _is_for_everybody(policy)
-        else {
-            one.name
-            for one in people
-            if policy.scope.covers(one.name, one.groups)
-            and not policy.exempt.exempts(one.name, one.groups, admin=one.admin)
-        }
+        if policy.for_everybody
+        else {one.name for one in people if policy.covers(one.name, one.groups, admin=one.admin)}
         for policy in policies
         if policy.pooled
     }
-
-
-def _is_for_everybody(policy: Policy) -> bool:
-    exempt = policy.exempt
-    return policy.scope.everyone and not (exempt.user or exempt.group or exempt.admin)

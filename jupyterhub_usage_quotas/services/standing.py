@@ -21,7 +21,7 @@ from ..quotas.policy import PolicySet
 from ..quotas.servers import ServerAttributes
 from ..quotas.usage import Fresh
 from ..quotas.verdict import Request, Verdict
-from .everybody import Everybody, learn_everybody, reach_of, resources_of
+from .everybody import Everybody, learn_everybody
 from .hub import HubClient, Person, members_of_pools
 
 STILL_RUNNING = timedelta(minutes=2)
@@ -103,8 +103,8 @@ class Standings:
 
     async def keep(self) -> None:
         """Keep the usage of everybody up to date, until cancelled."""
-        if resources_of(self.policies):
-            await self._meter.keep(reach_of(self.policies))
+        if self.policies.all_measured:
+            await self._meter.keep(self.policies.reach)
 
     async def learn(self, request: Request, now: datetime) -> Known:
         """What a decision on this request is made of. Raises `HubUnavailable`."""
