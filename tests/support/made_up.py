@@ -1,0 +1,58 @@
+"""A source that is made of values: no Prometheus, for what comes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyterhub_usage_quotas.errors import PrometheusError
+from jupyterhub_usage_quotas.metering.evidence import never_seen, seen_everywhere
+from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.promql import Users
+from jupyterhub_usage_quotas.metering.sources import Grid, Part
+from jupyterhub_usage_quotas.metering.timelines import timelines
+from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
+
+
+@dataclass(frozen=True)
+class Session:
+    """A server that ran from one instant to another (Unix seconds), and its rates by resource."""
+
+    start: float
+    end: float
+    rates: Mapping[str, float]
+    server: ServerAttributes = ANY_SERVER
+
+
+@dataclass
+class MadeUp:
+    """What users did, by username; `alive` as long as it is scraped, `failure` while it fails."""
+
+    sessions: Mapping[str, Sequence[Session]]
+    alive: bool = True
+    failure: PrometheusError | None = None
+    name: str = "the made-up source"
+    namespace: str = ""
+    requests_metric: str = ""
+    resource: str = ""
+    grids: list[Grid] = field(default_factory=list)
+    """What was asked for."""
+
+    async def read(self, _prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+        """See `Source.read`."""
+        self.grids.append(grid)
+        if self.failure:
+            raise self.failure
+        if not self.alive:
+            return Part({}, never_seen(*grid.span, "anything"))
+        pieces: dict[str, Any] = {}
+        for user, sessions in self.sessions.items():
+            if users is None or user in users:
+                by_key = pieces.setdefault(user, {})
+                for one in sessions:
+                    for resource, rate in one.rates.items():
+                        runs = by_key.setdefault((resource, one.server), [])
+                        runs.append((one.start, one.end, rate))
+        return Part(timelines(pieces, *grid.span), seen_everywhere(*grid.span))
