@@ -1,20 +1,22 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
 # make test   every check there is; what continuous integration runs
-# make bench  how long decisions take; bench-meter: what the meter costs (writes docs/explanation/speed.md)
+# make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
+#             users wait for the dashboard (they write pages in docs/explanation)
 # make lint   ruff and mypy only
+# make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 
 PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test bench bench-meter lint clean programs
+.PHONY: demo test bench bench-meter bench-viewer lint clean programs static
 .DEFAULT_GOAL := test
 
-demo: programs .venv/demo
+demo: programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
 
-test: lint .venv-hub5/test
+test: lint static .venv-hub5/test
 	.venv/bin/python -m pytest
 
 bench: .venv/bench
@@ -23,16 +25,29 @@ bench: .venv/bench
 bench-meter: .venv/bench
 	.venv/bin/python -m benchmarks.bench_meter
 
-lint: .venv/test
+bench-viewer: .venv/bench .venv/test
+	.venv/bin/python -m benchmarks.bench_viewer
+
+lint: .venv/test frontend/node_modules/.package-lock.json
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	@npm run --silent --prefix frontend check
 
 programs:
-	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--browser)
+	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--tests)
+
+static: jupyterhub_usage_quotas/static/usage-quota.js
+
+jupyterhub_usage_quotas/static/usage-quota.js: $(wildcard frontend/src/*) frontend/node_modules/.package-lock.json
+	@npm run --silent --prefix frontend build -- --log-level=warning
+
+frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json | programs
+	@npm ci --prefix frontend --ignore-scripts --loglevel=error
+	@touch $@
 
 # The newest JupyterHub: what the package is developed against.
-.venv/bin/python: | programs
+.venv/bin/python: | programs static
 	$(PYTHON) -m venv .venv
 
 .venv/demo: pyproject.toml | .venv/bin/python
@@ -48,10 +63,10 @@ programs:
 	@touch $@
 
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
-.venv-hub5/test: pyproject.toml | programs
+.venv-hub5/test: pyproject.toml | programs static
 	$(PYTHON) -m venv .venv-hub5
 	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,7 +18,7 @@ from .answers import JSON, Api
 from .hub import Person
 from .openapi import document
 from .queries import BadParameter, step_of
-from .sessions import known_usage, sessions, slots, unit_of
+from .sessions import known_usage, of_servers, sessions, slots, unit_of
 from .standing import request_of
 from .tables import Page, selected
 
@@ -118,7 +118,7 @@ class UsageOverTime(Api):
         """What was used in each interval."""
         person = await self.person(name)
         policies = self.services.standings.policies
-        measured = sorted(policies.all_measured)
+        measured = sorted(policies.measured_over_time)
         resource = self.query.choice("resource", measured, "")
         if not resource:
             right = f"; right are {', '.join(measured)}" if measured else ""
@@ -167,12 +167,13 @@ class Sessions(Api):
         form = self.query.choice("format", ("json", "csv"), usual)
         policies = self.services.standings.policies
         known = await self.services.standings.learn(request_of(person), self.now)
-        found = sessions(known.usage, self.now)
+        readings = of_servers(known.usage, policies)
+        found = sessions(readings, self.now)
         if form == "csv":
             self.set_header("Content-Disposition", 'attachment; filename="usage-sessions.csv"')
             self.answer(self._csv([values.session_values(one, policies) for one in found]), CSV)
             return
-        usages: list[Usage] = list(known_usage(known.usage).values())
+        usages: list[Usage] = list(known_usage(readings).values())
         least = min(usages, key=lambda usage: usage.covered_until, default=None)
         self.answer(
             {
@@ -180,12 +181,12 @@ class Sessions(Api):
                 **values.coverage_values(least),
                 "unknown": {
                     resource: state["reason"]
-                    for resource, reading in sorted(known.usage.items())
+                    for resource, reading in sorted(readings.items())
                     for state in [values.reading_values(reading)]
                     if state["state"] != "fresh"
                 },
                 "sessions": [values.session_values(one, policies) for one in found]
-                if usages or not known.usage
+                if usages or not readings
                 else None,
             }
         )
@@ -251,7 +252,7 @@ class OpenApi(Api):
 
     async def get(self) -> None:
         """The document."""
-        resources = sorted(self.services.standings.policies.all_measured)
+        resources = sorted(self.services.standings.policies.measured_over_time)
         self.answer(document(self.hub_auth.base_url, resources))
 
     head = get

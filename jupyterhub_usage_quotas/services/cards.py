@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from ..quotas.adjustments import Adjustment, Grant, Override
 from ..quotas.forecast import Outlook
 from ..quotas.units import Unit, show
 from ..quotas.usage import Fresh, Stale
+from ..quotas.verdict import Verdict
+from ..quotas.windows import Rolling
+from ..wording import (
+    LEVELS,
+    level,
+    notice,
+    shown_allowance,
+    shown_remaining,
+    shown_servers,
+    shown_used,
+)
+from .plots import Plot, plot
 from .standing import Standing
 from .values import row_state, used_share
 
-SHORT = 0.8
-"""The share of an allowance from which on a card warns."""
+COMPLETE = 0.995
+"""The share of a window from which on usage is known of all of it, as far as people care."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """What a page says about one verdict. Texts; empty where there is nothing to say.
 
-    `level` is "over", "short", "within" or "unknown"; `share` how full the bar is, 0 to 1, None
-    where that is not known.
+    `level` is "over", "short", "within" or "unknown", `label` what it is called; `share` how full
+    the bar is, 0 to 1, None where that is not known.
     """
 
     title: str
     policy: str
     window: str
+    servers: str
     level: str
+    label: str
     used: str
     allowance: str
     remaining: str
@@ -36,6 +50,7 @@ class Card:
     shared: bool
     only_warns: bool
     never: bool
+    to_free: str
     retry_time: datetime | None
     lasts_until: datetime | None
     gets_back: str
@@ -43,6 +58,8 @@ class Card:
     grants: tuple[tuple[str, datetime], ...]
     notice: str
     covered_until: datetime | None
+    incomplete: str
+    plot: Plot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,70 +69,88 @@ class Row:
     name: str
     groups: tuple[str, ...]
     state: str
+    ends_at: datetime | None
+    """When the first of the quotas is used up, for those of whom one will be soon."""
     cards: tuple[Card, ...]
 
+    @property
+    def nearly(self) -> bool:
+        """Whether most of something is used, by one who is within every quota."""
+        return self.state == "within" and any(card.level == "short" for card in self.cards)
 
-def cards(standing: Standing) -> tuple[Card, ...]:
-    """The cards of a user's page, in the order in which the policies are written."""
-    return tuple(_card(standing, outlook) for outlook in standing.outlooks)
+
+def cards(standing: Standing, zone: ZoneInfo | None = None) -> tuple[Card, ...]:
+    """The cards of a user's page, in the order in which the policies are written; with plots if a
+    time zone for their days is given.
+    """
+    return tuple(_card(standing, outlook, zone) for outlook in standing.outlooks)
 
 
 def row(standing: Standing) -> Row:
     """A user's row."""
-    person = standing.person
-    return Row(person.name, tuple(sorted(person.groups)), row_state(standing), cards(standing))
+    person, state = standing.person, row_state(standing)
+    ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
+    return Row(
+        person.name,
+        tuple(sorted(person.groups)),
+        state,
+        min(ends) if state == "soon" else None,
+        cards(standing),
+    )
 
 
-def _card(standing: Standing, outlook: Outlook) -> Card:
+def _card(standing: Standing, outlook: Outlook, zone: ZoneInfo | None) -> Card:
     verdict = outlook.verdict
     allotment, unit = verdict.allotment, verdict.allotment.limit.unit
     share = used_share(outlook)
     back = standing.gets_back(verdict)
-    unlimited = math.isinf(verdict.allowance)
     reading = verdict.reading
     known = reading.usage if isinstance(reading, Fresh | Stale) else None
-    over = verdict.fits is False
+    how = level(verdict, outlook.exhausted_at, standing.known.now)
     return Card(
         title=standing.known.policies.resources[allotment.resource].display_name,
         policy=allotment.name,
         window=allotment.window.phrase,
-        level=_level(over=over, share=share, known=verdict.used is not None),
-        used="" if verdict.used is None else show(verdict.used, unit),
-        allowance="unlimited" if unlimited else show(verdict.allowance, unit),
-        remaining=""
-        if verdict.remaining is None or unlimited
-        else show(max(verdict.remaining, 0.0), unit),
+        servers=shown_servers(allotment.servers),
+        level=how,
+        label=LEVELS[how],
+        used=shown_used(verdict),
+        allowance=shown_allowance(verdict),
+        remaining=shown_remaining(verdict),
         share=None if share is None else min(max(share, 0.0), 1.0),
         shared=allotment.pool is not None,
         only_warns=not allotment.denies,
         never=verdict.never,
+        to_free="" if verdict.to_free is None else show(verdict.to_free, unit),
         retry_time=verdict.retry_time,
-        lasts_until=None if over else outlook.exhausted_at,
+        lasts_until=None if how == "over" else outlook.exhausted_at,
         gets_back="" if back is None else show(back.amount, unit),
         gets_back_at=back.at if back else None,
         grants=tuple((_grant(one, unit), one.until) for one in standing.active(verdict)),
-        notice=_notice(standing, outlook),
+        notice=notice(reading, may_start=standing.decision.allowed),
         covered_until=known.covered_until if known else None,
+        incomplete=_incomplete(standing, verdict),
+        plot=plot(standing, verdict, zone) if zone else None,
     )
 
 
-def _level(*, over: bool, share: float | None, known: bool) -> str:
-    if over:
-        return "over"
-    if not known:
-        return "unknown"
-    return "short" if share is not None and share >= SHORT else "within"
+def _incomplete(standing: Standing, verdict: Verdict) -> str:
+    """What to say where usage was not recorded all the time.
 
-
-def _notice(standing: Standing, outlook: Outlook) -> str:
-    """What to say where usage is not known, or known only as it was."""
-    reading = outlook.verdict.reading
-    if isinstance(reading, Fresh):
+    How completely is known for the longest window of all, so it is said of that alone.
+    """
+    window, reading = verdict.allotment.window, verdict.reading
+    longest = max(one.verdict.allotment.window.reach for one in standing.outlooks)
+    coverage = reading.usage.coverage if isinstance(reading, Fresh) else None
+    pooled = any(policy.pooled for policy in standing.known.policies)
+    if pooled:
+        longest = standing.known.policies.reach
+    if coverage is None or coverage >= COMPLETE or window != Rolling(longest):
         return ""
-    then = "may start" if standing.decision.allowed else "are not started"
-    if isinstance(reading, Stale):
-        return f"Usage is only known as it was a while ago. Until it is known, servers {then}."
-    return f"Usage is not known at the moment. Until it is, servers {then}."
+    share = f"{coverage:.0%}" if coverage >= 0.01 else "less than 1%"  # noqa: PLR2004
+    return (
+        f"Usage was recorded for {share} of this time only; what was not recorded does not count."
+    )
 
 
 def _grant(adjustment: Adjustment, unit: Unit) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..known import Known, Members
 from ..metering.meter import EVERYBODY_ELSE, Meter
 from ..quotas.adjustments import Adjustment
 from ..quotas.charge import NOT_MEASURED, PoolReadings, Readings
 from ..quotas.policy import Policy, PolicySet
+from ..quotas.units import STORAGE
 from ..quotas.usage import Fresh, Reading, together
 from .hub import Person
 
@@ -71,6 +72,12 @@ async def learn_everybody(
     }
     # In a thread, for with many members it takes a moment, and others are waiting.
     added_up = await asyncio.to_thread(_added_up, policies, pools)
+    if STORAGE.name in resources:
+        # What is in home directories is known of users by name only.
+        names = [one.name for one in people]
+        stored = await meter.read(names, {STORAGE.name}, timedelta(0), now)
+        own = {name: {**readings.get(name, unused), **home} for name, home in stored.items()}
+        readings = {**readings, **own}
     return Everybody(policies, people, readings, added_up, members, now)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import jinja2
 from jupyterhub.services.auth import HubOAuthCallbackHandler
@@ -10,7 +12,11 @@ from tornado.web import HTTPError
 
 from . import tables
 from .cards import cards, row
+from .homes import home_card
 from .hub import HubUnavailable, Person
+from .intervals import zone_of
+from .listing import NAMES, columns, counts
+from .overview import session_table, summary
 from .pages import PageUser
 from .queries import BadParameter
 from .visits import Visit
@@ -24,18 +30,45 @@ EXPLAINED = {
 }
 
 
+ZONE_COOKIE = "usage-quota-zone"
+"""In which a script of the page tells the browser's time zone."""
+PART_HEADER = "X-Usage-Quota-Part"
+"""With which a script of the page asks for the part of it that changes."""
+
+
 class Page(Visit):
     """A page for people."""
 
     explained = EXPLAINED
     """What to say about errors, by status."""
 
+    @property
+    def in_part(self) -> bool:
+        """Whether only the part of the page is asked for that changes: what the data say."""
+        return PART_HEADER in self.request.headers
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The browser's time zone; UTC until it has told."""
+        return zone_of(unquote(self.get_cookie(ZONE_COOKIE, "") or ""))
+
+    def set_default_headers(self) -> None:
+        """Pages also depend on which part is asked for."""
+        super().set_default_headers()
+        self.set_header("Vary", f"Cookie, Authorization, {PART_HEADER}")
+
     def not_logged_in(self) -> None:
-        """Send a browser to the Hub, to log in and come back."""
+        """Send a browser to the Hub, to log in and come back; a script cannot go there."""
+        if self.in_part:
+            raise HTTPError(401)
         self.redirect(self.get_login_url())
 
     def show(self, template: str, **variables: Any) -> None:
-        """Answer with a page."""
+        """Answer with a page, or with the part of it that changes.
+
+        Of the latter, the same is not sent again (Tornado adds the ETag), so there is nothing in
+        it that is new each time.
+        """
         # Without a session there is nothing for a token against forged requests to protect.
         token = self.xsrf_token.decode() if self.visitor else ""
         user = None
@@ -45,11 +78,12 @@ class Page(Visit):
             "Content-Security-Policy", self.services.pages.content_security_policy(self.nonce)
         )
         self.set_header("Content-Type", "text/html; charset=UTF-8")
-        self.finish(
-            self.services.pages.render(
-                template, user, self.nonce, xsrf_token=token, xsrf=token, **variables
-            )
-        )
+        layout = "usage-quota-page.html"
+        if self.in_part:
+            layout, token = "usage-quota-part.html", ""
+            self.set_header("Cache-Control", "private, no-cache")
+        variables |= {"usage_quota_layout": layout, "xsrf_token": token, "xsrf": token}
+        self.finish(self.services.pages.render(template, user, self.nonce, **variables))
 
     async def show_standing(self, person: Person) -> None:
         """The page of one user."""
@@ -58,7 +92,11 @@ class Page(Visit):
         self.show(
             "usage-quota-user.html",
             standing=standing,
-            cards=cards(standing),
+            home=home_card(standing),
+            cards=cards(standing, self.zone),
+            summary=summary(standing),
+            sessions=session_table(standing),
+            zone=self.zone.key,
             is_own=person == self.access.person,
             sees_others=self.access.sees_others,
             contact=manager.contact,
@@ -139,7 +177,11 @@ class UsersPage(Page):
             rows=[row(one) for one in page.rows(found)],
             total=len(found),
             page=page,
-            states=tables.STATES,
+            names=NAMES,
+            columns=columns(page, self.request.path),
+            counts=counts(visible, page, self.request.path),
+            zone=self.zone.key,
+            first=page.offset + 1 if found else 0,
             previous=page.previous(self.request.path),
             following=page.following(self.request.path, len(found)),
             now=self.now,

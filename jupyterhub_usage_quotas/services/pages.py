@@ -16,6 +16,9 @@ from typing import Any
 import jinja2
 from jinja2.ext import Extension
 from jupyterhub._data import DATA_FILES_PATH
+from markupsafe import Markup
+
+from .assets import Assets
 
 OUR_TEMPLATES = Path(__file__).parent.parent / "templates"
 HUBS_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
@@ -51,7 +54,8 @@ class Pages:
     """Renders templates.
 
     `hub_host` is the origin of the Hub where that is not the service's own; `variables` are an
-    admin's, for templates of their own.
+    admin's, for templates of their own. `assets` are our scripts and styles, those that were
+    built if none are given.
     """
 
     def __init__(
@@ -62,14 +66,17 @@ class Pages:
         hub_prefix: str,
         hub_host: str = "",
         base_url: str,
+        assets: Assets | None = None,
     ) -> None:
         hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
+        ours = jinja2.FileSystemLoader(str(OUR_TEMPLATES))
         self._environment = jinja2.Environment(
             loader=jinja2.ChoiceLoader(
                 [
                     # As in the Hub: "templates/page.html" is the Hub's, whatever was put before it.
-                    jinja2.PrefixLoader({"templates": hubs}),
-                    jinja2.FileSystemLoader([*template_paths, str(OUR_TEMPLATES)]),
+                    jinja2.PrefixLoader({"templates": jinja2.ChoiceLoader([hubs, ours])}),
+                    jinja2.FileSystemLoader([*template_paths]),
+                    ours,
                     hubs,
                 ]
             ),
@@ -77,6 +84,7 @@ class Pages:
             extensions=[ScriptNonces],
         )
         self._environment.filters["when"] = when
+        self._environment.filters["local_time"] = local_time
         self._hub_host = hub_host
         self._base_url = base_url
         hub = hub_host + hub_prefix
@@ -89,6 +97,7 @@ class Pages:
             "logout_url": hub + "logout",
             "static_url": lambda path, **_: f"{hub}static/{path}",
             "usage_quota_url": base_url,
+            "usage_quota_assets": (assets or Assets.found()).addresses(f"{base_url}static/"),
             "no_spawner_check": True,
             "services": [],
         }
@@ -131,6 +140,22 @@ class Pages:
 def new_nonce() -> str:
     """A nonce for one page."""
     return secrets.token_urlsafe(16)
+
+
+def local_time(instant: datetime | None, form: str = "long") -> Markup:
+    """An instant that a script of the page shows in the browser's own zone; in UTC until then.
+
+    In the form "short" the zone is not named: where it is used, it is named once for all.
+    """
+    if instant is None:
+        return Markup("")
+    instant = instant.astimezone(UTC)
+    text = when(instant)
+    if form == "short":
+        text = f"{instant.day} {instant:%b %Y, %H:%M}"
+    return Markup('<time class="usage-quota-time" data-form="{}" datetime="{}">{}</time>').format(
+        form, f"{instant:%Y-%m-%dT%H:%M:%SZ}", text
+    )
 
 
 def when(instant: datetime | None) -> str:

@@ -48,6 +48,15 @@ def known_usage(readings: Readings) -> dict[str, Usage]:
     }
 
 
+def of_servers(readings: Readings, policies: PolicySet) -> Readings:
+    """Without the resources of which nobody knows which server used them."""
+    return {
+        resource: reading
+        for resource, reading in readings.items()
+        if policies.resources[resource].by_server
+    }
+
+
 def sessions(readings: Readings, now: datetime) -> list[Session]:
     """The sessions of a user up to `now`, the latest first."""
     usages = known_usage(readings)

@@ -69,7 +69,8 @@ REPORTED_VERDICT: dict[str, Json] = {
     **dict.fromkeys(("policy", "resource", "window", "when_exhausted", "unit"), WORD),
     **dict.fromkeys(("applies", "shared", "never"), FLAG),
     **_or_null("used", "remaining", "allowance", schema=NUMBER),
-    **dict.fromkeys(("limit", "need"), NUMBER),
+    **_or_null("limit", "to_free", schema=NUMBER),
+    "need": NUMBER,
     "fits": nullable(FLAG),
     "retry_time": nullable(INSTANT),
     "covered_until": nullable(INSTANT),
@@ -90,6 +91,10 @@ def standing() -> Json:
         enforcement={"enum": ["enforce", "shadow", "off"]},
         running_servers=array(ref("Server")),
         verdicts=array(ref("Verdict")),
+        home_storage={
+            **nullable(ref("HomeStorage")),
+            "description": "null where nothing exports home storage",
+        },
     )
 
 
@@ -120,6 +125,12 @@ SHAPES: dict[str, Json] = {
         },
         "required": ["title", "status", "type"],
     },
+    "HomeStorage": closed(
+        **STATE,
+        there=nullable(FLAG),
+        **_or_null("used_bytes", "limit_bytes", schema=NUMBER),
+        measured_at=nullable(INSTANT),
+    ),
     "Server": closed(name=WORD, profile=WORD, profile_name=WORD, gpu=FLAG),
     "Amount": closed(amount=NUMBER, unit=WORD),
     "Adjustment": closed(
@@ -149,7 +160,7 @@ SHAPES: dict[str, Json] = {
     "Policy": {
         **closed(
             **dict.fromkeys(("name", "resource", "display_name", "window", "window_phrase"), WORD),
-            limit=closed(value=NUMBER, unit=WORD),
+            limit=closed(value=nullable(NUMBER), unit=WORD),
             servers={"type": "object"},
             share=WORD,
             overflow=nullable(WORD),

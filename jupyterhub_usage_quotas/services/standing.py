@@ -19,7 +19,8 @@ from ..quotas.decide import Decision
 from ..quotas.forecast import Outlook, exhausted_at
 from ..quotas.policy import PolicySet
 from ..quotas.servers import ServerAttributes
-from ..quotas.usage import Fresh
+from ..quotas.units import STORAGE
+from ..quotas.usage import Fresh, Reading
 from ..quotas.verdict import Request, Verdict
 from .everybody import Everybody, learn_everybody
 from .hub import HubClient, Person, members_of_pools
@@ -53,6 +54,8 @@ class Standing:
     decision: Decision
     outlooks: tuple[Outlook, ...]
     servers: tuple[Request, ...]
+    home: Reading | None = None
+    """What is in the user's home directory; None where that is not looked at."""
 
     def gets_back(self, verdict: Verdict) -> Return | None:
         """When a part of the allowance worth mentioning comes back, or all that was used."""
@@ -103,7 +106,7 @@ class Standings:
 
     async def keep(self) -> None:
         """Keep the usage of everybody up to date, until cancelled."""
-        if self.policies.all_measured:
+        if self.policies.all_measured or self._meter.homes:
             await self._meter.keep(self.policies.reach)
 
     async def learn(self, request: Request, now: datetime) -> Known:
@@ -119,7 +122,9 @@ class Standings:
 
     async def of(self, person: Person, now: datetime) -> Standing:
         """Where a user stands. Raises `HubUnavailable` where it depends on who else there is."""
-        return await self._standing(person, await self.learn(request_of(person), now))
+        known = await self.learn(request_of(person), now)
+        stored = await self._stored([person], now)
+        return await self._standing(person, known, stored)
 
     async def of_everybody(self, now: datetime) -> Sequence[Standing]:
         """Where all users stand, in the order of their names. Raises `HubUnavailable`.
@@ -133,12 +138,20 @@ class Standings:
 
     async def _all(self, everybody: Everybody) -> Sequence[Standing]:
         standings = []
+        stored = await self._stored(everybody.people, everybody.now)
         for number, person in enumerate(everybody.people):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
             known = everybody.known(person.name, await self._adjustments(person.name))
-            standings.append(await self._standing(person, known))
+            standings.append(await self._standing(person, known, stored))
         return standings
+
+    async def _stored(self, people: Sequence[Person], now: datetime) -> Mapping[str, Readings]:
+        """What is in people's home directories; empty where that is not looked at."""
+        if self._meter.homes is None:
+            return {}
+        names = [one.name for one in people]
+        return await self._meter.read(names, {STORAGE.name}, timedelta(0), now)
 
     async def _adjustments(self, user: str) -> Sequence[Adjustment]:
         names = {policy.name for policy in self.policies}
@@ -155,7 +168,9 @@ class Standings:
                 self._ends = {}
             return self._known
 
-    async def _standing(self, person: Person, known: Known) -> Standing:
+    async def _standing(
+        self, person: Person, known: Known, stored: Mapping[str, Readings]
+    ) -> Standing:
         request = request_of(person)
         servers = tuple(running_servers(request, known.usage))
         decision = self.decide(known, request)
@@ -163,7 +178,10 @@ class Standings:
             Outlook(verdict, await self._end(verdict, known, servers))
             for verdict in decision.verdicts
         ]
-        return Standing(person, known, decision, tuple(outlooks), servers)
+        # Where it is part of the decision, it is the same that is shown.
+        homes = (known.usage, stored.get(person.name, {}))
+        home = next((one[STORAGE.name] for one in homes if STORAGE.name in one), None)
+        return Standing(person, known, decision, tuple(outlooks), servers, home)
 
     async def _end(
         self, verdict: Verdict, known: Known, servers: Sequence[Request]

@@ -24,20 +24,20 @@ from urllib.parse import urlsplit
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.utils import make_ssl_context, url_path_join
 from tornado.httpserver import HTTPServer
-from tornado.web import Application, StaticFileHandler
+from tornado.web import Application
 
 from .. import conventions
 from ..errors import ConfigurationError
 from ..metering.meter import Meter
 from ..quotas.usage import Unknown
 from . import api, handlers
+from .assets import STATIC, AssetHandler, Assets
 from .configuration import Configured, read_configuration
 from .hub import HubClient
 from .pages import Pages
 from .standing import Standings
 from .visits import Services
 
-STATIC = Path(__file__).parent.parent / "static"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SECONDS_WITHOUT_PARENT = 2
 WRONG_CONFIGURATION = 2
@@ -182,7 +182,7 @@ def routes(prefix: str, services: Services) -> list[Any]:
         (f"api/v1/users/{name}/forecast", api.Forecast),
         ("api/.*", api.NoApi),
     ]
-    static = (f"{prefix}static/(.*)", StaticFileHandler, {"path": str(STATIC)})
+    static = (f"{prefix}static/(.*)", AssetHandler, {"path": str(STATIC)})
     return [*((prefix + path, handler, given) for path, handler in paths), static]
 
 
@@ -274,6 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_CONFIGURATION
     for line in configured.remarks:
         LOG.warning(line)
+    if missing := Assets.found().missing:
+        LOG.warning("Pages are plain: %s was not built (make static)", " and ".join(missing))
     try:
         asyncio.run(serve(configured, around))
     except OSError as error:

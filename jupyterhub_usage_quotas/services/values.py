@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from .. import wording
 from ..quotas.adjustments import Adjustment, Grant, Override
 from ..quotas.decide import Decision
 from ..quotas.forecast import HORIZON, Outlook
+from ..quotas.homes import report_home
 from ..quotas.policy import Policy, PolicySet
 from ..quotas.report import iso, report, report_verdict
 from ..quotas.servers import ServerAttributes
@@ -20,9 +22,6 @@ from ..quotas.units import Unit
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage
 from .sessions import Session, Slot, unit_of
 from .standing import Standing
-
-SOON = timedelta(days=1)
-"""Who will have used up something by then is marked."""
 
 
 def standing_values(standing: Standing, *, enforcement: str) -> dict[str, Any]:
@@ -34,6 +33,7 @@ def standing_values(standing: Standing, *, enforcement: str) -> dict[str, Any]:
         "enforcement": enforcement,
         "running_servers": [server_values(one.server) for one in standing.servers],
         "verdicts": [verdict_values(standing, outlook) for outlook in standing.outlooks],
+        "home_storage": report_home(standing.home),
     }
 
 
@@ -129,19 +129,14 @@ def row_state(standing: Standing) -> str:
         return "over"
     if None in fits:
         return "unknown"
-    last = standing.known.now + SOON
+    last = standing.known.now + wording.SOON
     ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
     return "soon" if any(end <= last for end in ends) else "within"
 
 
 def used_share(outlook: Outlook) -> float | None:
     """Which share of an allowance is used; None where that is not known or there is no limit."""
-    verdict = outlook.verdict
-    if verdict.used is None or math.isinf(verdict.allowance):
-        return None
-    if verdict.allowance <= 0:
-        return 1.0
-    return verdict.used / verdict.allowance
+    return wording.used_share(outlook.verdict)
 
 
 def forecast_values(decision: Decision, lasts: timedelta | None) -> dict[str, Any]:
@@ -208,7 +203,11 @@ def policy_values(policy: Policy, policies: PolicySet, *, whole: bool) -> dict[s
         "name": policy.name,
         "resource": policy.resource,
         "display_name": policies.resources[policy.resource].display_name,
-        "limit": {"value": policy.limit.value, "unit": policy.limit.unit.symbol},
+        "limit": {
+            # That of an exported limit is each user's own.
+            "value": policy.limit.value if math.isfinite(policy.limit.value) else None,
+            "unit": policy.limit.unit.symbol,
+        },
         "window": str(policy.window),
         "window_phrase": policy.window.phrase,
         "servers": policy.servers.model_dump(mode="json"),

@@ -6,7 +6,6 @@ documentation are made this way.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -17,21 +16,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
+from jupyterhub_usage_quotas.demo.processes import Program, free_port
 from tests.support.visitor import Visitor
 
+from .conftest import picture
+
 TOKYO = ZoneInfo("Asia/Tokyo")
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True)
@@ -52,15 +44,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield Demo(f"http://127.0.0.1:{port}", program, directory)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = find_program("chromium", "run scripts/install-programs --browser")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
@@ -76,11 +59,6 @@ def log_in(page: Page, demo: Demo, username: str) -> None:
     page.get_by_label("Password").fill("anything")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#start")).to_be_visible()
-
-
-def picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def assert_time_is_shown_in_tokyo(page: Page) -> None:
@@ -119,6 +97,20 @@ def test_bob_reads_the_same_on_the_pending_page(page: Page, demo: Demo):
     page.goto(f"{demo.url}/hub/spawn-pending/bob")
     expect(page.get_by_text("You have used up your memory quota")).to_be_visible()
     assert_time_is_shown_in_tokyo(page)
+
+
+def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
+    address = f"{demo.url}/services/usage-quota/"
+    assert address in demo.program.output()
+    log_in(page, demo, "bob")
+    page.goto(address)
+    expect(page.locator(".usage-quota-level").first).to_contain_text("Used up")
+    expect(page.get_by_role("figure", name="Memory by day and server")).to_be_visible()
+    expect(page.locator("figcaption").first).to_contain_text("Asia/Tokyo")
+    page.context.clear_cookies()
+    log_in(page, demo, "admin")
+    page.goto(f"{address}users")
+    expect(page.locator("tbody[data-user=bob]")).to_contain_text("Used up")
 
 
 @pytest.mark.parametrize("username", ["alice", "carol", "admin"])

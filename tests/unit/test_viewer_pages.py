@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
+from jupyterhub_usage_quotas.services.assets import Assets
 from jupyterhub_usage_quotas.services.pages import Pages, PageUser
 
 ERROR = {"status_code": 404, "reason": "Not Found", "message": "It is not there."}
@@ -65,6 +66,50 @@ def test_an_admins_own_page_and_variables(tmp_path):
 def test_an_admins_template_of_one_page(tmp_path):
     (tmp_path / "usage-quota-error.html").write_text("Ours: {{ message }}")
     assert render(pages(tmp_path)).get_text() == "Ours: It is not there."
+
+
+def test_an_admins_template_that_extends_ours(tmp_path):
+    (tmp_path / "usage-quota-error.html").write_text(
+        '{% extends "templates/usage-quota-error.html" %}'
+        "{% block usage_quota_live %}{{ super() }}<p id=ours>Ask us.</p>{% endblock %}"
+    )
+    page = render(pages(tmp_path))
+    assert page.find("h1").get_text() == "404 Not Found"
+    assert page.find(id="ours").get_text() == "Ask us."
+
+
+def test_the_part_that_changes_is_the_same_each_time():
+    first, again = (
+        pages().render(
+            "usage-quota-error.html",
+            PageUser("alice"),
+            nonce,
+            usage_quota_layout="usage-quota-part.html",
+            **ERROR,
+        )
+        for nonce in ("N0NCE", "0THER")
+    )
+    assert first == again
+    assert "404 Not Found" in first
+    assert "<script" not in first
+    assert "<html" not in first
+
+
+def test_addresses_of_scripts_change_with_their_content(tmp_path):
+    (tmp_path / "usage-quota.js").write_text("one()")
+    before = Assets.found(tmp_path)
+    (tmp_path / "usage-quota.js").write_text("two()")
+    after = Assets.found(tmp_path)
+    assert before.addresses("/s/")["js"] != after.addresses("/s/")["js"]
+    assert before.addresses("/s/")["js"].startswith("/s/usage-quota.js?v=")
+    assert after.missing == ["usage-quota.css"]
+
+
+def test_without_built_scripts_pages_are_plain():
+    made = Pages([], {}, hub_prefix="/hub/", base_url="/u/", assets=Assets({}))
+    page = render(made)
+    assert not page.find("script", type="module")
+    assert page.find("h1")
 
 
 NAMES = [

@@ -1,0 +1,43 @@
+"""One browser for all of these tests.
+
+With SCREENSHOTS set to a folder, pictures of the pages are left there; the ones in the
+documentation are made this way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from jupyterhub_usage_quotas.demo.processes import find_program
+
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+# Playwright has an event loop of its own, which tests elsewhere must not find running.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    chromium = find_program("chromium", "run scripts/install-programs --browser")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield started
+        started.close()
+
+
+def picture(page: Page, name: str, *, whole: bool = False) -> None:
+    """Leave a picture of what is seen, or of the whole page, where pictures are wanted."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)

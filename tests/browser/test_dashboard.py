@@ -1,0 +1,631 @@
+"""The Usage Quota Dashboard as people use it: real Hubs, a real Prometheus, a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.support.hub import ROOT, Hub
+from tests.support.visitor import Visitor, text_of
+
+from .campus import (
+    BASE,
+    EVERYBODY,
+    GIB_HOURS,
+    HOSTILE,
+    HOSTILE_PROFILE,
+    SERVICE,
+    Seats,
+    hub_of,
+    prometheus_of,
+    seats_exporter,
+)
+from .conftest import picture
+
+ZURICH = ZoneInfo("Europe/Zurich")
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+DESK = {"width": 1100, "height": 900}
+PHONE = {"width": 360, "height": 740}
+COME_BACK = """() => {
+    const updated = new Promise(resolve =>
+        document.addEventListener("usage-quota:updated", resolve, {once: true}));
+    const now = Date.now;
+    Date.now = () => now() + 20000;
+    document.dispatchEvent(new Event("visibilitychange"));
+    Date.now = now;
+    return Promise.race([updated, new Promise(resolve => setTimeout(resolve, 1000))]);
+}"""
+"""As when somebody comes back to a tab after twenty seconds; waits until the page is up to date."""
+
+
+@dataclass
+class Campus:
+    """What all of these tests use; `logins` are kept sessions, by username."""
+
+    hub: Hub
+    browser: Browser
+    seats: Seats
+    prometheus: str
+    logins: dict[str, dict] = field(default_factory=dict)
+    watched: Page | None = None
+
+
+@pytest.fixture(scope="module")
+def seats() -> Iterator[Seats]:
+    with seats_exporter() as exporter:
+        yield exporter
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory, seats: Seats) -> Iterator[str]:
+    now = int(time.time()) // 60 * 60
+    with prometheus_of(tmp_path_factory.mktemp("prometheus"), seats, now) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def campus(browser: Browser, prometheus: str, seats: Seats, tmp_path_factory) -> Iterator[Campus]:
+    with hub_of(tmp_path_factory.mktemp("hub6"), "6", prometheus) as hub:
+        admin = Visitor(hub.url, "admin", base=BASE)
+        made = admin.api("POST", "/users", json={"usernames": EVERYBODY})
+        assert made.is_success, made.text
+        campus = Campus(hub, browser, seats, prometheus)
+        with visiting(campus, "live") as page:
+            watch(campus, page)
+            yield campus
+
+
+def log_in(campus: Campus, name: str) -> None:
+    """Log in by the Hub's own form, and keep the session for browsers."""
+    visitor = Visitor(campus.hub.url, name, base=BASE)
+    page = visitor.http.get(f"{SERVICE}/")
+    assert "Your usage" in text_of(page)
+    campus.logins[name] = {
+        "cookies": [
+            {"name": one.name, "value": one.value, "domain": "127.0.0.1", "path": one.path}
+            for one in visitor.http.cookies.jar
+        ]
+    }
+
+
+def new_context(campus: Campus, name: str = "", **options) -> BrowserContext:
+    given = {"viewport": DESK, "timezone_id": "Europe/Zurich", "locale": "en-GB"}
+    # Colours that fade from one theme into the other would be looked at on the way.
+    given |= {"reduced_motion": "reduce"} | options
+    if name:
+        if name not in campus.logins:
+            log_in(campus, name)
+        given["storage_state"] = campus.logins[name]
+    return campus.browser.new_context(**given)
+
+
+@contextmanager
+def visiting(campus: Campus, name: str, path: str = "/", **options) -> Iterator[Page]:
+    """A page of the dashboard, opened by somebody who has logged in.
+
+    At the end: nothing was asked of another host, and no policy of the page was broken.
+    """
+    context = new_context(campus, name, **options)
+    page = context.new_page()
+    hosts: set[str] = set()
+    complaints: list[str] = []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+    )
+    page.goto(f"{campus.hub.url}{SERVICE}{path}", wait_until="load")
+    yield page
+    assert hosts - {""} == {urlsplit(campus.hub.url).netloc}
+    assert complaints == []
+    context.close()
+
+
+def faults(page: Page) -> list[str]:
+    """The serious and critical faults that axe finds on a page, the Hub's own parts included."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()) -> list[dict]:
+    """The verdicts of `check --json`."""
+    config = campus.hub.program.log.parent / "jupyterhub_config.py"
+    command = [str(Path(sys.executable).with_name("jupyterhub-usage-quotas")), "check", "--json"]
+    command += ["--config", str(config), "--user", name]
+    command += [part for group in groups for part in ("--group", group)]
+    command += [part for member in members for part in ("--member", member)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    return json.loads(done.stdout)["verdicts"]
+
+
+def cards_of(page: Page):
+    return page.locator(".usage-quota-card")
+
+
+def amount(text: str) -> tuple[float, str]:
+    """A shown amount as a number and its unit."""
+    number, _, unit = text.strip().partition(" ")
+    return float(number.replace(",", "")), unit
+
+
+def no_horizontal_scroll(page: Page) -> bool:
+    return page.evaluate(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+
+
+# --- what it says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "members"),
+    [
+        ("over<b>&", ("students",), ()),
+        ("two", (), ()),
+        ("mate", ("team",), ("newcomer",)),
+    ],
+)
+def test_the_page_says_what_check_says(campus: Campus, name, groups, members):
+    expected = check(campus, name, *groups, members=members)
+    assert expected
+    with visiting(campus, name) as page:
+        expect(cards_of(page)).to_have_count(len(expected))
+        for card, verdict in zip(cards_of(page).all(), expected, strict=True):
+            assert card.get_attribute("data-policy") == verdict["policy"]
+            for key in ("used", "remaining", "allowance"):
+                shown, unit = amount(card.locator(f".usage-quota-{key}").inner_text())
+                assert unit == verdict["unit"]
+                assert shown == pytest.approx(max(verdict[key], 0), abs=0.006)
+            share = 100 * verdict["used"] / verdict["allowance"]
+            meter = card.get_by_role("meter")
+            assert float(meter.get_attribute("aria-valuenow")) == pytest.approx(
+                min(share, 100), abs=0.51
+            )
+            level = "Used up" if not verdict["fits"] else "Nearly used up" if share >= 80 else "OK"
+            expect(card.locator(".usage-quota-level")).to_contain_text(level)
+            if verdict["retry_time"]:
+                retry = card.locator(".usage-quota-over time")
+                assert retry.get_attribute("datetime") == verdict["retry_time"]
+
+
+def test_logging_in_leads_to_ones_own_page(campus: Campus):
+    context = new_context(campus)
+    page = context.new_page()
+    page.goto(f"{campus.hub.url}{SERVICE}/")
+    page.get_by_label("Username").fill("near")
+    page.get_by_label("Password").fill("anything")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your usage")
+    expect(page.locator("#usage-quota-live")).to_have_attribute("data-user", "near")
+    # Nothing is left to be told: days are those of this browser at once.
+    expect(page.locator("#usage-quota-live")).to_have_attribute("data-zone", "Europe/Zurich")
+    context.close()
+
+
+def test_times_are_those_of_the_browser_and_say_so(campus: Campus):
+    with visiting(campus, "over") as page:
+        shown = page.locator(".usage-quota-over time").first
+        expect(shown).to_have_attribute("title", re.compile("UTC$"))
+        local = datetime.fromisoformat(shown.get_attribute("datetime")).astimezone(ZURICH)
+        text = shown.inner_text()
+        assert f"{local:%A}" in text
+        assert f"{local:%H:%M}" in text
+        assert re.search("CET|GMT", text)
+        expect(page.locator(".usage-quota-sessions")).to_contain_text("Europe/Zurich")
+        expect(page.locator("figcaption").first).to_contain_text("Europe/Zurich")
+
+
+def test_the_plot_adds_up_to_what_is_used_and_has_the_limit(campus: Campus):
+    with visiting(campus, "near") as page:
+        figure = page.get_by_role("figure", name="Memory by day and server")
+        expect(figure.locator(".usage-quota-limit")).to_be_visible()
+        figure.get_by_text("As a table").click()
+        rows = figure.locator("tbody tr")
+        assert 8 <= rows.count() <= 9  # seven days, of which the first and last are parts
+        totals = [amount(row.locator("td").nth(2).inner_text())[0] for row in rows.all()]
+        assert sum(totals) == pytest.approx(GIB_HOURS["near"], abs=0.1)
+        assert amount(rows.first.locator("td").last.inner_text())[0] == pytest.approx(
+            GIB_HOURS["near"], abs=0.1
+        )
+        by_server = [
+            sum(amount(row.locator("td").nth(index).inner_text())[0] for row in rows.all())
+            for index in (0, 1)
+        ]
+        assert by_server == pytest.approx([64.5, 21.5], abs=0.1)
+        expect(figure.locator("thead")).to_contain_text("default server (Large)")
+
+
+def test_the_plot_is_read_with_the_keyboard_and_with_a_mouse(campus: Campus):
+    with visiting(campus, "near") as page:
+        bars = page.locator(".usage-quota-bar")
+        last = bars.count() - 1
+        page.locator("summary", has_text="Usage over time").focus()
+        page.keyboard.press("Tab")
+        expect(bars.nth(last)).to_be_focused()
+        said = []
+        for key, place in (("ArrowLeft", last - 1), ("Home", 0), ("ArrowLeft", 0), ("End", last)):
+            page.keyboard.press(key)
+            expect(bars.nth(place)).to_be_focused()
+            said.append(bars.nth(place).get_attribute("aria-label"))
+            expect(page.locator(".usage-quota-readout")).to_have_text(said[-1])
+        assert "of 100 GiB-hours by then" in said[0]
+        # One stop for the Tab key, however many bars there are.
+        page.keyboard.press("Tab")
+        expect(page.locator("summary", has_text="As a table")).to_be_focused()
+        bars.nth(2).hover()
+        expect(page.locator(".usage-quota-readout")).to_have_text(
+            bars.nth(2).get_attribute("aria-label")
+        )
+
+
+def test_sessions_and_their_csv(campus: Campus):
+    with visiting(campus, "over") as page:
+        table = page.locator(".usage-quota-sessions table")
+        expect(table.locator("tbody tr")).to_have_count(6)
+        first = table.locator("tbody tr").first
+        expect(first).to_contain_text("analysis")
+        expect(first).to_contain_text("10 GiB-hours")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download all as CSV").click()
+        lines = Path(download.value.path()).read_text().splitlines()
+        assert len(lines) == 7
+
+
+def test_servers_that_run_now(campus: Campus):
+    """At 8 GiB the 32 GiB-hours that remain last four hours: that is soon."""
+    with visiting(campus, "running") as page:
+        card = cards_of(page)
+        expect(card.locator(".usage-quota-lasts")).to_contain_text("lasts until")
+        expect(card.locator(".usage-quota-level")).to_contain_text("Nearly used up")
+        expect(page.locator(".usage-quota-sessions")).to_contain_text("still running")
+        picture(page, "dashboard")
+
+
+def test_a_pool_shows_only_ones_own_part(campus: Campus):
+    with visiting(campus, "newcomer") as page:
+        expect(cards_of(page)).to_contain_text("Memory (shared)")
+        assert amount(cards_of(page).locator(".usage-quota-used").inner_text())[0] == pytest.approx(
+            40, abs=0.1
+        )
+        figure = page.get_by_role("figure", name="Your part: Memory by day")
+        figure.get_by_text("As a table").click()
+        total = amount(figure.locator("tbody tr").first.locator("td").last.inner_text())[0]
+        assert total == pytest.approx(10, abs=0.1)
+
+
+def test_nothing_used_nothing_applies_and_nothing_known(campus: Campus):
+    with visiting(campus, "empty") as page:
+        expect(cards_of(page).locator(".usage-quota-used")).to_have_text("0 GiB-hours")
+        expect(page.get_by_text("No server ran in the time that counts.")).to_be_visible()
+        assert faults(page) == []
+    with visiting(campus, "admin") as page:
+        expect(page.get_by_text("No quota applies.")).to_be_visible()
+        assert faults(page) == []
+    with visiting(campus, "unknown") as page:
+        expect(cards_of(page).locator(".usage-quota-used")).to_have_text("not known")
+        expect(cards_of(page).locator(".usage-quota-notice")).to_contain_text("is not known")
+        expect(cards_of(page).get_by_role("meter")).to_have_count(0)
+        assert "0 ghost-hours" not in page.locator("main").inner_text()
+
+
+def test_twelve_policies(campus: Campus):
+    with visiting(campus, "twelve") as page:
+        expect(cards_of(page)).to_have_count(12)
+        expect(page.locator(".usage-quota-bar").first).to_be_hidden()
+        page.get_by_text("Usage over time").last.click()
+        expect(page.get_by_role("figure").last).to_be_visible()
+        assert no_horizontal_scroll(page)
+        picture(page, "dashboard-twelve", whole=True)
+
+
+# --- who sees what ------------------------------------------------------------------------------
+
+PATHS = [
+    "users/{}",
+    "api/v1/users/{}",
+    "api/v1/users/{}/usage?resource=memory",
+    "api/v1/users/{}/sessions?format=csv",
+    "api/v1/users/{}/forecast",
+]
+
+
+def test_a_user_sees_no_other_user_by_any_address(campus: Campus):
+    context = new_context(campus, "within")
+    for path in PATHS:
+        for name in ("over", "nobody", "over%2F", "..%2Fme", quote("over<b>&", safe="")):
+            answer = context.request.get(f"{campus.hub.url}{SERVICE}/{path.format(name)}")
+            assert answer.status == 404, answer.url
+            assert "GiB-hours" not in answer.text()
+        own = context.request.get(f"{campus.hub.url}{SERVICE}/{path.format('within')}")
+        assert own.status == 200
+    part = context.request.get(
+        f"{campus.hub.url}{SERVICE}/users/over", headers={"X-Usage-Quota-Part": "live"}
+    )
+    assert part.status == 404
+    assert context.request.get(f"{campus.hub.url}{SERVICE}/users").status == 404
+    context.close()
+
+
+def test_without_a_session_a_script_learns_nothing_and_is_not_sent_to_log_in(campus: Campus):
+    context = new_context(campus)
+    answer = context.request.get(
+        f"{campus.hub.url}{SERVICE}/", headers={"X-Usage-Quota-Part": "live"}, max_redirects=0
+    )
+    assert answer.status == 401
+    context.close()
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_names_are_only_names(campus: Campus, name: str):
+    with visiting(campus, name) as page:
+        expect(page.locator("#usage-quota-live")).to_have_attribute("data-user", name)
+        expect(page.locator("main img, main b, main script")).to_have_count(0)
+        assert no_horizontal_scroll(page)
+    with visiting(campus, "admin", f"/users/{quote(name, safe='')}") as page:
+        expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+        expect(page.locator("h1 bdi")).to_have_text(name)
+        assert no_horizontal_scroll(page)
+
+
+def test_what_admins_call_things_is_only_text(campus: Campus):
+    with visiting(campus, "two") as page:
+        expect(page.locator("main img, main b, main script")).to_have_count(0)
+        expect(page.locator(".usage-quota-legend").first).to_contain_text(HOSTILE_PROFILE)
+        expect(page.locator(".usage-quota-sessions")).to_contain_text(HOSTILE_PROFILE)
+        expect(page.get_by_text("a <b>hostile</b> & long name")).to_be_visible()
+
+
+# --- the table of all users ---------------------------------------------------------------------
+
+
+def names_in(page: Page) -> list[str]:
+    return [one.get_attribute("data-user") for one in page.locator("tbody[data-user]").all()]
+
+
+def test_an_admin_finds_who_is_over(campus: Campus):
+    with visiting(campus, "admin", "/users") as page:
+        expect(page.locator("tbody[data-user]")).to_have_count(len(EVERYBODY))
+        expect(page.locator("main img, main b")).to_have_count(0)
+        picture(page, "all-users")
+        page.get_by_role("link", name=re.compile("Used up within a day")).click()
+        expect(page.locator("tbody[data-user]")).to_have_count(1)
+        assert names_in(page) == ["running"]
+        expect(page.locator("tbody[data-user] time")).to_contain_text(re.compile("CET|GMT"))
+        over = page.get_by_role("link", name=re.compile("^✕? ?Used up \\d+$"))
+        over.click()
+        expect(over).to_have_attribute("aria-current", "true")
+        assert {"over", *HOSTILE} <= set(names_in(page))
+        assert not {"within", "near", "empty", "running"} & set(names_in(page))
+        page.go_back()
+        expect(page.locator("tbody[data-user]")).to_have_count(1)
+        page.get_by_role("link", name=re.compile("^All")).first.click()
+        page.get_by_role("link", name="Used", exact=True).click()
+        expect(page.get_by_role("columnheader", name="Used")).to_have_attribute(
+            "aria-sort", "descending"
+        )
+        page.get_by_label("Name contains").fill("o'n")
+        expect(page.locator("tbody[data-user]")).to_have_count(1)
+        expect(page.get_by_label("Name contains")).to_be_focused()
+        page.get_by_role("link", name="o'n\"eil").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Usage of o'n\"eil")
+
+
+def test_the_table_in_pages_and_without_javascript(campus: Campus):
+    with visiting(campus, "admin", "/users?limit=5", java_script_enabled=False) as page:
+        seen = names_in(page)
+        while page.get_by_role("link", name="Next").count():
+            page.get_by_role("link", name="Next").click()
+            seen += names_in(page)
+        assert seen == sorted(EVERYBODY)
+        page.get_by_label("Name contains").fill("running")
+        page.get_by_role("button", name="Search").click()
+        assert names_in(page) == ["running"]
+        page.get_by_role("link", name="running").click()
+        expect(page.locator(".usage-quota-lasts")).to_contain_text("UTC")
+        expect(page.get_by_role("figure")).to_contain_text("UTC")
+
+
+# --- for everybody ------------------------------------------------------------------------------
+
+VIEWS = [
+    ("over", "/"),
+    ("two", "/"),
+    ("unknown", "/"),
+    ("admin", "/users"),
+    ("admin", f"/users/{'x' * 200}"),
+    ("over", "/nowhere"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), VIEWS)
+def test_axe_finds_nothing_serious(campus: Campus, name, path):
+    with visiting(campus, name, path) as page:
+        page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+            assert faults(page) == [], scheme
+
+
+def test_the_hubs_own_switch_changes_the_theme(campus: Campus):
+    with visiting(campus, "near") as page:
+        before = page.locator(".usage-quota-s1").first.evaluate("e => getComputedStyle(e).color")
+        page.locator("#dark-theme-toggle").click()
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+        after = page.locator(".usage-quota-s1").first.evaluate("e => getComputedStyle(e).color")
+        assert before != after
+        picture(page, "dashboard-dark")
+
+
+@pytest.mark.parametrize(("name", "path"), [*VIEWS, ("near", "/")])
+def test_on_a_phone_nothing_is_wider_than_the_screen(campus: Campus, name, path):
+    with visiting(campus, name, path, viewport=PHONE, has_touch=True) as page:
+        assert no_horizontal_scroll(page)
+        if name == "near":
+            page.locator(".usage-quota-bar").nth(3).tap()
+            expect(page.locator(".usage-quota-readout")).to_have_text(
+                page.locator(".usage-quota-bar").nth(3).get_attribute("aria-label")
+            )
+            picture(page, "dashboard-phone")
+        if path == "/users":
+            picture(page, "all-users-phone")
+
+
+def test_levels_are_told_by_more_than_colour(campus: Campus):
+    fills = {}
+    for name in ("within", "near", "over"):
+        with visiting(campus, name) as page:
+            expect(page.locator(".usage-quota-level .usage-quota-icon").first).to_be_visible()
+            fill = page.locator(".usage-quota-card .usage-quota-fill").first
+            fills[name] = fill.evaluate("e => getComputedStyle(e).backgroundImage")
+    assert len(set(fills.values())) == 3
+
+
+# --- live ---------------------------------------------------------------------------------------
+
+
+def test_an_open_page_asks_every_minute_and_says_when_it_fails(campus: Campus):
+    context = new_context(campus, "near")
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{campus.hub.url}{SERVICE}/")
+    is_part = lambda answer: "x-usage-quota-part" in answer.request.headers  # noqa: E731
+    with page.expect_response(is_part) as first:
+        page.clock.fast_forward(61_000)
+    assert first.value.status in (200, 304)
+    page.locator(".usage-quota-bar").nth(2).focus()
+    page.get_by_text("As a table").click()
+    page.locator(".usage-quota-bar").nth(2).focus()
+    text = page.locator(".usage-quota-readout").inner_text()
+    scroll = page.evaluate("() => (scrollTo({top: 150, behavior: 'instant'}), scrollY)")
+    with page.expect_response(is_part) as second:
+        page.clock.fast_forward(61_000)
+    assert second.value.status in (200, 304)
+    assert second.value.request.headers["if-none-match"]
+    expect(page.locator(".usage-quota-bar").nth(2)).to_be_focused()
+    expect(page.locator(".usage-quota-plot details")).to_have_attribute("open", "")
+    assert page.locator(".usage-quota-readout").inner_text() == text
+    assert page.evaluate("() => scrollY") == scroll
+    context.set_offline(True)
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#usage-quota-trouble")).to_contain_text("could not be brought up to date")
+    context.set_offline(False)
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#usage-quota-trouble")).to_be_hidden()
+    context.clear_cookies()
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#usage-quota-trouble")).to_contain_text("Your session has ended")
+    context.close()
+
+
+def test_the_same_is_not_sent_again(campus: Campus):
+    context = new_context(campus, "near")
+    url = f"{campus.hub.url}{SERVICE}/"
+    part = {"X-Usage-Quota-Part": "live"}
+    while True:
+        first = context.request.get(url, headers=part)
+        again = context.request.get(url, headers=part | {"If-None-Match": first.headers["etag"]})
+        if again.status == 304:
+            break
+        # The minute has ended between the two; it cannot have between the next two.
+        assert again.text() != first.text()
+    assert "script" not in first.text()
+    context.close()
+
+
+def watch(campus: Campus, page: Page) -> None:
+    """Leave a page open whose user takes seats from now on: what was used is known after the next
+    whole minute, in which other tests have something to do.
+    """
+    expect(cards_of(page).locator(".usage-quota-used")).to_have_text("0 seat-hours")
+    expect(cards_of(page).locator(".usage-quota-level")).to_contain_text("OK")
+    page.evaluate("() => { window.sameDocument = true }")
+    campus.seats.values["live"] = 300.0
+    campus.watched = page
+
+
+def test_what_changes_is_shown_without_reloading(campus: Campus):
+    """300 seats are five seat-hours a minute; three are allowed."""
+    page = campus.watched
+    used = cards_of(page).locator(".usage-quota-used")
+    deadline = time.monotonic() + 90
+    while used.inner_text() == "0 seat-hours":
+        assert time.monotonic() < deadline
+        page.evaluate(COME_BACK)
+    shown, _ = amount(used.inner_text())
+    assert shown == pytest.approx(5 * round(shown / 5))
+    assert shown >= 5
+    expect(cards_of(page).locator(".usage-quota-level")).to_contain_text("Used up")
+    expect(page.locator("#usage-quota-announcer")).to_have_text("Seats, seats: Used up")
+    assert page.evaluate("() => window.sameDocument")
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_scripts_and_styles_are_kept_by_browsers_and_protected(campus: Campus):
+    with visiting(campus, "near") as page:
+        sources = [
+            page.locator("script[type=module]").get_attribute("src"),
+            page.locator("link[href*='usage-quota.css']").get_attribute("href"),
+        ]
+        for source in sources:
+            answer = page.request.get(campus.hub.url + source)
+            assert answer.status == 200
+            assert "immutable" in answer.headers["cache-control"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            other = page.request.get(campus.hub.url + source.partition("?")[0] + "?v=other")
+            assert other.headers["cache-control"] == "no-cache"
+        for path in ("../pages.py", "..%2Fpages.py", "", "nothing.js"):
+            assert not page.request.get(f"{campus.hub.url}{SERVICE}/static/{path}").ok
+
+
+# --- JupyterHub 5, and usage that is stale ------------------------------------------------------
+
+
+def test_on_jupyterhub_5_with_usage_that_is_stale(
+    browser: Browser, prometheus: str, seats: Seats, tmp_path
+):
+    with hub_of(tmp_path, "5", prometheus, stale_after=1.0) as hub:
+        campus = Campus(hub, browser, seats, prometheus)
+        with visiting(campus, "near") as page:
+            card = cards_of(page)
+            notice = card.locator(".usage-quota-notice")
+            expect(notice).to_contain_text("Last known:")
+            expect(notice.locator("time")).to_contain_text(re.compile("CET|GMT"))
+            expect(card.locator(".usage-quota-used")).to_have_text("not known")
+            expect(card.get_by_role("meter")).to_have_count(0)
+            picture(page, "stale")
+            page.locator("#dark-theme-toggle").click()
+            expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+            assert faults(page) == []
+        with visiting(campus, "admin", "/users") as page:
+            expect(page.locator("tbody[data-user=near]")).to_contain_text("Not known")
+            assert faults(page) == []
+
+
+def test_now_is_said(campus: Campus):
+    with visiting(campus, "near") as page:
+        said = page.locator(".usage-quota-as-of time").get_attribute("datetime")
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(said)).total_seconds()) < 120

@@ -1,0 +1,204 @@
+"""The Hub's own pages as people see them: chip, banner and marks, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from jupyterhub_usage_quotas.demo.history import backfill
+from jupyterhub_usage_quotas.demo.processes import start_prometheus
+from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.hub import ROOT, Hub, running_hub
+from tests.support.profile_form import choosing, profile
+from tests.support.visitor import Visitor
+
+from .conftest import picture
+
+ZURICH = ZoneInfo("Europe/Zurich")
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+DESK = {"width": 1000, "height": 800}
+PHONE = {"width": 360, "height": 740}
+PROFILES = [
+    profile("Minimal environment", 2, slug="mini-cpu", default=True, description="2 GiB, no GPU"),
+    profile("Large memory", 16, slug="large", description="16 GiB, no GPU"),
+    profile("BME GPU Server", 8, 1, slug="bme-gpu", description="8 GiB and a GPU of its own"),
+]
+POLICIES = [
+    {
+        "name": "memory-week",
+        "resource": "memory",
+        "limit": "100 GiB-hours",
+        "window": 7,
+        "scope": {"everyone": True},
+    },
+    {
+        "name": "gpu-week",
+        "resource": "gpu",
+        "limit": "8 GPU-hours",
+        "window": 7,
+        "minimum_session": "30 minutes",
+        "servers": {"gpu": True},
+        "scope": {"everyone": True},
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    directory: Path = tmp_path_factory.mktemp("prometheus")
+    now = int(time.time()) // 60 * 60
+    days = 7 * 24 * HOUR
+
+    def used(name: str, hours: int, gib: float, gpus: int) -> Pod:
+        start = now - 26 * HOUR
+        end = start + hours * HOUR
+        memory = gib * GIB
+        return Pod(name, start + 60, end - 60, f"jupyter-{name}", name, memory=memory, gpus=gpus)
+
+    pods = [used("ada", 8, 4, 1), used("ben", 5, 4, 1), used("cleo", 6, 15, 0)]
+    backfill(directory, [*hub_pod(now - days, now), *(span for pod in pods for span in pod.spans)])
+    prometheus, url = start_prometheus(directory)
+    config = f"""
+from jupyterhub_usage_quotas import setup_usage_quotas
+setup_usage_quotas(c)
+c.UsageConfig.prometheus_url = {url!r}
+c.UsageConfig.hub_namespace = {NAMESPACE!r}
+c.UsageConfig.stale_after = 7200.0
+c.UsageQuotaManager.policy = {POLICIES!r}
+""" + choosing(PROFILES, ["ada", "ben"])
+    with prometheus, running_hub(tmp_path_factory.mktemp("hub"), "6", config) as running:
+        visitor = Visitor(running.url, "ben")
+        visitor.wait_until(lambda: "GPU 3 h left" in visitor.http.get("/hub/home").text)
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(
+        timezone_id="Europe/Zurich", locale="en-GB", viewport=DESK, color_scheme="light"
+    )
+    made = context.new_page()
+    faults: list[str] = []
+    made.on("pageerror", lambda error: faults.append(str(error)))
+    yield made
+    context.close()
+    assert faults == []
+
+
+def log_in(page: Page, hub: Hub, name: str, path: str = "home") -> None:
+    page.goto(f"{hub.url}/hub/login?next=/hub/{path}")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill("anything")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**/hub/{path}")
+
+
+def open_launch_page(page: Page, hub: Hub, name: str) -> None:
+    log_in(page, hub, name, f"spawn/{name}")
+    expect(page.locator("#usage-quota-chip")).to_be_visible()
+
+
+def assert_no_fault_of_access(page: Page) -> None:
+    """axe finds no fault in what is ours; the rest of the page is the Hub's."""
+    page.add_script_tag(path=AXE)
+    rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = page.evaluate(
+        "async (rules) => (await axe.run({include: ['#usage-quota-chip', '.usage-quota-banner']},"
+        " {runOnly: rules})).violations.map((one) => [one.id, one.nodes.map((node) => node.html)])",
+        rules,
+    )
+    assert found == []
+
+
+def marks(page: Page) -> list[str]:
+    return [one.inner_text() for one in page.locator("#spawn_form .usage-quota-mark").all()]
+
+
+def test_each_profile_has_its_mark_in_the_time_zone_of_the_browser(page: Page, hub: Hub):
+    open_launch_page(page, hub, "ada")
+    label = page.locator("label[for=profile-item-bme-gpu]")
+    told = page.locator("#usage-quota-policies time")
+    minimal, large, gpu = marks(page)
+    assert minimal == "Could run for 34h"
+    assert large == "Could run for 4h 15m"
+    # Ada's eight GPU-hours began 26 hours ago; half an hour of them has to go.
+    at = datetime.fromisoformat(told.get_attribute("datetime")).astimezone(ZURICH)
+    assert re.fullmatch(rf"Not before {at:%a} \d\d:\d\d", gpu)
+    assert told.inner_text() == f"{at:%a %H:%M}"
+    assert told.get_attribute("title").endswith("UTC")
+    # It belongs to the profile for who hears the page, too, and clicking it chooses the profile.
+    expect(label).to_contain_text("Not before")
+    label.locator(".usage-quota-mark").click()
+    expect(page.locator("#profile-item-bme-gpu")).to_be_checked()
+    # The same is not said twice.
+    expect(page.locator("#usage-quota-profiles")).to_be_hidden()
+    picture(page, "launch")
+
+
+def test_without_scripts_there_is_a_table(browser: Browser, hub: Hub):
+    visitor = Visitor(hub.url, "ada")
+    cookies = [
+        {"name": one.name, "value": one.value, "url": f"{hub.url}/hub/"}
+        for one in visitor.http.cookies.jar
+        if one.path == "/hub/"
+    ]
+    context = browser.new_context(java_script_enabled=False, viewport=DESK)
+    context.add_cookies(cookies)
+    page = context.new_page()
+    page.goto(f"{hub.url}/hub/spawn/ada")
+    expect(page.locator("#usage-quota-profiles")).to_be_visible()
+    expect(page.locator("[data-profile=bme-gpu]")).to_contain_text("Not before")
+    expect(page.locator("#usage-quota-chip time")).to_contain_text("UTC")
+    picture(page, "launch-without-scripts", whole=True)
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("name", ["ada", "ben", "cleo"])
+def test_it_can_be_read_in_any_theme_and_size(page: Page, hub: Hub, name, size, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(size)
+    log_in(page, hub, name)
+    expect(page.locator("#usage-quota-chip")).to_be_in_viewport()
+    expect(page.locator(".usage-quota-banner")).to_be_visible()
+    assert_no_fault_of_access(page)
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0
+    picture(page, f"home-{name}-{size['width']}-{scheme}")
+
+
+def test_the_launch_page_on_a_phone(page: Page, hub: Hub):
+    page.set_viewport_size(PHONE)
+    open_launch_page(page, hub, "ada")
+    assert_no_fault_of_access(page)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    picture(page, "launch-phone", whole=True)
+
+
+def test_the_chip_leads_to_the_dashboard_by_keyboard(page: Page, hub: Hub):
+    log_in(page, hub, "ben")
+    chip = page.locator("#usage-quota-chip")
+    expect(chip).to_have_text(re.compile(r"Usage quota:\s+GPU 3 h left"))
+    chip.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/services/usage-quota/")
+
+
+def test_after_a_denial_the_page_says_what_else_could_be_started(page: Page, hub: Hub):
+    open_launch_page(page, hub, "ada")
+    page.locator("#profile-item-bme-gpu").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".spawn-error-msg")).to_contain_text("You have used up your GPU quota")
+    assert marks(page)[:2] == ["Could run for 34h", "Could run for 4h 15m"]
+    page.goto(f"{hub.url}/hub/spawn-pending/ada")
+    offered = page.locator(".usage-quota-alternatives li")
+    expect(offered).to_have_text(["Minimal environment for 34h", "Large memory for 4h 15m"])
+    picture(page, "denied-with-alternatives")
