@@ -71,7 +71,7 @@ def write_report(
     _plot(images / PLOT, refreshes)
     page = PAGE.format(
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=_machine(),
+        machine=machine(),
         users=users,
         decisions=_table(decisions),
         refreshes=_table(refreshes),
@@ -97,7 +97,8 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The cores and the Python of this machine."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):

@@ -22,9 +22,18 @@ from .known import Known
 from .metering.promql import Users
 from .quotas.configuration import doubts
 from .quotas.decide import Decision, Outcome
+from .quotas.homes import home_of, report_home
 from .quotas.report import iso, report
-from .quotas.units import InvalidQuantity, parse_bytes, show, show_duration
-from .quotas.usage import Fresh, Stale, Unknown
+from .quotas.units import (
+    STORAGE,
+    InvalidQuantity,
+    parse_bytes,
+    show,
+    show_bytes,
+    show_duration,
+    show_more_than,
+)
+from .quotas.usage import Fresh, Reading, Stale, Unknown
 from .quotas.verdict import Request, Verdict
 
 EXIT_CODES = {
@@ -134,17 +143,18 @@ def run_check(options: argparse.Namespace) -> int:
             "time": 1.0,
         },
     )
-    known = asyncio.run(_learn(manager, request, {options.user, *options.member}))
+    known, home = asyncio.run(_learn(manager, request, {options.user, *options.member}))
     decision = known.decide(request, failover_open=manager.failover_open)
     lasts = known.lasts(request)
     if options.json:
         more = {
             "enforcement": manager.enforcement.value,
             "lasts_seconds": lasts.total_seconds() if lasts is not None else None,
+            "home_storage": report_home(home),
         }
         print(json.dumps(report(decision) | more, indent=2))
     else:
-        print("\n".join(_explained(decision, lasts, manager.enforcement)))
+        print("\n".join([*_explained(decision, lasts, manager.enforcement), *_home_lines(home)]))
     return EXIT_CODES[decision.outcome]
 
 
@@ -165,14 +175,20 @@ def load_config(path: Path) -> Config:
     return config
 
 
-async def _learn(manager: UsageQuotaManager, request: Request, members: Collection[str]) -> Known:
+async def _learn(
+    manager: UsageQuotaManager, request: Request, members: Collection[str]
+) -> tuple[Known, Reading | None]:
+    """What a decision is made of, and what is in the user's home directory."""
     pools: dict[str, Users] = {
         policy.name: None if policy.scope.everyone else members
         for policy in manager.policies
         if policy.pooled
     }
     try:
-        return await manager.learn(request, members=pools)
+        known = await manager.learn(request, members=pools)
+        # Where it is part of the decision, it is the same that is shown.
+        home = known.usage.get(STORAGE.name) or await manager.home(request.user, known.now)
+        return known, home
     finally:
         await manager.aclose()
 
@@ -201,12 +217,27 @@ def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforce
     return [*lines, *_notes(decision)]
 
 
+def _home_lines(reading: Reading | None) -> list[str]:
+    home = home_of(reading)
+    if home is None:
+        return []
+    limit = f" of {show_bytes(home.limit)}" if home.limit else ""
+    when = f"measured at {iso(home.covered_until)}"
+    if not isinstance(reading, Fresh):
+        when += ", too long ago to be sure"
+    return ["", f"Home storage: {show_bytes(home.amount)}{limit} used, {when}."]
+
+
 def _headline(decision: Decision) -> str:
     match decision.outcome:
         case Outcome.ALLOWED:
             return "a launch is allowed"
         case Outcome.DENIED if decision.retry_time:
             return f"a launch is DENIED until {iso(decision.retry_time)}"
+        case Outcome.DENIED if decision.to_free is not None:
+            freed = f"at least {show_more_than(decision.to_free)} of home storage is freed"
+            after = f", and until {iso(decision.once_freed)}" if decision.once_freed else ""
+            return f"a launch is DENIED until {freed}{after}"
         case Outcome.DENIED:
             return "a launch is DENIED, and waiting will not help"
         case Outcome.FAILOVER_OPEN:
@@ -223,11 +254,23 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         verdict.allotment.resource,
         str(verdict.allotment.window),
         show(verdict.used or 0.0, unit) if known else "?",
-        show(verdict.allowance, unit) if math.isfinite(verdict.allowance) else "unlimited",
+        _allowance(verdict),
         show(verdict.remaining or 0.0, unit) if known else "?",
         _fits(verdict),
-        iso(verdict.retry_time) or ("never" if verdict.never else ""),
+        _retry(verdict),
     )
+
+
+def _allowance(verdict: Verdict) -> str:
+    if math.isfinite(verdict.allowance):
+        return show(verdict.allowance, verdict.allotment.limit.unit)
+    return "?" if math.isnan(verdict.allowance) else "unlimited"
+
+
+def _retry(verdict: Verdict) -> str:
+    if verdict.to_free is not None:
+        return f"free {show_more_than(verdict.to_free)}"
+    return iso(verdict.retry_time) or ("never" if verdict.never else "")
 
 
 def _fits(verdict: Verdict) -> str:

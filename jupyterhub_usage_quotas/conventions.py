@@ -26,6 +26,12 @@ KSM_SERVERNAME_LABEL: Final = "annotation_hub_jupyter_org_servername"
 KSM_PROFILE_LABEL: Final = "annotation_hub_jupyter_org_profile"
 KSM_PROFILE_NAME_LABEL: Final = "annotation_hub_jupyter_org_profile_name"
 
+# --- what exporters of home storage say -----------------------------------------------------------
+HOME_SIZE: Final = "dirsize_total_size_bytes"
+"""What a directory takes up; from jupyterhub-home-nfs and prometheus-dirsize-exporter."""
+HOME_LIMIT: Final = "dirsize_hard_limit_bytes"
+"""The most that it can, 0 for anything; from jupyterhub-home-nfs only."""
+
 # --- what the Hub exports about running servers (usage_source: hub) ------------------------------
 SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
 """Gauge: what a running server asks for; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""
@@ -59,6 +65,7 @@ USAGE_AGE: Final = "jupyterhub_usage_quotas_usage_age_seconds"
 REFRESHES: Final = "jupyterhub_usage_quotas_refreshes_total"
 HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
 COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
+PODS_WITHOUT_USER: Final = "jupyterhub_usage_quotas_pods_without_user"
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
 
 # --- what the Hub exports about users' usage -----------------------------------------------------

@@ -68,6 +68,12 @@ class QueryRejected(PrometheusError):
     reason = "query_rejected"
 
 
+class ServersUnknown(QueryRejected):
+    """It cannot be asked about users' pods, because it is not known what those are called."""
+
+    reason = "servers_unknown"
+
+
 class BadAnswer(PrometheusError):
     """The answer is not what Prometheus sends: HTML, truncated JSON, another shape, NaN."""
 

@@ -5,7 +5,7 @@ The Hub, the command line and the viewer all ask here, so that they decide on th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -14,12 +14,13 @@ from .ledger import Ledger
 from .metering.meter import EVERYBODY_ELSE, Meter
 from .metering.promql import Users
 from .quotas.adjustments import Adjustment
-from .quotas.charge import PoolReadings, Readings
+from .quotas.charge import PoolAccounts, PoolReadings, Readings
 from .quotas.decide import Decision, decide
 from .quotas.forecast import launch_times
 from .quotas.lately import Running, pools_with_running, with_running
 from .quotas.policy import PolicySet
 from .quotas.resolve import Allotment, resolve
+from .quotas.units import STORAGE
 from .quotas.verdict import Request
 
 Members = Mapping[str, Users]
@@ -30,14 +31,19 @@ NO_MEMBERS: Members = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known about one user at the instant `now`."""
+    """What is known about one user at the instant `now`.
+
+    `running` are the servers of the user that the Hub knows to run, `pending` launches of anybody
+    that were allowed and do not run yet.
+    """
 
     policies: PolicySet
     usage: Readings
-    pools: PoolReadings
+    pools: PoolReadings | PoolAccounts
     adjustments: Sequence[Adjustment]
     now: datetime
     pending: Sequence[Request] = ()
+    running: Sequence[Request] = ()
 
     def decide(self, request: Request, *, failover_open: bool) -> Decision:
         """The decision on a request of this user."""
@@ -59,21 +65,26 @@ class Known:
         pending: Sequence[Request],
     ) -> Known:
         """With what only the Hub knows: the servers that run, by username, and the launches that
-        were allowed and are still pending. Those of the user and of members of their pools count.
+        were allowed and are still pending. Those of the user and of members of their pools count;
+        pools that were added up before stay as they were.
         """
-        usage = with_running(self.usage, running.get(user, ()), self.now)
-        pools = pools_with_running(self.pools, running, self.now)
-        return replace(self, usage=usage, pools=pools, pending=pending)
+        own = running.get(user, ())
+        usage = with_running(self.usage, own, self.now)
+        pools = self.pools
+        if not isinstance(pools, PoolAccounts):
+            pools = pools_with_running(pools, running, self.now)
+        servers = [one.request for one in own]
+        return replace(self, usage=usage, pools=pools, pending=pending, running=servers)
 
     def lasts(self, request: Request) -> timedelta | None:
-        """How long the server could run, if nothing else of the user's did: zero where it would
-        be denied, None where nothing ends it for a month.
+        """How long the server could run beside `running`, if nothing else of the user's did: zero
+        where it would be denied, None where nothing ends it for a month.
         """
         times = launch_times(
             self.policies,
             self.usage,
             {"": request},
-            [],
+            self.running,
             self.now,
             adjustments=self.adjustments,
             pools=self.pools,
@@ -102,13 +113,17 @@ async def learn(
     users: Users = {user}
     for whose in pools.values():
         users = None if users is None or whose is None else {*users, *whose}
-    resources = {measured for one in allotments for measured in policies.measured(one.resource)}
-    longest = max(allotment.window.reach for allotment in allotments)
+    resources, longest = _asked(policies, allotments)
     readings = await meter.read(users, resources, longest, now)
     unused = readings.get(EVERYBODY_ELSE, {})
+    own = readings.get(user, unused)
+    if users is None and STORAGE.name in resources:
+        # What is in home directories is known of users by name only.
+        stored = await meter.read({user}, {STORAGE.name}, timedelta(0), now)
+        own = {**own, **stored.get(user, {})}
     return Known(
         policies,
-        readings.get(user, unused),
+        own,
         {
             name: {
                 member: readings.get(member, unused)
@@ -119,6 +134,33 @@ async def learn(
         adjustments,
         now,
     )
+
+
+def recall(
+    policies: PolicySet,
+    meter: Meter,
+    adjustments: Sequence[Adjustment],
+    request: Request,
+    now: datetime,
+    pools: PoolAccounts,
+) -> Known:
+    """The same from what is at hand, without asking anybody: for pages, of which there may be
+    many. Nothing is known until the meter has read its history; pools are as they were when
+    `pools` were added up.
+    """
+    allotments = resolve(policies, request.user, request.groups, admin=request.admin)
+    if not allotments:
+        return Known(policies, {}, {}, adjustments, now)
+    readings = meter.at_hand([request.user], *_asked(policies, allotments), now)
+    return Known(policies, readings.get(request.user, {}), pools, adjustments, now)
+
+
+def _asked(
+    policies: PolicySet, allotments: Sequence[Allotment]
+) -> tuple[Collection[str], timedelta]:
+    """Which resources have to be measured for these allotments, and over how long."""
+    resources = {measured for one in allotments for measured in policies.measured(one.resource)}
+    return resources, max(allotment.window.reach for allotment in allotments)
 
 
 def _pools(policies: PolicySet, allotments: Sequence[Allotment]) -> list[str]:

@@ -27,6 +27,9 @@ Log in at {url} with any password as
   dave    ten minutes an hour: his server starts, and ten minutes later no new one does
   admin   an administrator, not covered by any policy
 
+Where each of them stands is at {url}/services/usage-quota/ and, for admin, at
+{url}/services/usage-quota/users.
+
 Prometheus is at {prometheus}. What running servers use is scraped every 5 seconds and counted.
 Logs are in {directory}. Press Ctrl-C to stop everything.
 """

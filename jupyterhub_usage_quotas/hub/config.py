@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Enum, Float, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, List, TraitError, Unicode, default, validate
 
 from .. import conventions
+from ..metering import promql
+from ..metering.homes import HomeStorage
 from ..metering.kube_state_metrics import KubeStateMetrics
 from ..metering.meter import Meter, Timing
 from ..metering.prometheus import Observer, PrometheusClient
 from ..metering.sources import Expression, ServerMetrics, Source
+from .home_names import home_names, pattern_of
+from .pod_options import PodOptions
 from .prometheus_options import PrometheusOptions
 
 KUBE_STATE_METRICS = "kube-state-metrics"
@@ -22,7 +26,7 @@ HUB = "hub"
 RECORDED = "recorded"
 
 
-class UsageConfig(PrometheusOptions):
+class UsageConfig(PodOptions, PrometheusOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -62,6 +66,43 @@ class UsageConfig(PrometheusOptions):
         ["nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"],
         help="""
         The Kubernetes resources that count as GPUs, as patterns with `*` and `?`.
+        """,
+    ).tag(config=True)
+
+    home_storage = Bool(
+        True,
+        help="""
+        Whether home storage is looked at, where jupyterhub-home-nfs or prometheus-dirsize-exporter
+        export it: by the Usage Quota Dashboard and `check` always, by the Hub where a policy limits
+        `storage`.
+        """,
+    ).tag(config=True)
+
+    home_storage_directory = Unicode(
+        "escape",
+        help="""
+        What users' home directories are called in the exporter's label `directory`: "escape" or
+        "safe" for the slugs that KubeSpawner makes of usernames ("safe" is what `{username}` is in
+        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern such as
+        "home/{escaped_username}", of {username} (which is the safe slug), {safe_username},
+        {escaped_username} and {unescaped_username}.
+        """,
+    ).tag(config=True)
+
+    @validate("home_storage_directory")
+    def _is_a_name_of_directories(self, proposal: Any) -> str:
+        try:
+            pattern_of(proposal.value)
+        except ValueError as error:
+            raise TraitError(f"home_storage_directory: {error}") from error
+        return str(proposal.value)
+
+    home_storage_namespace = Unicode(
+        None,
+        allow_none=True,
+        help="""
+        The namespace in the labels of the exporter of home storage; empty for any. The default is
+        `hub_namespace`, or none: an exporter outside of Kubernetes has no such label.
         """,
     ).tag(config=True)
 
@@ -175,15 +216,27 @@ class UsageConfig(PrometheusOptions):
                 conventions.RECORDED_SEEN,
                 max_gap,
                 conventions.KSM_REQUESTS,
+                self._other_namespaces,
             )
-        return KubeStateMetrics(self.hub_namespace, tuple(self.gpu_resources), max_gap)
+        return KubeStateMetrics(
+            self.hub_namespace,
+            tuple(self.gpu_resources),
+            max_gap,
+            self._other_namespaces,
+            self.make_pod_names(),
+        )
+
+    @property
+    def _other_namespaces(self) -> tuple[str, ...]:
+        return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
 
     def make_meter(self, **observers: Any) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
         `observe_request`, `on_fresh` and `on_refresh` may be given, to be told of requests,
-        readings and refreshes.
+        readings and refreshes; with `keep_homes=False` home storage is asked for when it is wanted.
         """
+        homes = self._home_storage(keep=observers.pop("keep_homes", True))
         observe: Observer = observers.pop("observe_request", lambda _outcome, _seconds: None)
         client = PrometheusClient(
             self.shown_prometheus_url,
@@ -192,7 +245,19 @@ class UsageConfig(PrometheusOptions):
             observer=observe,
         )
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
-        return Meter(client, [self.make_source(), *defined], self._timing(), **observers)
+        sources = [self.make_source(), *defined]
+        return Meter(client, sources, self._timing(), homes=homes, **observers)
+
+    def _home_storage(self, *, keep: bool) -> HomeStorage | None:
+        if not self.home_storage:
+            return None
+        if self.home_storage_namespace is not None:
+            within = promql.in_namespace(self.home_storage_namespace)
+        else:
+            # To a matcher, a label that is not there is empty.
+            hubs = {self.hub_namespace, ""}
+            within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
+        return HomeStorage(within, home_names(self.home_storage_directory), kept=keep)
 
     def _timing(self) -> Timing:
         return Timing(

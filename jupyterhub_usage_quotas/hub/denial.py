@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from tornado.web import HTTPError
 
 from ..conventions import SPAWN_FAILURE_REASON
 from ..quotas.decide import Decision, Outcome
-from ..quotas.units import show_part
+from ..quotas.units import show_more_than, show_part
 from ..quotas.verdict import Verdict
 from .messages import Message
 
@@ -50,6 +51,8 @@ class LaunchDenied(SpawnException or HTTPError):  # type: ignore[misc]
         self.jupyterhub_message = message.text
         self.jupyterhub_html_message = message.html
         self.usage_quota_heading = message.heading
+        self.usage_quota_alternatives: Sequence[object] = ()
+        """What else could be started, for the page that shows the denial."""
         self.headers: dict[str, str] = {}
         if retry_after is not None:
             # Rounded up: a client that waits exactly so long must not be early.
@@ -96,6 +99,8 @@ def for_log(decision: Decision) -> str:
         return f"{server}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
     parts = [_used(verdict) for verdict in decision.denying]
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
+    if decision.to_free is not None:
+        until = f"when at least {show_more_than(decision.to_free)} of home storage is freed"
     return f"{server}: {'; '.join(parts)}; retry: {until}"
 
 

@@ -12,7 +12,7 @@ from ..ledger import Ledger
 from ..metering.knowledge import Knowledge
 from ..metering.meter import Meter
 from ..quotas.policy import PolicySet
-from ..quotas.units import show_duration
+from ..quotas.units import STORAGE, show_duration
 from ..quotas.usage import Unknown
 from . import metrics
 from .members import everybody, members_of_pools
@@ -25,7 +25,7 @@ class Keeper:
     """Keeps a meter up to date, and the tally of everybody's standings.
 
     `app` is the Hub, whose database says who everybody is; `groups` narrow the tally to their
-    members, None is nobody: no tally is made.
+    members, None is nobody.
     """
 
     def __init__(
@@ -52,11 +52,30 @@ class Keeper:
     async def _refreshed(self) -> None:
         for known in self._meter.known:
             self._show(known)
-        if self._groups is not None:
-            users = everybody(self._app.db, self._groups)
-            pooled = any(one.pooled for one in self._policies)
+        pooled = any(one.pooled for one in self._policies)
+        if pooled or self._groups is not None:
+            # Without groups nobody is judged, but what is charged to pools is added up.
+            users = () if self._groups is None else everybody(self._app.db, self._groups)
             members = members_of_pools(self._policies, self._app.db) if pooled else {}
             await self.tally.take(users, members, datetime.now(UTC))
+        self._tell_homes()
+
+    def _tell_homes(self) -> None:
+        """Log once which home directories are nobody's: they may be called by another scheme."""
+        homes = self._meter.homes
+        if homes is None or not homes.directories or STORAGE.name in self._told:
+            return
+        self._told.add(STORAGE.name)
+        left = homes.strangers(user.user for user in everybody(self._app.db))
+        if left:
+            some = ", ".join(repr(name) for name in sorted(left)[:GAPS_SHOWN])
+            self._log.warning(
+                "%d of %d home directories are no user's, such as %s. If they should be, see"
+                " UsageConfig.home_storage_directory",
+                len(left),
+                len(homes.directories),
+                some,
+            )
 
     def _show(self, known: Knowledge) -> None:
         """Show on the metrics endpoint how much is known, and log once what was found."""

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Int, TraitError, Unicode, UseEnum, default, validate
+from traitlets import Bool, TraitError, UseEnum, default, validate
 
 from ..errors import ConfigurationError
 from ..known import NO_MEMBERS, Known, Members, learn
@@ -21,7 +21,8 @@ from ..quotas.decide import Decision, Outcome
 from ..quotas.faults import InvalidPolicies
 from ..quotas.forecast import largest_that_fits
 from ..quotas.policy import PolicySet
-from ..quotas.usage import Stale, Unknown
+from ..quotas.units import STORAGE
+from ..quotas.usage import Reading, Stale, Unknown
 from ..quotas.verdict import Request
 from . import metrics
 from .config import UsageConfig
@@ -29,6 +30,8 @@ from .denial import LaunchDenied, deny, for_log, verdict_for_log
 from .keeper import Keeper, tell_refresh
 from .members import members_of_pools
 from .messages import denial_message, unavailable_message
+from .page_options import PageOptions
+from .page_words import alternatives
 from .request import Launch, OptionsRefused, basic_request, mark_profile, read_launch
 from .servers import Pending, running_servers
 from .validation import faults_of_options
@@ -42,7 +45,7 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class UsageQuotaManager(UsageConfig):
+class UsageQuotaManager(PageOptions, UsageConfig):
     """Enforces usage quotas when a server is started."""
 
     policy = AnyTrait(
@@ -50,7 +53,7 @@ class UsageQuotaManager(UsageConfig):
         The policies, a list of
 
             {"name": "memory-week",                           # optional, unique
-             "resource": "memory",      # memory, cpu, gpu, time, credits, or one of `resources`
+             "resource": "memory",      # cpu, gpu, time, credits, storage, one of `resources`
              "limit": {"value": 1000, "unit": "GiB-hours"},   # or "1000 GiB-hours"
              "window": 7,                                     # days, or "36h": rolling; or
                                          # {"calendar": "week", "timezone": "Europe/Zurich"}; or
@@ -64,6 +67,8 @@ class UsageQuotaManager(UsageConfig):
              "share": "pooled", "overflow": "individual",     # one allowance for all
              "minimum_session": "10 minutes",                 # what a launch needs
              "when_exhausted": "warn"}                        # deny, stop or warn
+
+        Home storage has no window, and its limit may be the "exported" one.
 
         A name in a scope may be a pattern: {"glob": "class-*"}.
         """
@@ -110,20 +115,6 @@ class UsageQuotaManager(UsageConfig):
         """,
     ).tag(config=True)
 
-    contact = Unicode(
-        "If you need more, contact the administrators of this JupyterHub.",
-        help="""
-        The last sentence of a denial: whom to ask. Plain text; addresses that start with
-        https:// become links.
-        """,
-    ).tag(config=True)
-
-    denied_status = Int(429, help="The HTTP status of a launch denied by a quota.").tag(config=True)
-
-    unavailable_status = Int(
-        503, help="The HTTP status of a launch denied because usage is not known."
-    ).tag(config=True)
-
     export_usage = AnyTrait(
         True,
         help="""
@@ -143,15 +134,6 @@ class UsageQuotaManager(UsageConfig):
             )
         return given if isinstance(given, bool) else list(given)
 
-    @validate("denied_status", "unavailable_status")
-    def _is_an_error_status(self, proposal: Any) -> int:
-        if not 400 <= proposal.value <= 599:  # noqa: PLR2004
-            raise TraitError(
-                f"{proposal.trait.name} must be an HTTP status from 400 to 599;"
-                f" given {proposal.value!r}"
-            )
-        return int(proposal.value)
-
     def __init__(self, **kwargs: Any) -> None:
         """Read the configuration; raises `ConfigurationError` with all its faults."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
@@ -160,7 +142,7 @@ class UsageQuotaManager(UsageConfig):
         super().__init__(**kwargs)
         self.ledger: Ledger | None = None
         self._causes_logged: set[str] = set()
-        self._pending = Pending()
+        self.pending = Pending()
 
     @cached_property
     def policies(self) -> PolicySet:
@@ -173,29 +155,36 @@ class UsageQuotaManager(UsageConfig):
         )
 
     @cached_property
-    def _meter(self) -> Meter:
+    def meter(self) -> Meter:
+        """What brings usage from Prometheus."""
         return self.make_meter(
             observe_request=metrics.observe_request,
             on_fresh=metrics.usage_known_until,
             on_refresh=partial(tell_refresh, self.log),
+            keep_homes=STORAGE.name in self.policies.all_measured,
         )
 
     def make_keeper(self, app: Any) -> Keeper:
         """What keeps everybody's usage at hand while the Hub `app` runs."""
         groups = None if self.export_usage is False else self.export_usage
         exported = [] if groups is True else groups
-        return Keeper(app, self.policies, self._meter, self.ledger, exported)
+        return Keeper(app, self.policies, self.meter, self.ledger, exported)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
-        await self._meter.aclose()
+        await self.meter.aclose()
 
     async def learn(
         self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
     ) -> Known:
         """What a decision on this request is made of."""
         now = now or datetime.now(UTC)
-        return await learn(self.policies, self._meter, self.ledger, request, now, members)
+        return await learn(self.policies, self.meter, self.ledger, request, now, members)
+
+    async def home(self, user: str, now: datetime) -> Reading | None:
+        """What is in a user's home directory; None where that is not looked at."""
+        found = await self.meter.read([user], {STORAGE.name}, timedelta(0), now)
+        return found.get(user, {}).get(STORAGE.name)
 
     async def decide(
         self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
@@ -215,12 +204,12 @@ class UsageQuotaManager(UsageConfig):
         """
         if self.enforcement is Enforcement.off:
             return
-        launch, decision = await self._decide_in_time(user, spawner)
+        launch, known, decision = await self._decide_in_time(user, spawner)
         self._count_and_log(decision)
         if not decision.allowed and self.enforcement is Enforcement.enforce:
-            deny(self._denial(decision, launch), spawner)
+            deny(self._denial(decision, launch, known), spawner)
 
-    async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Decision]:
+    async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Known, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         launch = Launch(basic_request(user))
         try:
@@ -231,7 +220,7 @@ class UsageQuotaManager(UsageConfig):
                 known = await self.learn(launch.request, members=members)
                 # Nothing is awaited from here on until the launch is noted: of several launches
                 # at once each sees the ones before it.
-                return launch, self._decide_lately(known, user, spawner, launch.request)
+                return launch, *self._decide_lately(known, user, spawner, launch.request)
         except OptionsRefused as refused:
             # As the spawner would say it a moment later.
             raise refused.__cause__ or refused from None
@@ -244,19 +233,21 @@ class UsageQuotaManager(UsageConfig):
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
         nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
-        return launch, nothing_known.decide(launch.request, failover_open=self.failover_open)
+        decision = nothing_known.decide(launch.request, failover_open=self.failover_open)
+        return launch, nothing_known, decision
 
-    def _decide_lately(self, known: Known, user: Any, spawner: Any, request: Request) -> Decision:
+    def _decide_lately(
+        self, known: Known, user: Any, spawner: Any, request: Request
+    ) -> tuple[Known, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if known.pools else [user]
         running = running_servers(users, self.gpu_resources)
-        pending = self._pending.besides(spawner)
-        decision = known.and_lately(user.name, running, pending).decide(
-            request, failover_open=self.failover_open
-        )
+        pending = self.pending.besides(spawner)
+        known = known.and_lately(user.name, running, pending)
+        decision = known.decide(request, failover_open=self.failover_open)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
-            self._pending.add(spawner, request)
-        return decision
+            self.pending.add(spawner, request)
+        return known, decision
 
     def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
         """The users whom the Hub has in memory: all who run servers are among them."""
@@ -293,7 +284,7 @@ class UsageQuotaManager(UsageConfig):
             self.failover_open,
         )
 
-    def _denial(self, decision: Decision, launch: Launch) -> LaunchDenied:
+    def _denial(self, decision: Decision, launch: Launch, known: Known) -> LaunchDenied:
         now = datetime.now(UTC)
         if decision.outcome is not Outcome.DENIED:
             message = unavailable_message(self.contact)
@@ -306,7 +297,10 @@ class UsageQuotaManager(UsageConfig):
         message = denial_message(decision, self.contact, self.policies.resources, advice)
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
-        return LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        if self.suggest_alternatives:
+            denial.usage_quota_alternatives = alternatives(known, launch)
+        return denial
 
 
 CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageQuotaManager)
@@ -325,7 +319,12 @@ def check_configuration(config: Mapping[str, Any]) -> None:
             " scope_backup_strategy, and both are set; leave one out"
         )
     try:
-        _ = probe.policies
+        profiles = (one.name for one in probe.policies if one.servers.profile)
+        faults += probe.faults_of_pods(profiles)
+        if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
+            faults.append(
+                "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
+            )
     except InvalidPolicies as error:
         faults += [f"{_section(fault.where)}.{fault}" for fault in error.faults]
     if faults:

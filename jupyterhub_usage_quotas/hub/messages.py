@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ..quotas.decide import Decision
-from ..quotas.units import RESOURCES, Resource, show, show_part
+from ..quotas.units import RESOURCES, Resource, show, show_bytes, show_more_than, show_part
 from ..quotas.verdict import Verdict
 
 _LOCAL_TIME = Markup(
@@ -52,10 +52,17 @@ def denial_message(
     ]
     html = list(sentences)
     if decision.retry_time:
-        before, after = "You can start this server again from ", "."
-        sentences.append(before + _utc(decision.retry_time) + after)
-        html.append(escape(before) + _local(decision.retry_time) + after)
+        _add_time(sentences, html, "You can start this server again from ", decision.retry_time)
+    elif decision.once_freed:
+        _add_time(sentences, html, "Once you have, you can start it from ", decision.once_freed)
     return _message("Usage quota reached", sentences, html, contact)
+
+
+def _add_time(
+    text: list[str | Markup], html: list[str | Markup], before: str, at: datetime
+) -> None:
+    text.append(f"{before}{_utc(at)}.")
+    html.append(escape(before) + _local(at) + ".")
 
 
 def unavailable_message(contact: str) -> Message:
@@ -86,6 +93,8 @@ def explain(
             f" {show(verdict.allowance, unit)} {allotment.window.short}. Choose a smaller"
             f" server{instead}."
         )
+    if verdict.to_free is not None:
+        return _to_free(verdict.used or 0.0, verdict.allowance, verdict.to_free, quota)
     used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
     if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
         return f"The {quota} is used up: {used}."
@@ -94,6 +103,16 @@ def explain(
     return (
         f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server needs at"
         f" least {show(verdict.need, unit)}."
+    )
+
+
+def _to_free(used: float, allowance: float, to_free: float, quota: str) -> str:
+    """What is said where waiting does not help, but freeing does; in bytes."""
+    return (
+        f"You have used up your {quota}: {show_bytes(used)} of {show_bytes(allowance)}. You cannot"
+        f" start this server until you have freed at least {show_more_than(to_free)}. If a server"
+        " of yours still runs, delete files there that you no longer need; it can take some minutes"
+        " to be noticed. Otherwise ask the administrators to help you delete them."
     )
 
 

@@ -49,6 +49,10 @@ history = Gauge(
 coverage = Gauge(
     conventions.COVERAGE, "The share of that time in which the source was scraped", ["source"]
 )
+pods_without_user = Gauge(
+    conventions.PODS_WITHOUT_USER,
+    "How many pods ran lately that are called as users' pods are and are no known server's",
+)
 scrape_interval = Gauge(
     conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
 )

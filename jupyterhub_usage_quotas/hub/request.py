@@ -14,6 +14,9 @@ from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_p
 PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""
 
+ON_OFFER = "_usage_quota_on_offer"
+"""Where a launch leaves what the spawner's profiles asked for before one was applied to it."""
+
 
 class OptionsRefused(Exception):
     """The spawner does not take what its user chose; its own exception is the cause."""
@@ -44,15 +47,31 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
     profiles = await profiles_of(spawner)
     base = replace(basic_request(user), server_name=spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offered = {
-        _display_name(profile): _with(
-            base, profile, rates_of(WithProfile(spawner, profile), gpu_resources)
-        )
-        for profile in profiles
-    }
+    offered = _on_offer(base, spawner, profiles, gpu_resources)
+    setattr(spawner, ON_OFFER, offered)
     await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
-    return Launch(_with(base, chosen, rates_of(spawner, gpu_resources)), offered)
+    request = _with(base, chosen, rates_of(spawner, gpu_resources))
+    return Launch(request, {one.profile_name: one for one in offered})
+
+
+async def requests_on_offer(
+    user: Any, spawner: Any, gpu_resources: Sequence[str]
+) -> Sequence[Request]:
+    """The requests of all profiles that a spawner offers its user, which changes nothing of it."""
+    if offered := getattr(spawner, ON_OFFER, None):
+        return tuple(offered)
+    base = replace(basic_request(user), server_name=spawner.name)
+    return _on_offer(base, spawner, await profiles_of(spawner), gpu_resources)
+
+
+def _on_offer(
+    base: Request, spawner: Any, profiles: Sequence[Profile], gpu_resources: Sequence[str]
+) -> tuple[Request, ...]:
+    return tuple(
+        _with(base, profile, rates_of(WithProfile(spawner, profile), gpu_resources))
+        for profile in profiles
+    )
 
 
 async def _load_user_options(spawner: Any) -> None:

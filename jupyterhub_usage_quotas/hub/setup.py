@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,17 +19,18 @@ from traitlets.config import Config
 from ..errors import ConfigurationError
 from ..quotas.configuration import doubts
 from .annotated import apply_annotated_settings
+from .at_hand import AtHand
 from .config import HUB
 from .denial import NotAFailure, NoTraceback
 from .exporter import ServerExporter
 from .gauges import UsageGauges
-from .keeper import start
+from .keeper import Keeper, start
+from .layers import add_layer
 from .manager import CONFIGURED, Enforcement, UsageQuotaManager
-from .service import declare_viewer
+from .pages import VARIABLE, HubPages
+from .service import declare_viewer, is_viewer
 from .spawn_hook import quota_hook, wrapped_by_us
 from .validation import remarks
-
-TEMPLATES = str(Path(__file__).parent.parent / "templates")
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -121,7 +121,8 @@ def _config_was_read(change: Any) -> None:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
     logging.getLogger("asyncio").addFilter(NotAFailure())
-    app.template_paths = _with_our_templates(app)
+    add_layer(app)
+    app.template_vars = dict(app.template_vars) | {VARIABLE: None}
     if manager.usage_source == HUB:
         REGISTRY.register(
             ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
@@ -132,6 +133,8 @@ def _config_was_read(change: Any) -> None:
             UsageGauges(lambda: keeper.tally.standings, manager.policies, manager.hub_namespace)
         )
         start(keeper)
+        if manager.enforcement is Enforcement.enforce:
+            _show_on_pages(app, manager, keeper)
     _log_summary(app, manager)
 
 
@@ -147,10 +150,20 @@ def _require_hook(spawner_class: Any) -> None:
         )
 
 
-def _with_our_templates(app: Any) -> list[str]:
-    """Our templates after the admin's own, before the Hub's."""
-    hubs = app._template_paths_default()[0]
-    return [*(path for path in app.template_paths if path != hubs), TEMPLATES, hubs]
+def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None:
+    """Tell the Hub's templates what users have left."""
+    at_hand = AtHand(
+        manager.policies,
+        manager.meter,
+        manager.ledger,
+        lambda: keeper.tally.accounts,
+        manager.pending,
+        manager.gpu_resources,
+        failover_open=manager.failover_open,
+    )
+    viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
+    pages = HubPages(at_hand, manager, viewer, app.log)
+    app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 
 def _log_summary(app: Any, manager: UsageQuotaManager) -> None:

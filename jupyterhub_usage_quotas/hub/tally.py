@@ -50,6 +50,8 @@ class Tally:
 
     def __init__(self, policies: PolicySet, meter: Meter, ledger: Ledger | None) -> None:
         self.standings: tuple[Standing, ...] = ()
+        self.accounts = PoolAccounts(policies, {}, ())
+        """What is charged to pools, as of the last refresh."""
         self._policies = policies
         self._meter = meter
         self._ledger = ledger
@@ -65,7 +67,11 @@ class Tally:
             readings = self._readings(user.user, now)
             standings += await self._of(user, readings, accounts, pools_done, now)
             await pace.keep()
-        self.standings = tuple(standings)
+        for pool in self._policies:
+            if pool.pooled:
+                # Now, and not when somebody opens a page.
+                accounts.of_pool(pool)
+        self.standings, self.accounts = tuple(standings), accounts
 
     def _readings(self, user: str, now: datetime) -> Readings:
         policies = self._policies

@@ -15,7 +15,8 @@ NO_LONGER_NEEDED: Mapping[str, str] = {
     "prometheus_emit_interval": "metrics are made when they are scraped",
     "prometheus_emit_namespace": "the names of the metrics are fixed",
     "prometheus_usage_metrics": "usage_source says which metrics are read",
-    "escape_username_scheme": "usage is keyed on the username, not on names of pods",
+    "escape_username_scheme": "usage is keyed on the username, not on names of pods; how home"
+    " directories are called is said by home_storage_directory",
     "metrics_exporter_token": "the Hub exports its metrics itself",
     "hub_url": "the Hub knows its own address",
 }

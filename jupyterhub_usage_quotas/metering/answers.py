@@ -9,12 +9,9 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import (
-    Any,
-    Required,  # pydantic asks for these before Python 3.12
-)
+from typing import Any, Required, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
@@ -51,6 +48,40 @@ class Series:
         return self.values[-1]
 
 
+class Answer(Sequence[Series]):
+    """The series of an answer, in columns.
+
+    An answer may have ten thousands of series. Kept as so many objects, Python's garbage collector
+    would look through all of them (and of the process) again and again, and stop everything.
+    """
+
+    __slots__ = ("_instants", "_labels", "_values")
+
+    def __init__(self, series: Iterable[Series] = ()) -> None:
+        self._labels: list[Mapping[str, str]] = []
+        self._instants: list[array[float]] = []
+        self._values: list[array[float]] = []
+        for one in series:
+            self._labels.append(one.labels)
+            self._instants.append(one.instants)
+            self._values.append(one.values)
+
+    def __iter__(self) -> Iterator[Series]:
+        return map(Series, self._labels, self._instants, self._values)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @overload
+    def __getitem__(self, index: int) -> Series: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Series]: ...
+    def __getitem__(self, index: int | slice) -> Series | Sequence[Series]:
+        if isinstance(index, slice):
+            return list(self)[index]
+        return Series(self._labels[index], self._instants[index], self._values[index])
+
+
 @with_config(ConfigDict(strict=True))
 class _Result(TypedDict, total=False):
     metric: Required[dict[str, str]]
@@ -73,10 +104,8 @@ class _Answer(BaseModel):
 _Results = TypeAdapter(list[_Result])
 
 
-def read_answer(
-    content: bytes, *, where: str, success: bool, asked: Mapping[str, str]
-) -> tuple[Series, ...]:
-    """The series of an answer.
+def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str, str]) -> Answer:
+    """Read an answer.
 
     `where` says what answered, for errors; `success` whether its HTTP status did; `asked` are the
     parameters of the request. Raises `BadAnswer`, `QueryRejected` or `PartialAnswer`.
@@ -85,7 +114,7 @@ def read_answer(
         envelope, pieces = _cut(content)
         answer = _Answer.model_validate_json(envelope)
         # One piece after the other, so that only what is kept of them is there at any time.
-        series = [_series(one) for piece in pieces for one in _Results.validate_json(piece)]
+        found = Answer(_series(one) for piece in pieces for one in _Results.validate_json(piece))
     except BadAnswer:
         raise
     except ValueError as error:  # pydantic's and json's are both
@@ -95,13 +124,13 @@ def read_answer(
         raise QueryRejected(f"{where}: {answer.error or answer.status}")
     if answer.warnings:
         raise PartialAnswer("; ".join(answer.warnings))
-    series = [*(_series(result) for result in answer.data.result), *series]
-    if wrong := _not_asked_for(answer.data.resultType, series, asked):
+    found = found or Answer(_series(result) for result in answer.data.result)
+    if wrong := _not_asked_for(answer.data.resultType, found, asked):
         raise BadAnswer(f"{where}: {wrong}")
-    return tuple(series)
+    return found
 
 
-def _not_asked_for(kind: str, series: Sequence[Series], asked: Mapping[str, str]) -> str:
+def _not_asked_for(kind: str, series: Answer, asked: Mapping[str, str]) -> str:
     """What shows that an answer is not the one to the request; empty if nothing does.
 
     Caches that are never emptied and connections that are mixed up answer something else.

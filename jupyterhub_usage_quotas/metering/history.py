@@ -8,13 +8,13 @@ both sides of a short gap is seen to have been by one of them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ..errors import (
     PrometheusError,
     PrometheusTimeout,
     PrometheusUnavailable,
-    PrometheusUnreachable,
     QueryRejected,
 )
 from .aside import aside
@@ -27,6 +27,9 @@ SAMPLES = 20_000
 
 SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=1)
 """How long pieces may be; the shortest is longer than any gap that is bridged."""
+
+GROWTH = 1.05
+"""By how much pieces may become longer again, with each, after one was too much."""
 
 FORGET_EVERY = timedelta(hours=1)
 
@@ -67,15 +70,14 @@ class History:
         end = whole_step(now)
         first = end - self._reach
         if self.known is None or self.known.end <= first:
-            part = await self._read(Grid(end - self._length, end))
+            _, part = await self._read_some(lambda length: Grid(end - length, end))
             self.known = Knowledge.of(self.source, self._from_seen(part, first))
             return
         keep = first.timestamp()
         while (start := self._resume(self.known)) < end:
             # After a long outage there is more than one piece to catch up with.
-            grid = Grid(start, min(end, whole_step(self.known.end) + self._length))
+            grid, read = await self._read_on(start, whole_step(self.known.end), end)
             newest = grid.end == end
-            read = await self._read(grid)
             if new := self._without_lost(self.known, read, newest=newest):
                 self.known = await aside(self.known.updated, new, keep=keep, newest=newest)
             if newest:
@@ -90,15 +92,7 @@ class History:
         if self.known is None or self.complete(now):
             return
         end, first = self.known.start, whole_step(now) - self._reach
-        part = None
-        while part is None:
-            start = max(end - self._length, first)
-            try:
-                part = await self._read(Grid(start, end))
-            except (QueryRejected, PrometheusTimeout, PrometheusUnavailable):
-                # It may be too much at once: `_read` has made the next one shorter.
-                if end - start <= SHORTEST:
-                    raise
+        _, part = await self._read_some(lambda length: Grid(max(end - length, first), end))
         self.known = await aside(self.known.extended, self._from_seen(part, first))
 
     def _resume(self, known: Knowledge) -> datetime:
@@ -112,15 +106,16 @@ class History:
         return whole_step(datetime.fromtimestamp(at, UTC))
 
     def _from_seen(self, part: Part, first: datetime) -> Part:
-        """The part without a short gap that it begins with: the piece before it bridges that, if
-        there is one, because this does not begin at the `first` instant of all.
+        """The part from the first instant on at which the source was seen, unless it begins with a
+        long gap: the piece before it bridges a short one, if there is one, because this does not
+        begin at the `first` instant of all. (A gap may also end just where the part begins.)
         """
-        step = STEP.total_seconds()
-        gap = part.seen.gap_at(part.seen.start)
-        if gap is None or gap[1] - gap[0] > self._max_gap.total_seconds():
+        step, begin = STEP.total_seconds(), part.seen.start
+        gap = part.seen.gap_at(begin) or (begin, begin)
+        last = begin <= first.timestamp() or gap[1] + step >= part.seen.end
+        if last or gap[1] - gap[0] > self._max_gap.total_seconds():
             return part
-        last = part.seen.start <= first.timestamp() or gap[1] >= part.seen.end
-        return part if last else part.since(gap[1] + step)
+        return part.since(gap[1] + step)
 
     @staticmethod
     def _without_lost(known: Knowledge, part: Part, *, newest: bool) -> Part | None:
@@ -136,18 +131,36 @@ class History:
             return None
         return part.since(lost)
 
+    async def _read_on(
+        self, start: datetime, known_until: datetime, end: datetime
+    ) -> tuple[Grid, Part]:
+        """Read what was known last again, and a piece of what comes after it."""
+        return await self._read_some(lambda length: Grid(start, min(end, known_until + length)))
+
+    async def _read_some(self, grid_of: Callable[[timedelta], Grid]) -> tuple[Grid, Part]:
+        """Read a piece, and which it was: a shorter one where it may have been too much at once."""
+        while True:
+            grid = grid_of(self._length)
+            try:
+                return grid, await self._read(grid)
+            except (QueryRejected, PrometheusTimeout, PrometheusUnavailable):
+                if grid == grid_of(self._length):
+                    raise
+
     async def _read(self, grid: Grid) -> Part:
+        length = grid.end - grid.start
         try:
             part = await self.source.read(self._prometheus, None, grid)
-        except (PrometheusError, asyncio.CancelledError) as error:
-            self._length = max(whole_length(self._length / 2), SHORTEST)
-            if not isinstance(error, PrometheusUnreachable):
-                # It may have been too much: what failed once is not tried again.
-                self._longest = self._length
+        except (PrometheusError, asyncio.CancelledError):
+            if length > SHORTEST:
+                # It may have been too much. As much is not tried again soon.
+                self._length = self._longest = max(whole_length(length / 2), SHORTEST)
             raise
-        share = max(part.samples, 1) / SAMPLES
-        length = (grid.end - grid.start) * min(max(1 / share, 0.5), 2.0)
-        self._length = whole_length(min(max(length, SHORTEST), self._longest))
+        self._longest = min(whole_length(self._longest * GROWTH), LONGEST)
+        # A short piece does not show that a longer one is not too much.
+        most = 2 * self._length if 2 * length >= self._length else self._length
+        fitting = min(length * (SAMPLES / max(part.samples, 1)), most)
+        self._length = whole_length(min(max(fitting, SHORTEST), self._longest))
         return part
 
 

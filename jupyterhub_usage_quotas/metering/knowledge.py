@@ -153,10 +153,10 @@ class Knowledge:
         if resource != "time" and self._not_measured(user, start):
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
-        known_from = self.seen.end - start - self.seen.missed(start, self.seen.end)
+        until = min(last, self.seen.end)
         usage = self._usage(user, resource).known(
-            datetime.fromtimestamp(min(last, self.seen.end), UTC),
-            known_from / (self.seen.end - asked_from),
+            datetime.fromtimestamp(until, UTC),
+            (until - start - self.seen.missed(start, until)) / (until - asked_from),
         )
         if now.timestamp() - last <= stale_after.total_seconds():
             return Fresh(usage)

@@ -11,7 +11,7 @@ import fnmatch
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 
 from .. import conventions as names
@@ -20,9 +20,10 @@ from . import promql
 from .answers import Series
 from .aside import aside
 from .evidence import Looks, Seen, seen_in
+from .pod_names import PodNames, names_of, sorted_out
 from .prometheus import PrometheusClient, all_of
 from .promql import EXPORTED, HONORED, PodLabels, Pods, Users
-from .sources import Grid, Part, looks
+from .sources import Grid, Part, having, looks, whole_step
 from .timelines import Pieces, Run, runs_of, timelines
 
 LABELS = {"honored": HONORED, "exported": EXPORTED}
@@ -41,14 +42,23 @@ class KubeStateMetrics:
     `gpu_resources` are patterns (as for file names) of the Kubernetes resources that count as
     GPUs, such as "nvidia.com/gpu". A pod that was not to be seen for at most `max_gap` and was
     there before and after is taken to have run in between: its uid says that it is the same.
+    `pod_namespaces` are the namespaces, besides the Hub's, in which users' pods are, as patterns.
+    Where annotations are not exported, pods are identified by what they are `named`.
     """
 
     namespace: str
     gpu_resources: Sequence[str]
     max_gap: timedelta = timedelta(minutes=10)
+    pod_namespaces: Sequence[str] = ()
+    named: PodNames | None = None
     name: str = "kube-state-metrics"
     requests_metric: str = field(default=names.KSM_REQUESTS, init=False)
     resource: str = field(default="", init=False)
+
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """All the namespaces that are looked at, as patterns; none for all there are."""
+        return tuple(filter(None, (self.namespace, *self.pod_namespaces)))
 
     async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
         """See `Source.read`."""
@@ -59,14 +69,14 @@ class KubeStateMetrics:
             self._seen(prometheus, grid),
             *(self._pods(prometheus, labels, users, grid) for labels in LABELS.values()),
         )
-        if uids := _resized(parts):
+        if uids := await aside(_resized, parts):
             parts = await all_of(*(self._sampled(prometheus, one, uids, grid) for one in parts))
         return await aside(self._part, parts, seen, grid)
 
     async def _seen(self, prometheus: PrometheusClient, grid: Grid) -> Seen:
         """When it was scraped.
 
-        Every pod has the two metrics that are looked for, so they are there without any user. The
+        Every pod has the metrics that are looked for, so they are there without any user. The
         Hub's own pod is looked for first: it is always there, and few series.
         """
         landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
@@ -84,14 +94,11 @@ class KubeStateMetrics:
         def expressions(looked: Grid) -> dict[str, str]:
             look = promql.seen if looked.step == grid.step else promql.there
             return {
-                f"{kind} {metric}": look(metric, *labels.where(self.namespace, landmark), *phase)
+                f"{kind} {metric}": look(metric, *labels.where(self.namespaces, landmark), *phase)
                 for (kind, labels), landmark in zip(
                     LABELS.items(), (honored, exported), strict=True
                 )
-                for metric, phase in (
-                    (names.KSM_PHASE, ('phase="Running"',)),
-                    (names.KSM_ANNOTATIONS, ()),
-                )
+                for metric, phase in self._evidence.items()
             }
 
         found = await all_of(
@@ -99,23 +106,26 @@ class KubeStateMetrics:
         )
         return {name: _merged([one[name] for one in found]) for name in found[0]}
 
-    @staticmethod
-    def _summary(by_metric: Mapping[str, Looks], grid: Grid) -> Seen:
+    @property
+    def _evidence(self) -> Mapping[str, tuple[str, ...]]:
+        """The metrics that must have been there for users' pods to be known, with matchers."""
+        annotations: Mapping[str, tuple[str, ...]] = {names.KSM_ANNOTATIONS: ()}
+        return {names.KSM_PHASE: ('phase="Running"',), **({} if self.named else annotations)}
+
+    def _summary(self, by_metric: Mapping[str, Looks], grid: Grid) -> Seen:
         of_either = {
             metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
-            for metric in (names.KSM_PHASE, names.KSM_ANNOTATIONS)
+            for metric in self._evidence
         }
         return seen_in(of_either, *grid.span, _looked(grid)[0].step.total_seconds())
 
     async def _pods(
         self, prometheus: PrometheusClient, labels: PodLabels, users: Users, grid: Grid
     ) -> _Pods:
-        found = await prometheus.query(
-            promql.pods_of(labels, self.namespace, users, grid.over), grid.end
-        )
-        owned = _owned(found, labels)
+        owned = await self._whose(prometheus, labels, users, grid)
         called = {pod.name for pod in owned.values()} if users is not None else None
-        pods = Pods(labels, self.namespace, users, called)
+        patterns = self.named.like if self.named else ()
+        pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
         if not owned:
             return _Pods(pods, owned)
         running, requests, changed = await all_of(
@@ -123,11 +133,36 @@ class KubeStateMetrics:
             prometheus.query(pods.largest_requests(grid.over), grid.end),
             prometheus.query(pods.changed_requests(grid.over), grid.end),
         )
-        if running and not requests:
-            anybodys = replace(pods, pods=None).largest_requests(grid.over)
-            exported = await prometheus.query(f"count({anybodys})", grid.end)
-            return _Pods(pods, owned, running, unmeasured=not exported)
-        return _Pods(pods, owned, running, requests, changed)
+        silent = await aside(_silent, running, requests)
+        # Pods may ask for nothing; somewhere in the cluster there is always one that asks.
+        exported = silent is None or await prometheus.query(
+            promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
+        )
+        having(changed, "uid", "resource")
+        return _Pods(pods, owned, running, requests, changed, unmeasured=not exported)
+
+    async def _whose(
+        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, grid: Grid
+    ) -> dict[str, _Pod]:
+        """The pods that users had, by uid."""
+        if self.named is None:
+            annotated = promql.pods_of(labels, self.namespaces, users, grid.over)
+            return await aside(_owned, await prometheus.query(annotated, grid.end), labels)
+        owners = await self.named.owners()
+        wanted = names_of(owners, users)
+        if wanted is not None and not wanted:
+            return {}
+        some = promql.like(labels.pod, self.named.like)
+        called = some if wanted is None else promql.one_of(labels.pod, wanted)
+        ran = promql.pods_that_ran(labels, self.namespaces, called, grid.over)
+        found = await prometheus.query(ran, grid.end)
+        owned, left = await aside(sorted_out, found, labels, owners, users)
+        if users is None and left:
+            self.named.left_over(left)
+        return {
+            uid: _Pod(owner.user, name, ServerAttributes(name=owner.server))
+            for uid, (name, owner) in owned.items()
+        }
 
     @staticmethod
     async def _sampled(
@@ -142,7 +177,7 @@ class KubeStateMetrics:
         return replace(
             part,
             requests=[one for one in part.requests if one.labels.get("uid", "") not in uids],
-            rates=[one for one in rates if one.labels.get("uid", "") in uids],
+            rates=[one for one in having(rates, "uid", "resource") if one.labels["uid"] in uids],
         )
 
     def _part(self, parts: Sequence[_Pods], seen: Seen, grid: Grid) -> Part:
@@ -227,7 +262,7 @@ class _Pod:
 class _Pods:
     """What was answered about pods: whose they are by uid, when they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
-    when some ran and nothing says what any pod requested.
+    when some ran without requests, and nothing said then what any pod requested.
     """
 
     pods: Pods
@@ -239,13 +274,13 @@ class _Pods:
     unmeasured: bool = False
 
 
-def _owned(found: Iterable[Series], labels: PodLabels) -> dict[str, _Pod]:
+def _owned(found: Sequence[Series], labels: PodLabels) -> dict[str, _Pod]:
     """The pods that were found, by uid.
 
     A pod may have been exported with fewer annotations at another time: what is there counts.
     """
     known: dict[str, dict[str, str]] = {}
-    for series in found:
+    for series in having(found, "uid", names.KSM_USERNAME_LABEL, labels.pod):
         of_pod = known.setdefault(series.labels.get("uid", ""), {})
         of_pod.update({label: value for label, value in series.labels.items() if value})
     return {
@@ -260,6 +295,13 @@ def _owned(found: Iterable[Series], labels: PodLabels) -> dict[str, _Pod]:
         )
         for uid, said in known.items()
     }
+
+
+def _silent(running: Sequence[Series], requests: Sequence[Series]) -> float | None:
+    """When a pod was last seen to run that requests nothing; None where there is none."""
+    asked = {one.labels["uid"] for one in having(requests, "uid", "resource")}
+    silent = (one for one in having(running, "uid") if one.labels["uid"] not in asked)
+    return max((one.instants[-1] for one in silent), default=None)
 
 
 def _resized(parts: Iterable[_Pods]) -> set[str]:
@@ -283,9 +325,11 @@ def _looked(grid: Grid) -> list[Grid]:
     steps = (grid.end - grid.start) // grid.step
     if steps <= LOOKS:
         return [grid.earlier]
-    coarse = grid.step * (steps // LOOKS + 1)
-    first = grid.end - coarse * ((grid.end - grid.start) // coarse)
-    return [Grid(first, grid.end, coarse), Grid(grid.end, grid.end, grid.step).earlier]
+    coarse, lately = grid.step * (steps // LOOKS + 1), Grid(grid.end, grid.end, grid.step).earlier
+    # VictoriaMetrics moves instants that are not multiples of their distance.
+    last = whole_step(lately.start, coarse)
+    first = last - coarse * ((last - grid.start) // coarse)
+    return [Grid(first, last, coarse), lately]
 
 
 def _merged(each: Iterable[Looks]) -> Looks:

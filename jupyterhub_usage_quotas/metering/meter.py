@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from ..errors import PrometheusError, QueryRejected
+from ..errors import BadAnswer, PrometheusError, QueryRejected
 from ..quotas.charge import Readings
-from ..quotas.units import show_duration
+from ..quotas.units import STORAGE, show_duration
 from ..quotas.usage import Unknown
 from . import promql
 from .breaker import Breaker
 from .history import History
+from .homes import HomeMeter, HomeStorage
 from .knowledge import EVERYBODY_ELSE, Knowledge
 from .prometheus import PrometheusClient, all_of
 from .promql import Users
-from .sources import Grid, Source, whole_step
+from .sources import Grid, Part, Source, whole_step
 
 __all__ = ["EVERYBODY_ELSE", "Meter", "Timing"]
 
@@ -52,7 +53,7 @@ class Timing:
 
 class Meter:
     """Brings usage from sources in one Prometheus: one of what servers ask for, and one for each
-    resource that an admin defined.
+    resource that an admin defined; and from the same Prometheus what is in home directories.
 
     `on_fresh` is told up to when usage is known, `on_refresh` of every refresh why it failed, or
     None (and by what exception, if it is a fault of ours).
@@ -68,6 +69,7 @@ class Meter:
         on_refresh: Callable[[Unknown | None, Exception | None], None] = lambda _why, _error: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         breaker: Breaker | None = None,
+        homes: HomeStorage | None = None,
     ) -> None:
         self.timing = timing
         self._prometheus = prometheus
@@ -76,6 +78,11 @@ class Meter:
         self._on_refresh = on_refresh
         self._clock = clock
         self._breaker = breaker or Breaker()
+        stale_after = timing.stale_after
+        self.homes = (
+            HomeMeter(prometheus, homes, self._guarded, stale_after=stale_after) if homes else None
+        )
+        """What is in home directories; None where that is not asked for."""
         self._failure: Unknown | None = None
         """Why a query failed last."""
         self._problems: dict[str, Unknown | None] = {}
@@ -112,7 +119,7 @@ class Meter:
 
         With None for users, those who used anything, and `EVERYBODY_ELSE`. A resource that was
         not used is zero where the source is known to have been scraped, else Unknown with the
-        reason why.
+        reason why. What is in home directories is known of users who are named only.
         """
         known, asked = [], []
         for source, names in self._having(resources):
@@ -120,6 +127,8 @@ class Meter:
                 known.append(self._readings(of_source, users, names, over, now))
             else:
                 asked.append(self._ask(users, source, names, over, now))
+        if self.homes and users and STORAGE.name in resources:
+            asked.append(self.homes.readings(users, now, self.timing.deadline))
         return _together([*known, *await all_of(*asked)])
 
     def at_hand(
@@ -134,11 +143,14 @@ class Meter:
                 not_yet = Unknown("not_read_yet", "the history is still being read")
                 why = self._problems.get(source.name) or not_yet
                 parts.append(_all_unknown(users, names, why))
+        if self.homes and users and STORAGE.name in resources:
+            parts.append(self.homes.at_hand(users, now))
         return _together(parts)
 
     def _having(self, resources: Collection[str]) -> Iterator[tuple[Source, list[str]]]:
         """The sources that have any of these resources, and which."""
-        defined = {one.resource for one in self._sources if one.resource}
+        # What is in home directories is no usage over time, and no source has it.
+        defined = {one.resource for one in self._sources if one.resource} | {STORAGE.name}
         for source in self._sources:
             of_source = {source.resource} if source.resource else set(resources) - defined
             if names := [name for name in resources if name in of_source]:
@@ -171,9 +183,14 @@ class Meter:
     ) -> Mapping[str, Readings]:
         """Readings by a query about just these users."""
         grid = Grid(whole_step(now - over), whole_step(now))
-        part = await self._guarded(
-            lambda: source.read(self._prometheus, users, grid), self.timing.deadline
-        )
+
+        async def of_them() -> Part:
+            read = await source.read(self._prometheus, users, grid)
+            if users is not None and not read.usage.keys() <= set(users):
+                raise BadAnswer("it is about other users than those who were asked about")
+            return read
+
+        part = await self._guarded(of_them, self.timing.deadline)
         if isinstance(part, Unknown):
             return _all_unknown(users, resources, part)
         known = Knowledge.of(source, part)
@@ -256,6 +273,14 @@ class Meter:
                 self._problems[name] = await self._attempt(history.refresh)
                 if history.known:
                     self._tell(history.known, self._clock())
+            if self.homes and self.homes.storage.kept:
+                await self._refresh_homes(self.homes)
+
+    async def _refresh_homes(self, homes: HomeMeter) -> None:
+        try:
+            await homes.refresh(self._clock(), self.timing.refresh_deadline)
+        except Exception as error:
+            self._on_refresh(_internal(error), error)
 
     async def extend(self) -> bool:
         """Read one more piece of the history; False when there is none to read, or it failed."""

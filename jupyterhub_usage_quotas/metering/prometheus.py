@@ -29,7 +29,7 @@ from ..errors import (
     PrometheusUnreachable,
 )
 from .access import ANONYMOUS, Access
-from .answers import Series, read_answer
+from .answers import Answer, Series, read_answer
 from .aside import aside
 from .tls import why_unreachable
 
@@ -74,13 +74,13 @@ class PrometheusClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def query(self, promql: str, at: datetime) -> tuple[Series, ...]:
+    async def query(self, promql: str, at: datetime) -> Answer:
         """Evaluate at one instant. Raises `PrometheusError`."""
         return await self._ask("query", {"query": promql, "time": _unix(at.timestamp())})
 
     async def query_range(
         self, promql: str, start: datetime, end: datetime, step: timedelta
-    ) -> tuple[Series, ...]:
+    ) -> Answer:
         """Evaluate at every `step` from `start` to `end`, both included.
 
         Long ranges are asked for in several requests, and put together again.
@@ -95,7 +95,7 @@ class PrometheusClient:
                 first + index * span for index in range(math.floor((last - first) / span) + 1)
             )
         ]
-        answers: list[tuple[Series, ...]] = await all_of(*chunks)
+        answers: list[Answer] = await all_of(*chunks)
         if len(answers) == 1:
             return answers[0]
         joined: dict[frozenset[tuple[str, str]], Series] = {}
@@ -104,11 +104,9 @@ class PrometheusClient:
             if known is not series:
                 known.instants.extend(series.instants)
                 known.values.extend(series.values)
-        return tuple(joined.values())
+        return Answer(joined.values())
 
-    async def _range_chunk(
-        self, promql: str, start: float, end: float, step: float
-    ) -> tuple[Series, ...]:
+    async def _range_chunk(self, promql: str, start: float, end: float, step: float) -> Answer:
         parameters = {
             "query": promql,
             "start": _unix(start),
@@ -117,7 +115,7 @@ class PrometheusClient:
         }
         return await self._ask("query_range", parameters)
 
-    async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
+    async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         """One request, tried again while the failure is transient."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(self.transient),
@@ -125,24 +123,24 @@ class PrometheusClient:
             stop=stop_after_attempt(self.attempts),
             reraise=True,
         )
-        series: tuple[Series, ...] = await retrying(self._observed, endpoint, parameters)
-        return series
+        answer: Answer = await retrying(self._observed, endpoint, parameters)
+        return answer
 
-    async def _observed(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
+    async def _observed(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            series = await self._request(endpoint, parameters)
+            answer = await self._request(endpoint, parameters)
         except PrometheusError as error:
             outcome = error.reason
             raise
         else:
             outcome = "success"
-            return series
+            return answer
         finally:
             self._observer(outcome, time.perf_counter() - started)
 
-    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[Series, ...]:
+    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         try:
             response = await self._http.post(endpoint, data=dict(parameters))
         except httpx.TimeoutException as error:

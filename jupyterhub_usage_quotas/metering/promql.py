@@ -7,7 +7,7 @@ Go's rules for double quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,13 +31,13 @@ class PodLabels:
         """What identifies a pod: names are used again from day to day, uids are not."""
         return f"{self.namespace}, {self.pod}, uid"
 
-    def where(self, namespace: str, *matchers: str) -> tuple[str, ...]:
-        """The matchers of pods with these labels, in a namespace if one is given."""
+    def where(self, namespaces: Sequence[str], *matchers: str) -> tuple[str, ...]:
+        """The matchers of pods with these labels, in namespaces (patterns) if any are given."""
         # Pods that are exported the other way have these labels, too: those of their exporter.
         plain = self.pod == "pod"
         other = 'exported_pod=""' if plain else 'exported_pod!=""'
-        within = equals(self.namespace, namespace) if namespace else ""
-        own = 'exported_namespace=""' if plain and namespace else ""
+        within = like(self.namespace, namespaces)
+        own = 'exported_namespace=""' if plain and namespaces else ""
         return (within, own, other, *matchers)
 
 
@@ -87,6 +87,21 @@ def select(metric: str, *matchers: str) -> str:
     return f"{metric}{{{','.join(matcher for matcher in matchers if matcher)}}}"
 
 
+def like(label: str, patterns: Sequence[str]) -> str:
+    """A matcher of values like any of these patterns with `*` and `?`; empty where there are none.
+
+    To say that it may be anything is to have no patterns.
+    """
+    if not patterns:
+        return ""
+    if len(patterns) == 1 and not set(patterns[0]) & {"*", "?"}:
+        return equals(label, patterns[0])
+    wanted = (
+        _literal_pattern(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns
+    )
+    return f"{label}=~{quote('|'.join(sorted(wanted)))}"
+
+
 def in_namespace(namespace: str) -> str:
     """The matcher of the Hub's namespace; empty where none is configured."""
     return equals("namespace", namespace) if namespace else ""
@@ -117,43 +132,59 @@ def of_users(label: str, users: Users) -> tuple[str, ...]:
     return (one_of(label, users), named)
 
 
-def pods_of(labels: PodLabels, namespace: str, users: Users, over: timedelta) -> str:
+def pods_of(labels: PodLabels, namespaces: Sequence[str], users: Users, over: timedelta) -> str:
     """The pods that users had at any time in the window: a series for each, with what the
     annotations say of it.
     """
     label = names.KSM_USERNAME_LABEL
-    where = labels.where(namespace, *of_users(label, users))
+    where = labels.where(namespaces, *of_users(label, users))
     annotations = select(names.KSM_ANNOTATIONS, *where)
     by = ", ".join((label, labels.pod, "uid", *ATTRIBUTES))
     return f"group by ({by}) (present_over_time({annotations}[{duration(over)}]))"
 
 
+def pods_that_ran(
+    labels: PodLabels, namespaces: Sequence[str], called: str, over: timedelta
+) -> str:
+    """The pods that ran at any time in the window and are called so (a matcher): a series each."""
+    where = labels.where(namespaces, called, equals("phase", "Running"))
+    ran = f"max_over_time({select(names.KSM_PHASE, *where)}[{duration(over)}]) == 1"
+    return f"group by ({labels.identity}) ({ran})"
+
+
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """Queries about users' pods of these names (None: of any name).
+    """Queries about users' pods of these names (None: of any name that is like these patterns).
 
     The names only narrow the search (they keep a query over a month cheap); whose pods they are
-    is decided by the annotation, joined on the pod's uid. A maximum per container or pod and
-    instant makes replicas of kube-state-metrics and of Prometheus count once.
+    is decided by the annotation, joined on the pod's uid, or (where they are not `annotated`) by
+    who asks. A maximum per container or pod and instant makes replicas of kube-state-metrics and
+    of Prometheus count once.
     """
 
     labels: PodLabels
-    namespace: str
+    namespaces: Sequence[str]
     users: Users
     pods: Collection[str] | None
+    patterns: Sequence[str] = ()
+    annotated: bool = True
 
     @property
     def _where(self) -> tuple[str, ...]:
-        of_them = one_of(self.labels.pod, self.pods) if self.pods is not None else ""
-        return self.labels.where(self.namespace, of_them)
+        some = like(self.labels.pod, self.patterns)
+        of_them = one_of(self.labels.pod, self.pods) if self.pods is not None else some
+        return self.labels.where(self.namespaces, of_them)
 
     @property
     def _running(self) -> str:
         pod = self.labels.identity
+        phase = select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
+        running = f"max by ({pod}) ({phase} == 1)"
+        if not self.annotated:
+            return running
         of_them = of_users(names.KSM_USERNAME_LABEL, self.users)
         annotations = select(names.KSM_ANNOTATIONS, *self._where, *of_them)
-        phase = select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
-        return f"max by ({pod}) ({annotations}) * on ({pod}) max by ({pod}) ({phase} == 1)"
+        return f"max by ({pod}) ({annotations}) * on ({pod}) {running}"
 
     def running(self) -> str:
         """The pods that run at an instant: a series for each `uid`."""
@@ -184,11 +215,16 @@ class Pods:
         return f"sum by (uid, resource) ({each})"
 
 
-def server_rates(metric: str, namespace: str, users: Users) -> str:
+def anybodys_requests() -> str:
+    """How many series say what pods request, whoever's and wherever they are."""
+    return f"count({names.KSM_REQUESTS})"
+
+
+def server_rates(metric: str, namespaces: Sequence[str], users: Users) -> str:
     """What users' servers ask for at an instant, as the Hub exports it or a rule records it: a
     series for each server and `resource`.
     """
-    servers = select(metric, in_namespace(namespace), *of_users("username", users))
+    servers = select(metric, like("namespace", namespaces), *of_users("username", users))
     return f"max by ({', '.join(names.SERVER_LABELS)}) ({servers})"
 
 
@@ -229,3 +265,39 @@ def labelled(expressions: Mapping[str, str]) -> str:
         f'label_replace({expression}, "part", {quote(name)}, "", "")'
         for name, expression in expressions.items()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Queries about home directories, in these namespaces: a series for each `directory`.
+
+    Several exporters may tell of the same directory; the largest of what they say counts.
+    """
+
+    namespace: str
+
+    def _select(self, metric: str) -> str:
+        return select(metric, self.namespace, 'directory!=""')
+
+    def there(self, over: timedelta) -> Mapping[str, str]:
+        """What is told now, when it was scraped, and (`gone`) what was told in the time before."""
+        size = self._select(names.HOME_SIZE)
+        return {
+            "size": f"max by (directory) ({size})",
+            "limit": f"max by (directory) ({self._select(names.HOME_LIMIT)})",
+            "at": f"max by (directory) (timestamp({size}))",
+            "gone": f"group by (directory) (present_over_time({size}[{duration(over)}]))"
+            f" unless on (directory) group by (directory) ({size})",
+        }
+
+    def last_told(self, over: timedelta) -> Mapping[str, str]:
+        """What was told last in a window, and when, to the minute."""
+        span = duration(over)
+        size = self._select(names.HOME_SIZE)
+        limit = self._select(names.HOME_LIMIT)
+        scraped = f"max_over_time(timestamp({size})[{span}:1m])"
+        return {
+            "size": f"max by (directory) (last_over_time({size}[{span}]))",
+            "limit": f"max by (directory) (last_over_time({limit}[{span}]))",
+            "at": f"max by (directory) ({scraped})",
+        }

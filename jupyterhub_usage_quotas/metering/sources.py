@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from .. import conventions as names
+from ..errors import BadAnswer
 from ..quotas.servers import ServerAttributes
 from ..quotas.usage import ANY_SERVER
 from . import promql
@@ -128,10 +129,12 @@ async def looks(
 
 
 def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
-    """The series, which all have these labels; raises `BadAnswer` where they answer another query."""
+    """The series, which must have these labels: otherwise they answer another query, or somebody
+    has dropped a label that tells pods apart. Raises `BadAnswer`.
+    """
     for series in found:
         if missing := [label for label in labels if label not in series.labels]:
-            raise BadAnswer(f"a series without {missing[0]} was not asked for: {series.labels}")
+            raise BadAnswer(f"a series has no label {missing[0]}: {dict(series.labels)}")
     return found
 
 
@@ -142,7 +145,8 @@ class ServerMetrics:
 
     `requests_metric` is what rules made the series of, if they did. A gap of at most `max_gap` in
     which the metrics were not scraped is bridged for servers that
-    were there on both sides.
+    were there on both sides. `pod_namespaces` are those besides the Hub's in which rules found
+    users' pods, as patterns.
     """
 
     namespace: str
@@ -151,11 +155,13 @@ class ServerMetrics:
     evidence: str = names.EXPORTER_INFO
     max_gap: timedelta = timedelta(minutes=10)
     requests_metric: str = ""
+    pod_namespaces: Sequence[str] = ()
     resource: str = field(default="", init=False)
 
     async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
         """See `Source.read`."""
-        rates = promql.server_rates(self.metric, self.namespace, users)
+        namespaces = tuple(filter(None, (self.namespace, *self.pod_namespaces)))
+        rates = promql.server_rates(self.metric, namespaces, users)
         alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
         by_metric: dict[str, Looks]
         series: Sequence[Series]
@@ -163,6 +169,7 @@ class ServerMetrics:
             looks(prometheus, alive, grid.earlier),
             prometheus.query_range(rates, grid.start, grid.end, grid.step),
         )
+        series = having(series, "username", "resource")
         seen = seen_in(by_metric, *grid.span, grid.step.total_seconds())
         usage = await aside(self._usage, series, seen, grid)
         recorded = {one.labels.get("resource", "") for one in series}

@@ -76,7 +76,19 @@ class Timeline:
         packed = self._packed
         if not packed or (packed[0] >= start and packed[-2] <= end):
             return self
-        return Timeline((max(begin, start), min(until, end), rate) for begin, until, rate in self)
+        if start >= end:
+            return NOTHING
+        # Mostly little is cut off, at either end: what is between is copied as it is.
+        first, last = 0, len(packed)
+        while first < last and packed[first + 1] <= start:
+            first += FIELDS
+        while first < last and packed[last - FIELDS] >= end:
+            last -= FIELDS
+        part = packed[first:last]
+        if part:
+            part[0] = max(part[0], start)
+            part[-2] = min(part[-2], end)
+        return Timeline.of_packed(part)
 
     def then(self, later: Timeline) -> Timeline:
         """This, and runs that all come after it."""

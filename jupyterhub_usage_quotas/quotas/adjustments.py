@@ -84,7 +84,12 @@ def allowance(policy: Policy, adjustments: Iterable[Adjustment], user: str, at: 
 
 
 def combined(allowances: Sequence[float], intersection: Intersection) -> float:
-    """One allowance of those of several policies for the same combination."""
+    """One allowance of those of several policies for the same combination; NaN where that depends
+    on one that is not known.
+    """
+    if any(map(math.isnan, allowances)):
+        unlimited = intersection is not Intersection.MIN and math.inf in allowances
+        return math.inf if unlimited else math.nan
     if intersection is Intersection.SUM:
         return math.fsum(allowances)
     return min(allowances) if intersection is Intersection.MIN else max(allowances)

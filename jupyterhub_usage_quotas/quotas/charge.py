@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from .adjustments import Adjustment
+from .levels import Level, Present
 from .policy import Intersection, Policy, PolicySet
 from .pools import settle
 from .resolve import EVERYBODY, Allotment, combine
@@ -20,6 +22,9 @@ PoolReadings = Mapping[str, Mapping[str, Readings]]
 """By the name of a pooled policy, the readings of its members, by username."""
 
 NOT_MEASURED = Unknown("not_measured", "usage was not measured")
+NO_HARD_LIMIT = Unknown(
+    "metric_missing", "home storage is exported for the user, but without a hard limit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,22 @@ def charges(
             reading = reading_of(accounts.policies, allotment.resource, readings)
             if isinstance(reading, Fresh):
                 reading = Fresh(reading.usage.of(allotment.servers))
-        made.append(Charge(allotment, reading, alternative))
+        made.append(_with_exported_limit(Charge(allotment, reading, alternative)))
     return tuple(made)
+
+
+def _with_exported_limit(charge: Charge) -> Charge:
+    """The charge with the limit that the reading tells, where it is an exported one."""
+    window, reading = charge.allotment.window, charge.reading
+    if not isinstance(window, Present) or not window.exported or isinstance(reading, Unknown):
+        return charge
+    level = reading.usage
+    if not isinstance(level, Level) or not level.there:
+        # Where there is nothing, any limit is enough.
+        return replace(charge, allotment=charge.allotment.with_exported(math.inf))
+    if level.limit is None:
+        return replace(charge, reading=NO_HARD_LIMIT)
+    return replace(charge, allotment=charge.allotment.with_exported(level.limit))
 
 
 def _plain_pool(policy: Policy) -> bool:
@@ -76,7 +95,7 @@ class PoolAccounts:
         self, policies: PolicySet, pools: PoolReadings, adjustments: Sequence[Adjustment]
     ) -> None:
         self.policies = policies
-        self._pools = pools
+        self.pools = pools
         self._adjustments = adjustments
         self._readings: dict[str, Reading] = {}
         self._left: dict[object, dict[str, Usage]] = {}
@@ -125,7 +144,7 @@ class PoolAccounts:
     def _members(self, pool: Policy) -> dict[str, Usage] | Reading:
         """The usage of all members that counts in a pool, or a reading that is not Fresh."""
         usages = {}
-        for member, readings in self._pools.get(pool.name, {}).items():
+        for member, readings in self.pools.get(pool.name, {}).items():
             reading = reading_of(self.policies, pool.resource, readings)
             if not isinstance(reading, Fresh):
                 return reading

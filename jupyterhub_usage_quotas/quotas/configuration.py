@@ -40,7 +40,7 @@ def parse_policies(
     Raises `InvalidPolicies` with every fault found.
     """
     faults: list[Fault] = []
-    known = dict(RESOURCES) | _parse_resources(resources, faults)
+    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, faults)
     prices = _parse_prices(credit_prices, known, faults)
     policies = _parse_entries("policy", policy, known, faults)
     backup = _backup_mapping(backup_strategy, faults)
@@ -120,7 +120,10 @@ def _parse_prices(
     prices = {}
     for name, price in given.items():
         resource = known.get(name) if name != "credits" else None
-        if resource is None or not resource.by_server:
+        if name == STORAGE.name:
+            problem = "is not used over time, so it costs no credits; leave it out"
+            faults.append(Fault(f"{where}[{name!r}]", problem))
+        elif resource is None or not resource.by_server:
             right = ", ".join(one for one in RESOURCES if one != "credits")
             faults.append(Fault(f"{where}[{name!r}]", f"is not a resource; right are {right}"))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
@@ -221,7 +224,8 @@ def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:
     """The policy with a name, which is made up and added to `taken` where it has none."""
     if policy.name:
         return policy
-    base = f"{policy.resource} {policy.window.short} for {whom}"
+    per = f" {policy.window.short}" if policy.window.short else ""
+    base = f"{policy.resource}{per} for {whom}"
     name, number = base, 2
     while name in taken:
         name, number = f"{base} ({number})", number + 1

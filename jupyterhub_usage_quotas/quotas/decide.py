@@ -39,7 +39,8 @@ class Decision:
 
     `binding` is the verdict that decides the retry time of a denial. `retry_time` is the
     earliest instant at which all verdicts fit, None when the launch is not denied or can never
-    fit. `failover` is the reading because of which the backup decided.
+    fit by waiting alone; where something must be freed and waited for, `once_freed` is until when.
+    `failover` is the reading because of which the backup decided.
     """
 
     request: Request
@@ -48,6 +49,7 @@ class Decision:
     binding: Verdict | None = None
     retry_time: datetime | None = None
     failover: Reading | None = None
+    once_freed: datetime | None = None
 
     @property
     def allowed(self) -> bool:
@@ -59,6 +61,13 @@ class Decision:
         """The verdicts because of which the launch is denied."""
         groups = alternatives(self.verdicts)
         return tuple(one for group in groups if _group_fits(group) is False for one in group)
+
+    @property
+    def to_free(self) -> float | None:
+        """More than how much must be freed, where that is what helps; None otherwise."""
+        denying = self.denying
+        amounts = [one.to_free for one in denying if one.to_free is not None]
+        return max(amounts) if amounts and not any(one.never for one in denying) else None
 
     @property
     def warnings(self) -> tuple[Verdict, ...]:
@@ -78,15 +87,16 @@ def decide(
     *,
     failover_open: bool,
     adjustments: Sequence[Adjustment] = (),
-    pools: PoolReadings = NO_POOLS,
+    pools: PoolReadings | PoolAccounts = NO_POOLS,
     pending: Sequence[Request] = (),
 ) -> Decision:
     """Decide one request at the instant `now`.
 
     `usage` has the user's reading of every resource that is limited, `pools` those of the members
-    of every pooled policy; what is missing counts as unknown. `pending` are launches that were
-    allowed and do not run yet. A policy that is exhausted denies. Otherwise, where a reading is
-    not Fresh, `failover_open` says whether the launch is allowed.
+    of every pooled policy (or what was worked out from them before); what is missing counts as
+    unknown. `pending` are launches that were allowed and do not run yet. A policy that is
+    exhausted denies. Otherwise, where a reading is not Fresh, `failover_open` says whether the
+    launch is allowed.
     """
     verdicts = judge_all(
         policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
@@ -97,7 +107,13 @@ def decide(
         retry_time = joint_retry_time(groups, adjustments, now)
         # Of a group the first to fit is waited for; of the groups the last.
         binding = max((min(group, key=_retry_order) for group in denying), key=_retry_order)
-        return Decision(request, Outcome.DENIED, verdicts, binding, retry_time)
+        waited_for = [group for group in groups if all(one.to_free is None for one in group)]
+        once_freed = None
+        if retry_time is None and any(group in waited_for for group in denying):
+            once_freed = joint_retry_time(waited_for, adjustments, now)
+        return Decision(
+            request, Outcome.DENIED, verdicts, binding, retry_time, once_freed=once_freed
+        )
     unclear = next((group for group in groups if _group_fits(group) is None), None)
     if unclear:
         outcome = Outcome.FAILOVER_OPEN if failover_open else Outcome.FAILOVER_CLOSED
@@ -113,7 +129,7 @@ def judge_all(
     now: datetime,
     *,
     adjustments: Sequence[Adjustment] = (),
-    pools: PoolReadings = NO_POOLS,
+    pools: PoolReadings | PoolAccounts = NO_POOLS,
     pending: Sequence[Request] = (),
 ) -> tuple[Verdict, ...]:
     """The verdict of every allotment, in the order in which the policies are written."""
@@ -125,10 +141,15 @@ def judge_all(
         adjustments=adjustments,
         now=now,
     )
-    accounts = PoolAccounts(policies, pools, adjustments)
+    if isinstance(pools, PoolAccounts):
+        accounts = pools
+    else:
+        accounts = PoolAccounts(policies, pools, adjustments)
     held = charges(allotments, usage, accounts, request.user)
     if pending:
-        held = tuple(with_pending(charge, pending, policies, pools, now) for charge in held)
+        held = tuple(
+            with_pending(charge, pending, policies, accounts.pools, now) for charge in held
+        )
     return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
 
 

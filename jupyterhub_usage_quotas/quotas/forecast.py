@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .adjustments import Adjustment
-from .charge import PoolReadings, Readings
+from .charge import PoolAccounts, PoolReadings, Readings
 from .decide import NO_POOLS, Outcome, alternatives, decide, judge_all
 from .policy import PolicySet
 from .usage import Fresh, Usage
@@ -38,7 +38,7 @@ def outlooks(
     now: datetime,
     *,
     adjustments: Sequence[Adjustment] = (),
-    pools: PoolReadings = NO_POOLS,
+    pools: PoolReadings | PoolAccounts = NO_POOLS,
 ) -> tuple[Outlook, ...]:
     """When each allotment of `who` is exhausted if these servers of theirs run from now on.
 
@@ -96,7 +96,7 @@ def launch_times(
     now: datetime,
     *,
     adjustments: Sequence[Adjustment] = (),
-    pools: PoolReadings = NO_POOLS,
+    pools: PoolReadings | PoolAccounts = NO_POOLS,
 ) -> dict[str, timedelta | None]:
     """How long each of several requests could run if it were started now, beside what runs.
 
@@ -116,7 +116,7 @@ def _launch_time(
     running: Sequence[Request],
     now: datetime,
     adjustments: Sequence[Adjustment],
-    pools: PoolReadings,
+    pools: PoolReadings | PoolAccounts,
 ) -> timedelta | None:
     decision = decide(
         policies, usage, request, now, failover_open=True, adjustments=adjustments, pools=pools

@@ -4,14 +4,17 @@ says what was given and what would be right.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from .calendars import MONTH_NAMES, MONTHS, WEEKDAYS, Calendar, Period
+from .levels import Present
 from .refill import Refill
 from .units import (
+    STORAGE,
     InvalidQuantity,
     Quantity,
     Resource,
@@ -27,9 +30,17 @@ WINDOW_FORMS = (
     ' or {refill: 5, every: "10 minutes"}'
 )
 
+EXPORTED = "exported"
+"""The limit of home storage that its exporter tells."""
+
+NOT_TOLD_YET = Quantity(math.nan, STORAGE.unit("GiB"))
+"""What stands for an exported limit as long as nobody's is known."""
+
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
-    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"."""
+    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of storage, "exported"."""
+    if value == EXPORTED and resource.has_hard_limit:
+        return NOT_TOLD_YET
     if isinstance(value, Mapping):
         quantity = _limit_from_mapping(value, resource)
     elif isinstance(value, str):
@@ -57,6 +68,11 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
             f"given {unit!r}"
         )
     return bounded_quantity(number, resource.unit(unit), value)
+
+
+def present(limit: Quantity | None) -> Present:
+    """What stands in the place of a window for a resource that has none."""
+    return Present(exported=limit is NOT_TOLD_YET)
 
 
 def parse_window(value: object, unit: Unit | None) -> Rolling | Calendar | Refill:

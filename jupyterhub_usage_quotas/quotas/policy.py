@@ -20,7 +20,8 @@ from pydantic import (
 )
 
 from .calendars import Calendar
-from .limits import parse_limit, parse_window
+from .levels import Present
+from .limits import parse_limit, parse_window, present
 from .refill import Refill
 from .scope import Exempt, Scope
 from .servers import ALL_SERVERS, ServerSelector
@@ -62,6 +63,8 @@ class Policy(BaseModel):
     Only the servers that `servers` selects count, and only those are denied. `minimum_session`
     is how long a launch must be able to run on what remains. A pool with `overflow` pays first;
     what it cannot pay falls to the members' own allowances.
+
+    Home storage is not used over time: it has no window, and `servers` only says which are denied.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -69,7 +72,7 @@ class Policy(BaseModel):
     name: str = ""
     resource: str
     limit: Quantity
-    window: Rolling | Calendar | Refill
+    window: Rolling | Calendar | Refill | Present
     scope: Scope
     exempt: Exempt = NOBODY
     servers: ServerSelector = ALL_SERVERS
@@ -77,6 +80,14 @@ class Policy(BaseModel):
     overflow: Share | None = None
     minimum_session: timedelta = timedelta(0)
     when_exhausted: WhenExhausted = WhenExhausted.DENY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
+        if not isinstance(given, dict) or not _is_a_level(given.get("resource"), info):
+            return given
+        # What is given in its place has a fault of its own.
+        return {**given, "window": given.get("window", Present())}
 
     @field_validator("name", mode="before")
     @classmethod
@@ -104,6 +115,13 @@ class Policy(BaseModel):
     @classmethod
     def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
         limit = info.data.get("limit")
+        if _is_a_level(info.data.get("resource"), info):
+            if not isinstance(value, Present):
+                raise ValueError(
+                    f"{info.data['resource']} is what is there now, not what is used over time, so"
+                    f" it has no window; leave it out; given {value!r}"
+                )
+            return present(limit)
         return parse_window(value, limit.unit if limit else None)
 
     @field_validator("share", "overflow", "when_exhausted", mode="before")
@@ -129,9 +147,26 @@ class Policy(BaseModel):
     def _goes_together(self, info: ValidationInfo) -> Policy:
         if self.overflow and self.share is not Share.POOLED:
             raise ValueError("overflow is only for policies with share: pooled")
-        if not _resources(info)[self.resource].by_server and self.servers != ALL_SERVERS:
+        resource = _resources(info)[self.resource]
+        if resource.has_hard_limit:
+            self._is_for_a_level()
+        elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
         return self
+
+    def _is_for_a_level(self) -> None:
+        """Refuse what means something over time only."""
+        if self.pooled:
+            raise ValueError(f"{self.resource} cannot be pooled: every home is its user's own")
+        if self.minimum_session:
+            raise ValueError(
+                f"minimum_session is not for {self.resource}: a server does not use it by running"
+            )
+        if self.when_exhausted is WhenExhausted.STOP:
+            raise ValueError(
+                f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
+                " frees any; right are deny, warn"
+            )
 
     @property
     def pooled(self) -> bool:
@@ -173,6 +208,11 @@ def _resources(info: ValidationInfo) -> Mapping[str, Resource]:
     return context.get("resources", RESOURCES)
 
 
+def _is_a_level(resource: object, info: ValidationInfo) -> bool:
+    known = _resources(info).get(resource) if isinstance(resource, str) else None
+    return known is not None and known.has_hard_limit
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySet:
     """All policies of a configuration, and what to do where none or several cover a user.
@@ -200,6 +240,12 @@ class PolicySet:
     def all_measured(self) -> frozenset[str]:
         """The resources whose usage must be read for all of these policies."""
         return frozenset().union(*(self.measured(policy.resource) for policy in self))
+
+    @property
+    def measured_over_time(self) -> frozenset[str]:
+        """Those of them that are used over time: not what is in home directories."""
+        levels = {one.name for one in self.resources.values() if one.has_hard_limit}
+        return self.all_measured - levels
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""

@@ -32,10 +32,11 @@ def report(decision: Decision) -> dict[str, Any]:
 
 def report_verdict(verdict: Verdict) -> dict[str, Any]:
     """One verdict; `used`, `remaining` and `fits` are null where usage is not known."""
-    unit = verdict.allotment.limit.unit
+    limit = verdict.allotment.limit
+    unit = limit.unit
 
     def in_unit(amount: float | None) -> float | None:
-        return None if amount is None or math.isinf(amount) else amount / unit.factor
+        return None if amount is None or not math.isfinite(amount) else amount / unit.factor
 
     reading = verdict.reading
     usage = reading.usage if isinstance(reading, Fresh | Stale) else None
@@ -44,7 +45,7 @@ def report_verdict(verdict: Verdict) -> dict[str, Any]:
         "resource": verdict.allotment.resource,
         "window": str(verdict.allotment.window),
         "used": in_unit(verdict.used),
-        "limit": verdict.allotment.limit.value,
+        "limit": limit.value if math.isfinite(limit.value) else None,
         "allowance": in_unit(verdict.allowance),
         "remaining": in_unit(verdict.remaining),
         "applies": verdict.applies,
@@ -54,6 +55,7 @@ def report_verdict(verdict: Verdict) -> dict[str, Any]:
         "unit": unit.symbol,
         "fits": verdict.fits,
         "never": verdict.never,
+        "to_free": in_unit(verdict.to_free),
         "retry_time": iso(verdict.retry_time),
         "covered_until": iso(usage.covered_until) if usage else None,
         "coverage": usage.coverage if usage else None,

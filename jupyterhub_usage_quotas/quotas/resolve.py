@@ -28,7 +28,7 @@ class Allotment:
     """What a user is given of one resource over one window, and the policies that say so.
 
     `policies` are those whose limits decide now, `candidates` all that were combined. `limit` is
-    without adjustments.
+    without adjustments; its value is NaN where it is exported and not known.
     """
 
     policies: tuple[Policy, ...]
@@ -68,6 +68,26 @@ class Allotment:
         """The limit after adjustments at an instant, in base units."""
         each = [allowance(policy, adjustments, self.user, at) for policy in self.candidates]
         return combined(each, self.intersection)
+
+    def with_exported(self, limit: float) -> Allotment:
+        """The same with the limit that was exported for the user, in base units.
+
+        All its policies mean that one limit, so it is not summed.
+        """
+
+        def known(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+            return tuple(one.model_copy(update={"limit": quantity}) for one in policies)
+
+        unit = self.limit.unit
+        quantity = Quantity(limit / unit.factor, unit)
+        summed = self.intersection is Intersection.SUM
+        return replace(
+            self,
+            policies=known(self.policies),
+            candidates=known(self.candidates),
+            limit=quantity,
+            intersection=Intersection.MAX if summed else self.intersection,
+        )
 
     def changes(self, adjustments: Sequence[Adjustment], after: datetime) -> list[datetime]:
         """The instants at which the allowance may change."""
@@ -124,7 +144,11 @@ def combine(
     """One allotment of several policies for the same combination."""
     who = EVERYBODY if candidates[0].pooled else user
 
-    in_order = sorted(candidates, key=lambda one: (allowance(one, adjustments, who, now), one.name))
+    def order(policy: Policy) -> tuple[float, str]:
+        allowed = allowance(policy, adjustments, who, now)
+        return (math.inf if math.isnan(allowed) else allowed, policy.name)
+
+    in_order = sorted(candidates, key=order)
     deciding = {
         Intersection.MIN: in_order[:1],
         Intersection.MAX: in_order[-1:],

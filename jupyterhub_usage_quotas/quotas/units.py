@@ -86,6 +86,8 @@ class Resource:
     """Whether it is an amount times a time; credits and storage are amounts only."""
     by_server: bool = True
     """Whether it is known which server used it, so that policies can select servers."""
+    has_hard_limit: bool = False
+    """Whether its exporter tells a limit; such a resource is what is there, and has no window."""
 
     def unit(self, text: str) -> Unit:
         """Read a unit such as "GiB-hours".
@@ -241,6 +243,7 @@ STORAGE = Resource(
     example="10 GiB",
     over_time=False,
     by_server=False,
+    has_hard_limit=True,
 )
 """What home directories take up; it is not used up over a window."""
 
@@ -264,6 +267,26 @@ def show(amount: float, unit: Unit) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"{text} {unit.symbol}"
+
+
+def show_bytes(amount: float) -> str:
+    """An amount of bytes, in the unit that suits it: "1.5 GiB"."""
+    return show(amount, bytes_unit(amount))
+
+
+def show_more_than(amount: float) -> str:
+    """The next amount of bytes above this one that can be shown: whoever frees so much has freed
+    more than it.
+    """
+    unit = bytes_unit(amount)
+    step = unit.factor / 100 if unit.factor > 1 else 1.0
+    return show((math.floor(amount / step) + 1) * step, unit)
+
+
+def bytes_unit(amount: float) -> Unit:
+    """The largest binary unit of bytes of which there is at least one."""
+    fitting = [name for name, factor in _BINARY.items() if abs(amount) >= factor]
+    return STORAGE.unit(f"{fitting[-1]}B" if fitting else "B")
 
 
 def show_part(amount: float, of: float, unit: Unit) -> str:

@@ -19,6 +19,9 @@ from .servers import ALL_SERVERS, ServerAttributes, ServerSelector
 
 ANY_SERVER = ServerAttributes()
 
+NOT_READ_YET = "not_read_yet"
+"""The reason of readings whose history is still being read: only pages wait for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:

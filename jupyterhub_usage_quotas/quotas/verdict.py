@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import Charge
+from .levels import Present
 from .policy import PolicySet
 from .resolve import Allotment
 from .servers import ServerAttributes
@@ -72,7 +73,15 @@ class Verdict:
     @property
     def never(self) -> bool:
         """Whether this launch can never fit: the limit is zero, or less than it needs."""
-        return self.fits is False and self.retry_time is None
+        return self.fits is False and self.retry_time is None and self.to_free is None
+
+    @property
+    def to_free(self) -> float | None:
+        """More than how much must be freed for it to fit, where that helps and not waiting."""
+        freeing = isinstance(self.allotment.window, Present) and self.allowance > 0
+        if self.fits is not False or not freeing or self.used is None:
+            return None
+        return max(self.used - self.allowance, 0.0)
 
     @property
     def counts(self) -> bool:

@@ -11,6 +11,7 @@ Calendar periods are in `calendars.py`, refilled balances in `refill.py`.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -157,24 +158,29 @@ class Rolling:
         self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
     ) -> datetime | None:
         """See `Window.exhausted`: what counts is a broken line with corners where usage begins or
-        ends to leave the window, so it is looked at from corner to corner.
+        ends to leave the window, so it is looked at from corner to corner. It rises by `rate` at
+        most: corners before it can have reached the allowance are passed over.
         """
         length = self.length.total_seconds()
         begin, end = start.timestamp(), until.timestamp()
         going_on = usage.running(start, until, rate)
         edges = {edge + length for segment in usage.segments() for edge in segment[:2]}
-        corners = sorted({begin, end, begin + length} | edges)
-        before, used_before = begin, self.used(going_on, start)
+        within = {edge for edge in (end, begin + length, *edges) if begin < edge <= end}
+        corners = [begin, *sorted(within)]
+        known_until = max(begin, usage.end)
+        at, used_before = 0, self.used(going_on, start)
         if used_before >= allowance:
             return start
-        for corner in corners:
-            if not begin < corner <= end:
-                continue
-            used = self.used(going_on, from_unix(corner))
+        while at + 1 < len(corners):
+            reached = corners[at] + (allowance - used_before) / rate if rate > 0 else math.inf
+            next_ = at + 1
+            if corners[at] >= known_until:
+                next_ = max(bisect_right(corners, reached) - 1, next_)
+            used = self.used(going_on, from_unix(corners[next_]))
             if used >= allowance:
                 share = (allowance - used_before) / (used - used_before)
-                return from_unix(before + share * (corner - before))
-            before, used_before = corner, used
+                return from_unix(corners[at] + share * (corners[next_] - corners[at]))
+            at, used_before = next_, used
         return None
 
     def account(self) -> Account:

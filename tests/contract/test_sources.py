@@ -10,8 +10,8 @@ import pytest
 
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
 from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
 from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
 from jupyterhub_usage_quotas.quotas.servers import ServerSelector
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown

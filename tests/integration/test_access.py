@@ -231,10 +231,10 @@ class _Knock(BaseHTTPRequestHandler):
     server: Gate
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        asked = httpx.QueryParams(self.rfile.read(int(self.headers["content-length"])).decode())
         self.server.knocks.append({"path": self.path, **dict(self.headers)})
         welcome = self.headers["authorization"] == f"Bearer {self.server.token}"
-        result = [{"metric": {}, "value": [0, "42"]}]
+        result = [{"metric": {}, "value": [float(asked["time"]), "42"]}]
         answer = {"status": "success", "data": {"resultType": "vector", "result": result}}
         body = json.dumps(answer if welcome else {"status": "error"}).encode()
         self.send_response(200 if welcome else 401)

@@ -43,6 +43,7 @@ class FakeMeter:
     readings: dict[str, dict[str, Reading]] = field(default_factory=dict)
     otherwise: Reading | None = None
     asked: list[Any] = field(default_factory=list)
+    homes: Any = None
 
     async def read(
         self,

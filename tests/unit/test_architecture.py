@@ -24,8 +24,9 @@ MAY_IMPORT = {
         *(".quotas", ".errors", ".conventions"),
     },
     "services": {
-        *("stdlib", "httpx", "jinja2", "jupyterhub", "tornado", "traitlets"),
+        *("stdlib", "httpx", "jinja2", "jupyterhub", "markupsafe", "tornado", "traitlets"),
         *(".quotas", ".metering", ".ledger", ".known", ".hub", ".errors", ".conventions"),
+        ".wording",
     },
     "conventions.py": {"stdlib"},
     "errors.py": {"stdlib", "traitlets"},

@@ -41,6 +41,14 @@ def alive(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"status": "success", "data": data})
 
 
+def nothing(request: httpx.Request) -> httpx.Response:
+    """No series of anything."""
+    kind = "matrix" if "start" in httpx.QueryParams(request.content.decode()) else "vector"
+    return httpx.Response(
+        200, json={"status": "success", "data": {"resultType": kind, "result": []}}
+    )
+
+
 async def hang(_request: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
     raise AssertionError("nothing sets the event")
@@ -59,7 +67,7 @@ FAILURES: dict[str, tuple[Callable[[httpx.Request], Any] | Exception, str]] = {
         lambda _: httpx.Response(422, json={"status": "error", "error": "too many samples"}),
         "query_rejected",
     ),
-    "empty, and the source is not scraped": (lambda _: vector(), "not_scraped"),
+    "empty, and the source is not scraped": (nothing, "not_scraped"),
     "never an answer": (hang, "timeout"),
 }
 

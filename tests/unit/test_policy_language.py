@@ -222,7 +222,11 @@ FAULTS = [
     ({"minimum_session": "11 years"}, "minimum_session", ["'11 years'"]),
     (SEAT | {"servers": {"gpu": True}}, "", ["servers", "seats", "not kept by server"]),
     (SEAT | {"limit": "4 GPU-hours"}, "limit", ["'GPU-hours'", "10 seat-hours"]),
-    ({"resource": "seat"}, "resource", ["'seat'", "memory, cpu, gpu, time, credits, seats"]),
+    (
+        {"resource": "seat"},
+        "resource",
+        ["'seat'", "memory, cpu, gpu, time, credits, storage, seats"],
+    ),
     ({"resource": "credits"}, "limit", ["'GPU-hours'", "100 credits"]),
 ]
 

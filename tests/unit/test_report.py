@@ -83,6 +83,7 @@ def test_a_launch_that_is_allowed_is_reported():
                 "unit": "GiB-hours",
                 "fits": True,
                 "never": False,
+                "to_free": None,
                 "retry_time": None,
                 "covered_until": "2026-11-24T10:04:30Z",
                 "coverage": 0.97,

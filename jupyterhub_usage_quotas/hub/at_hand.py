@@ -1,0 +1,110 @@
+"""Where a user of the Hub stands, from what the Hub has at hand: nobody is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..known import Known, recall
+from ..ledger import Ledger
+from ..metering.meter import Meter
+from ..quotas.charge import PoolAccounts
+from ..quotas.decide import Decision, Outcome
+from ..quotas.forecast import exhausted_at
+from ..quotas.policy import PolicySet
+from ..quotas.usage import NOT_READ_YET
+from ..quotas.verdict import Request, Verdict
+from .request import basic_request
+from .servers import Pending, running_servers
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a user stands with a server that asks for nothing but to run."""
+
+    known: Known
+    decision: Decision
+
+    def ends(self, verdict: Verdict) -> datetime | None:
+        """When an allotment of the user is exhausted if the servers that run go on."""
+        known = self.known
+        return exhausted_at(verdict, known.policies, known.running, known.adjustments, known.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The decision on a server if it were started now, and for how long it could run: zero where
+    it would be denied, None where that is not known or nothing ends it for a month.
+    """
+
+    request: Request
+    decision: Decision
+    lasts: timedelta | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is known that the server may start."""
+        return self.decision.outcome is Outcome.ALLOWED
+
+    @property
+    def still_read(self) -> bool:
+        """Whether usage is not known only because the history is still being read: a launch would
+        ask for itself.
+        """
+        return getattr(self.decision.failover, "reason", "") == NOT_READ_YET
+
+    @property
+    def denied(self) -> bool:
+        """Whether it is known that the server may not start."""
+        return not self.decision.allowed and not self.still_read
+
+
+class AtHand:
+    """Knows where users stand without asking Prometheus or reading everybody's usage.
+
+    `pools` gives what is charged to pools as of the meter's last refresh; `pending` are the
+    launches under way.
+    """
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        meter: Meter,
+        ledger: Ledger | None,
+        pools: Callable[[], PoolAccounts],
+        pending: Pending,
+        gpu_resources: Sequence[str],
+        *,
+        failover_open: bool,
+    ) -> None:
+        self.gpu_resources = gpu_resources
+        self._policies = policies
+        self._meter = meter
+        self._ledger = ledger
+        self._pools = pools
+        self._pending = pending
+        self._failover_open = failover_open
+
+    async def standing(self, user: Any, now: datetime) -> Standing:
+        """Where a user of the Hub stands."""
+        request = basic_request(user)
+        names = {one.name for one in self._policies}
+        adjustments = await self._ledger.adjustments(user.name, names) if self._ledger else ()
+        known = recall(self._policies, self._meter, adjustments, request, now, self._pools())
+        running = running_servers([user], self.gpu_resources)
+        known = known.and_lately(user.name, running, self._pending.besides(None))
+        return Standing(known, known.decide(request, failover_open=self._failover_open))
+
+    def forecast(self, known: Known, request: Request) -> Forecast:
+        """What would become of a server of the user who is known."""
+        return forecast(known, request, failover_open=self._failover_open)
+
+
+def forecast(known: Known, request: Request, *, failover_open: bool) -> Forecast:
+    """What would become of a server if it were started now."""
+    decision = known.decide(request, failover_open=failover_open)
+    if decision.outcome is not Outcome.ALLOWED:
+        return Forecast(request, decision, timedelta(0) if not decision.allowed else None)
+    return Forecast(request, decision, known.lasts(request))

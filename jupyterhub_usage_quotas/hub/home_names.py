@@ -1,0 +1,87 @@
+"""What users' home directories are called, by KubeSpawner's own code.
+
+KubeSpawner makes two kinds of names that are safe in directories and Kubernetes out of usernames;
+a home directory is one of them, in most hubs as it is (the `subPath` of the volume).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
+
+SCHEMES = {"safe": "{safe_username}", "escape": "{escaped_username}"}
+"""What can be written in short, and the pattern that it stands for."""
+
+FIELDS = ("username", "safe_username", "escaped_username", "unescaped_username")
+"""What a pattern can be made of: KubeSpawner's own names; `username` is the safe one."""
+
+LONGEST_SAFE = 48
+"""Characters of a safe name, as KubeSpawner has it; a longer one is cut and gets a hash."""
+
+KEPT = 20_000
+"""Of how many users the directory's name is remembered."""
+
+
+def pattern_of(scheme: str) -> str:
+    """The pattern of a scheme or a pattern; raises ValueError that says what is wrong with it."""
+    pattern = SCHEMES.get(scheme, scheme)
+    right = (
+        f'write "safe", "escape" or a pattern of {", ".join(f"{{{one}}}" for one in FIELDS)};'
+        f" given {scheme!r}"
+    )
+    try:
+        parts = list(string.Formatter().parse(pattern))
+    except ValueError as error:
+        raise ValueError(f"{right}: {error}") from error
+    fields = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
+    for name, spec, conversion in fields:
+        if name not in FIELDS or spec or conversion:
+            raise ValueError(right)
+    if not fields:
+        raise ValueError(f"{right}: without a username all users would have the same home")
+    return pattern
+
+
+def home_names(scheme: str) -> Callable[[str], str]:
+    """The function from a username to the name of the user's home directory.
+
+    It raises UnicodeError for names that are not valid Unicode. Raises ValueError as `pattern_of`.
+    """
+    pattern = pattern_of(scheme)
+    slugs = cache(_slugs)
+
+    @lru_cache(maxsize=KEPT)
+    def name_of(username: str) -> str:
+        safe_slug, escape_slug = slugs()
+        safe = safe_slug(username)
+        name = pattern.format(
+            username=safe,
+            safe_username=safe,
+            escaped_username=escape_slug(username),
+            unescaped_username=username,
+        )
+        # As KubeSpawner: what is left of a name that was empty is no part of it.
+        return name if pattern.endswith("-") else name.rstrip("-")
+
+    return name_of
+
+
+def _slugs() -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """KubeSpawner's functions that make safe and escaped names.
+
+    It takes a moment to be imported, so that is not done before there are homes to look for.
+    """
+    try:
+        from kubespawner.slugs import escape_slug, safe_slug  # noqa: PLC0415
+    except ImportError:
+        return _escaped, _escaped
+    return partial(safe_slug, max_length=LONGEST_SAFE), escape_slug
+
+
+def _escaped(username: str) -> str:
+    """What KubeSpawner 6 does, which knows one kind of names and has no function for it."""
+    from escapism import escape  # noqa: PLC0415 as KubeSpawner, with which it comes
+
+    safe = {*string.ascii_lowercase, *string.digits}
+    return str(escape(username, safe=safe, escape_char="-").lower())

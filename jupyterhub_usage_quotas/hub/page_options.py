@@ -1,0 +1,57 @@
+"""The options that say what users are shown of quotas on the Hub's own pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from traitlets import Bool, HasTraits, Int, TraitError, Unicode, validate
+
+
+class PageOptions(HasTraits):
+    """What the Hub's pages show, and what users are told who are denied a launch."""
+
+    show_in_header = Bool(
+        True,
+        help="""
+        Whether every page of the Hub says in its header how much is left of the user's tightest
+        quota, with a link to the Usage Quota Dashboard.
+        """,
+    ).tag(config=True)
+
+    show_at_launch = Bool(
+        True,
+        help="""
+        Whether the pages on which servers are started say what is left of every quota of the user,
+        and how long each profile could run now.
+        """,
+    ).tag(config=True)
+
+    suggest_alternatives = Bool(
+        True,
+        help="""
+        Whether the page of a denied launch says which other profiles could be started now.
+        """,
+    ).tag(config=True)
+
+    contact = Unicode(
+        "If you need more, contact the administrators of this JupyterHub.",
+        help="""
+        The last sentence of a denial: whom to ask. Plain text; addresses that start with
+        https:// become links.
+        """,
+    ).tag(config=True)
+
+    denied_status = Int(429, help="The HTTP status of a launch denied by a quota.").tag(config=True)
+
+    unavailable_status = Int(
+        503, help="The HTTP status of a launch denied because usage is not known."
+    ).tag(config=True)
+
+    @validate("denied_status", "unavailable_status")
+    def _is_an_error_status(self, proposal: Any) -> int:
+        if not 400 <= proposal.value <= 599:  # noqa: PLR2004
+            raise TraitError(
+                f"{proposal.trait.name} must be an HTTP status from 400 to 599;"
+                f" given {proposal.value!r}"
+            )
+        return int(proposal.value)

@@ -1,0 +1,286 @@
+"""A day in the life of the Hubs of a cluster, and a record of it. It takes two to three minutes:
+usage is known of whole minutes, and servers have to run over two of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
+from tests.support.hub import PYTHONS, Hub, launch, write_config
+from tests.support.visitor import Visitor
+
+from .cluster import USERNAME, Cluster, running_cluster
+from .deployments import HUBS, SERVERS, Deployment, Server
+from .truth import MINUTE, SLACK, Record, recording
+
+USED = "jupyterhub_usage_quotas_used"
+LATEST = 35
+"""Second of a minute after which servers are not started any more in it."""
+REFRESHES = "jupyterhub_usage_quotas_refreshes_total"
+NOT_SERVERS = {"hub-6d5f8c9b7d-x2x4z", "jupyter-al--not-annotated", "succeeded", "failed"}
+
+Pod = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the Hub said to a launch."""
+
+    status: int
+    message: str
+    retry_at: float
+
+
+@dataclass
+class Day:
+    """What was seen."""
+
+    record: Record
+    annotations: dict[Pod, dict[str, str]] = field(default_factory=dict)
+    requested: dict[Pod, dict[str, float]] = field(default_factory=dict)
+    """By pod and resource, added up over containers."""
+    restarts: dict[Pod, float] = field(default_factory=dict)
+    denied: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    tried_again: dict[str, tuple[list[Answer], Answer]] = field(default_factory=dict)
+    ready_after_restart: dict[str, dict[Server, bool]] = field(default_factory=dict)
+    finally_used: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
+    checked: dict[str, float] = field(default_factory=dict)
+
+    def used(self, hub: Deployment, user: str, policy: str) -> float:
+        """What the Hub said in the end that a user has used of a policy, in hours."""
+        return self.finally_used[hub.namespace].get((user, policy), 0.0)
+
+    def true_usage(
+        self, hub: Deployment, counted: Callable[[Server], bool], resource: str
+    ) -> tuple[float, float]:
+        """The least and the most that these servers can have used, by the minutes they ran."""
+        least = most = 0.0
+        for server in filter(counted, SERVERS):
+            surely, perhaps = self.record.minutes(hub.pod(server))
+            rate = hub.rate(server, resource)
+            # Of the last minute only what was before its last scrape is known at first.
+            least += max(surely * MINUTE - SLACK, 0) * rate
+            most += perhaps * MINUTE * rate
+        return least, most
+
+
+class RunningHub:
+    """One of the Hubs, with its users logged in."""
+
+    def __init__(self, deployment: Deployment, directory: Path, cluster: Cluster, url: str) -> None:
+        """Start it, without waiting for it."""
+        self.deployment = deployment
+        self.namespace = deployment.namespace
+        self._directory = directory / deployment.namespace
+        port = free_port()
+        self.config = write_config(
+            self._directory, deployment.version, deployment.config(cluster, url), port
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self.program = self._launch()
+        self._visitors: dict[str, Visitor] = {}
+
+    def _launch(self) -> Program:
+        return launch(self._directory, self.deployment.version, self.config)
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        self.program.wait_for_url(f"{self.url}/hub/health")
+
+    def stop_it(self) -> None:
+        """Stop the Hub and its proxy; pods go on."""
+        self.program.stop()
+
+    def restart(self) -> None:
+        """Stop it, and start it again."""
+        self.stop_it()
+        self.program = self._launch()
+        self.wait()
+
+    def visitor(self, user: str) -> Visitor:
+        """A user at a browser."""
+        if user not in self._visitors:
+            self._visitors[user] = Visitor(self.url, user)
+        return self._visitors[user]
+
+    def start(self, server: Server) -> Answer:
+        """Ask for a server."""
+        path = f"/users/{quote(server.user, safe='')}/"
+        path += f"servers/{server.name}" if server.name else "server"
+        visitor = self.visitor(server.user)
+        reply = visitor.api("POST", path, json={"profile": server.profile})
+        message = reply.json().get("message", "") if reply.content else ""
+        retry = float(reply.headers.get("Retry-After", "nan"))
+        return Answer(reply.status_code, message, time.time() + retry)
+
+    def is_ready(self, server: Server) -> bool:
+        """Whether the Hub says that a server is ready."""
+        return self.visitor(server.user).servers().get(server.name, {}).get("ready", False)
+
+    def stop(self, server: Server) -> None:
+        """Have a server stopped."""
+        path = f"/users/{quote(server.user, safe='')}/"
+        path += f"servers/{server.name}" if server.name else "server"
+        self.visitor(server.user).api("DELETE", path)
+
+    def used(self) -> dict[tuple[str, str], float]:
+        """By user and policy, what the Hub's metrics say was used, in hours."""
+        text = self.visitor("al").http.get(f"{self.url}/hub/metrics").text
+        return {
+            (sample.labels["username"], sample.labels["policy"]): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == USED
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample of the Hub's metrics."""
+        return Hub(self.url, self.program, self.deployment.version).metric(name, **labels)
+
+    def check(self, user: str, policy: str) -> float:
+        """What the command line says that a user has used, in base units."""
+        program = PYTHONS[self.deployment.version].parent / "jupyterhub-usage-quotas"
+        command = [str(program), "check", "--json"]
+        command += ["--config", str(self.config), "--user", user]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stdout, done.stderr
+        verdicts = json.loads(done.stdout)["verdicts"]
+        return next(one["used"] for one in verdicts if one["policy"] == policy)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = MINUTE) -> None:
+    """Ask again until something is true, with pauses: much else runs on the machine."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "the Hub did not get there in time"
+        time.sleep(0.3)
+
+
+def spend_the_day(directory: Path) -> Day:
+    """Start everything, live through the day, stop everything."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(
+            running_cluster(directory / "cluster", [hub.namespace for hub in HUBS])
+        )
+        _mislead(cluster)
+        cluster.set(held=["jupyter-waiting"])
+        day = Day(stack.enter_context(recording(cluster)))
+        prometheus, url = start_prometheus(directory, [cluster.scrape_config], scrape_interval="1s")
+        stack.enter_context(prometheus)
+        hubs = [RunningHub(hub, directory, cluster, url) for hub in HUBS]
+        for hub in hubs:
+            stack.callback(hub.stop_it)
+        pool = stack.enter_context(ThreadPoolExecutor(2 * len(HUBS) * len(SERVERS)))
+        _morning(day, hubs, cluster, pool)
+        list(pool.map(lambda hub: _noon(day, hub, cluster), hubs))
+        list(pool.map(lambda hub: _evening(day, hub), hubs))
+        day.restarts = {
+            (labels["namespace"], labels["pod"]): value
+            for labels, value in cluster.samples(
+                "kube_pod_container_status_restarts_total", container="notebook"
+            )
+        }
+        list(pool.map(lambda hub: _night(day, hub, cluster), hubs))
+    return day
+
+
+def _mislead(cluster: Cluster) -> None:
+    """Pods that are not for any Hub to count, though they look like it."""
+    of_alice = {"annotations": {USERNAME: "alice"}}
+    large = {"resources": {"requests": {"memory": "64Gi", "cpu": "8"}}}
+    cluster.create_pod("default", "jupyter-alice", metadata=of_alice, container=large)
+    for hub in HUBS:
+        cluster.create_pod(hub.namespace, "hub-6d5f8c9b7d-x2x4z")
+        cluster.create_pod(hub.namespace, "jupyter-al--not-annotated", container=large)
+        for name, command in (("succeeded", "true"), ("failed", "false")):
+            ends = large | {"command": [command]}
+            cluster.create_pod(
+                hub.namespace, name, metadata=of_alice, container=ends, restartPolicy="Never"
+            )
+
+
+def _morning(day: Day, hubs: list[RunningHub], cluster: Cluster, pool: Executor) -> None:
+    """All servers are started, early enough in a minute to run before it is over."""
+    list(pool.map(RunningHub.wait, hubs))
+    users = {server.user for server in SERVERS}
+    list(pool.map(lambda one: one[0].visitor(one[1]), [(h, u) for h in hubs for u in users]))
+    if (second := time.time() % MINUTE) > LATEST:
+        time.sleep(MINUTE - second)
+    for hub in hubs:
+        for server in SERVERS:
+            pool.submit(hub.start, server)
+    for hub in hubs:
+        for server in SERVERS:
+            if server.user != "waiting":
+                wait_until(lambda hub=hub, server=server: hub.is_ready(server), 120)
+    for labels, _ in cluster.samples("kube_pod_annotations"):
+        day.annotations[labels["namespace"], labels["pod"]] = labels
+    for labels, value in cluster.samples("kube_pod_container_resource_requests"):
+        of_pod = day.requested.setdefault((labels["namespace"], labels["pod"]), {})
+        of_pod[labels["resource"]] = of_pod.get(labels["resource"], 0.0) + value
+
+
+def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:
+    """The first minute is over: quotas are used up, a container crashes, the Hub restarts."""
+    wait_until(lambda: hub.used().get(("lina", "tight"), 0.0) > 0, seconds=90)
+    lina, of_crash = Server("lina"), hub.deployment.pod(Server("crash"))
+    hub.stop(lina)
+    wait_until(lambda: not hub.visitor("lina").servers())
+    day.denied[hub.namespace] = {
+        "lina": hub.start(lina),
+        "dora": hub.start(Server("dora", "more")),
+    }
+    [pod] = [one for one in cluster.pods(of_crash[0]) if one["metadata"]["name"] == of_crash[1]]
+    process = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("process://")
+    os.kill(int(process), signal.SIGKILL)
+    hub.restart()
+    day.ready_after_restart[hub.namespace] = {server: hub.is_ready(server) for server in SERVERS}
+
+
+def _evening(day: Day, hub: RunningHub) -> None:
+    """Until it is time, launches are denied; then one is allowed."""
+    lina, retry_at = Server("lina"), day.denied[hub.namespace]["lina"].retry_at
+    too_early = []
+    for before in (MINUTE, 4):
+        time.sleep(max(retry_at - before - time.time(), 0))
+        answer = hub.start(lina)
+        if time.time() < retry_at - 1.5:
+            too_early.append(answer)
+    time.sleep(max(retry_at - time.time(), 0))
+    day.tried_again[hub.namespace] = (too_early, hub.start(lina))
+    two_minutes = 2 / MINUTE - 1e-6
+    wait_until(lambda: hub.used().get(("al", "time"), 0.0) >= two_minutes, seconds=90)
+
+
+def _night(day: Day, hub: RunningHub, cluster: Cluster) -> None:
+    """All servers end, and all that they used becomes known."""
+    for server in SERVERS:
+        hub.stop(server)
+    others = {hub.deployment.pod(Server("waiting"))[1], *NOT_SERVERS}
+
+    def are_gone() -> bool:
+        names = {
+            one["metadata"]["name"]
+            for pod in {hub.deployment.pod(server)[0] for server in SERVERS}
+            for one in cluster.pods(pod)
+        }
+        return not names - others
+
+    wait_until(are_gone)
+    refreshed = hub.metric(REFRESHES, outcome="success")
+    wait_until(lambda: hub.metric(REFRESHES, outcome="success") > refreshed + 1)
+    day.finally_used[hub.namespace] = hub.used()
+    day.checked[hub.namespace] = hub.check("alice", "memory")

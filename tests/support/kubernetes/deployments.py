@@ -1,0 +1,182 @@
+"""The Hubs of the cluster, whose servers they start, and what those are called and ask for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.hub import PYTHONS
+
+from .cluster import Cluster
+
+GIB = 1024**3
+MIB = 1024**2
+SERVER = Path(__file__).parent / "server.py"
+PROFILE_NAMES = {
+    "small": "Small, “cheap”",
+    "gpu-large": 'GPU <large> "A"',
+    "with-sidecar": "Side\\car",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of a user, with the profile that the user chooses."""
+
+    user: str
+    name: str = ""
+    profile: str = "small"
+
+    def __str__(self) -> str:
+        return f"{self.user}/{self.name}"
+
+
+SERVERS = [
+    Server("al"),
+    Server("alice"),
+    Server("alice", "x", "gpu-large"),
+    Server("alice--x", profile="with-sidecar"),
+    Server("alice.b@uni.edu"),
+    Server("alice.b@uni.edu", "gpu", "gpu-large"),
+    Server("crash"),
+    Server("dora"),
+    Server("lina"),
+    Server("waiting"),
+]
+
+SAFE = {
+    "alice--x": "alice-x---2bbc534b",
+    "alice.b@uni.edu": "alice-b-uni-edu---d7a4e6cd",
+}
+ESCAPED = {"alice--x": "alice-2d-2dx", "alice.b@uni.edu": "alice-2eb-40uni-2eedu"}
+"""What the two schemes make of usernames that are no names of Kubernetes, as they were seen to."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A Hub of the cluster: its namespace, and the memory guarantee of its users' servers."""
+
+    namespace: str
+    version: str
+    gib: int
+    slugs: Mapping[str, str] = field(default_factory=lambda: SAFE)
+    own_namespaces: bool = False
+    more: str = ""
+
+    def pod(self, server: Server) -> tuple[str, str]:
+        """The namespace and the name of a server's pod."""
+        slug = self.slugs.get(server.user, server.user)
+        name = f"jupyter-{slug}--{server.name}" if server.name else f"jupyter-{slug}"
+        return f"{self.namespace}-{slug}" if self.own_namespaces else self.namespace, name
+
+    def rate(self, server: Server, resource: str) -> float:
+        """What a server asks for."""
+        gpu, sidecar = server.profile == "gpu-large", server.profile == "with-sidecar"
+        return {
+            "memory": 3 * GIB if gpu else self.gib * GIB + (100 * MIB if sidecar else 0),
+            "cpu": 0.5 + (0.25 if sidecar else 0),
+            "gpu": 2.0 if gpu else 0.0,
+            "time": 1.0,
+        }[resource]
+
+    def config(self, cluster: Cluster, prometheus: str) -> str:
+        """The Hub's configuration."""
+        return CONFIG.format(
+            kubeconfig=str(cluster.kubeconfig),
+            namespace=self.namespace,
+            command=[sys.executable, "-S", str(SERVER)],
+            singleuser=[
+                str(PYTHONS[self.version].parent / "jupyterhub-singleuser"),
+                "--allow-root",
+            ],
+            gib=self.gib,
+            names=PROFILE_NAMES,
+            prometheus=prometheus,
+            tight=31 * self.gib,
+            more=self.more,
+        )
+
+
+HUBS = [
+    Deployment("jhub", "6", 1),
+    Deployment("escaped", "5", 2, ESCAPED, more='c.KubeSpawner.slug_scheme = "escape"'),
+    Deployment(
+        "many",
+        "6",
+        4,
+        own_namespaces=True,
+        more="""
+c.KubeSpawner.enable_user_namespaces = True
+c.KubeSpawner.user_namespace_template = "many-{username}"
+""",
+    ),
+]
+
+CONFIG = """
+os.environ["KUBECONFIG"] = {kubeconfig!r}
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+c.JupyterHub.allow_named_servers = True
+c.JupyterHub.cleanup_servers = False
+c.KubeSpawner.namespace = {namespace!r}
+c.KubeSpawner.delete_grace_period = 1
+c.KubeSpawner.start_timeout = 600
+c.KubeSpawner.http_timeout = 120
+c.KubeSpawner.args = []
+c.KubeSpawner.cmd = {command!r}
+c.KubeSpawner.storage_pvc_ensure = True
+c.KubeSpawner.storage_capacity = "1Gi"
+c.KubeSpawner.mem_guarantee = "{gib}G"
+c.KubeSpawner.mem_limit = "16G"
+c.KubeSpawner.cpu_guarantee = 0.5
+c.KubeSpawner.init_containers = [
+    {{"name": "prepare", "image": "prepares", "command": ["true"],
+      "resources": {{"requests": {{"memory": "5Gi", "cpu": "1500m"}}}}}}
+]
+names = {names!r}
+c.KubeSpawner.profile_list = [
+    {{"display_name": names["small"], "slug": "small", "default": True}},
+    {{"display_name": names["gpu-large"], "slug": "gpu-large", "kubespawner_override": {{
+        "mem_guarantee": "3G",
+        "extra_resource_limits": {{"nvidia.com/gpu": "2"}},
+        "extra_resource_guarantees": {{"nvidia.com/gpu": "2", "ephemeral-storage": "1G"}},
+        "extra_annotations": {{"hub.jupyter.org/note": "the profile's own"}},
+    }}}},
+    {{"display_name": names["with-sidecar"], "slug": "with-sidecar", "kubespawner_override": {{
+        "cmd": {singleuser!r},
+        "extra_containers": [
+            {{"name": "side", "image": "waits", "resources": {{
+                "requests": {{"memory": "100Mi", "cpu": "250m"}}, "limits": {{"memory": "1Gi"}}}}}}
+        ],
+    }}}},
+]
+
+from jupyterhub_usage_quotas import setup_usage_quotas
+
+setup_usage_quotas(c)
+c.UsageConfig.prometheus_url = {prometheus!r}
+c.UsageConfig.hub_namespace = {namespace!r}
+c.UsageConfig.refresh_interval = 1
+c.UsageViewer.enabled = False
+everyone = {{"everyone": True}}
+c.UsageQuotaManager.policy = [
+    {{"name": resource, "resource": resource, "limit": f"1000 {{unit}}", "window": "1h",
+      "scope": everyone}}
+    for resource, unit in [("memory", "GiB-hours"), ("cpu", "CPU-hours"), ("gpu", "GPU-hours"),
+                           ("time", "h")]
+] + [
+    {{"name": name, "resource": "time", "limit": "1000h", "window": "1h", "scope": everyone,
+      "servers": servers}}
+    for name, servers in [
+        ("gpu profile", {{"profile": ["gpu-large"]}}),
+        ("has a gpu", {{"gpu": True}}),
+        ("cheap ones", {{"profile": ["*“cheap”"]}}),
+        ("called x", {{"name": ["x"]}}),
+    ]
+] + [
+    {{"name": "tight", "resource": "memory", "limit": "{tight} GiB-seconds", "window": "90s",
+      "scope": {{"user": ["lina", "dora"]}}}}
+]
+{more}
+"""

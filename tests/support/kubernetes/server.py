@@ -1,0 +1,28 @@
+"""What runs in most pods: a server that only answers, so that many can run on a small machine.
+
+It is started as `jupyterhub-singleuser` is, and says which JupyterHub it belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers everything."""
+
+    def do_GET(self) -> None:
+        """As `/api` of a Jupyter server."""
+        body = b'{"version": "2"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+if __name__ == "__main__":
+    where = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+    ThreadingHTTPServer((where.hostname or "", where.port or 0), Handler).serve_forever()
