@@ -299,7 +299,11 @@ class UsageQuotaManager(PageOptions, UsageConfig):
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
         if self.suggest_alternatives:
-            denial.usage_quota_alternatives = alternatives(known, launch)
+            try:
+                denial.usage_quota_alternatives = alternatives(known, launch)
+            except Exception:
+                # A denial without advice is better than none.
+                self.log.exception("What else could be started could not be worked out")
         return denial
 
 
