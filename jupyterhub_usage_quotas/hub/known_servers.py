@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from jupyterhub import orm
+from sqlalchemy import Text, create_engine, literal_column
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from ..errors import ServersUnknown
 from ..metering.pod_names import PodName
@@ -30,12 +36,12 @@ def servers_of(db: Any) -> Iterator[KnownServer]:
 
     Every user has a default server, and has had one before it is in the database.
     """
-    from jupyterhub import orm  # noqa: PLC0415 not everybody has a database
-
-    rows = db.query(orm.Spawner.user_id, orm.Spawner.name, orm.Spawner.state).all()
+    # As text: to the type of the column SQLAlchemy would say a warning, in every Hub's log.
+    state = literal_column(f"{orm.Spawner.__tablename__}.state", Text)
+    rows = db.query(orm.Spawner.user_id, orm.Spawner.name, state).all()
     of_users: dict[int, dict[str, PodName | None]] = {}
-    for user_id, name, state in rows:
-        of_users.setdefault(user_id, {})[name or ""] = _pod(state)
+    for user_id, name, text in rows:
+        of_users.setdefault(user_id, {})[name or ""] = _pod(json.loads(text or "{}"))
     for user_id, user in db.query(orm.User.id, orm.User.name):
         for name, pod in ({"": None} | of_users.get(user_id, {})).items():
             yield KnownServer(user, name, user_id, pod)
@@ -49,10 +55,6 @@ def _pod(state: Any) -> PodName | None:
 
 def servers_in_file(db_url: str) -> list[KnownServer]:
     """The same from the URL of the database, for who is not the Hub. Raises `ServersUnknown`."""
-    from sqlalchemy import create_engine  # noqa: PLC0415 comes with JupyterHub
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-    from sqlalchemy.orm import Session  # noqa: PLC0415
-
     path = Path(db_url.removeprefix(SQLITE))
     if db_url.startswith(SQLITE) and not path.is_file():
         # To connect would make one.

@@ -86,6 +86,8 @@ class ServersPods:
     def __init__(self, naming: Naming, servers: Servers, log: logging.Logger) -> None:
         """`log` is told of pods that are nobody's."""
         self._naming = naming
+        # Now, because to import KubeSpawner takes longer than a decision may.
+        self._like = _like(naming.template)
         self._servers = servers
         self._log = log
         self._names: dict[KnownServer, PodName] = {}
@@ -94,13 +96,7 @@ class ServersPods:
     @property
     def like(self) -> Sequence[str]:
         """See `PodNames.like`."""
-        parts = string.Formatter().parse(self._naming.template)
-        pattern = "".join(text + ("" if name is None else "*") for text, name, _, _ in parts)
-        before, last, after = pattern.rpartition("*")
-        if last and not after and "*" in before:
-            # Where the name of a server is empty, KubeSpawner cuts off the dashes before it.
-            pattern = f"{before.rstrip('*-')}*"
-        return () if pattern == "*" else (pattern,)
+        return self._like
 
     async def owners(self) -> Mapping[PodName, Owner]:
         """See `PodNames.owners`. Raises `ServersUnknown`."""
@@ -123,8 +119,18 @@ class ServersPods:
         self._told |= new
         some = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(new)[:SHOWN])
         self._log.warning(
-            "%d pods ran that are called as users' pods are, and are no known server's: they count"
-            " for nobody. Such as %s",
+            "Pods ran that are called as users' pods are, and are no known server's: they count for"
+            " nobody. There are %d, such as %s",
             len(new),
             some,
         )
+
+
+def _like(template: str) -> Sequence[str]:
+    parts = string.Formatter().parse(template)
+    pattern = "".join(text + ("" if name is None else "*") for text, name, _, _ in parts)
+    before, last, after = pattern.rpartition("*")
+    if last and not after and "*" in before:
+        # Where the name of a server is empty, KubeSpawner cuts off the dashes before it.
+        pattern = f"{before.rstrip('*-')}*"
+    return () if pattern == "*" else (pattern,)

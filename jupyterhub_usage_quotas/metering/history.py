@@ -69,23 +69,26 @@ class History:
         """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
         end = whole_step(now)
         first = end - self._reach
-        if self.known is None or self.known.end <= first:
+        known = self.known
+        if known is None or known.end <= first or known.seen.last_scrape is None:
             _, part = await self._read_some(lambda length: Grid(end - length, end))
-            self.known = Knowledge.of(self.source, self._from_seen(part, first))
+            # A source that was never seen may have been there: what tells of it was not.
+            if known is None or part.seen.last_scrape is not None:
+                self.known = Knowledge.of(self.source, self._from_seen(part, first))
             return
         keep = first.timestamp()
-        while (start := self._resume(self.known)) < end:
-            # After a long outage there is more than one piece to catch up with.
-            grid, read = await self._read_on(start, whole_step(self.known.end), end)
+        start = self._resume(known, end)
+        # After a long outage there is more than one piece to catch up with.
+        while start < end:
+            grid, read = await self._read_on(start, end)
             newest = grid.end == end
-            if new := self._without_lost(self.known, read, newest=newest):
-                self.known = await aside(self.known.updated, new, keep=keep, newest=newest)
-            if newest:
-                break
+            if new := self._without_lost(known, read, newest=newest):
+                known = self.known = await aside(known.updated, new, keep=keep, newest=newest)
+            start = end if newest else self._after(known, grid)
         self._forgot = self._forgot or now
         if now - self._forgot >= FORGET_EVERY:
             self._forgot = now
-            self.known = await aside(self.known.forgetting, keep)
+            self.known = await aside(known.forgetting, keep)
 
     async def extend(self, now: datetime) -> None:
         """Read one more piece of what came before what is known. Raises `PrometheusError`."""
@@ -95,14 +98,25 @@ class History:
         _, part = await self._read_some(lambda length: Grid(max(end - length, first), end))
         self.known = await aside(self.known.extended, self._from_seen(part, first))
 
-    def _resume(self, known: Knowledge) -> datetime:
+    def _resume(self, known: Knowledge, end: datetime) -> datetime:
         """From where on to read again what may have changed."""
         interval = self._interval or known.seen.interval or 0.0
         late = max(self._late.total_seconds(), 2 * interval)
         at = max(known.seen.end - late, known.seen.start)
+        if gap := known.seen.gap_at(at):
+            if gap[1] >= known.seen.end:
+                # All that was missing may come together, once what was broken is well again.
+                at = max(gap[0], min((end - LONGEST).timestamp(), known.seen.end))
+            elif at - gap[0] <= self._max_gap.total_seconds():
+                at = gap[0]
+        return whole_step(datetime.fromtimestamp(at, UTC))
+
+    def _after(self, known: Knowledge, grid: Grid) -> datetime:
+        """From where on to read after this piece."""
+        at = grid.end.timestamp()
         gap = known.seen.gap_at(at)
         if gap and at - gap[0] <= self._max_gap.total_seconds():
-            at = gap[0]
+            at = max(gap[0], (grid.start + STEP).timestamp())
         return whole_step(datetime.fromtimestamp(at, UTC))
 
     def _from_seen(self, part: Part, first: datetime) -> Part:
@@ -131,11 +145,8 @@ class History:
             return None
         return part.since(lost)
 
-    async def _read_on(
-        self, start: datetime, known_until: datetime, end: datetime
-    ) -> tuple[Grid, Part]:
-        """Read what was known last again, and a piece of what comes after it."""
-        return await self._read_some(lambda length: Grid(start, min(end, known_until + length)))
+    async def _read_on(self, start: datetime, end: datetime) -> tuple[Grid, Part]:
+        return await self._read_some(lambda length: Grid(start, min(end, start + length)))
 
     async def _read_some(self, grid_of: Callable[[timedelta], Grid]) -> tuple[Grid, Part]:
         """Read a piece, and which it was: a shorter one where it may have been too much at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +12,7 @@ from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
+from jupyterhub_usage_quotas.metering.pod_names import Owner
 from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
 from jupyterhub_usage_quotas.quotas.servers import ServerSelector
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown
@@ -39,10 +40,16 @@ class Server:
     profile_name: str = ""
 
 
-def as_pods(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
+def pod_of(server: Server) -> str:
+    return f"jupyter-{server.username}--{server.name}"
+
+
+def as_pods(
+    servers: Iterable[Server], alive_until: int, *, annotated: bool = True
+) -> Iterator[Span]:
     yield from hub_pod(NOW - DAY, alive_until)
     for server in servers:
-        pod = f"jupyter-{server.username}--{server.name}"
+        pod = pod_of(server)
         yield from Pod(
             server.username,
             server.start,
@@ -56,7 +63,16 @@ def as_pods(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
             profile=server.profile,
             profile_name=server.profile_name,
             extra={"replica": server.replica} if server.replica else {},
+            annotated=annotated,
         ).spans
+
+
+def as_named_pods(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
+    """The same without the metric of annotations, and with pods that are nobody's."""
+    strangers = [Server("alic"), Server("alice", "deleted"), Server("choosy--work")]
+    for span in as_pods([*servers, *strangers], alive_until, annotated=False):
+        if span.metric != conventions.KSM_ANNOTATIONS:
+            yield span
 
 
 def as_hub_metrics(servers: Iterable[Server], alive_until: int) -> Iterator[Span]:
@@ -90,9 +106,32 @@ SERVERS = [
     Server("choosy", "play", memory=4 * GIB, start=START - 7200, end=END - 7200),
 ]
 
+
+class Names:
+    """What these servers' pods are called, and no others'."""
+
+    like = ("jupyter-*",)
+
+    def __init__(self) -> None:
+        self.left: set[tuple[str, str]] = set()
+
+    async def owners(self) -> Mapping[tuple[str, str], Owner]:
+        elsewhere = {("elsewhere", "jupyter-alic--"): Owner("alice")}
+        return elsewhere | {
+            (NAMESPACE, pod_of(server)): Owner(server.username, server.name) for server in SERVERS
+        }
+
+    def left_over(self, pods: Iterable[tuple[str, str]]) -> None:
+        self.left |= set(pods)
+
+
+BY_NAME = KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"], named=Names())
+"""Identifies pods by name, which does not say which profile they have."""
+
 Export = Callable[[Iterable[Server], int], Iterator[Span]]
 SOURCES: dict[str, tuple[Export, Source]] = {
     "kube-state-metrics": (as_pods, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])),
+    "kube-state-metrics, by name": (as_named_pods, BY_NAME),
     "hub": (as_hub_metrics, ServerMetrics(NAMESPACE)),
 }
 
@@ -156,6 +195,8 @@ async def test_usage_is_kept_by_what_selectors_can_name(kind, url, servers, gib_
     memory = (await read(url, kind[1], "choosy"))["memory"]
     assert used(memory) == pytest.approx(7 * GIB * HOUR)
     selected = memory.usage.of(ServerSelector.model_validate(servers))
+    if kind[1] is BY_NAME and "profile" in servers:
+        gib_hours = 0
     assert selected.between(NOW - DAY, NOW) == pytest.approx(gib_hours * GIB * HOUR)
 
 
@@ -168,6 +209,19 @@ async def test_everybodys_usage_is_each_users(kind, url):
     assert gib_hours == pytest.approx(
         {"alice": 1, "two": 6, "twin": 1, "again": 2, "choosy": 7, EVERYBODY_ELSE: 0}
     )
+
+
+async def test_pods_of_no_known_server_are_reported_and_count_for_nobody(serve_history):
+    asked = meter(serve_history(as_named_pods(SERVERS, NOW)), BY_NAME)
+    readings = await asked.read(None, ["memory"], timedelta(days=1), instant(NOW))
+    await asked.aclose()
+    assert sum(used(one["memory"]) for one in readings.values()) == pytest.approx(
+        (1 + 6 + 1 + 2 + 7) * GIB * HOUR
+    )
+    assert BY_NAME.named.left == {
+        (NAMESPACE, name)
+        for name in ("jupyter-alic--", "jupyter-alice--deleted", "jupyter-choosy--work--")
+    }
 
 
 async def test_usage_lies_where_it_was_used(kind, url):

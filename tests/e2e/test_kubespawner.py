@@ -1,7 +1,8 @@
 """Real Hubs with a real KubeSpawner in one cluster: usage as kube-state-metrics exports it.
 
 Three Hubs run at once, with the same usernames: one of each JupyterHub, with each of KubeSpawner's
-slug schemes, and one with a namespace for every user. Their whole day takes two to three minutes.
+slug schemes, of which one finds no annotations and knows pods by name; and one with a namespace for
+every user. Their whole day takes two to three minutes.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def test_usage_accrues_to_the_right_user(day: Day, hub: Deployment, user: str, r
 )
 @pytest.mark.parametrize("user", ["alice", "alice--x", "alice.b@uni.edu"])
 def test_selectors_count_what_they_select(day: Day, hub: Deployment, policy, counted, user):
+    if hub.by_name and policy in ("gpu profile", "cheap ones"):
+        return  # no name says which profile: such a policy stops the Hub
     least, most = day.true_usage(
         hub, lambda server: server.user == user and counted(server), "time"
     )
@@ -120,3 +123,8 @@ def test_the_retry_time_is_true(day: Day, hub: Deployment):
 def test_an_admin_is_told_the_same_by_check(day: Day, hub: Deployment):
     least, most = day.true_usage(hub, lambda server: server.user == "alice", "memory")
     assert least - 1e-6 <= day.checked[hub.namespace] * GIB * HOUR <= most + 1e-6
+
+
+def test_pods_that_are_nobodys_are_reported_where_names_say_whose_they_are(day: Day, hub):
+    warned = f"{hub.namespace}/jupyter-al--not-annotated" in day.logs[hub.namespace]
+    assert (warned, day.nobodys[hub.namespace]) == (hub.by_name, float(hub.by_name))

@@ -4,9 +4,7 @@ by every way to a reading, and what the pods did, to a scrape and a minute at ei
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,10 +24,8 @@ from tests.support.samples import (
     hub_pod,
     lived,
     runs,
-    scraped,
 )
-from tests.support.ways import REACH, RESOURCES, Ways, instant, meter
-from tests.support.written import prometheus_to_write_to, write
+from tests.support.ways import REACH, RESOURCES, Ways, asking, instant
 
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 FROM, TO = NOW - 3 * HOUR + 17, NOW - HOUR - 41
@@ -157,10 +153,9 @@ def history() -> Iterator[Life]:
 
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    samples = scraped([*history()], [Target(BEGIN, END, EVERY)])
-    with prometheus_to_write_to(tmp_path_factory.mktemp("prometheus")) as url:
-        write(url, samples)
-        yield Ways(url, KubeStateMetrics("hub-ns", ["nvidia.com/*"]), samples)
+    source = KubeStateMetrics("hub-ns", ["nvidia.com/*"])
+    with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
+        yield prometheus.ways(source, history(), [Target(BEGIN, END, EVERY)])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -172,7 +167,7 @@ def test_usage_is_what_the_samples_say(ways, case):
     reason="that a request was not always there is not seen: it is taken to have been while it ran"
 )
 def test_a_request_that_is_added_while_it_runs(ways):
-    replace(ways, source=KubeStateMetrics("other-hub", [])).are_right("more")
+    Ways(ways.prometheus, KubeStateMetrics("other-hub", []), ways.samples).are_right("more")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -187,14 +182,9 @@ def test_usage_is_what_the_pods_did(ways, case):
 
 
 def test_everybody_at_once_is_everybody_by_themselves(ways):
-    async def read() -> dict:
-        async with meter(ways.url, ways.source, lambda: NOW) as asked:
-            over = timedelta(seconds=REACH)
-            return dict(await asked.read(None, RESOURCES, over, instant(NOW)))
-
-    ways.are_right("one")
-    everybody = asyncio.run(read())
-    truth = ways.whole
+    asked = ways.prometheus.meter(ways.source, lambda: NOW)
+    over, truth = timedelta(seconds=REACH), ways.whole
+    everybody = ways.prometheus.run(asked.read(None, RESOURCES, over, instant(NOW)))
     assert set(everybody) == {*ways.kept["grown"].users, EVERYBODY_ELSE}
     assert len(everybody) > 40
     for user, readings in everybody.items():
@@ -205,15 +195,14 @@ def test_everybody_at_once_is_everybody_by_themselves(ways):
 
 
 def test_who_used_nothing_used_zero(ways):
-    for way, readings in ways.readings("nobody").items():
-        for resource, reading in readings.items():
+    for way, readings in ways.readings(["nobody"]).items():
+        for resource, reading in readings["nobody"].items():
             assert reading.usage.between(NOW - REACH, NOW) == 0, (way, resource)
             assert reading.usage.covered_until == instant(NOW - 7.7)
 
 
 def test_the_cases_are_what_they_are_called(ways):
     """The oracle is no better than its samples: some of them by hand."""
-    ways.are_right("one")
 
     def gib_hours(user: str) -> float:
         return ways.whole.between(user, "memory", NOW - REACH, NOW) / GIB / HOUR

@@ -71,13 +71,15 @@ def people(namespace: str) -> list[Life]:
     return [replace(life, namespace=namespace) for life in lives]
 
 
-def ksm(name: str = "ksm-0", start: float = BEGIN, end: float = END, **options) -> Target:
-    return Target(start, end, labels={"instance": name, "job": "ksm"}, **options)
+def ksm(
+    name: str = "ksm-0", start: float = BEGIN, end: float = END, every: float = 30, **options
+) -> Target:
+    return Target(start, end, every, labels={"instance": name, "job": "ksm"}, **options)
 
 
 def prometheus(replica: str, **options) -> Target:
     labels = {"instance": "ksm-0", "replica": replica}
-    return Target(BEGIN, END, labels=labels, **options)
+    return Target(BEGIN, END, 30, **{"labels": labels, **options})
 
 
 def shard(number: int) -> Callable[[Happened], bool]:
@@ -89,7 +91,7 @@ class Case:
     """`slack` is for how many seconds at either end of a session what was seen may be wrong."""
 
     targets: Sequence[Target]
-    slack: float = 15.0
+    slack: float = 30.0
 
 
 CASES: dict[str, Case] = {
@@ -112,9 +114,7 @@ CASES: dict[str, Case] = {
     "an interval that became five minutes just now": Case(
         [ksm(end=NOW - 9 * MINUTE), ksm(every=300, start=NOW - 9 * MINUTE)], 300
     ),
-    "two replicas of Prometheus": Case(
-        [prometheus("a", offset=2.5), prometheus("b", offset=6.6, every=30)], 30
-    ),
+    "two replicas of Prometheus": Case([prometheus("a", offset=2.5), prometheus("b", offset=6.6)]),
     "two replicas of Prometheus, one of which was away": Case(
         [
             prometheus("a", away=[(NOW - 3 * HOUR, MIDDLE), (NOW - 300, END)]),
@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
         315,
     ),
     "kube-state-metrics sharded by pod": Case(
-        [ksm("ksm-0", has=shard(0)), ksm("ksm-1", has=shard(1), offset=12.2, every=30)], 30
+        [ksm("ksm-0", has=shard(0)), ksm("ksm-1", has=shard(1), offset=2.2)]
     ),
     "kube-state-metrics sharded anew": Case(
         [
@@ -235,9 +235,9 @@ def test_labels_not_honoured_but_no_pod_among_its_own(tmp_path, namespace):
     with prometheus_to_write_to(tmp_path) as url:
         write(url, samples)
         ways = Ways(url, KubeStateMetrics("hub-ns", ["nvidia.com/*"]), samples)
-        for way, readings in ways.readings("steady").items():
-            assert isinstance(readings["memory"], Unknown), (way, readings)
-            assert readings["memory"].reason == "not_scraped"
+        for way, readings in ways.readings(["steady"]).items():
+            assert isinstance(readings["steady"]["memory"], Unknown), (way, readings)
+            assert readings["steady"]["memory"].reason == "not_scraped"
 
 
 @pytest.mark.parametrize(

@@ -154,12 +154,14 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
 
     def make(
         *,
-        request_timeout: float = 30.0,
+        hangs: bool = False,
         breaker: Breaker | None = None,
         to: FaultyProxy = proxy,
         **timing: Any,
     ) -> Kept:
-        client = PrometheusClient(to.url, request_timeout=timedelta(seconds=request_timeout))
+        # Where it is a time-out that is waited for, it is waited for once.
+        client = PrometheusClient(to.url, request_timeout=timedelta(seconds=2 if hangs else 30))
+        client.attempts = 1 if hangs else PrometheusClient.attempts
         clock = Clock(instant(BEGIN))
         kept: Kept
 
@@ -220,7 +222,7 @@ FAULTS: dict[str, tuple[Callable[[FaultyProxy], None], str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_leaves_what_is_known_and_one_good_refresh_makes_it_well(make, proxy, fault):
     begin, reason = FAULTS[fault]
-    kept = make(request_timeout=0.2 if reason == "timeout" else 30.0)
+    kept = make(hangs=reason == "timeout")
     await kept.begin()
     old, before = kept.known, everything(kept.known)
     numbers = used(await kept.read(), kept.clock.now)
@@ -280,6 +282,54 @@ async def test_nothing_at_all_is_no_reason_to_forget_what_is_known(make, proxy):
     proxy.always(faults.honest)
     await kept.refresh()
     assert used(await kept.read(), kept.clock.now) == expected(kept.clock.now)
+
+
+async def test_what_comes_late_after_hours_is_read_then(make, proxy):
+    """Samples that were held back, as by a broken remote write: no answer had anything."""
+    kept = make()
+    await kept.begin()
+    proxy.always(faults.empty)
+    for _ in range(12):
+        kept.clock.pass_(9)
+        await kept.refresh()
+    assert isinstance((await kept.read())["alice"]["memory"], Stale)
+    proxy.always(faults.honest)
+    await kept.refresh()
+    assert used(await kept.read(), kept.clock.now) == expected(kept.clock.now)
+
+
+async def test_a_history_of_which_nothing_was_told_is_read_again_when_it_is(make, proxy):
+    """The Hub was started before the stores were there, which say nothing of that."""
+    kept = make()
+    proxy.always(faults.empty)
+    for _ in range(3):
+        await kept.refresh()
+        while await kept.meter.extend():
+            pass
+        kept.clock.pass_(1)
+    reading = (await kept.read())["alice"]["memory"]
+    assert isinstance(reading, Unknown)
+    assert reading.reason == "not_scraped"
+    proxy.always(faults.honest)
+    await kept.begin()
+    assert used(await kept.read(), kept.clock.now) == expected(kept.clock.now)
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 9, 15])
+async def test_a_history_that_begins_just_after_the_window_is_read_once(make, proxy, minutes):
+    """There is nothing before it that could bridge the gap at its beginning."""
+    kept = make()
+    begins = NOW - 10 * HOUR
+    reach = instant(BEGIN) - instant(begins - minutes * MINUTE)
+    pieces = 0
+    await kept.meter.refresh(reach)
+    while await kept.meter.extend():
+        pieces += 1
+        assert pieces < 20
+    assert kept.meter.complete
+    reading = (await kept.meter.read(["bob"], ["memory"], reach, kept.clock.now))["bob"]["memory"]
+    assert isinstance(reading, Fresh)
+    assert reading.usage.between(0, NOW) == truth("bob", "memory", kept.clock.now)
 
 
 async def fresh_numbers(make, clock: Clock) -> dict[tuple[str, str], float]:
@@ -533,6 +583,23 @@ async def test_a_month_by_the_minute_is_more_points_than_prometheus_gives_at_onc
     assert sum(whole) >= 30 * 24 * 60
 
 
+async def test_a_hundred_kilobytes_of_labels_do_no_harm(make, serve_history):
+    """Annotations may be as long, and the allow-list may be all of them."""
+    labels = {f"annotation_note_{number}": "x" * 10_000 for number in range(10)}
+    pods = [pod(f"user-{number}", NOW - 5 * HOUR, NOW, extra=labels) for number in range(3)]
+    spans = [span for one in pods for span in one.spans]
+    with faulty_proxy(serve_history([*hub_pod(NOW - 5 * HOUR, NOW), *spans])) as to:
+        kept = make(to=to)
+        kept.clock.now = instant(NOW)
+        for keep in (False, True):
+            if keep:
+                await kept.begin()
+            reading = (await kept.read(["user-1"]))["user-1"]["time"]
+            assert isinstance(reading, Fresh)
+            assert reading.usage.between(0, NOW) == 5 * HOUR + MINUTE
+        assert to.sent < 100_000
+
+
 # --- limits of the server -------------------------------------------------------------------------
 
 BUSY_DAYS = 3
@@ -625,7 +692,7 @@ async def test_what_is_too_much_at_once_is_read_in_shorter_pieces(make, serve_li
     flags, plan = LIMITS[limit]
     with faulty_proxy(serve_limited(*flags)) as limited:
         limited.plan = plan
-        kept = make(request_timeout=0.5 if "hangs" in limit else 30.0, to=limited)
+        kept = make(hangs="hangs" in limit, to=limited)
         kept.clock.now = instant(NOW - 24 * HOUR)
         assert await read_all(kept) <= 8
         is_busy_truth(await kept.read([*BUSY], BUSY_REACH), kept.clock.now)

@@ -153,7 +153,7 @@ def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
 
 
 def each(ways: Ways, user: str, resource: str = "memory") -> dict[str, Reading]:
-    return {way: readings[resource] for way, readings in ways.readings(user).items()}
+    return {way: readings[user][resource] for way, readings in ways.readings([user]).items()}
 
 
 both = pytest.mark.parametrize("kind", [PODS, SERVERS])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
+from operator import is_
 
 from jupyterhub_usage_quotas.conventions import EXPORTER_INFO, SERVER_REQUESTS
 
@@ -26,6 +27,7 @@ Asked = Mapping[str, Mapping[str, float]]
 Span = tuple[float, float]
 
 ALWAYS = 0.0
+NOTHING: Mapping[Labels, float] = {}
 RUNNING, GONE = "Running", "Gone"
 PHASES = ("Pending", RUNNING, "Succeeded", "Failed", "Unknown")
 
@@ -90,7 +92,7 @@ class Life:
     @cache  # noqa: B019 there are few, and they are needed until the end
     def _exported(self, stage: str, asked: float, restarted: int) -> Mapping[Labels, float]:
         if stage == GONE:
-            return {}
+            return NOTHING
         pod = {
             "namespace": self.namespace,
             "pod": self.name or f"jupyter-{self.username}",
@@ -156,7 +158,7 @@ class Served:
 
     def exported(self, at: float) -> Mapping[Labels, float]:
         """What the Hub exports of it at an instant."""
-        return self._series if self.start <= at < self.end else {}
+        return self._series if self.start <= at < self.end else NOTHING
 
     def rate(self, resource: str) -> float:
         """What it asks for."""
@@ -186,6 +188,11 @@ class Alive:
 
     def exported(self, at: float) -> Mapping[Labels, float]:
         """See `Life.exported`."""
+        return self._series
+
+    @property
+    @cache  # noqa: B019 as above
+    def _series(self) -> Mapping[Labels, float]:
         return {series(EXPORTER_INFO, namespace=self.namespace): 1.0}
 
 
@@ -235,12 +242,12 @@ class Target:
         moved = {f"exported_{name}" if name in own else name: labels[name] for name in labels}
         return frozenset({**own, **moved}.items())
 
-    def scrape(self, things: Sequence[Happened], at: float) -> dict[Labels, float]:
-        """What it answers at an instant."""
+    def scrape(self, exported: Iterable[Mapping[Labels, float]]) -> Mapping[Labels, float]:
+        """What is stored of what things export."""
         return {
             self.stored(labels): value
-            for thing in things
-            for labels, value in thing.exported(at).items()
+            for of_thing in exported
+            for labels, value in of_thing.items()
             if not any(("__name__", metric) in labels for metric in self.drops)
         }
 
@@ -252,18 +259,22 @@ def scraped(
     samples: dict[Labels, list[Sample]] = {}
     for target in targets:
         of_target = [thing for thing in things if target.has(thing)]
-        before: Iterable[Labels] = ()
+        before: Mapping[Labels, float] = {}
+        found: Mapping[Labels, float] = {}
+        exported: Sequence[Mapping[Labels, float]] = ()
         for at in target.instants:
             if _inside(at, target.away):
-                before = ()
+                before = {}
                 continue
-            found = {} if _inside(at, target.failing) else target.scrape(of_target, at)
-            for labels in before:
-                if labels not in found:
-                    samples[labels].append((at, None))
-            for labels, value in found.items():
+            last, exported = exported, [thing.exported(at) for thing in of_target]
+            if not all(map(is_, last, exported)) or not last:
+                found = target.scrape(exported)
+            now = {} if _inside(at, target.failing) else found
+            for labels in before.keys() - now.keys() if before is not now else ():
+                samples[labels].append((at, None))
+            for labels, value in now.items():
                 samples.setdefault(labels, []).append((at, value))
-            before = found
+            before = now
         for labels in before if target.removed else ():
             samples[labels].append((target.end, None))
     return {labels: sorted(of_series, key=_time) for labels, of_series in samples.items()}

@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -75,16 +76,15 @@ def _series(labels: Labels, samples: Sequence[Sample]) -> bytes:
         for name, value in sorted(labels)
         if value
     )
-    valued = (
-        b"\x12"
-        + _varint(len(of_time) + 10)
-        + b"\x09"
-        + (STALE if value is None else struct.pack("<d", value))
-        + b"\x10"
-        + of_time
-        for value, of_time in ((value, _varint(round(at * 1000))) for at, value in samples)
-    )
+    valued = (_sample(at, value) for at, value in samples)
     return b"".join((*named, *valued))
+
+
+@lru_cache(100_000)
+def _sample(at: float, value: float | None) -> bytes:
+    """A field `samples`: of one time there are many with the same value."""
+    number = STALE if value is None else struct.pack("<d", value)
+    return _field(2, b"\x09" + number + b"\x10" + _varint(round(at * 1000)))
 
 
 def _field(number: int, content: bytes) -> bytes:

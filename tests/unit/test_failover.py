@@ -76,7 +76,7 @@ def manager(**options: Any) -> UsageQuotaManager:
     config = Config()
     config.UsageConfig.prometheus_url = URL
     config.UsageConfig.hub_namespace = "ns"
-    config.UsageConfig.deadline = 1.5
+    config.UsageConfig.deadline = 3.0
     config.UsageQuotaManager.policy = [
         {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
     ]

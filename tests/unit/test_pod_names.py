@@ -7,6 +7,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from jupyterhub import orm
 from kubespawner import KubeSpawner
 from traitlets.config import Config
 
@@ -39,7 +40,7 @@ def pods(*servers: KnownServer, **options) -> ServersPods:
 
 
 @pytest.mark.parametrize("user", EVERYBODY)
-@pytest.mark.parametrize("name", ["", "x", "a--b", "y" * 30])
+@pytest.mark.parametrize("name", ["", "x--y", "z" * 30])
 @pytest.mark.parametrize(
     "options",
     [
@@ -54,7 +55,7 @@ async def test_a_name_is_what_a_real_spawner_has(user, name, options):
     spawner = KubeSpawner(
         _mock=True,
         user=SimpleNamespace(name=user, id=7, url="/"),
-        orm_spawner=SimpleNamespace(name=name),
+        orm_spawner=SimpleNamespace(name=name, server=None),
         namespace="jhub",
         **options,
     )
@@ -114,6 +115,22 @@ def test_who_is_left_over_is_told_once(caplog):
     named.left_over({("jhub", "jupyter-al--gone")})
     named.left_over({("jhub", "jupyter-al--gone")})
     assert caplog.text.count("jhub/jupyter-al--gone") == 1
+
+
+def test_the_servers_are_all_that_the_hubs_database_knows(tmp_path):
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    db = orm.new_session_factory(url)()
+    al, alice = orm.User(name="al"), orm.User(name="alice")
+    running = {"pod_name": "jupyter-alice-old", "namespace": "jhub"}
+    db.add_all([al, alice, orm.Spawner(user=alice, name="x", state=running)])
+    db.commit()
+    first, number = al.id, alice.id
+    db.close()
+    assert set(servers_in_file(url)) == {
+        KnownServer("al", "", first),
+        KnownServer("alice", "", number),
+        KnownServer("alice", "x", number, ("jhub", "jupyter-alice-old")),
+    }
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path):

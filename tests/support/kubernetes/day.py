@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -58,6 +59,8 @@ class Day:
     ready_after_restart: dict[str, dict[Server, bool]] = field(default_factory=dict)
     finally_used: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
     checked: dict[str, float] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
+    nobodys: dict[str, float] = field(default_factory=dict)
 
     def used(self, hub: Deployment, user: str, policy: str) -> float:
         """What the Hub said in the end that a user has used of a policy, in hours."""
@@ -178,7 +181,9 @@ def spend_the_day(directory: Path) -> Day:
         _mislead(cluster)
         cluster.set(held=["jupyter-waiting"])
         day = Day(stack.enter_context(recording(cluster)))
-        prometheus, url = start_prometheus(directory, [cluster.scrape_config], scrape_interval="1s")
+        prometheus, url = start_prometheus(
+            directory, [_without_annotations(cluster)], scrape_interval="1s"
+        )
         stack.enter_context(prometheus)
         hubs = [RunningHub(hub, directory, cluster, url) for hub in HUBS]
         for hub in hubs:
@@ -195,6 +200,17 @@ def spend_the_day(directory: Path) -> Day:
         }
         list(pool.map(lambda hub: _night(day, hub, cluster), hubs))
     return day
+
+
+def _without_annotations(cluster: Cluster) -> dict[str, Any]:
+    """How the cluster is scraped: some have no annotations exported."""
+    namespaces = "|".join(hub.namespace for hub in HUBS if hub.by_name)
+    dropped = {
+        "source_labels": ["__name__", "namespace"],
+        "regex": f"kube_pod_annotations;({namespaces})",
+        "action": "drop",
+    }
+    return {**cluster.scrape_config, "metric_relabel_configs": [dropped]}
 
 
 def _mislead(cluster: Cluster) -> None:
@@ -246,6 +262,9 @@ def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:
     [pod] = [one for one in cluster.pods(of_crash[0]) if one["metadata"]["name"] == of_crash[1]]
     process = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("process://")
     os.kill(int(process), signal.SIGKILL)
+    # A restarted Hub would wait for a server whose pod is there.
+    namespace, name = hub.deployment.pod(Server("waiting"))
+    cluster.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}")
     hub.restart()
     day.ready_after_restart[hub.namespace] = {server: hub.is_ready(server) for server in SERVERS}
 
@@ -283,4 +302,6 @@ def _night(day: Day, hub: RunningHub, cluster: Cluster) -> None:
     refreshed = hub.metric(REFRESHES, outcome="success")
     wait_until(lambda: hub.metric(REFRESHES, outcome="success") > refreshed + 1)
     day.finally_used[hub.namespace] = hub.used()
+    day.logs[hub.namespace] = hub.program.output()
+    day.nobodys[hub.namespace] = hub.metric("jupyterhub_usage_quotas_pods_without_user")
     day.checked[hub.namespace] = hub.check("alice", "memory")

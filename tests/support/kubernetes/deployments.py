@@ -56,13 +56,17 @@ ESCAPED = {"alice--x": "alice-2d-2dx", "alice.b@uni.edu": "alice-2eb-40uni-2eedu
 
 @dataclass(frozen=True)
 class Deployment:
-    """A Hub of the cluster: its namespace, and the memory guarantee of its users' servers."""
+    """A Hub of the cluster: its namespace, and the memory guarantee of its users' servers.
+
+    One that knows pods by name finds no annotations in Prometheus.
+    """
 
     namespace: str
     version: str
     gib: int
     slugs: Mapping[str, str] = field(default_factory=lambda: SAFE)
     own_namespaces: bool = False
+    by_name: bool = False
     more: str = ""
 
     def pod(self, server: Server) -> tuple[str, str]:
@@ -95,13 +99,24 @@ class Deployment:
             names=PROFILE_NAMES,
             prometheus=prometheus,
             tight=31 * self.gib,
+            by_name=self.by_name,
             more=self.more,
         )
 
 
 HUBS = [
     Deployment("jhub", "6", 1),
-    Deployment("escaped", "5", 2, ESCAPED, more='c.KubeSpawner.slug_scheme = "escape"'),
+    Deployment(
+        "escaped",
+        "5",
+        2,
+        ESCAPED,
+        by_name=True,
+        more="""
+c.KubeSpawner.slug_scheme = "escape"
+c.UsageConfig.identify_pods_by = "name"
+""",
+    ),
     Deployment(
         "many",
         "6",
@@ -174,6 +189,7 @@ c.UsageQuotaManager.policy = [
         ("cheap ones", {{"profile": ["*“cheap”"]}}),
         ("called x", {{"name": ["x"]}}),
     ]
+    if not (servers.get("profile") and {by_name})
 ] + [
     {{"name": "tight", "resource": "memory", "limit": "{tight} GiB-seconds", "window": "90s",
       "scope": {{"user": ["lina", "dora"]}}}}
