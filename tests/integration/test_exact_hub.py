@@ -12,9 +12,8 @@ from dataclasses import replace
 import pytest
 
 from jupyterhub_usage_quotas.metering.sources import ServerMetrics
-from tests.support.samples import GIB, HOUR, MINUTE, NOW, Alive, Served, Target, scraped
-from tests.support.ways import REACH, Ways
-from tests.support.written import prometheus_to_write_to, write
+from tests.support.samples import GIB, HOUR, MINUTE, NOW, Alive, Served, Target
+from tests.support.ways import REACH, Ways, asking
 
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 MIDDLE = NOW - 80 * MINUTE + 11
@@ -66,13 +65,11 @@ CASES: dict[str, list[Target]] = {
 
 @pytest.fixture(scope="module")
 def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ways]]:
-    with prometheus_to_write_to(tmp_path_factory.mktemp("prometheus")) as url:
+    with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
         ways = {}
         for case, targets in CASES.items():
             things = [Alive(case), *(replace(server, namespace=case) for server in SERVERS)]
-            samples = scraped(things, targets)
-            write(url, samples)
-            ways[case] = Ways(url, ServerMetrics(case), samples)
+            ways[case] = prometheus.ways(ServerMetrics(case), things, targets)
         yield ways
 
 
@@ -103,7 +100,5 @@ def test_usage_is_how_the_servers_ran(all_ways, case):
 def test_labels_not_honoured_with_the_namespace_of_its_own(tmp_path):
     """The Hub's pod is in the Hub's namespace."""
     target = hub(honors=False, own={"namespace": "hub-ns", "pod": "hub-1"})
-    samples = scraped([Alive("hub-ns"), *SERVERS], [target])
-    with prometheus_to_write_to(tmp_path) as url:
-        write(url, samples)
-        Ways(url, ServerMetrics("hub-ns"), samples).are_right()
+    with asking(tmp_path) as prometheus:
+        prometheus.ways(ServerMetrics("hub-ns"), [Alive(), *SERVERS], [target]).are_right()

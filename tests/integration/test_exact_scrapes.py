@@ -28,10 +28,8 @@ from tests.support.samples import (
     hub_pod,
     lived,
     runs,
-    scraped,
 )
-from tests.support.ways import RESOURCES, Ways
-from tests.support.written import prometheus_to_write_to, write
+from tests.support.ways import REACH, RESOURCES, Ways, asking
 
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 MIDDLE = NOW - 80 * MINUTE + 11
@@ -197,13 +195,11 @@ SLACK = {name: one.slack for name, one in CASES.items()}
 
 @pytest.fixture(scope="module")
 def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ways]]:
-    with prometheus_to_write_to(tmp_path_factory.mktemp("prometheus")) as url:
-        ways = {}
-        for case, targets in ALL.items():
-            samples = scraped(people(case), targets)
-            write(url, samples)
-            ways[case] = Ways(url, KubeStateMetrics(case, ["nvidia.com/*"]), samples)
-        yield ways
+    with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
+        yield {
+            case: prometheus.ways(KubeStateMetrics(case, ["nvidia.com/*"]), people(case), targets)
+            for case, targets in ALL.items()
+        }
 
 
 @pytest.mark.parametrize("case", ALL)
@@ -214,7 +210,7 @@ def test_usage_is_what_the_samples_say(all_ways, case):
 @pytest.mark.parametrize("case", ALL)
 def test_usage_is_what_the_pods_did(all_ways, case):
     ways = all_ways[case]
-    over = ways.reach
+    over = REACH
     until = ways.kept["grown"].known[0].seen.last_scrape
     for user in ("steady", "gone", "cycle", "sized", "sized at once", "pair", "often", "new"):
         lives = [one for one in people(case) if one.username == user]
@@ -231,10 +227,9 @@ def test_labels_not_honoured_but_no_pod_among_its_own(tmp_path, namespace):
     which have the label `namespace` of kube-state-metrics.
     """
     target = ksm(honors=False, own={"namespace": namespace, "service": "ksm"})
-    samples = scraped([*people("hub-ns"), *people("another-hub")], [target])
-    with prometheus_to_write_to(tmp_path) as url:
-        write(url, samples)
-        ways = Ways(url, KubeStateMetrics("hub-ns", ["nvidia.com/*"]), samples)
+    everybody = [*people("hub-ns"), *people("another-hub")]
+    with asking(tmp_path) as prometheus:
+        ways = prometheus.ways(KubeStateMetrics("hub-ns", []), everybody, [target])
         for way, readings in ways.readings(["steady"]).items():
             assert isinstance(readings["steady"]["memory"], Unknown), (way, readings)
             assert readings["steady"]["memory"].reason == "not_scraped"

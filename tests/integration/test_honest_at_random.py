@@ -29,10 +29,8 @@ from tests.support.samples import (
     Target,
     asks,
     hub_pod,
-    scraped,
 )
-from tests.support.ways import REACH, Ways
-from tests.support.written import prometheus_to_write_to, write
+from tests.support.ways import REACH, Asking, asking
 
 SEEDS = int(__import__("os").environ.get("SEEDS", 16))
 BEGIN, END = NOW - REACH - 20 * MINUTE, NOW + 10 * MINUTE
@@ -126,14 +124,14 @@ KINDS: dict[str, tuple[Callable, type]] = {
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with prometheus_to_write_to(tmp_path_factory.mktemp("prometheus")) as url:
-        yield url
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
+        yield prometheus
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_said_is_true(url, kind, seed):
+def test_what_is_said_is_true(prometheus, kind, seed):
     happens, source = KINDS[kind]
     chance = Chance(random.Random(f"{kind} {seed}"))
     namespace = f"{kind}-{seed}"
@@ -142,7 +140,5 @@ def test_what_is_said_is_true(url, kind, seed):
         chance.random.choice([namespace, "monitoring"]) if kind == "pods" else namespace
     )
     things = [replace(one, namespace=namespace) for one in happens(chance, targets)]
-    samples = scraped(things, targets)
-    write(url, samples)
-    ways = Ways(url, source(namespace), samples, seed=seed)
+    ways = prometheus.ways(source(namespace), things, targets, seed=seed)
     ways.are_right(kind=Fresh | Stale)

@@ -26,10 +26,8 @@ from tests.support.samples import (
     asks,
     hub_pod,
     runs,
-    scraped,
 )
-from tests.support.ways import REACH, Ways
-from tests.support.written import prometheus_to_write_to, write
+from tests.support.ways import REACH, Asking, Ways, asking
 
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 BORDERS = NOW - HOUR, NOW - 3 * HOUR
@@ -75,17 +73,16 @@ class Case:
     gaps: Sequence[tuple[float, float]]
     grows: bool = False
 
-    def ways(self, name: str, url: str) -> Mapping[str, Ways]:
+    def ways(self, name: str, prometheus: Asking) -> Mapping[str, Ways]:
         made = {}
         for kind, happened in (("pods", pods), ("servers", servers)):
             namespace = f"{name}, {kind}"
             things = [replace(one, namespace=namespace) for one in happened(*self.gaps[0])]
-            samples = scraped(things, [Target(BEGIN, END, 30, failing=self.gaps)])
-            write(url, samples)
+            target = Target(BEGIN, END, 30, failing=self.gaps)
             gpus = ["nvidia.com/gpu"]
             hubs = kind == "servers"
             source = ServerMetrics(namespace) if hubs else KubeStateMetrics(namespace, gpus)
-            made[kind] = Ways(url, source, samples, grows=self.grows)
+            made[kind] = prometheus.ways(source, things, [target], grows=self.grows)
         return made
 
 
@@ -127,9 +124,14 @@ CASES: dict[str, Case] = {
 
 
 @pytest.fixture(scope="module")
-def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mapping[str, Ways]]]:
-    with prometheus_to_write_to(tmp_path_factory.mktemp("prometheus")) as url:
-        yield {name: case.ways(name, url) for name, case in CASES.items()}
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
+        yield prometheus
+
+
+@pytest.fixture(scope="module")
+def all_ways(prometheus: Asking) -> dict[str, Mapping[str, Ways]]:
+    return {name: case.ways(name, prometheus) for name, case in CASES.items()}
 
 
 @pytest.mark.parametrize("kind", ["pods", "servers"])
@@ -177,11 +179,7 @@ ONLY_WHERE_ALL_ARE_GONE = pytest.mark.xfail(
 @pytest.mark.parametrize(
     "case", [*SHARDS, *(pytest.param(case, marks=ONLY_WHERE_ALL_ARE_GONE) for case in TORN)]
 )
-def test_a_gap_of_some_pods_only_of(tmp_path, case):
+def test_a_gap_of_some_pods_only_of(prometheus, case):
     start, minutes, grows = {**SHARDS, **TORN}[case]
-    things, targets = one_shard_down(start, minutes, "hub-ns")
-    samples = scraped(things, targets)
-    with prometheus_to_write_to(tmp_path) as url:
-        write(url, samples)
-        source = KubeStateMetrics("hub-ns", ["nvidia.com/gpu"])
-        Ways(url, source, samples, grows=grows).are_right()
+    happened = one_shard_down(start, minutes, case)
+    prometheus.ways(KubeStateMetrics(case, ["nvidia.com/gpu"]), *happened, grows=grows).are_right()

@@ -4,7 +4,6 @@ all at once. They are counted when they are there, and never twice.
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -29,12 +28,12 @@ from tests.support.samples import (
     runs,
     scraped,
 )
-from tests.support.ways import instant, meter
-from tests.support.written import Labels, Samples, prometheus_to_write_to, write
+from tests.support.ways import Asking, asking, instant, read_all
+from tests.support.written import Labels, Samples, write
 
-BEGIN, END = NOW - 2 * HOUR, NOW + 30 * MINUTE
-OVER = 90 * MINUTE
-REACH = timedelta(minutes=100)
+BEGIN, END = NOW - 2 * HOUR, NOW + 20 * MINUTE
+OVER = 50 * MINUTE
+REACH = timedelta(minutes=80)
 
 LIVES = [
     hub_pod(BEGIN, END),
@@ -48,7 +47,7 @@ LIVES = [
     *(runs("often", NOW - n * 300, NOW - n * 300 + 130, uid=f"o-{n}") for n in range(-5, 10)),
     Life("left behind", {BEGIN: RUNNING, NOW - 12 * MINUTE: "Failed", NOW + 8 * MINUTE: GONE}),
 ]
-SAMPLES = scraped(LIVES, [Target(BEGIN, END, 15)])
+SAMPLES = scraped(LIVES, [Target(BEGIN, END, 30)])
 USERS = {life.username for life in LIVES} - {""}
 WHOLE = Oracle(SAMPLES, "hub-ns")
 SOURCE = KubeStateMetrics("hub-ns", ["nvidia.com/gpu"])
@@ -106,9 +105,9 @@ class Arriving:
 
 
 @pytest.fixture
-def url(tmp_path) -> Iterator[str]:
-    with prometheus_to_write_to(tmp_path) as url:
-        yield url
+def prometheus(tmp_path) -> Iterator[Asking]:
+    with asking(tmp_path) as prometheus:
+        yield prometheus
 
 
 def readings(asked: Meter, clock: int) -> dict[str, dict[str, Reading]]:
@@ -121,24 +120,26 @@ def true_by_now(samples: Samples, clock: int) -> Truth:
     return Oracle(samples, "hub-ns").of_pods(now - OVER - 15 * MINUTE, now)
 
 
-async def go_on(
-    url: str, lag: Lag, check: Callable[[Meter, int, Samples], None], late: int = 5
-) -> Meter:
-    """A meter that is kept for half an hour and more while samples arrive."""
-    arriving, clock = Arriving(url, lag), NOW - 30 * MINUTE
-    async with meter(url, SOURCE, lambda: clock, late=timedelta(minutes=late)) as asked:
-        while clock < NOW + 10 * MINUTE:
-            arriving.until(clock)
-            await asked.refresh(REACH)
-            while await asked.extend():
-                pass
-            check(asked, clock, arriving.there)
-            clock += 77
-    return asked
+def go_on(
+    prometheus: Asking, lag: Lag, check: Callable[[Meter, int, Samples], None], late: int = 5
+) -> None:
+    """Keep a meter for half an hour and more while samples arrive."""
+    arriving, clock = Arriving(prometheus.url, lag), NOW - 30 * MINUTE
+    asked = prometheus.meter(SOURCE, lambda: clock, late=timedelta(minutes=late))
+    while clock < NOW + 10 * MINUTE:
+        arriving.until(clock)
+        prometheus.run(read(asked))
+        check(asked, clock, arriving.there)
+        clock += 97
+
+
+async def read(asked: Meter) -> None:
+    await asked.refresh(REACH)
+    await read_all(asked)
 
 
 @pytest.mark.parametrize("lag", [on_time, three_minutes, after_an_outage])
-def test_all_that_is_there_is_counted(url, lag):
+def test_all_that_is_there_is_counted(prometheus, lag):
     """Where all samples come in their order, it is always known how far they came."""
 
     def check(asked: Meter, clock: int, there: Samples) -> None:
@@ -151,13 +152,13 @@ def test_all_that_is_there_is_counted(url, lag):
                 true = truth.between(user, resource, clock - OVER, truth.last)
                 assert found == pytest.approx(true, rel=1e-9), (user, resource, clock - NOW)
 
-    asyncio.run(go_on(url, lag, check))
+    go_on(prometheus, lag, check)
 
 
 @pytest.mark.parametrize(
     ("lag", "late"), [(each_its_own, 5), (users_after_an_outage, 20), (after_an_outage, 5)]
 )
-def test_what_comes_within_the_lateness_is_as_if_it_had_been_on_time(url, lag, late):
+def test_what_comes_within_the_lateness_is_as_if_it_had_been_on_time(prometheus, lag, late):
     """Before that it is always known as it will ever be; in the end, all is."""
 
     def check(asked: Meter, clock: int, _there: Samples) -> None:
@@ -172,26 +173,19 @@ def test_what_comes_within_the_lateness_is_as_if_it_had_been_on_time(url, lag, l
                 true = truth.between(user, resource, start, surely)
                 assert found == pytest.approx(true, rel=1e-9), (user, resource, clock - NOW)
 
-    asyncio.run(go_on(url, lag, check, late))
+    go_on(prometheus, lag, check, late)
 
 
-def test_what_was_read_again_is_not_counted_again(url):
+def test_what_was_read_again_is_not_counted_again(prometheus):
     """Many refreshes at the same time, and with nothing new."""
-
-    async def run() -> None:
-        clock = NOW
-        Arriving(url, on_time).until(NOW)
-        async with meter(url, SOURCE, lambda: clock) as asked:
-            await asked.refresh(REACH)
-            while await asked.extend():
-                pass
-            truth = true_by_now(SAMPLES, NOW)
-            for more in (0, 0, 1, 29, 30, 0, 60, 180):
-                clock += more
-                await asked.refresh(REACH)
-                for user, of_user in readings(asked, NOW).items():
-                    found = of_user["memory"].usage.between(NOW - OVER, clock)
-                    true = truth.between(user, "memory", NOW - OVER, clock)
-                    assert found == pytest.approx(true, rel=1e-9), (user, clock - NOW)
-
-    asyncio.run(run())
+    clock = NOW
+    Arriving(prometheus.url, on_time).until(NOW)
+    asked = prometheus.meter(SOURCE, lambda: clock)
+    truth = true_by_now(SAMPLES, NOW)
+    for more in (0, 0, 0, 1, 29, 30, 0, 60, 180):
+        clock += more
+        prometheus.run(read(asked))
+        for user, of_user in readings(asked, NOW).items():
+            found = of_user["memory"].usage.between(NOW - OVER, clock)
+            true = truth.between(user, "memory", NOW - OVER, clock)
+            assert found == pytest.approx(true, rel=1e-9), (user, clock - NOW)
