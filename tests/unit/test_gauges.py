@@ -255,8 +255,8 @@ async def test_the_earlier_names_have_the_same_values_and_their_own_labels():
 async def test_what_the_earlier_names_could_not_say_is_not_exported_under_them():
     """Two series with the same labels would be an error in every scrape."""
     rules = [
-        rule("all", "10 GiB-hours"),
         rule("on GPUs", "3 GiB-hours", servers={"gpu": True}),
+        rule("all", "10 GiB-hours"),
         rule("warns", "5 GiB-hours", when_exhausted="warn"),
         rule("week", "7 GiB-hours", {"calendar": "week"}),
         rule("pool", "9 GiB-hours", share="pooled"),
