@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hypothesis import settings
+
 from tests.support.recorded import serve_history
 
 __all__ = ["serve_history"]
@@ -16,3 +18,7 @@ for _variable in list(os.environ):
     # What the machine has set must not reach the configuration under test.
     if _variable.startswith("JUPYTERHUB_") or _variable.lower().endswith("_proxy"):
         del os.environ[_variable]
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
