@@ -78,7 +78,7 @@ class Case:
         for kind, happened in (("pods", pods), ("servers", servers)):
             namespace = f"{name}, {kind}"
             things = [replace(one, namespace=namespace) for one in happened(*self.gaps[0])]
-            target = Target(BEGIN, END, 30, failing=self.gaps)
+            target = Target(BEGIN, END, 60, failing=self.gaps)
             gpus = ["nvidia.com/gpu"]
             hubs = kind == "servers"
             source = ServerMetrics(namespace) if hubs else KubeStateMetrics(namespace, gpus)
