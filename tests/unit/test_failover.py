@@ -33,7 +33,8 @@ def alive(request: httpx.Request) -> httpx.Response:
     asked = httpx.QueryParams(request.content.decode())
     if "start" not in asked:
         return vector()
-    instants = range(int(float(asked["start"])), int(float(asked["end"])) + 1, 60)
+    start, end, step = (int(float(asked[name])) for name in ("start", "end", "step"))
+    instants = range(start, end + 1, step)
     values = [[instant, str(instant)] for instant in instants]
     names = ("honored kube_pod_status_phase", "honored kube_pod_annotations")
     result = [{"metric": {"part": name}, "values": values} for name in names]
