@@ -86,6 +86,9 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
 )
 """Earlier names of usage and limit, by resource, which dashboards still use."""
 
+# --- where things are explained ------------------------------------------------------------------
+DOCUMENTATION: Final = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
+
 # --- environment variables -----------------------------------------------------------------------
 ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"
 ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"

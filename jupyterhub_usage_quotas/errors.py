@@ -29,6 +29,10 @@ class ConfigurationError(UsageQuotasError, TraitError):
         self.faults = tuple(faults)
 
 
+class DatabaseUnreadable(UsageQuotasError):
+    """The Hub's database is not there, or cannot be read."""
+
+
 class PrometheusError(UsageQuotasError):
     """Prometheus did not give an answer that can be trusted.
 

@@ -138,6 +138,8 @@ def start_prometheus(
     *,
     scrape_interval: str = "5s",
     port: int | None = None,
+    retention: str = "1y",
+    flags: Sequence[str] = (),
 ) -> tuple[Program, str]:
     """Start a Prometheus on `directory / "data"`; returns it, ready, and its URL.
 
@@ -159,9 +161,10 @@ def start_prometheus(
             program,
             f"--config.file={configuration_file}",
             f"--storage.tsdb.path={directory / 'data'}",
-            "--storage.tsdb.retention.time=1y",
+            f"--storage.tsdb.retention.time={retention}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--query.lookback-delta=75s",
+            *flags,
         ],
         directory / "prometheus.log",
     )

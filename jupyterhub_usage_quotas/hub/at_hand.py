@@ -22,10 +22,18 @@ from .servers import Pending, running_servers
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a user stands with a server that asks for nothing but to run."""
+    """Where a user stands with a server that asks for nothing but to run. Where quotas are not
+    `enforced`, it may start whatever was decided.
+    """
 
     known: Known
     decision: Decision
+    enforced: bool = True
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a launch would not be denied."""
+        return self.decision.allowed or not self.enforced
 
     def ends(self, verdict: Verdict) -> datetime | None:
         """When an allotment of the user is exhausted if the servers that run go on."""
@@ -78,7 +86,9 @@ class AtHand:
         gpu_resources: Sequence[str],
         *,
         failover_open: bool,
+        enforced: bool = True,
     ) -> None:
+        self.enforced = enforced
         self.gpu_resources = gpu_resources
         self._policies = policies
         self._meter = meter
@@ -95,7 +105,8 @@ class AtHand:
         known = recall(self._policies, self._meter, adjustments, request, now, self._pools())
         running = running_servers([user], self.gpu_resources)
         known = known.and_lately(user.name, running, self._pending.besides(None))
-        return Standing(known, known.decide(request, failover_open=self._failover_open))
+        decision = known.decide(request, failover_open=self._failover_open)
+        return Standing(known, decision, self.enforced)
 
     def forecast(self, known: Known, request: Request) -> Forecast:
         """What would become of a server of the user who is known."""

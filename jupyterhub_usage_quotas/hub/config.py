@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..metering.kube_state_metrics import KubeStateMetrics
 from ..metering.meter import Meter, Timing
 from ..metering.prometheus import Observer, PrometheusClient
 from ..metering.sources import Expression, ServerMetrics, Source
+from ..quotas.usage import Unknown
 from .home_names import home_names, pattern_of
 from .pod_options import PodOptions
 from .prometheus_options import PrometheusOptions
@@ -24,6 +26,10 @@ from .prometheus_options import PrometheusOptions
 KUBE_STATE_METRICS = "kube-state-metrics"
 HUB = "hub"
 RECORDED = "recorded"
+
+
+def _observe_nothing(_outcome: str, _seconds: float) -> None:
+    """Who is told of requests where nobody wants to know."""
 
 
 class UsageConfig(PodOptions, PrometheusOptions):
@@ -203,7 +209,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             )
         return float(proposal.value)
 
-    def make_source(self) -> Source:
+    def make_source(self) -> KubeStateMetrics | ServerMetrics:
         """The configured source of what servers ask for."""
         max_gap = timedelta(seconds=self.max_gap)
         if self.usage_source == HUB:
@@ -230,25 +236,35 @@ class UsageConfig(PodOptions, PrometheusOptions):
     def _other_namespaces(self) -> tuple[str, ...]:
         return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
 
-    def make_meter(self, **observers: Any) -> Meter:
-        """A meter of the configured sources in the configured Prometheus.
-
-        `observe_request`, `on_fresh` and `on_refresh` may be given, to be told of requests,
-        readings and refreshes; with `keep_homes=False` home storage is asked for when it is wanted.
-        """
-        homes = self._home_storage(keep=observers.pop("keep_homes", True))
-        observe: Observer = observers.pop("observe_request", lambda _outcome, _seconds: None)
-        client = PrometheusClient(
+    def make_client(self, observe: Observer = _observe_nothing) -> PrometheusClient:
+        """A client of the configured Prometheus; `observe` is told of its requests."""
+        return PrometheusClient(
             self.shown_prometheus_url,
             access=self.make_access(),
             request_timeout=timedelta(seconds=self.request_timeout),
             observer=observe,
         )
+
+    def make_meter(self, **observers: Any) -> Meter:
+        """A meter of the configured sources in the configured Prometheus.
+
+        `observe_request`, `on_fresh`, `on_refresh` and `on_homes` may be given, to be told of
+        requests, readings and refreshes, also of home storage; with `keep_homes=False` that is
+        asked for when it is wanted.
+        """
+        homes = self.home_storage_source(
+            keep=observers.pop("keep_homes", True),
+            on_refresh=observers.pop("on_homes", lambda _why: None),
+        )
+        client = self.make_client(observers.pop("observe_request", _observe_nothing))
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
-        sources = [self.make_source(), *defined]
+        sources: list[Source] = [self.make_source(), *defined]
         return Meter(client, sources, self._timing(), homes=homes, **observers)
 
-    def _home_storage(self, *, keep: bool) -> HomeStorage | None:
+    def home_storage_source(
+        self, *, keep: bool, on_refresh: Callable[[Unknown | None], None] = lambda _why: None
+    ) -> HomeStorage | None:
+        """Where home storage is told of, to be kept up to date or not; None for nowhere."""
         if not self.home_storage:
             return None
         if self.home_storage_namespace is not None:
@@ -257,7 +273,8 @@ class UsageConfig(PodOptions, PrometheusOptions):
             # To a matcher, a label that is not there is empty.
             hubs = {self.hub_namespace, ""}
             within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
-        return HomeStorage(within, home_names(self.home_storage_directory), kept=keep)
+        names = home_names(self.home_storage_directory)
+        return HomeStorage(within, names, kept=keep, on_refresh=on_refresh)
 
     def _timing(self) -> Timing:
         return Timing(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ..ledger import Ledger
@@ -112,11 +113,30 @@ def _minute(instant: float) -> str:
     return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M}"
 
 
+def observers(log: logging.Logger) -> Mapping[str, Any]:
+    """What counts and logs how a meter does: arguments of `UsageConfig.make_meter`."""
+    return {
+        "observe_request": metrics.observe_request,
+        "on_fresh": metrics.usage_known_until,
+        "on_refresh": partial(tell_refresh, log),
+        "on_homes": count_homes,
+    }
+
+
 def tell_refresh(log: logging.Logger, why: Unknown | None, error: Exception | None) -> None:
     """Count a refresh; a fault of ours is logged with its traceback."""
     metrics.refreshes.labels(outcome=why.reason if why else "success").inc()
     if error:
         log.error("The usage of all users could not be refreshed", exc_info=error)
+
+
+def count_homes(why: Unknown | None) -> None:
+    """Count a refresh of home storage that failed.
+
+    Not one that succeeded: it says nothing about usage, and would hide from alerts that fails.
+    """
+    if why:
+        metrics.refreshes.labels(outcome=f"{metrics.OF_HOMES}{why.reason}").inc()
 
 
 def start(keeper: Keeper) -> None:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jupyterhub import orm
-from sqlalchemy import Text, create_engine, literal_column
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import Text, literal_column
 
-from ..errors import ServersUnknown
+from ..errors import DatabaseUnreadable, ServersUnknown
 from ..metering.pod_names import PodName
-
-DB_URL = "sqlite:///jupyterhub.sqlite"
-"""JupyterHub's default."""
-SQLITE = "sqlite:///"
+from .database import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +49,8 @@ def _pod(state: Any) -> PodName | None:
 
 def servers_in_file(db_url: str) -> list[KnownServer]:
     """The same from the URL of the database, for who is not the Hub. Raises `ServersUnknown`."""
-    path = Path(db_url.removeprefix(SQLITE))
-    if db_url.startswith(SQLITE) and not path.is_file():
-        # To connect would make one.
-        raise ServersUnknown(
-            f"there is no database of the Hub at {path.absolute()}, and pods are identified by the"
-            " servers in it: run this where the Hub runs"
-        )
     try:
-        engine = create_engine(db_url)
-        with Session(engine) as session:
-            servers = list(servers_of(session))
-        engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
-        # Not with the text: there may be a password in it.
-        kind = type(error).__name__
-        raise ServersUnknown(f"the Hub's database could not be read: {kind}") from error
-    return servers
+        with reading(db_url) as session:
+            return list(servers_of(session))
+    except DatabaseUnreadable as error:
+        raise ServersUnknown(f"{error} (pods are identified by the servers in it)") from error

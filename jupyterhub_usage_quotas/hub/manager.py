@@ -6,7 +6,7 @@ import asyncio
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from traitlets import Any as AnyTrait
@@ -27,7 +27,7 @@ from ..quotas.verdict import Request
 from . import metrics
 from .config import UsageConfig
 from .denial import LaunchDenied, deny, for_log, verdict_for_log
-from .keeper import Keeper, tell_refresh
+from .keeper import Keeper, observers
 from .members import members_of_pools
 from .messages import denial_message, unavailable_message
 from .page_options import PageOptions
@@ -157,12 +157,8 @@ class UsageQuotaManager(PageOptions, UsageConfig):
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
-        return self.make_meter(
-            observe_request=metrics.observe_request,
-            on_fresh=metrics.usage_known_until,
-            on_refresh=partial(tell_refresh, self.log),
-            keep_homes=STORAGE.name in self.policies.all_measured,
-        )
+        keep_homes = STORAGE.name in self.policies.all_measured
+        return self.make_meter(**observers(self.log), keep_homes=keep_homes)
 
     def make_keeper(self, app: Any) -> Keeper:
         """What keeps everybody's usage at hand while the Hub `app` runs."""

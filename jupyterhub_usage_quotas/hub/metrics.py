@@ -43,6 +43,8 @@ usage_age = Gauge(
 refreshes = Counter(
     conventions.REFRESHES, "Refreshes of everybody's usage, by outcome", ["outcome"]
 )
+OF_HOMES = "home_storage_"
+"""What precedes the reason in the outcome of a refresh of home storage, which failed."""
 history = Gauge(
     conventions.HISTORY, "How far back everybody's usage is at hand, in seconds", ["source"]
 )

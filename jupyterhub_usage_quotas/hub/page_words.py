@@ -14,6 +14,7 @@ from ..quotas.usage import Fresh
 from ..quotas.verdict import Verdict
 from ..wording import (
     LEVELS,
+    NOT_ENFORCED,
     level,
     notice,
     shown_allowance,
@@ -92,11 +93,16 @@ def chip(standing: Standing) -> Chip | None:
     how = level(verdict, standing.ends(verdict), standing.known.now)
     resource = standing.known.policies.resources[verdict.allotment.resource]
     until = None
-    if how == "over" and verdict.allotment.denies and verdict.retry_time:
+    denies = verdict.allotment.denies and standing.enforced
+    if how == "over" and denies and verdict.retry_time:
         until = instant(verdict.retry_time, standing.known.now)
-    return Chip(
-        how, _in_short(how, verdict, resource, until), until, _details(verdict, resource, standing)
-    )
+    text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, standing)
+    if not standing.enforced:
+        # Not as if something stood in the way.
+        how = "short" if how == "over" else how
+        text = f"{text}, not enforced" if how == "short" else text
+        details = f"{details} {NOT_ENFORCED}"
+    return Chip(how, text, until, details)
 
 
 def _tightness(verdict: Verdict) -> tuple[int, float, float]:
@@ -138,7 +144,7 @@ def _amount_in_short(verdict: Verdict, name: str) -> str:
 def _details(verdict: Verdict, resource: Resource, standing: Standing) -> str:
     """A sentence about one verdict."""
     if verdict.used is None:
-        return notice(verdict.reading, may_start=standing.decision.allowed)
+        return notice(verdict.reading, may_start=standing.may_start)
     allotment = verdict.allotment
     part = show_part(verdict.used, verdict.allowance, allotment.limit.unit)
     shared = ", shared with others" if allotment.pool else ""
@@ -150,13 +156,18 @@ def _details(verdict: Verdict, resource: Resource, standing: Standing) -> str:
 
 
 def banner(standing: Standing, forecasts: list[Forecast]) -> Banner | None:
-    """All quotas of a user, and what could be started; None where no quota limits them."""
+    """All quotas of a user, and what could be started; None where no quota limits them.
+
+    Where they are not enforced, it says so, and not that anything would be denied.
+    """
     policies, verdicts = standing.known.policies, standing.decision.verdicts
     rows = [_row(one, policies, standing) for one in verdicts if not math.isinf(one.allowance)]
     if not rows:
         return None
     unknown = [one.reading for one in verdicts if not isinstance(one.reading, Fresh)]
-    said = notice(unknown[0], may_start=standing.decision.allowed) if unknown else ""
+    said = notice(unknown[0], may_start=standing.may_start) if unknown else ""
+    if not standing.enforced:
+        said = f"{NOT_ENFORCED} {said}".strip()
     now = standing.known.now
     return Banner(tuple(rows), tuple(_profile(one, now) for one in forecasts), said)
 
@@ -164,10 +175,11 @@ def banner(standing: Standing, forecasts: list[Forecast]) -> Banner | None:
 def _row(verdict: Verdict, policies: PolicySet, standing: Standing) -> PolicyRow:
     allotment, now = verdict.allotment, standing.known.now
     how = level(verdict, standing.ends(verdict), now)
-    over = how == "over" and allotment.denies and verdict.retry_time
+    denies = allotment.denies and standing.enforced
+    over = how == "over" and denies and verdict.retry_time
     return PolicyRow(
         how,
-        LEVELS[how] if allotment.denies or how != "over" else "Used up, servers may start",
+        LEVELS[how] if denies or how != "over" else "Used up, servers may start",
         policies.resources[allotment.resource].display_name,
         allotment.name,
         allotment.window.phrase,

@@ -123,6 +123,9 @@ class UserPages:
         if not self._may_see(user, scopes):
             return None
         standing = await self._standing(user)
+        if not standing.enforced:
+            # Nothing ends what is started.
+            return banner(standing, [])
         spawner = _spawner_of(user, url)
         gpu_resources = self._pages.at_hand.gpu_resources
         requests = await requests_on_offer(user, spawner, gpu_resources)
@@ -130,7 +133,7 @@ class UserPages:
 
     async def _home(self, spawner: Any) -> Banner | None:
         standing = await self._standing(self._user)
-        if spawner.active or spawner.options_form:
+        if spawner.active or spawner.options_form or not standing.enforced:
             return banner(standing, [])
         request = replace(
             basic_request(self._user),

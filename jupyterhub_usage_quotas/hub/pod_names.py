@@ -87,7 +87,7 @@ class ServersPods:
         """`log` is told of pods that are nobody's."""
         self._naming = naming
         # Now, because to import KubeSpawner takes longer than a decision may.
-        self._like = _like(naming.template)
+        self._like = pods_like(naming.template)
         self._servers = servers
         self._log = log
         self._names: dict[KnownServer, PodName] = {}
@@ -126,7 +126,8 @@ class ServersPods:
         )
 
 
-def _like(template: str) -> Sequence[str]:
+def pods_like(template: str) -> Sequence[str]:
+    """Patterns of the names that a template of KubeSpawner makes; none where that may be any."""
     parts = string.Formatter().parse(template)
     pattern = "".join(text + ("" if name is None else "*") for text, name, _, _ in parts)
     before, last, after = pattern.rpartition("*")

@@ -9,7 +9,8 @@ from typing import Any
 from traitlets import Dict, Enum, List, Unicode, default
 from traitlets.config import LoggingConfigurable
 
-from .known_servers import DB_URL, KnownServer, servers_in_file, servers_of
+from .database import DB_URL
+from .known_servers import KnownServer, servers_in_file, servers_of
 from .pod_names import OPTIONS, Naming, ServersPods
 from .pod_namespaces import pod_namespaces, sections_of_kubespawner
 

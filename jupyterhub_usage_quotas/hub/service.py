@@ -29,6 +29,9 @@ NOT_REACHABLE = (
 
 Spec = dict[str, Any]
 
+NEEDED_SCOPES = frozenset({"list:users", "read:users:name", "read:users:groups"})
+"""With which the viewer knows who there is, and in which groups."""
+
 HANDED_OVER_RULES = ("policy", "failover_open", "contact")
 
 
@@ -190,7 +193,7 @@ def _give_roles(app: Any, service: str, *, declared_by_admin: bool) -> None:
             {
                 "name": names.VIEWER_ROLE,
                 "description": "Know who there is, to show their usage quotas",
-                "scopes": ["list:users", "read:users:name", "read:users:groups"],
+                "scopes": sorted(NEEDED_SCOPES),
                 "services": [service],
             }
         )

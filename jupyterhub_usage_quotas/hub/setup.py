@@ -111,7 +111,7 @@ def _config_was_read(change: Any) -> None:
         for line in apply_annotated_settings(app.config, app.config_file):
             app.log.warning(line)
         manager = installation.manager(app)
-        _require_hook(app.spawner_class)
+        require_hook(app.spawner_class)
         of_viewer = declare_viewer(app, manager)
     except ConfigurationError as error:
         app.log.critical("%s", error)
@@ -133,12 +133,11 @@ def _config_was_read(change: Any) -> None:
             UsageGauges(lambda: keeper.tally.standings, manager.policies, manager.hub_namespace)
         )
         start(keeper)
-        if manager.enforcement is Enforcement.enforce:
-            _show_on_pages(app, manager, keeper)
+        _show_on_pages(app, manager, keeper)
     _log_summary(app, manager)
 
 
-def _require_hook(spawner_class: Any) -> None:
+def require_hook(spawner_class: Any) -> None:
     """Refuse a spawner class on which a configured hook would have no effect."""
     if "pre_spawn_hook" not in spawner_class.class_trait_names(config=True):
         raise ConfigurationError(
@@ -160,6 +159,7 @@ def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None
         manager.pending,
         manager.gpu_resources,
         failover_open=manager.failover_open,
+        enforced=manager.enforcement is Enforcement.enforce,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
     pages = HubPages(at_hand, manager, viewer, app.log)

@@ -84,12 +84,14 @@ class HomeStorage:
 
     `namespace` is a matcher of namespaces, empty for all. `directory_of` gives the name of a user's
     directory; it may raise UnicodeError for names that are not valid Unicode. It is `kept` up to
-    date with the rest, or asked for when it is wanted.
+    date with the rest, or asked for when it is wanted; `on_refresh` is told of every time that it
+    was brought up to date, why it failed, or None.
     """
 
     namespace: str
     directory_of: Callable[[str], str]
     kept: bool = True
+    on_refresh: Callable[[Unknown | None], None] = lambda _why: None
 
     async def read(
         self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
@@ -177,6 +179,7 @@ class HomeMeter:
         """Look anew; what was known stays known if that fails."""
         homes = await self._look(now, allowed)
         self._problem = homes if isinstance(homes, Unknown) else None
+        self.storage.on_refresh(self._problem)
         if isinstance(homes, Homes):
             # Where it was told of and is not any more, it is not known, rather than not there.
             self._homes = homes if homes.directories or not self._homes else self._homes

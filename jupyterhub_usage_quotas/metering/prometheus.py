@@ -140,13 +140,27 @@ class PrometheusClient:
         finally:
             self._observer(outcome, time.perf_counter() - started)
 
-    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
+    async def page(self, path: str) -> httpx.Response:
+        """A page of the API that is no query, such as "status/buildinfo"; asked for once.
+
+        Whatever its status is: hosted servers have few such pages, or refuse them. Raises
+        `PrometheusError` where there is no answer.
+        """
+        return await self._send("GET", path)
+
+    async def _send(
+        self, method: str, path: str, data: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         try:
-            response = await self._http.post(endpoint, data=dict(parameters))
+            response = await self._http.request(method, path, data=data)
         except httpx.TimeoutException as error:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise PrometheusUnreachable(why_unreachable(error)) from error
+        return response
+
+    async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
+        response = await self._send("POST", endpoint, parameters)
         _require_an_answer(response.status_code)
         content = response.content
         kind = response.headers.get("content-type", "no content type")

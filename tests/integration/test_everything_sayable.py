@@ -16,7 +16,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.cli import load_config
+from jupyterhub_usage_quotas.commands.loading import load_config
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request
@@ -225,7 +225,7 @@ async def test_a_grant_from_the_ledger_allows_what_was_denied(config_file):
 async def test_readings_of_everybody(config_file):
     """A pool of everyone is read without naming anybody, and who used nothing is in it, too."""
     everyone = Config()
-    everyone.UsageConfig.update(load_config(config_file).UsageConfig)
+    everyone.UsageConfig.update(load_config(config_file)[0].UsageConfig)
     everyone.UsageQuotaManager.policy = [
         {
             "name": "all",
@@ -246,4 +246,4 @@ async def test_readings_of_everybody(config_file):
 
 
 def manager_of(path: Path) -> UsageQuotaManager:
-    return UsageQuotaManager(config=load_config(path))
+    return UsageQuotaManager(config=load_config(path)[0])

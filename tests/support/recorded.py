@@ -22,13 +22,16 @@ NOW = int(time.time()) // 60 * 60
 
 @pytest.fixture(scope="module")
 def serve_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """A function that starts a Prometheus holding these spans, and returns its URL."""
+    """A function that starts a Prometheus holding these spans, and returns its URL.
+
+    It takes the options of `start_prometheus`.
+    """
     running = []
 
-    def serve(spans: Iterable[Span]) -> str:
+    def serve(spans: Iterable[Span], **options: Any) -> str:
         directory: Path = tmp_path_factory.mktemp("prometheus")
         backfill(directory, spans)
-        prometheus, url = start_prometheus(directory)
+        prometheus, url = start_prometheus(directory, **options)
         running.append(prometheus)
         return url
 

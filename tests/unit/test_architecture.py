@@ -28,6 +28,14 @@ MAY_IMPORT = {
         *(".quotas", ".metering", ".ledger", ".known", ".hub", ".errors", ".conventions"),
         ".wording",
     },
+    "doctor": {
+        *("stdlib", "httpx", "jupyterhub", "traitlets"),
+        *(".quotas", ".metering", ".services", ".hub", ".errors", ".conventions"),
+    },
+    "commands": {
+        *("stdlib", "traitlets", ".quotas", ".metering", ".hub", ".known", ".doctor", ".demo"),
+        *(".errors", ".conventions"),
+    },
     "conventions.py": {"stdlib"},
     "errors.py": {"stdlib", "traitlets"},
 }

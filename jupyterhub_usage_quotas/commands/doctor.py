@@ -1,0 +1,144 @@
+"""`doctor`: what is wrong with a set-up, before users notice, and how it is put right."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import conventions
+from ..doctor.examine import CONFIGURATION, examine
+from ..doctor.findings import Finding, Status, counted, failed, warning
+from ..doctor.subject import Subject
+from ..errors import ConfigurationError
+from ..hub.manager import UsageQuotaManager
+from .loading import load_config, printable
+
+SYMBOLS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
+COLOURS = {Status.OK: "32", Status.WARNING: "33", Status.FAILED: "31", Status.SKIPPED: "2"}
+"""https://en.wikipedia.org/wiki/ANSI_escape_code#SGR"""
+NAMES = 17
+"""The width of the column of names."""
+LONGEST_LINE = 110
+
+Found = list[tuple[str, Finding]]
+
+
+def add_doctor(commands: Any) -> None:
+    """Add the command to the command line's."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="find out what is wrong with a set-up, and how it is put right",
+        description="Looks at the configuration, Prometheus, the usage source, the Hub's database"
+        " and the Usage Quota Dashboard, and explains what is wrong. Run it where the Hub runs. It"
+        " changes nothing. Exit code: 0 nothing failed (there may be warnings), 1 something did.",
+    )
+    doctor.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
+    doctor.add_argument("--json", action="store_true", help="for machines; a stable form")
+    doctor.set_defaults(run=run_doctor)
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Examine a set-up; returns the exit code."""
+    found = asyncio.run(_found(Path(options.config)))
+    passed = all(finding.status is not Status.FAILED for _, finding in found)
+    if options.json:
+        print(json.dumps(_report(found, passed=passed), indent=2))
+    else:
+        print("\n".join(_text(found, colours=_colours_wanted())))
+    return 0 if passed else 1
+
+
+async def _found(path: Path) -> Found:
+    """What is found. Nothing can be looked at without a configuration."""
+    try:
+        config, lines = load_config(path)
+        subject = Subject(config, UsageQuotaManager(config=config))
+    except ConfigurationError as error:
+        cure = f"Correct it in {path}, or where that takes it from."
+        return [(CONFIGURATION, failed(fault, cure)) for fault in error.faults]
+    cure = "It works; write it as it says when you have a moment."
+    found = [(CONFIGURATION, warning(line, cure)) for line in lines]
+    try:
+        return found + [one async for one in examine(subject)]
+    finally:
+        await subject.aclose()
+
+
+def _report(found: Found, *, passed: bool) -> dict[str, Any]:
+    """The form is documented in docs/reference/doctor.md. Keys are only ever added."""
+    return {
+        "ok": passed,
+        "findings": [
+            {
+                "check": name,
+                "status": finding.status.value,
+                "says": finding.says,
+                "cure": finding.cure or None,
+                "url": _explained_at(name),
+            }
+            for name, finding in found
+        ],
+    }
+
+
+def _explained_at(check: str) -> str:
+    return f"{conventions.DOCUMENTATION}how-to/troubleshooting.html#{check}"
+
+
+def _colours_wanted() -> bool:
+    # https://no-color.org
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _text(found: Found, *, colours: bool) -> list[str]:
+    width = min(shutil.get_terminal_size((LONGEST_LINE, 24)).columns, LONGEST_LINE)
+    lines: list[str] = []
+    for name, finding in found:
+        lines += _lines(name, finding, width, colours=colours)
+    return [*lines, "", _summary([finding for _, finding in found])]
+
+
+def _lines(name: str, finding: Finding, width: int, *, colours: bool) -> list[str]:
+    indent = " " * (NAMES + 2)
+    symbol = SYMBOLS[finding.status]
+    first = textwrap.wrap(
+        printable(finding.says), width, initial_indent=indent, subsequent_indent=indent
+    )
+    head = f"{symbol} {name.ljust(NAMES)}"
+    if colours:
+        head = f"\x1b[{COLOURS[finding.status]}m{head}\x1b[0m"
+    lines = [head + first[0][len(indent) :], *first[1:]]
+    if finding.cure:
+        lines += textwrap.wrap(
+            printable(finding.cure),
+            width,
+            initial_indent=f"{indent}→ ",
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    if finding.status is Status.FAILED:
+        lines.append(f"{indent}  {_explained_at(name)}")
+    return lines
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    count = Counter(finding.status for finding in findings)
+    if not count[Status.FAILED] and not count[Status.WARNING]:
+        skipped = f" {count[Status.SKIPPED]} not looked at." if count[Status.SKIPPED] else ""
+        return f"Nothing is wrong.{skipped}"
+    parts = [
+        counted(count[Status.FAILED], "failure"),
+        counted(count[Status.WARNING], "warning"),
+        f"{count[Status.SKIPPED]} not looked at",
+    ]
+    return ", ".join(part for part in parts if not part.startswith("0 ")) + "."

@@ -1,0 +1,35 @@
+"""Loading a configuration of JupyterHub as the Hub does, for commands that are given one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from ..errors import ConfigurationError
+from ..hub.annotated import apply_annotated_settings
+from ..hub.manager import CONFIGURED
+from ..hub.validation import remarks
+
+
+def load_config(path: Path) -> tuple[Config, list[str]]:
+    """Load a JupyterHub configuration file as the Hub does; returns what to tell the admin, too.
+
+    Raises `ConfigurationError` when it cannot be read or run.
+    """
+    try:
+        loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
+        config: Config = loader.load_config()
+        lines = apply_annotated_settings(config, str(path))
+    except Exception as error:
+        # The file is the admin's code: it can fail in any way.
+        raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+    return config, [*lines, *remarks(config, CONFIGURED)]
+
+
+def printable(text: str) -> str:
+    """Text from outside, without characters that would steer a terminal."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )

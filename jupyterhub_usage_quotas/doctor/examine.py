@@ -1,0 +1,82 @@
+"""The checks, in their order, and how they are run: each for itself, whatever the others find."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import PrometheusError
+from . import homes, hub, people, prometheus, source
+from .findings import Finding, Status, failed, skipped
+from .subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is looked at, if none of those that it `needs` failed.
+
+    `name` is what it is called in the output and in docs/how-to/troubleshooting.md: an interface.
+    """
+
+    name: str
+    look: Callable[[Subject], Awaitable[Sequence[Finding]]]
+    needs: tuple[str, ...] = ()
+
+
+CONFIGURATION = "configuration"
+_REACHED = ("prometheus",)
+_SCRAPED = ("prometheus", "source")
+
+CHECKS: Sequence[Check] = (
+    Check(CONFIGURATION, hub.configuration),
+    Check("enforced", hub.enforced),
+    Check("denials", hub.denials),
+    Check("prometheus", prometheus.answers),
+    Check("clock", prometheus.clock, _REACHED),
+    Check("source", source.source, _REACHED),
+    Check("usernames", source.usernames, _SCRAPED),
+    Check("users", people.users, (*_SCRAPED, "usernames")),
+    Check("duplicates", source.duplicates, _SCRAPED),
+    Check("retention", prometheus.retention, _REACHED),
+    Check("scrape-interval", prometheus.scrape_interval, (*_SCRAPED, "usernames")),
+    Check("history", prometheus.history, (*_SCRAPED, "usernames")),
+    Check("groups", people.groups),
+    Check("named-users", people.named_users),
+    Check("home-storage", homes.home_storage, _REACHED),
+    Check("service", hub.service),
+    Check("network", hub.network, ("service",)),
+    Check("hub-metrics", source.hub_metrics, _REACHED),
+)
+
+
+async def examine(
+    subject: Subject, checks: Sequence[Check] = CHECKS
+) -> AsyncIterator[tuple[str, Finding]]:
+    """What each check found, with its name, as soon as it is known. Never raises."""
+    without_answer: set[str] = set()
+    for check in checks:
+        missing = [name for name in check.needs if name in without_answer]
+        found: Sequence[Finding]
+        if missing:
+            found = [skipped(f"not looked at, because of {missing[0]}")]
+        else:
+            found = await _look(check, subject)
+        if missing or any(one.status is Status.FAILED for one in found):
+            without_answer.add(check.name)
+        for finding in found:
+            yield check.name, finding
+
+
+async def _look(check: Check, subject: Subject) -> Sequence[Finding]:
+    try:
+        return await check.look(subject)
+    except PrometheusError as error:
+        cure = (
+            "If it is slow, look at its load and raise c.UsageConfig.request_timeout; if it refuses"
+            " the query, look at its log."
+        )
+        return [failed(f"Prometheus gave no answer that can be used: {error}", cure)]
+    except Exception as error:
+        # One check that cannot cope with a set-up must not hide what the others find.
+        cure = "This is a fault of jupyterhub-usage-quotas: please report it, with this line."
+        return [failed(f"could not be looked at: {type(error).__name__}: {error}", cure)]

@@ -1,0 +1,77 @@
+"""Is home storage told of, and are home directories called as it is configured?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..errors import DatabaseUnreadable
+from ..hub.home_names import SCHEMES, home_names
+from ..metering.homes import Homes
+from ..quotas.units import STORAGE
+from .findings import Finding, counted, failed, listed, ok, skipped, warning
+from .subject import Subject
+
+EXPORT = (
+    "Scrape jupyterhub-home-nfs, or prometheus-dirsize-exporter; if it says another namespace than"
+    " the Hub's, set c.UsageConfig.home_storage_namespace."
+)
+
+
+async def home_storage(subject: Subject) -> list[Finding]:
+    """Whether users' directories are told of under the names that are expected."""
+    manager = subject.manager
+    storage = manager.home_storage_source(keep=False)
+    if storage is None:
+        return [ok("home storage is not looked at (home_storage = False)")]
+    stale_after = timedelta(seconds=manager.stale_after)
+    homes = await storage.read(subject.prometheus, subject.clock(), stale_after)
+    if not homes.directories:
+        if STORAGE.name in manager.policies.all_measured:
+            return [failed("a policy limits storage, and no exporter tells of homes", EXPORT)]
+        return [ok("no exporter tells of home storage, so none is shown")]
+    try:
+        people = [person.name for person in (await subject.in_hub()).people]
+    except DatabaseUnreadable as error:
+        told = counted(len(homes.directories), "directory", "directories")
+        return [skipped(f"{told} told of; whose they are could not be looked at: {error}")]
+    return [_matching(homes, people, manager.home_storage_directory)]
+
+
+def _matching(homes: Homes, people: list[str], scheme: str) -> Finding:
+    there = set(homes.directories)
+    by_scheme = {one: _found(there, people, one) for one in (scheme, *SCHEMES)}
+    found = len(by_scheme[scheme])
+    best = max(by_scheme, key=lambda one: len(by_scheme[one]))
+    says = (
+        f"{counted(len(there), 'directory', 'directories')} told of, and {found} of"
+        f" {counted(len(people), 'user')} have one by home_storage_directory = '{scheme}'"
+    )
+    if len(by_scheme[best]) > found:
+        return failed(
+            f"{says}; by '{best}' {len(by_scheme[best])} have",
+            f"Set c.UsageConfig.home_storage_directory = '{best}'.",
+        )
+    if people and not found:
+        return failed(
+            f"{says}: they are called otherwise, such as {listed(sorted(there))}",
+            "Write the pattern of their names as c.UsageConfig.home_storage_directory, such as"
+            " 'home/{escaped_username}': it is the subPath of the volume in KubeSpawner's options.",
+        )
+    strangers = sorted(there - by_scheme[scheme])
+    if len(strangers) > found:
+        return warning(
+            f"{says}; {listed(strangers)} are nobody's",
+            "Homes of deleted users and shared folders are no fault.",
+        )
+    return ok(says)
+
+
+def _found(there: set[str], people: list[str], scheme: str) -> set[str]:
+    name_of = home_names(scheme)
+    found = set()
+    for user in people:
+        try:
+            found.add(name_of(user))
+        except UnicodeError:
+            continue
+    return found & there

@@ -1,0 +1,136 @@
+"""Are those whose usage is told the Hub's users, and are those whom policies name there?"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from ..errors import DatabaseUnreadable
+from ..hub.pod_options import NAME
+from ..quotas.scope import Names
+from .findings import Finding, counted, failed, listed, ok, skipped, warning
+from .subject import InHub, Subject
+
+
+async def users(subject: Subject) -> list[Finding]:
+    """Whether users' servers are those of users whom the Hub knows."""
+    told = (await subject.told()).users
+    if subject.manager.identify_pods_by == NAME:
+        return [ok("pods are identified by the names of known servers")]
+    if not told:
+        return [ok("no user's server ran in the last day")]
+    ran = f"servers of {counted(len(told), 'user')} ran in the last day"
+    try:
+        known = {person.name for person in (await subject.in_hub()).people}
+    except DatabaseUnreadable as error:
+        return [skipped(f"{ran}; whether the Hub knows them could not be looked at: {error}")]
+    strangers = sorted(set(told) - known)
+    if not strangers:
+        return [ok(f"{ran}, and the Hub knows all of them")]
+    says = f"{ran}; the Hub does not know {listed(strangers)}"
+    if len(strangers) == len(told):
+        return [
+            failed(
+                f"{says}: none of them",
+                "They are another Hub's: is c.UsageConfig.hub_namespace the namespace of this Hub?"
+                " Or is this not its database (c.JupyterHub.db_url)?",
+            )
+        ]
+    return [
+        warning(
+            says,
+            "Users who were deleted or renamed are no fault. If another Hub is in the same"
+            " namespace, users of the same name share their usage: give each a namespace.",
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A group or user that a policy names."""
+
+    policy: str
+    name: str
+    is_glob: bool
+
+    def is_among(self, names: Collection[str]) -> bool:
+        """Whether there is one of this name, or like this pattern."""
+        if self.is_glob:
+            return any(fnmatch.fnmatchcase(name, self.name) for name in names)
+        return self.name in names
+
+
+async def groups(subject: Subject) -> list[Finding]:
+    """Whether the Hub has the groups that policies name."""
+    mentions = list(_mentions(subject, "group"))
+    exported = subject.manager.export_usage
+    if isinstance(exported, list):
+        mentions += [Mention("export_usage", name, is_glob=False) for name in exported]
+    return await _missing(subject, "group", mentions)
+
+
+async def named_users(subject: Subject) -> list[Finding]:
+    """Whether the Hub has the users whom policies name."""
+    return await _missing(subject, "user", list(_mentions(subject, "user")))
+
+
+def _mentions(subject: Subject, kind: str) -> Iterator[Mention]:
+    for policy in subject.manager.policies.policies:
+        for names in (getattr(policy.scope, kind), getattr(policy.exempt, kind)):
+            yield from _of(policy.name, names)
+
+
+def _of(policy: str, names: Names) -> Iterator[Mention]:
+    yield from (Mention(policy, name, is_glob=False) for name in names.exact)
+    yield from (Mention(policy, glob, is_glob=True) for glob in names.globs)
+
+
+async def _missing(subject: Subject, kind: str, mentions: list[Mention]) -> list[Finding]:
+    if not mentions:
+        return [ok(f"no policy names a {kind}")]
+    try:
+        there = _there(subject, await subject.in_hub(), kind)
+    except DatabaseUnreadable as error:
+        return [skipped(str(error))]
+    missing = [one for one in mentions if not one.is_among(there)]
+    if not missing:
+        return [ok(f"the Hub has every {kind} that policies name")]
+    return [_finding(subject, kind, one, there) for one in dict.fromkeys(missing)]
+
+
+def _there(subject: Subject, in_hub: InHub, kind: str) -> Collection[str]:
+    if kind == "user":
+        return [person.name for person in in_hub.people]
+    declared = subject.config.get("JupyterHub", {}).get("load_groups", {})
+    return [*in_hub.groups, *(declared if isinstance(declared, dict) else ())]
+
+
+def _finding(subject: Subject, kind: str, one: Mention, there: Iterable[str]) -> Finding:
+    what = f"a {kind} like" if one.is_glob else f"the {kind}"
+    says = f'policy "{one.policy}" names {what} "{one.name}", which the Hub does not have'
+    close = difflib.get_close_matches(one.name, list(there), n=1)
+    hint = f'Is it "{close[0]}"? ' if close else ""
+    if kind == "user":
+        return warning(says, f"{hint}Users are there once they have logged in.")
+    if _groups_come_with_logins(subject):
+        return warning(
+            says,
+            f"{hint}The authenticator makes groups as their members log in; if somebody of it did,"
+            " the name is not what the authenticator makes of it.",
+        )
+    return failed(
+        says,
+        f"{hint}Nobody is in it, so the policy covers nobody. Make the group"
+        " (c.JupyterHub.load_groups, or the admin page), or let the authenticator bring groups"
+        " (manage_groups = True).",
+    )
+
+
+def _groups_come_with_logins(subject: Subject) -> bool:
+    return any(
+        name.endswith("Authenticator") and section.get("manage_groups") is True
+        for name, section in subject.config.items()
+        if hasattr(section, "get")
+    )

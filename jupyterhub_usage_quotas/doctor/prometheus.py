@@ -1,0 +1,179 @@
+"""Is Prometheus there, is it the right one, and does it keep enough?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..errors import (
+    PrometheusError,
+    PrometheusTimeout,
+    PrometheusUnauthorized,
+    PrometheusUnavailable,
+    QueryRejected,
+    ServersUnknown,
+)
+from ..metering.diagnosis import oldest_sample
+from ..metering.history import LONGEST, SHORTEST
+from ..metering.sources import Grid, Part, whole_step
+from ..quotas.units import show_days
+from .findings import Finding, failed, ok, roughly, warning
+from .subject import Subject
+
+CLOCK_DOUBTFUL = timedelta(seconds=15)
+CLOCK_WRONG = timedelta(minutes=1)
+"""Differences of clocks: one step of usage, and what one does not see."""
+KEPT = 0.99
+"""The part of the longest window that must be kept: retention ends in whole blocks."""
+RARE = 300.0
+"""Seconds between scrapes beyond which Prometheus does not show a sample at every instant."""
+TOO_RARE = 900.0
+
+CURES: dict[type[PrometheusError], str] = {
+    PrometheusUnauthorized: "Set prometheus_auth, prometheus_bearer_token_file or"
+    " prometheus_headers on c.UsageConfig to what this Prometheus accepts; a refusal of the tenant"
+    " (Mimir, Cortex, Thanos) looks the same.",
+    PrometheusTimeout: "Look whether it is overloaded, or raise c.UsageConfig.request_timeout and"
+    " deadline.",
+    PrometheusUnavailable: "Something answers and says that it cannot now: an ingress or a gateway"
+    " without a Prometheus behind it, or one that is starting or overloaded.",
+}
+
+
+async def answers(subject: Subject) -> list[Finding]:
+    """Whether it can be asked at all, and what it is."""
+    url = subject.manager.shown_prometheus_url
+    try:
+        found = await subject.prometheus.query("vector(1)", subject.clock())
+        facts = await subject.facts()
+    except PrometheusError as error:
+        usual = (
+            "Is c.UsageConfig.prometheus_url right, path prefix included, and can this pod reach"
+            " it? A NetworkPolicy of the Hub or of Prometheus may be in the way."
+        )
+        return [failed(f"{url}: {error}", CURES.get(type(error), usual))]
+    if [one.last for one in found] != [1.0]:
+        return [failed(f"{url} answers, but not as Prometheus does", "Is it the right address?")]
+    version = f" {facts.version}" if facts.version else ", which does not tell its version"
+    return [ok(f"{facts.name}{version} at {url}")]
+
+
+async def clock(subject: Subject) -> list[Finding]:
+    """Whether both know what time it is: usage is asked for up to now."""
+    ahead = (await subject.facts()).ahead
+    if ahead is None:
+        return [ok("Prometheus does not say what time it has")]
+    apart = abs(ahead)
+    if apart < CLOCK_DOUBTFUL:
+        return [ok("the clocks of Prometheus and of this machine agree")]
+    which = "ahead of" if ahead > timedelta(0) else "behind"
+    says = f"the clock of Prometheus is {roughly(apart)} {which} this machine's"
+    cure = "Synchronise both machines (NTP): retry times and the age of usage come from them."
+    return [(failed if apart >= CLOCK_WRONG else warning)(says, cure)]
+
+
+async def retention(subject: Subject) -> list[Finding]:
+    """Whether the longest window is kept."""
+    reach = subject.manager.policies.reach
+    window = show_days(reach)
+    kept = (await subject.facts()).retention
+    if kept is not None and kept < reach * KEPT:
+        return [
+            failed(
+                f"Prometheus keeps {roughly(kept)}, and the longest window is {window}: what"
+                " was used before is forgotten, so users get it back early",
+                f"Start Prometheus with --storage.tsdb.retention.time={_days(reach)}d or more (in"
+                " the prometheus chart: server.retention; in kube-prometheus-stack:"
+                " prometheus.prometheusSpec.retention), or make the window shorter.",
+            )
+        ]
+    oldest = await oldest_sample(subject.prometheus, subject.source, reach, subject.clock())
+    if oldest is None:
+        # That it is not there at all is the next check's to say.
+        return [ok(f"the longest window is {window}; there is no sample of the source yet")]
+    age = subject.clock() - oldest
+    if age >= reach * KEPT - timedelta(hours=1):
+        return [ok(f"the longest window is {window}, and all of it is there")]
+    says = (
+        f"the longest window is {window}, and the oldest sample of the source is {roughly(age)} old"
+    )
+    if kept is not None:
+        return [ok(f"{says}; Prometheus keeps {roughly(kept)}, so the window fills up")]
+    return [
+        warning(
+            says,
+            "If scraping began then, the window fills up with time. If not, Prometheus keeps too"
+            f" little: it must keep {_days(reach)} days.",
+        )
+    ]
+
+
+def _days(reach: timedelta) -> int:
+    return -(-reach // timedelta(days=1)) if reach % timedelta(days=1) else reach.days
+
+
+async def scrape_interval(subject: Subject) -> list[Finding]:
+    """How often the source is scraped."""
+    part = await _read(subject, timedelta(hours=1))
+    configured = subject.manager.prometheus_scrape_interval
+    found = part.seen.interval
+    if found is None:
+        return [warning("the source was not scraped twice in the last hour", "See `source`.")]
+    says = f"the source is scraped every {roughly(timedelta(seconds=round(found)))}"
+    if configured and not 1 / 2 <= configured / max(found, 1.0) <= 2:  # noqa: PLR2004 a factor
+        return [
+            warning(
+                f"{says}, and prometheus_scrape_interval says {configured:g} s",
+                "Leave c.UsageConfig.prometheus_scrape_interval out: it is found out.",
+            )
+        ]
+    if found > TOO_RARE or (found > RARE and not configured):
+        return [
+            warning(
+                f"{says}: Prometheus shows a sample for five minutes only, so most of what is used"
+                " is not seen",
+                "Scrape it at least every five minutes, better every minute.",
+            )
+        ]
+    return [ok(says)]
+
+
+async def history(subject: Subject) -> list[Finding]:
+    """Whether the history can be read within the limits of the server."""
+    reach = subject.manager.policies.reach
+    most = (await subject.facts()).max_samples
+    limit = f"--query.max-samples={most}" if most else "its limits"
+    refused = ""
+    for length in (LONGEST, timedelta(hours=1), SHORTEST):
+        before = subject.clock()
+        try:
+            part = await _read(subject, length)
+        except ServersUnknown:
+            raise
+        except (QueryRejected, PrometheusTimeout, PrometheusUnavailable) as error:
+            refused = str(error)
+            continue
+        took = (subject.clock() - before) * (reach / length)
+        says = (
+            f"the newest {roughly(length)} are {part.samples:,} samples; all of"
+            f" {show_days(reach)} is read within {roughly(took)} or so"
+            f" after a start of the Hub ({limit})"
+        )
+        if not refused:
+            return [ok(says)]
+        cure = (
+            "It works, as the history is read in shorter pieces; the Hub is ready sooner when"
+            " Prometheus allows more (--query.max-samples, --query.timeout), or with recorded"
+            " series: usage_source = 'recorded'."
+        )
+        return [warning(f"Prometheus refused a day at once ({refused}); {says}", cure)]
+    cure = (
+        "Raise --query.max-samples and --query.timeout of Prometheus, or record what is needed"
+        " (charts-config/prometheus/recording-rules.yaml) and set usage_source = 'recorded'."
+    )
+    return [failed(f"not even {roughly(SHORTEST)} can be read at once: {refused}", cure)]
+
+
+async def _read(subject: Subject, length: timedelta) -> Part:
+    """What the Hub would read of so long."""
+    end = whole_step(subject.clock())
+    return await subject.source.read(subject.prometheus, None, Grid(end - length, end))

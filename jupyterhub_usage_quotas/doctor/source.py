@@ -1,0 +1,194 @@
+"""Is what usage comes from there, and does it say whose a server is?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from .. import conventions as names
+from ..hub.config import HUB, RECORDED
+from ..hub.pod_options import NAME
+from ..metering.diagnosis import LATELY, Told
+from ..metering.sources import Grid, ServerMetrics, whole_step
+from .findings import Finding, counted, failed, listed, ok, roughly, warning
+from .subject import Subject
+
+ANNOTATIONS = ("username", "servername", "profile", "profile-name")
+ALLOW_LIST = f"pods=[{','.join(f'hub.jupyter.org/{one}' for one in ANNOTATIONS)}]"
+
+SCRAPE_KSM = (
+    "Scrape kube-state-metrics; the prometheus and kube-prometheus-stack charts bring it. Does this"
+    " Prometheus watch the cluster that the Hub is in?"
+)
+SCRAPE = {
+    HUB: "Scrape the Hub's /hub/metrics, with the token of a service that has the scope"
+    " read:metrics (charts-config/prometheus/scrape-hub.yaml). The Hub exports it where"
+    " `setup_usage_quotas(c)` is called.",
+    RECORDED: "Load charts-config/prometheus/recording-rules.yaml into this Prometheus, or set"
+    " c.UsageConfig.usage_source = 'kube-state-metrics'.",
+}
+TELL_USERNAMES = (
+    f"Start kube-state-metrics with --metric-annotations-allowlist={ALLOW_LIST} (in its chart:"
+    " metricAnnotationsAllowList; see charts-config/kube-state-metrics.yaml). Where you cannot, set"
+    " c.UsageConfig.identify_pods_by = 'name'."
+)
+
+
+async def source(subject: Subject) -> list[Finding]:
+    """Whether the source is scraped, and has something of the Hub's namespace."""
+    told = await subject.told()
+    called = subject.source.name
+    if metric := _absent(subject, told.anywhere):
+        there = [one for one in (names.KSM_PHASE, names.KSM_REQUESTS) if told.anywhere.get(one)]
+        if there and not isinstance(subject.source, ServerMetrics):
+            cure = (
+                f"{there[0]} is there, so kube-state-metrics is scraped and {metric} is dropped:"
+                " look at its metric allow-list and deny-list, and at metric_relabel_configs."
+            )
+        else:
+            cure = SCRAPE.get(subject.manager.usage_source, SCRAPE_KSM)
+        return [failed(f"{called}: {metric} has no series in the last hour", cure)]
+    if metric := _absent(subject, told.inside):
+        namespace = subject.manager.hub_namespace
+        elsewhere = f"; there are some of {listed(told.namespaces)}" if told.namespaces else ""
+        right = f": is it {told.namespaces[0]!r}?" if len(told.namespaces) == 1 else "."
+        return [
+            failed(
+                f'{called}: {metric} has no series of the namespace "{namespace}"{elsewhere}',
+                f"Set c.UsageConfig.hub_namespace to the namespace that the Hub is in{right}",
+            )
+        ]
+    if _waits_for_usernames(subject, told):
+        return [ok(f"{called} is scraped")]
+    return [await _scraped_lately(subject)]
+
+
+def _absent(subject: Subject, counts: Mapping[str, int]) -> str:
+    """The first metric without series; empty where all have some."""
+    looked_for = subject.source
+    if isinstance(looked_for, ServerMetrics):
+        return "" if counts.get(looked_for.evidence) else looked_for.evidence
+    wanted = (names.KSM_PHASE, names.KSM_REQUESTS)
+    return next((metric for metric in wanted if not counts.get(metric)), "")
+
+
+def _waits_for_usernames(subject: Subject, told: Told) -> bool:
+    """Whether the annotations are not there, without which the meter sees nothing of it."""
+    of_pods = not isinstance(subject.source, ServerMetrics)
+    by_annotation = of_pods and subject.manager.identify_pods_by != NAME
+    return by_annotation and not told.inside.get(names.KSM_ANNOTATIONS)
+
+
+async def _scraped_lately(subject: Subject) -> Finding:
+    now = subject.clock()
+    end = whole_step(now)
+    part = await subject.source.read(subject.prometheus, None, Grid(end - LATELY, end))
+    stale_after = timedelta(seconds=subject.manager.stale_after)
+    cure = "Look at Prometheus' page Status > Targets: the target is down, or was removed."
+    if part.seen.last_scrape is None:
+        missing = part.seen.missing
+        return failed(f"{subject.source.name}: {missing} cannot be seen at any instant", cure)
+    age = now - datetime.fromtimestamp(part.seen.last_scrape, UTC)
+    says = f"{subject.source.name} is scraped; usage is known up to {roughly(age)} ago"
+    if age > stale_after:
+        then = "allowed" if subject.manager.failover_open else "denied"
+        return failed(
+            f"{subject.source.name} was last scraped {roughly(age)} ago: usage is not known now,"
+            f" and launches are {then} (failover_open)",
+            cure,
+        )
+    missed = part.seen.missed(*Grid(end - LATELY, end).span) - age.total_seconds()
+    if missed > subject.manager.max_gap:
+        unseen = roughly(timedelta(seconds=missed))
+        return warning(
+            f"{says}, but in the last hour it was not scraped for {unseen}",
+            "What was used in gaps longer than max_gap is not counted. Look at the target's"
+            " scrapes: up, scrape_duration_seconds and scrape_timeout.",
+        )
+    return ok(says)
+
+
+async def usernames(subject: Subject) -> list[Finding]:
+    """Whether usernames are told, and whether pods are without one."""
+    told = await subject.told()
+    if isinstance(subject.source, ServerMetrics):
+        return [ok(f"{subject.source.name} tells usernames itself")]
+    if subject.manager.identify_pods_by == NAME:
+        return [ok("pods are identified by their names, so no annotation is needed")]
+    if not told.anywhere.get(names.KSM_ANNOTATIONS):
+        return [
+            failed(f"{names.KSM_ANNOTATIONS} has no series: it is not exported", TELL_USERNAMES)
+        ]
+    if told.inside.get(names.KSM_USERNAME_LABEL):
+        return _without_username(told)
+    if told.nameless:
+        pods = counted(len(told.nameless), "pod")
+        return [
+            failed(
+                f"{names.KSM_ANNOTATIONS} has no label {names.KSM_USERNAME_LABEL}, though {pods}"
+                f" ran that are called as users' are: {listed(told.nameless)}",
+                TELL_USERNAMES,
+            )
+        ]
+    return [
+        warning(
+            "no user's server ran in the last hour, so it cannot be seen whether usernames are"
+            " exported",
+            "Start a server, wait two minutes, and run this again.",
+        )
+    ]
+
+
+def _without_username(told: Told) -> list[Finding]:
+    exported = counted(told.inside[names.KSM_USERNAME_LABEL], "pod")
+    if not told.nameless:
+        return [ok(f"the username of {exported} is exported")]
+    return [
+        warning(
+            f"{counted(len(told.nameless), 'pod')} ran in the last hour, called as users' are, and"
+            f" said no username: {listed(told.nameless)}",
+            "What they use counts for nobody. Pods that ran before the allow-list was set are told"
+            " of as soon as kube-state-metrics was restarted; others may not be KubeSpawner's.",
+        )
+    ]
+
+
+async def duplicates(subject: Subject) -> list[Finding]:
+    """Whether several exporters tell the same."""
+    told = await subject.told()
+    if told.copies <= 1:
+        return [ok("one exporter tells of each server")]
+    says = f"{told.copies} exporters tell the same"
+    if subject.manager.usage_source == HUB:
+        return [
+            failed(
+                f"{says}: {told.copies} Hubs, or one scraped {told.copies} times, have the"
+                f' namespace "{subject.manager.hub_namespace}"',
+                "If they are several Hubs, users of the same name share their usage: give each its"
+                " own c.UsageConfig.hub_namespace. If it is one, scrape it once.",
+            )
+        ]
+    return [
+        warning(
+            f"{says} of the same pod. Here it counts once; sums in other dashboards are"
+            f" {told.copies} times too high",
+            "One kube-state-metrics is enough, and scraped by one job.",
+        )
+    ]
+
+
+async def hub_metrics(subject: Subject) -> list[Finding]:
+    """Whether the Hub's own metrics arrive: alerts and dashboards are made of them."""
+    metric = names.REFRESHES
+    found = await subject.prometheus.query(
+        f"count(present_over_time({metric}[1h]))", subject.clock()
+    )
+    if found:
+        return [ok("the Hub's own metrics are scraped")]
+    return [
+        warning(
+            f"{metric} has no series in the last hour: the Hub's metrics are not scraped, so there"
+            " are no alerts and no dashboards. Quotas work without",
+            "Scrape /hub/metrics: charts-config/prometheus/scrape-hub.yaml.",
+        )
+    ]

@@ -1,0 +1,229 @@
+"""What Prometheus has of a source, looked at from outside: why usage is not known, or doubtful.
+
+The meter asks what it needs; this asks what is wrong when that is not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from .. import conventions as names
+from . import promql
+from .answers import Series
+from .kube_state_metrics import LABELS, KubeStateMetrics
+from .prometheus import PrometheusClient, all_of
+from .promql import PodLabels
+from .sources import Grid, ServerMetrics, whole_step
+
+LATELY = timedelta(hours=1)
+"""What was told in this time is there."""
+DAY = timedelta(days=1)
+OVERLAP = timedelta(minutes=10)
+"""For how long exporters must have told the same to be several."""
+LOOKS = 400
+"""At how many instants the oldest sample is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source told.
+
+    `inside` is the number of series by metric in the Hub's namespaces lately, `anywhere` that in
+    all; `namespaces` are those in which there were users' servers lately, or (where none is known
+    to be a user's) the source at all. `users` has the number of servers by user in the last day,
+    `nameless` the pods that ran lately, are called as users' pods are and say no username.
+    `copies` is how many exporters tell of the same thing.
+    """
+
+    inside: Mapping[str, int]
+    anywhere: Mapping[str, int]
+    namespaces: tuple[str, ...]
+    users: Mapping[str, int]
+    nameless: tuple[str, ...] = ()
+    copies: int = 1
+
+
+async def ask_what_is_told(
+    prometheus: PrometheusClient,
+    source: KubeStateMetrics | ServerMetrics,
+    pods_like: Sequence[str],
+    now: datetime,
+) -> Told:
+    """What the source told lately; `pods_like` are patterns of the names of users' pods.
+
+    Raises `PrometheusError`.
+    """
+    if isinstance(source, KubeStateMetrics):
+        return await _of_pods(prometheus, source, pods_like, now)
+    return await _of_servers(prometheus, source, now)
+
+
+async def oldest_sample(
+    prometheus: PrometheusClient,
+    source: KubeStateMetrics | ServerMetrics,
+    reach: timedelta,
+    now: datetime,
+) -> datetime | None:
+    """When the source was first seen within `reach`, to one part in `LOOKS` of it; None if never.
+
+    Raises `PrometheusError`.
+    """
+    step = timedelta(minutes=max(1, math.ceil(reach / LOOKS / timedelta(minutes=1))))
+    end = whole_step(now, step)
+    looked = Grid(end - reach // step * step, end, step)
+    found = await prometheus.query_range(
+        promql.labelled(_evidence(source)), looked.start, looked.end, looked.step
+    )
+    first = min((series.instants[0] for series in found), default=None)
+    return datetime.fromtimestamp(first, UTC) if first is not None else None
+
+
+def _evidence(source: KubeStateMetrics | ServerMetrics) -> Mapping[str, str]:
+    if isinstance(source, ServerMetrics):
+        return {"one": promql.there(source.evidence, promql.in_namespace(source.namespace))}
+    running = 'phase="Running"'
+    return {
+        kind: promql.there(names.KSM_PHASE, *labels.where(source.namespaces, running))
+        for kind, labels in LABELS.items()
+    }
+
+
+async def _of_pods(
+    prometheus: PrometheusClient,
+    source: KubeStateMetrics,
+    pods_like: Sequence[str],
+    now: datetime,
+) -> Told:
+    one, other = await all_of(
+        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
+    )
+    return Told(
+        Counter(one.inside) + Counter(other.inside),
+        Counter(one.anywhere) + Counter(other.anywhere),
+        tuple(sorted({*one.namespaces, *other.namespaces})),
+        Counter(one.users) + Counter(other.users),
+        tuple(sorted({*one.nameless, *other.nameless})),
+        max(one.copies, other.copies),
+    )
+
+
+async def _of_kind(
+    prometheus: PrometheusClient,
+    labels: PodLabels,
+    source: KubeStateMetrics,
+    pods_like: Sequence[str],
+    now: datetime,
+) -> Told:
+    """The same, of what is told with labels of this kind."""
+    within = source.namespaces
+    inside, anywhere, namespaces, users, nameless, copies = await all_of(
+        prometheus.query(promql.labelled(_counts(labels, within)), now),
+        prometheus.query(promql.labelled(_counts(labels, ())), now),
+        prometheus.query(promql.labelled(_namespaces(labels)), now),
+        prometheus.query(_users(labels, within), now),
+        _nameless(prometheus, labels, within, pods_like, now),
+        prometheus.query(_copies(labels, within), now),
+    )
+    of_users = [one for one in namespaces if one.labels.get("part") == "of users"]
+    return Told(
+        _by("part", inside),
+        _by("part", anywhere),
+        tuple(one.labels.get(labels.namespace, "") for one in of_users or namespaces),
+        _by(names.KSM_USERNAME_LABEL, users),
+        nameless,
+        max((round(one.last) for one in copies), default=1),
+    )
+
+
+def _by(label: str, counts: Iterable[Series]) -> dict[str, int]:
+    return {one.labels.get(label, ""): round(one.last) for one in counts}
+
+
+def _lately(metric: str, *matchers: str, over: timedelta = LATELY) -> str:
+    return f"present_over_time({promql.select(metric, *matchers)}[{promql.duration(over)}])"
+
+
+def _named() -> str:
+    return f'{names.KSM_USERNAME_LABEL}!=""'
+
+
+def _counts(labels: PodLabels, namespaces: Sequence[str]) -> dict[str, str]:
+    """The number of series of each metric, and of annotations with a username."""
+    metrics = {
+        names.KSM_PHASE: (names.KSM_PHASE, 'phase="Running"'),
+        names.KSM_REQUESTS: (names.KSM_REQUESTS,),
+        names.KSM_ANNOTATIONS: (names.KSM_ANNOTATIONS,),
+        names.KSM_USERNAME_LABEL: (names.KSM_ANNOTATIONS, _named()),
+    }
+    return {
+        name: f"count({_lately(metric, *labels.where(namespaces, *matchers))})"
+        for name, (metric, *matchers) in metrics.items()
+    }
+
+
+def _namespaces(labels: PodLabels) -> dict[str, str]:
+    by = f"group by ({labels.namespace})"
+    of_users = _lately(names.KSM_ANNOTATIONS, *labels.where((), _named()))
+    of_pods = _lately(names.KSM_PHASE, *labels.where((), 'phase="Running"'))
+    return {"of users": f"{by} ({of_users})", "of pods": f"{by} ({of_pods})"}
+
+
+def _users(labels: PodLabels, namespaces: Sequence[str]) -> str:
+    pods = _lately(names.KSM_ANNOTATIONS, *labels.where(namespaces, _named()), over=DAY)
+    user = names.KSM_USERNAME_LABEL
+    return f"count by ({user}) (group by ({user}, {labels.identity}) ({pods}))"
+
+
+async def _nameless(
+    prometheus: PrometheusClient,
+    labels: PodLabels,
+    namespaces: Sequence[str],
+    pods_like: Sequence[str],
+    now: datetime,
+) -> tuple[str, ...]:
+    if not pods_like:
+        # Users' pods may be called anything: none can be told from others.
+        return ()
+    called = promql.like(labels.pod, pods_like)
+    ran = promql.pods_that_ran(labels, namespaces, called, LATELY)
+    named = _lately(names.KSM_ANNOTATIONS, *labels.where(namespaces, called, _named()))
+    found = await prometheus.query(f"{ran} unless on ({labels.identity}) {named}", now)
+    return tuple(one.labels.get(labels.pod, "") for one in found)
+
+
+def _copies(labels: PodLabels, namespaces: Sequence[str]) -> str:
+    """How many series say that the same pod runs."""
+    phase = promql.select(names.KSM_PHASE, *labels.where(namespaces, 'phase="Running"'))
+    return _at_least(f"max(count by ({labels.identity}) ({phase} == 1))")
+
+
+def _at_least(number: str) -> str:
+    """The smallest of what a number was lately: exporters that take turns overlap for a moment."""
+    return f"min_over_time({number}[{promql.duration(OVERLAP)}:1m])"
+
+
+async def _of_servers(prometheus: PrometheusClient, source: ServerMetrics, now: datetime) -> Told:
+    def counts(matcher: str) -> str:
+        metrics = (source.evidence, source.metric)
+        return promql.labelled({one: f"count({_lately(one, matcher)})" for one in metrics})
+
+    within = promql.in_namespace(source.namespace)
+    servers = _lately(source.metric, within, 'username!=""', over=DAY)
+    inside, anywhere, namespaces, users, copies = await all_of(
+        prometheus.query(counts(within), now),
+        prometheus.query(counts(""), now),
+        prometheus.query(f"group by (namespace) ({_lately(source.evidence)})", now),
+        prometheus.query(f"count by (username) (group by (username, servername) ({servers}))", now),
+        prometheus.query(_at_least(f"count({promql.select(source.evidence, within)})"), now),
+    )
+    return Told(
+        _by("part", inside),
+        _by("part", anywhere),
+        tuple(sorted(one.labels.get("namespace", "") for one in namespaces)),
+        _by("username", users),
+        copies=max((round(one.last) for one in copies), default=1),
+    )
