@@ -18,6 +18,9 @@ HUB_POD: Final = "(.*-)?hub-[a-z0-9]+-[a-z0-9]{5}"
 KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"
 """The label of the pod annotation `hub.jupyter.org/username`, which KubeSpawner sets."""
 
+NOTEBOOK_CONTAINER: Final = "notebook"
+"""What KubeSpawner calls the container of a user's server, in every pod."""
+
 ANNOTATION_PROFILE: Final = "hub.jupyter.org/profile"
 """The slug of the chosen profile; the spawn hook puts it on the pod, KubeSpawner does not."""
 ANNOTATION_PROFILE_NAME: Final = "hub.jupyter.org/profile-name"

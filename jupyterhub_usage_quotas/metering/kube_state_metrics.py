@@ -19,7 +19,7 @@ from ..quotas.servers import ServerAttributes
 from . import promql
 from .answers import Series
 from .aside import aside
-from .evidence import Looks, Seen, seen_in
+from .evidence import Looks, Seen, never_seen, seen_in
 from .pod_names import PodNames, names_of, sorted_out
 from .prometheus import PrometheusClient, all_of
 from .promql import EXPORTED, HONORED, PodLabels, Pods, Users
@@ -69,6 +69,9 @@ class KubeStateMetrics:
             self._seen(prometheus, grid),
             *(self._pods(prometheus, labels, users, grid) for labels in LABELS.values()),
         )
+        nobodys = seen.last_scrape is not None and not any(part.owned for part in parts)
+        if nobodys and await self._nobody_is_named(prometheus, grid):
+            seen = never_seen(*grid.span, names.KSM_USERNAME_LABEL)
         if uids := await aside(_resized, parts):
             parts = await all_of(*(self._sampled(prometheus, one, uids, grid) for one in parts))
         return await aside(self._part, parts, seen, grid)
@@ -87,6 +90,15 @@ class KubeStateMetrics:
             by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
             seen = self._summary(by_metric, grid)
         return seen
+
+    async def _nobody_is_named(self, prometheus: PrometheusClient, grid: Grid) -> bool:
+        """Whether servers are there of which none says whose it is: usernames are not exported."""
+        over = min(grid.over, timedelta(days=1))
+        queries = (promql.nobody_is_named(one, self.namespaces, over) for one in LABELS.values())
+        by_name = self.named is not None
+        return not by_name and any(
+            await all_of(*(prometheus.query(query, grid.end) for query in queries))
+        )
 
     async def _looks(
         self, prometheus: PrometheusClient, grid: Grid, honored: str, exported: str

@@ -215,6 +215,23 @@ class Pods:
         return f"sum by (uid, resource) ({each})"
 
 
+def nobody_is_named(labels: PodLabels, namespaces: Sequence[str], over: timedelta) -> str:
+    """Something where there were pods of KubeSpawner in a window, and none with a username.
+
+    Their container is known by its name; it has one in labels of its own or of its exporter's.
+    """
+    span = f"[{duration(over)}]"
+    named = select(
+        names.KSM_ANNOTATIONS, *labels.where(namespaces, f'{names.KSM_USERNAME_LABEL}!=""')
+    )
+    theirs = " or ".join(
+        f"present_over_time({select(names.KSM_REQUESTS, *where)}{span})"
+        for label in labels.container.split(", ")
+        for where in [labels.where(namespaces, equals(label, names.NOTEBOOK_CONTAINER))]
+    )
+    return f"count({theirs}) unless on () count(present_over_time({named}{span}))"
+
+
 def anybodys_requests() -> str:
     """How many series say what pods request, whoever's and wherever they are."""
     return f"count({names.KSM_REQUESTS})"

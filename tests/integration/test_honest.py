@@ -273,12 +273,13 @@ def test_a_hub_that_was_replaced_is_no_gap(all_ways):
     assert ways.whole.coverage == 1
 
 
-@pytest.mark.xfail(reason="pods without an owner are not known to be users'")
 def test_annotations_without_the_username_are_unknown(all_ways):
     """An allow-list that has other annotations only."""
     ways = all_ways["the annotations of others only", PODS]
-    for way, reading in each(ways, "steady").items():
-        assert isinstance(reading, Unknown), way
+    for user in ("steady", "nobody"):
+        for way, reading in each(ways, user).items():
+            assert isinstance(reading, Unknown), way
+            assert "annotation_hub_jupyter_org_username" in reading.detail
 
 
 SCRAPED = "The usage of the last 4h from kube-state-metrics is at hand"

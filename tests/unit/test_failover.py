@@ -77,7 +77,8 @@ def manager(**options: Any) -> UsageQuotaManager:
     config = Config()
     config.UsageConfig.prometheus_url = URL
     config.UsageConfig.hub_namespace = "ns"
-    config.UsageConfig.deadline = 3.0
+    # Only what never answers waits for it; long enough for a machine that is busy otherwise.
+    config.UsageConfig.deadline = 8.0
     config.UsageQuotaManager.policy = [
         {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
     ]
