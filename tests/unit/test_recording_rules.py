@@ -80,8 +80,8 @@ def test_their_names_are_those_of_the_conventions(path):
         conventions.KSM_PROFILE_LABEL,
         conventions.KSM_PROFILE_NAME_LABEL,
     }
-    evidence = {conventions.KSM_ANNOTATIONS, conventions.KSM_PHASE}
-    assert set(re.findall(r"\bkube_\w+", expressions[seen])) == evidence
+    assert set(re.findall(r"\bkube_\w+", expressions[seen])) == metrics
+    assert f'container="{conventions.NOTEBOOK_CONTAINER}"' in expressions[seen]
 
 
 @pytest.mark.parametrize("path", BOTH)
