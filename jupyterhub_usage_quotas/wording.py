@@ -25,6 +25,8 @@ LEVELS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What the levels are called."""
+NOT_ENFORCED = "Quotas are not enforced at the moment."
+"""What is said beside all that a quota says where a launch is never denied."""
 
 
 def used_share(verdict: Verdict) -> float | None:

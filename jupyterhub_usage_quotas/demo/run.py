@@ -8,10 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from .. import conventions
 from .history import STEP, Span, backfill
+from .homes import home_exporter
 from .processes import Program, ProgramFailed, find_program, free_port, start_prometheus
 
 DAYS = 30
@@ -22,7 +24,7 @@ WHO = """
 Log in at {url} with any password as
 
   alice   within quota: her server starts
-  bob     over quota: he is told why, and when he can start again
+  bob     over quota: he is told why, and when he can start again; his home is nearly full
   carol   in two groups, students and researchers: the larger limit counts
   dave    ten minutes an hour: his server starts, and ten minutes later no new one does
   admin   an administrator, not covered by any policy
@@ -67,8 +69,11 @@ def _run(directory: Path, port: int) -> None:
         "authorization": {"credentials": token},
         "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
     }
-    prometheus, prometheus_url = start_prometheus(directory / "prometheus", [scrape])
-    with prometheus:
+    with ExitStack() as stack:
+        target = stack.enter_context(home_exporter(directory / "home"))
+        homes = {"job_name": "homes", "static_configs": [{"targets": [target]}]}
+        prometheus, prometheus_url = start_prometheus(directory / "prometheus", [scrape, homes])
+        stack.enter_context(prometheus)
         print("Starting JupyterHub ...", flush=True)
         environment = {
             "DEMO_DIRECTORY": str(directory),

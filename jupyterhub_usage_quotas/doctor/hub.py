@@ -158,8 +158,8 @@ def _scopes(subject: Subject, wanted: Any) -> set[str]:
         if wanted(role)
         for scope in role.get("scopes") or ()
     }
-    # Of our own scopes this process's JupyterHub does not know.
-    known = {scope for scope in given if not scope.startswith("custom:")}
+    # Our own scopes are not known outside of the Hub, and "self" says nothing without a user.
+    known = {one for one in given - {"self", "inherit"} if not one.startswith("custom:")}
     return given | set(expand_scopes(known))
 
 

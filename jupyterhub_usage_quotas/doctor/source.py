@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from .. import conventions as names
@@ -37,46 +36,55 @@ TELL_USERNAMES = (
 async def source(subject: Subject) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
     told = await subject.told()
-    called = subject.source.name
-    if metric := _absent(subject, told.anywhere):
-        there = [one for one in (names.KSM_PHASE, names.KSM_REQUESTS) if told.anywhere.get(one)]
-        if there and not isinstance(subject.source, ServerMetrics):
-            cure = (
-                f"{there[0]} is there, so kube-state-metrics is scraped and {metric} is dropped:"
-                " look at its metric allow-list and deny-list, and at metric_relabel_configs."
+    if metric := _absent(subject, told):
+        return [
+            failed(
+                f"{subject.source.name}: {metric} has no series in the last hour",
+                _cure_of_absence(subject, metric, told),
             )
-        else:
-            cure = SCRAPE.get(subject.manager.usage_source, SCRAPE_KSM)
-        return [failed(f"{called}: {metric} has no series in the last hour", cure)]
-    if metric := _absent(subject, told.inside):
+        ]
+    evidence = _evidence(subject)
+    if not told.inside.get(evidence):
         namespace = subject.manager.hub_namespace
         elsewhere = f"; there are some of {listed(told.namespaces)}" if told.namespaces else ""
         right = f": is it {told.namespaces[0]!r}?" if len(told.namespaces) == 1 else "."
         return [
             failed(
-                f'{called}: {metric} has no series of the namespace "{namespace}"{elsewhere}',
+                f'{subject.source.name}: {evidence} has no series of the namespace "{namespace}"'
+                f"{elsewhere}",
                 f"Set c.UsageConfig.hub_namespace to the namespace that the Hub is in{right}",
             )
         ]
-    if _waits_for_usernames(subject, told):
-        return [ok(f"{called} is scraped")]
     return [await _scraped_lately(subject)]
 
 
-def _absent(subject: Subject, counts: Mapping[str, int]) -> str:
-    """The first metric without series; empty where all have some."""
+def _evidence(subject: Subject) -> str:
+    """The metric that is there whenever the source is scraped, whoever runs servers."""
     looked_for = subject.source
-    if isinstance(looked_for, ServerMetrics):
-        return "" if counts.get(looked_for.evidence) else looked_for.evidence
-    wanted = (names.KSM_PHASE, names.KSM_REQUESTS)
-    return next((metric for metric in wanted if not counts.get(metric)), "")
+    return looked_for.evidence if isinstance(looked_for, ServerMetrics) else names.KSM_PHASE
 
 
-def _waits_for_usernames(subject: Subject, told: Told) -> bool:
-    """Whether the annotations are not there, without which the meter sees nothing of it."""
-    of_pods = not isinstance(subject.source, ServerMetrics)
-    by_annotation = of_pods and subject.manager.identify_pods_by != NAME
-    return by_annotation and not told.inside.get(names.KSM_ANNOTATIONS)
+def _absent(subject: Subject, told: Told) -> str:
+    """The first metric without any series; empty where all have some.
+
+    Somewhere in a cluster there is always a pod that requests something; near the Hub there need
+    not be one.
+    """
+    wanted = [_evidence(subject)]
+    if not isinstance(subject.source, ServerMetrics):
+        wanted.append(names.KSM_REQUESTS)
+    return next((metric for metric in wanted if not told.anywhere.get(metric)), "")
+
+
+def _cure_of_absence(subject: Subject, metric: str, told: Told) -> str:
+    others = (names.KSM_PHASE, names.KSM_REQUESTS, names.KSM_ANNOTATIONS)
+    there = next((one for one in others if told.anywhere.get(one)), "")
+    if there and not isinstance(subject.source, ServerMetrics):
+        return (
+            f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: look at"
+            " its metric allow-list and deny-list, and at metric_relabel_configs."
+        )
+    return SCRAPE.get(subject.manager.usage_source, SCRAPE_KSM)
 
 
 async def _scraped_lately(subject: Subject) -> Finding:
@@ -87,6 +95,9 @@ async def _scraped_lately(subject: Subject) -> Finding:
     cure = "Look at Prometheus' page Status > Targets: the target is down, or was removed."
     if part.seen.last_scrape is None:
         missing = part.seen.missing
+        if missing in (names.KSM_ANNOTATIONS, names.KSM_USERNAME_LABEL):
+            # The meter needs usernames to see anything; that they are missing is said next.
+            return ok(f"{subject.source.name} is scraped")
         return failed(f"{subject.source.name}: {missing} cannot be seen at any instant", cure)
     age = now - datetime.fromtimestamp(part.seen.last_scrape, UTC)
     says = f"{subject.source.name} is scraped; usage is known up to {roughly(age)} ago"

@@ -98,9 +98,9 @@ def chip(standing: Standing) -> Chip | None:
         until = instant(verdict.retry_time, standing.known.now)
     text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, standing)
     if not standing.enforced:
-        # Not as if something stood in the way.
-        how = "short" if how == "over" else how
-        text = f"{text}, not enforced" if how == "short" else text
+        if how == "over":
+            # Not as if something stood in the way.
+            how, text = "short", f"{text}, not enforced"
         details = f"{details} {NOT_ENFORCED}"
     return Chip(how, text, until, details)
 

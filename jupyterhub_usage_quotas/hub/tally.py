@@ -61,16 +61,16 @@ class Tally:
         pace = _Pace()
         pools = await self._pools(members, now, pace)
         accounts = PoolAccounts(self._policies, pools, await self._adjustments(EVERYBODY))
+        for pool in self._policies:
+            if pool.pooled:
+                # Now, and not when somebody opens a page; in a thread, for it may take a moment.
+                await asyncio.to_thread(accounts.of_pool, pool)
         standings: list[Standing] = []
         pools_done: set[str] = set()
         for user in users:
             readings = self._readings(user.user, now)
             standings += await self._of(user, readings, accounts, pools_done, now)
             await pace.keep()
-        for pool in self._policies:
-            if pool.pooled:
-                # Now, and not when somebody opens a page.
-                accounts.of_pool(pool)
         self.standings, self.accounts = tuple(standings), accounts
 
     def _readings(self, user: str, now: datetime) -> Readings:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -41,12 +41,9 @@ def settle(
 
     `allowance` is the pool's at an instant, which changes at `changes` only.
     """
-    account = window.account()
-    paid: list[Bucket] = []
-    left: defaultdict[str, list[Bucket]] = defaultdict(list)
+    account, running = window.account(), _Running()
     corners = [instant.timestamp() for instant in changes]
-    for begin, end, buckets in _spans(usages):
-        rate = math.fsum(bucket.rate for _, bucket in buckets)
+    for begin, end, rate in running.spans(usages):
         at = begin
         while at < end:
             used, falling, steady_until = account.at(at)
@@ -56,13 +53,13 @@ def settle(
             next_change = corners[following] if following < len(corners) else math.inf
             until = min(end, max(min(until, steady_until, next_change), at + SHORTEST))
             account.pay(at, until, pays)
-            _divide(at, until, pays / rate, buckets, paid, left)
+            running.divide(at, pays / rate)
             at = until
     everybody = together(usages.values())
     return Settlement(
-        Usage(tuple(paid), everybody.covered_until, everybody.coverage),
+        Usage(tuple(running.paid), everybody.covered_until, everybody.coverage),
         {
-            member: Usage(tuple(left[member]), usage.covered_until, usage.coverage)
+            member: Usage(tuple(running.left[member]), usage.covered_until, usage.coverage)
             for member, usage in usages.items()
         },
     )
@@ -80,42 +77,65 @@ def _payment(room: float, rate: float, falling: float, at: float) -> tuple[float
     return min(rate, falling), math.inf
 
 
-def _divide(
-    start: float,
-    end: float,
-    share: float,
-    buckets: Sequence[tuple[str, Bucket]],
-    paid: list[Bucket],
-    left: Mapping[str, list[Bucket]],
-) -> None:
-    for member, bucket in buckets:
+class _Running:
+    """What members use at an instant, and the share of it that the pool pays.
+
+    A bucket is cut only where that share changes: as long as the pool has enough, or nothing,
+    there is only as much to do as there are buckets.
+    """
+
+    def __init__(self) -> None:
+        self.paid: list[Bucket] = []
+        self.left: defaultdict[str, list[Bucket]] = defaultdict(list)
+        self._share = 1.0
+        self._uncut: dict[tuple[str, int], tuple[float, Bucket]] = {}
+        """What runs, by its member and number, and since when it was not cut."""
+        self._rates: Counter[float] = Counter()
+
+    def spans(self, usages: Mapping[str, Usage]) -> Iterator[tuple[float, float, float]]:
+        """`(start, end, rate of all)` in time order, for every span in which something is used."""
+        edges: defaultdict[float, list[tuple[str, int, Bucket]]] = defaultdict(list)
+        for member, usage in usages.items():
+            for number, bucket in enumerate(usage.buckets):
+                if bucket.amount > 0:
+                    edges[bucket.start].append((member, number, bucket))
+                    edges[bucket.end].append((member, number, bucket))
+        for start, end in pairwise([*sorted(edges), math.inf]):
+            for edge in edges[start]:
+                self._pass(start, *edge)
+            if self._uncut:
+                # Summed anew: adding and taking away would leave rounding behind.
+                rates = self._rates.items()
+                yield start, end, math.fsum(rate * count for rate, count in rates)
+
+    def _pass(self, at: float, member: str, number: int, bucket: Bucket) -> None:
+        """Begin a bucket, or end it."""
+        if bucket.start == at:
+            self._uncut[member, number] = at, bucket
+            self._rates[bucket.rate] += 1
+            return
+        since, _ = self._uncut.pop((member, number))
+        self._note(member, since, at, bucket)
+        self._rates[bucket.rate] -= 1
+        if not self._rates[bucket.rate]:
+            del self._rates[bucket.rate]
+
+    def divide(self, at: float, share: float) -> None:
+        """From `at` on the pool pays this share of everything."""
+        if share == self._share:
+            return
+        for (member, number), (since, bucket) in self._uncut.items():
+            self._note(member, since, at, bucket)
+            self._uncut[member, number] = at, bucket
+        self._share = share
+
+    def _note(self, member: str, start: float, end: float, bucket: Bucket) -> None:
+        """Note who pays for a part of a bucket."""
+        if start == end:
+            return
         amount = bucket.rate * (end - start)
-        if share > 0:
-            paid.append(Bucket(start, end, amount * share, bucket.server))
-        if share < 1:
-            left[member].append(Bucket(start, end, amount - amount * share, bucket.server))
-
-
-def _spans(
-    usages: Mapping[str, Usage],
-) -> list[tuple[float, float, list[tuple[str, Bucket]]]]:
-    """`(start, end, who uses what)` in time order, for every span in which something is used."""
-    begin_or_end: defaultdict[float, list[tuple[int, str, Bucket]]] = defaultdict(list)
-    for member, usage in usages.items():
-        for number, bucket in enumerate(usage.buckets):
-            if bucket.amount > 0:
-                begin_or_end[bucket.start].append((number, member, bucket))
-                begin_or_end[bucket.end].append((number, member, bucket))
-    edges = sorted(begin_or_end)
-    running: dict[tuple[str, int], Bucket] = {}
-    spans = []
-    for start, end in pairwise(edges):
-        for number, member, bucket in begin_or_end[start]:
-            if bucket.start == start:
-                running[member, number] = bucket
-            else:
-                del running[member, number]
-        if running:
-            using = sorted((member, number) for member, number in running)
-            spans.append((start, end, [(one[0], running[one]) for one in using]))
-    return spans
+        if self._share > 0:
+            self.paid.append(Bucket(start, end, amount * self._share, bucket.server))
+        if self._share < 1:
+            left = amount - amount * self._share
+            self.left[member].append(Bucket(start, end, left, bucket.server))

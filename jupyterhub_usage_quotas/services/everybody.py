@@ -1,6 +1,6 @@
 """What is known of all users at an instant, learnt once for however many look.
 
-A pool is added up once, too, not for each of its members: all of them draw on the same.
+So is what pools are charged, for all their members at once: they draw on the same.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from ..known import Known, Members
 from ..metering.meter import EVERYBODY_ELSE, Meter
 from ..quotas.adjustments import Adjustment
-from ..quotas.charge import NOT_MEASURED, PoolReadings, Readings
+from ..quotas.charge import PoolAccounts, Readings
 from ..quotas.policy import Policy, PolicySet
 from ..quotas.units import STORAGE
-from ..quotas.usage import Fresh, Reading, together
 from .hub import Person
 
 
@@ -30,7 +29,7 @@ class Everybody:
     policies: PolicySet
     people: Sequence[Person]
     readings: Mapping[str, Readings]
-    pools: PoolReadings
+    pools: PoolAccounts
     members: Members
     now: datetime
 
@@ -55,57 +54,40 @@ class Everybody:
 
 
 async def learn_everybody(
-    policies: PolicySet, meter: Meter, people: Sequence[Person], members: Members, now: datetime
+    policies: PolicySet,
+    meter: Meter,
+    people: Sequence[Person],
+    members: Members,
+    adjustments: Sequence[Adjustment],
+    now: datetime,
 ) -> Everybody:
     """Learn what is known of these people, by one reading; as `known.learn`, it never raises for
-    what Prometheus does.
+    what Prometheus does. The adjustments are those of pools.
     """
     resources = policies.all_measured
     readings = await meter.read(None, resources, policies.reach, now) if resources else {}
     unused = readings.get(EVERYBODY_ELSE, {})
-    pools = {
+    of_members = {
         name: {
             member: readings.get(member, unused)
             for member in (readings if whose is None else whose)
         }
         for name, whose in members.items()
     }
+    pools = PoolAccounts(policies, of_members, adjustments)
     # In a thread, for with many members it takes a moment, and others are waiting.
-    added_up = await asyncio.to_thread(_added_up, policies, pools)
+    await asyncio.to_thread(_add_up, pools)
     if STORAGE.name in resources:
         # What is in home directories is known of users by name only.
         names = [one.name for one in people]
         stored = await meter.read(names, {STORAGE.name}, timedelta(0), now)
         own = {name: {**readings.get(name, unused), **home} for name, home in stored.items()}
         readings = {**readings, **own}
-    return Everybody(policies, people, readings, added_up, members, now)
+    return Everybody(policies, people, readings, pools, members, now)
 
 
-def _added_up(policies: PolicySet, pools: PoolReadings) -> PoolReadings:
-    """The pools, each as if one member had used it all.
-
-    But for chains of pools that overflow: there it matters who used what.
-    """
-    chained = {policy.measure for policy in policies if policy.overflow}
-    pooled = {policy.name: policy for policy in policies if policy.pooled}
-    return {
-        name: members
-        if pooled[name].measure in chained or not members
-        else {
-            EVERYBODY_ELSE: {
-                resource: _sum([one.get(resource, NOT_MEASURED) for one in members.values()])
-                for resource in policies.measured(pooled[name].resource)
-            }
-        }
-        for name, members in pools.items()
-    }
-
-
-def _sum(readings: Sequence[Reading]) -> Reading:
-    """All readings as one; what is not known of one member is not known of all."""
-    usages = []
-    for reading in readings:
-        if not isinstance(reading, Fresh):
-            return reading
-        usages.append(reading.usage)
-    return Fresh(together(usages))
+def _add_up(pools: PoolAccounts) -> None:
+    """Work out what every pool is charged, and what those that pay first leave to members."""
+    for policy in pools.policies:
+        if policy.pooled:
+            pools.of_pool(policy)

@@ -16,7 +16,7 @@ from .homes import home_card
 from .hub import HubUnavailable, Person
 from .intervals import zone_of
 from .listing import NAMES, columns, counts
-from .overview import session_table, summary
+from .overview import if_enforced, session_table, summary
 from .pages import PageUser
 from .queries import BadParameter
 from .visits import Visit
@@ -89,15 +89,18 @@ class Page(Visit):
         """The page of one user."""
         manager = self.services.configured.manager
         standing = await self.services.standings.of(person, self.now)
+        is_own = person == self.access.person
+        would = None if standing.enforced or is_own else if_enforced(standing)
         self.show(
             "usage-quota-user.html",
             standing=standing,
+            would_be=would,
             home=home_card(standing),
             cards=cards(standing, self.zone),
             summary=summary(standing),
             sessions=session_table(standing),
             zone=self.zone.key,
-            is_own=person == self.access.person,
+            is_own=is_own,
             sees_others=self.access.sees_others,
             contact=manager.contact,
             enforcement=manager.enforcement.value,
@@ -174,6 +177,7 @@ class UsersPage(Page):
         found = tables.selected(visible, page.filter)
         self.show(
             "usage-quota-users.html",
+            enforcement=self.services.configured.manager.enforcement.value,
             rows=[row(one) for one in page.rows(found)],
             total=len(found),
             page=page,

@@ -9,6 +9,7 @@ from datetime import datetime
 from ..quotas.decide import Outcome
 from ..quotas.servers import ALL_SERVERS
 from ..quotas.units import show
+from ..wording import NOT_ENFORCED
 from .plots import DEFAULT_SERVER
 from .sessions import Session, known_usage, of_servers, sessions, unit_of
 from .standing import Standing
@@ -46,9 +47,26 @@ class SessionTable:
     rows: tuple[SessionRow, ...]
     total: int | None
 
+    @property
+    def profiles(self) -> bool:
+        """Whether any of them was started by a profile."""
+        return any(row.profile for row in self.rows)
+
 
 def summary(standing: Standing) -> Summary:
     """Whether a server that asks for nothing but to run may start now."""
+    if standing.enforced:
+        return if_enforced(standing)
+    fits = [one.fits for one in standing.decision.verdicts if one.allotment.denies]
+    if False in fits:
+        return Summary("short", f"A quota is used up. Servers may start. {NOT_ENFORCED}")
+    if None in fits:
+        return Summary("unknown", f"Usage is not known. Servers may start. {NOT_ENFORCED}")
+    return Summary("within", f"Servers may start. {NOT_ENFORCED}")
+
+
+def if_enforced(standing: Standing) -> Summary:
+    """The same as if quotas were enforced, be they or not: what a decision says."""
     decision = standing.decision
     match decision.outcome:
         case Outcome.FAILOVER_OPEN:

@@ -17,7 +17,8 @@ from ..quotas.adjustments import Adjustment
 from ..quotas.charge import Readings
 from ..quotas.decide import Decision
 from ..quotas.forecast import Outlook, exhausted_at
-from ..quotas.policy import PolicySet
+from ..quotas.policy import Policy, PolicySet
+from ..quotas.resolve import EVERYBODY
 from ..quotas.servers import ServerAttributes
 from ..quotas.units import STORAGE
 from ..quotas.usage import Fresh, Reading
@@ -56,6 +57,13 @@ class Standing:
     servers: tuple[Request, ...]
     home: Reading | None = None
     """What is in the user's home directory; None where that is not looked at."""
+    enforced: bool = True
+    """Whether what was decided is what happens: otherwise every launch is allowed."""
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a launch would not be denied."""
+        return self.decision.allowed or not self.enforced
 
     def gets_back(self, verdict: Verdict) -> Return | None:
         """When a part of the allowance worth mentioning comes back, or all that was used."""
@@ -91,15 +99,17 @@ class Standings:
         ledger: Ledger | None = None,
         *,
         failover_open: bool,
+        enforced: bool = True,
     ) -> None:
         self.policies = policies
         self._meter = meter
         self._hub = hub
         self._ledger = ledger
         self._failover_open = failover_open
+        self._enforced = enforced
         self._known: Everybody | None = None
-        self._ends: dict[str, datetime | None] = {}
-        """When pools are exhausted, as of what is known of everybody."""
+        self._ends: dict[tuple[str, str], datetime | None] = {}
+        """When pools are exhausted by whose servers, as of what is known of everybody."""
         self._standings: tuple[datetime, Sequence[Standing]] | None = None
         self._learning = asyncio.Lock()
         self._working = asyncio.Lock()
@@ -162,8 +172,9 @@ class Standings:
             if self._known is None or self._known.now != now:
                 people = await self._hub.people()
                 members = members_of_pools(self.policies, people)
+                adjustments = await self._adjustments(EVERYBODY)
                 self._known = await learn_everybody(
-                    self.policies, self._meter, people, members, now
+                    self.policies, self._meter, people, members, adjustments, now
                 )
                 self._ends = {}
             return self._known
@@ -181,7 +192,9 @@ class Standings:
         # Where it is part of the decision, it is the same that is shown.
         homes = (known.usage, stored.get(person.name, {}))
         home = next((one[STORAGE.name] for one in homes if STORAGE.name in one), None)
-        return Standing(person, known, decision, tuple(outlooks), servers, home)
+        return Standing(
+            person, known, decision, tuple(outlooks), servers, home, enforced=self._enforced
+        )
 
     async def _end(
         self, verdict: Verdict, known: Known, servers: Sequence[Request]
@@ -190,19 +203,26 @@ class Standings:
         pool, everybody = verdict.allotment.pool, self._known
         if pool is None or everybody is None or everybody.now != known.now:
             return exhausted_at(verdict, self.policies, servers, known.adjustments, known.now)
-        if pool.overflow:
-            # Who pays depends on who uses it.
-            return exhausted_at(verdict, self.policies, servers, known.adjustments, known.now)
-        if pool.name not in self._ends:
-            theirs = [
-                server
-                for one in everybody.drawing_on(pool)
-                for server in running_servers(request_of(one), everybody.usage(one.name))
-            ]
-            self._ends[pool.name] = await asyncio.to_thread(
+        chain = [one for one in self.policies if one.overflow and one.measure == pool.measure]
+        after_others = pool.overflow and len(chain) > 1
+        # Which servers a pool pays for depends on what those before it have left: of a chain of
+        # pools it is told for the user's own. Who has none need not be told apart.
+        key = (pool.name, servers[0].user if after_others and servers else EVERYBODY)
+        if key not in self._ends:
+            theirs = servers if after_others else _servers_drawing_on(pool, everybody)
+            self._ends[key] = await asyncio.to_thread(
                 exhausted_at, verdict, self.policies, theirs, known.adjustments, known.now
             )
-        return self._ends[pool.name]
+        return self._ends[key]
+
+
+def _servers_drawing_on(pool: Policy, everybody: Everybody) -> list[Request]:
+    """The servers that run of all members of a pool."""
+    return [
+        server
+        for one in everybody.drawing_on(pool)
+        for server in running_servers(request_of(one), everybody.usage(one.name))
+    ]
 
 
 def request_of(person: Person) -> Request:

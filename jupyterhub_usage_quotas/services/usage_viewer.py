@@ -28,6 +28,7 @@ from tornado.web import Application
 
 from .. import conventions
 from ..errors import ConfigurationError
+from ..hub.manager import Enforcement
 from ..metering.meter import Meter
 from ..quotas.usage import Unknown
 from . import api, handlers
@@ -119,7 +120,13 @@ def make_application(
     )
     hub = HubClient(around.api_url, around.api_token, tls=_tls(ssl.Purpose.SERVER_AUTH))
     meter = meter or viewer.make_meter(on_refresh=_TellOnce())
-    standings = Standings(manager.policies, meter, hub, failover_open=manager.failover_open)
+    standings = Standings(
+        manager.policies,
+        meter,
+        hub,
+        failover_open=manager.failover_open,
+        enforced=manager.enforcement is Enforcement.enforce,
+    )
     services = Services(
         configured,
         auth,

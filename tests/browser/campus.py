@@ -25,7 +25,7 @@ HOSTILE = [
     "\u202egnp.\u05e9\u05dc\u05d5\u05dd",  # begins with an override of the direction of writing
     "x" * 200,
 ]
-STUDENTS = ["within", "near", "over", "empty", "running", *HOSTILE]
+STUDENTS = ["within", "near", "over", "empty", "running", "storing", "keeping", *HOSTILE]
 """Members of the group `students`, who have 100 GiB-hours in 7 days."""
 OTHERS = ["two", "mate", "newcomer", "twelve", "unknown", "live", "admin"]
 EVERYBODY = [*STUDENTS, *OTHERS]
@@ -35,6 +35,8 @@ GIB_HOURS = {
     "near": 86.0,
     "over": 120.0,
     "running": 60.0,
+    "storing": 60.0,
+    "keeping": 24.0,
     "two": 10.0,
     "mate": 30.0,
     "newcomer": 10.0,
@@ -42,6 +44,10 @@ GIB_HOURS = {
     **dict.fromkeys(HOSTILE, 120.0),
 }
 """What each of them used in the last days."""
+
+
+HOMES = {"storing": (9.25, 10.0), "keeping": (500.0, 0.0), "somebody": (1.0, 10.0)}
+"""How many GiB are in home directories, and may be; 0 for anything."""
 
 
 def history(now: int) -> Iterator[Span]:
@@ -130,7 +136,7 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base}/"
 
 @dataclass
 class Seats:
-    """An exporter whose values a test changes: who has how many seats."""
+    """An exporter whose values a test changes: who has how many seats. It tells of homes, too."""
 
     url: str = ""
     values: dict[str, float] = field(default_factory=dict)
@@ -144,6 +150,9 @@ def seats_exporter() -> Iterator[Seats]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             lines = [f'campus_seats{{username="{one}"}} {n}' for one, n in seats.values.items()]
+            for home, (size, limit) in HOMES.items():
+                lines.append(f'dirsize_total_size_bytes{{directory="{home}"}} {size * GIB}')
+                lines.append(f'dirsize_hard_limit_bytes{{directory="{home}"}} {limit * GIB}')
             body = "\n".join([*lines, ""]).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")

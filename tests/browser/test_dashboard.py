@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.support.cluster import GIB
 from tests.support.hub import ROOT, Hub
 from tests.support.visitor import Visitor, text_of
 
@@ -147,8 +148,20 @@ def faults(page: Page) -> list[str]:
     ]
 
 
-def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()) -> list[dict]:
-    """The verdicts of `check --json`."""
+def everywhere(page: Page) -> Iterator[str]:
+    """The page in light and dark, at a desk and on a phone, with nothing folded up."""
+    unfold = "() => document.querySelectorAll('details').forEach(d => d.open = true)"
+    for size in (DESK, PHONE):
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+            page.evaluate(unfold)
+            yield f"{size['width']} {scheme}"
+
+
+def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()) -> dict:
+    """What `check --json` says."""
     config = campus.hub.program.log.parent / "jupyterhub_config.py"
     command = [str(Path(sys.executable).with_name("jupyterhub-usage-quotas")), "check", "--json"]
     command += ["--config", str(config), "--user", name]
@@ -156,7 +169,7 @@ def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()
     command += [part for member in members for part in ("--member", member)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 3), done.stderr
-    return json.loads(done.stdout)["verdicts"]
+    return json.loads(done.stdout)
 
 
 def cards_of(page: Page):
@@ -175,6 +188,17 @@ def no_horizontal_scroll(page: Page) -> bool:
     )
 
 
+def too_wide(page: Page) -> list[str]:
+    """What reaches over the right edge of a page that can be scrolled to there."""
+    if no_horizontal_scroll(page):
+        return []
+    return page.evaluate(
+        "() => [...document.querySelectorAll('main *')].filter(one =>"
+        " one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5"
+        " && !one.closest('.table-responsive')).map(one => one.outerHTML.slice(0, 120))"
+    )
+
+
 # --- what it says -------------------------------------------------------------------------------
 
 
@@ -187,7 +211,7 @@ def no_horizontal_scroll(page: Page) -> bool:
     ],
 )
 def test_the_page_says_what_check_says(campus: Campus, name, groups, members):
-    expected = check(campus, name, *groups, members=members)
+    expected = check(campus, name, *groups, members=members)["verdicts"]
     assert expected
     with visiting(campus, name) as page:
         expect(cards_of(page)).to_have_count(len(expected))
@@ -329,6 +353,51 @@ def test_nothing_used_nothing_applies_and_nothing_known(campus: Campus):
         assert "0 ghost-hours" not in page.locator("main").inner_text()
 
 
+def test_a_home_is_shown_beside_compute_as_check_says(campus: Campus):
+    """Figures that an exporter tells at this moment, and of which no policy is."""
+    said = check(campus, "storing", "students")
+    home, (compute,) = said["home_storage"], said["verdicts"]
+    assert (home["used_bytes"], home["limit_bytes"]) == (9.25 * GIB, 10 * GIB)
+    with visiting(campus, "storing") as page:
+        card = page.locator("#usage-quota-home")
+        expect(card.get_by_role("heading")).to_have_text("Home storage")
+        shown = {
+            key: amount(card.locator(f".usage-quota-{key}").inner_text())
+            for key in ("used", "remaining", "allowance")
+        }
+        assert shown == {
+            "used": (home["used_bytes"] / GIB, "GiB"),
+            "remaining": ((home["limit_bytes"] - home["used_bytes"]) / GIB * 1024, "MiB"),
+            "allowance": (home["limit_bytes"] / GIB, "GiB"),
+        }
+        share = 100 * home["used_bytes"] / home["limit_bytes"]
+        full = float(card.get_by_role("meter").get_attribute("aria-valuenow"))
+        assert full == pytest.approx(share, abs=0.51)
+        expect(card.locator(".usage-quota-level")).to_contain_text("Nearly used up")
+        told = card.locator(".usage-quota-measured time").get_attribute("datetime")
+        since = datetime.fromisoformat(told) - datetime.fromisoformat(home["measured_at"])
+        assert abs(since.total_seconds()) < 120
+        # Compute is as it is without a home.
+        used = cards_of(page).first.locator(".usage-quota-used").inner_text()
+        assert amount(used) == (pytest.approx(compute["used"], abs=0.006), compute["unit"])
+        for how in everywhere(page):
+            picture(page, f"home-{how.replace(' ', '-')}", whole=True)
+
+
+def test_a_home_without_a_limit_and_none_at_all(campus: Campus):
+    assert check(campus, "keeping", "students")["home_storage"]["limit_bytes"] is None
+    with visiting(campus, "keeping") as page:
+        card = page.locator("#usage-quota-home")
+        expect(card.locator(".usage-quota-used")).to_have_text("500 GiB")
+        expect(card.locator(".usage-quota-allowance")).to_have_text("none")
+        expect(card.locator(".usage-quota-level")).to_contain_text("OK")
+        expect(card.get_by_role("meter")).to_have_count(0)
+    assert check(campus, "near", "students")["home_storage"]["there"] is False
+    with visiting(campus, "near") as page:
+        expect(cards_of(page)).to_have_count(1)
+        expect(page.locator("#usage-quota-home")).to_have_count(0)
+
+
 def test_twelve_policies(campus: Campus):
     with visiting(campus, "twelve") as page:
         expect(cards_of(page)).to_have_count(12)
@@ -450,22 +519,31 @@ def test_the_table_in_pages_and_without_javascript(campus: Campus):
 
 VIEWS = [
     ("over", "/"),
+    ("near", "/"),
+    ("running", "/"),
+    ("within", "/"),
     ("two", "/"),
+    ("twelve", "/"),
+    ("newcomer", "/"),
+    ("empty", "/"),
+    ("storing", "/"),
+    ("keeping", "/"),
     ("unknown", "/"),
+    ("admin", "/"),
     ("admin", "/users"),
+    ("admin", "/users?limit=3&offset=3&sort=-used&group=students"),
+    ("admin", "/users?search=nobody-is-called-so"),
     ("admin", f"/users/{'x' * 200}"),
     ("over", "/nowhere"),
 ]
 
 
 @pytest.mark.parametrize(("name", "path"), VIEWS)
-def test_axe_finds_nothing_serious(campus: Campus, name, path):
+def test_axe_finds_nothing_serious_in_any_theme_and_size(campus: Campus, name, path):
     with visiting(campus, name, path) as page:
-        page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
-            assert faults(page) == [], scheme
+        for how in everywhere(page):
+            assert faults(page) == [], how
+            assert too_wide(page) == [], how
 
 
 def test_the_hubs_own_switch_changes_the_theme(campus: Campus):
@@ -478,7 +556,7 @@ def test_the_hubs_own_switch_changes_the_theme(campus: Campus):
         picture(page, "dashboard-dark")
 
 
-@pytest.mark.parametrize(("name", "path"), [*VIEWS, ("near", "/")])
+@pytest.mark.parametrize(("name", "path"), VIEWS)
 def test_on_a_phone_nothing_is_wider_than_the_screen(campus: Campus, name, path):
     with visiting(campus, name, path, viewport=PHONE, has_touch=True) as page:
         assert no_horizontal_scroll(page)
@@ -619,10 +697,17 @@ def test_on_jupyterhub_5_with_usage_that_is_stale(
             picture(page, "stale")
             page.locator("#dark-theme-toggle").click()
             expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
-            assert faults(page) == []
+        with visiting(campus, "near") as page:
+            for how in everywhere(page):
+                assert faults(page) == [], how
         with visiting(campus, "admin", "/users") as page:
             expect(page.locator("tbody[data-user=near]")).to_contain_text("Not known")
-            assert faults(page) == []
+            for how in everywhere(page):
+                assert faults(page) == [], how
+        for name, path in (("two", "/"), ("twelve", "/"), ("storing", "/"), ("near", "/nowhere")):
+            with visiting(campus, name, path) as page:
+                for how in everywhere(page):
+                    assert faults(page) == [], (name, path, how)
 
 
 def test_now_is_said(campus: Campus):

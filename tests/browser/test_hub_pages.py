@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -52,7 +53,13 @@ POLICIES = [
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    directory: Path = tmp_path_factory.mktemp("prometheus")
+    with hub_of(tmp_path_factory.mktemp("hub6"), "6") as running:
+        yield running
+
+
+@contextmanager
+def hub_of(directory: Path, version: str) -> Iterator[Hub]:
+    """A Hub of this version that knows what its users used."""
     now = int(time.time()) // 60 * 60
     days = 7 * 24 * HOUR
 
@@ -62,9 +69,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         memory = gib * GIB
         return Pod(name, start + 60, end - 60, f"jupyter-{name}", name, memory=memory, gpus=gpus)
 
-    pods = [used("ada", 8, 4, 1), used("ben", 5, 4, 1), used("cleo", 6, 15, 0)]
-    backfill(directory, [*hub_pod(now - days, now), *(span for pod in pods for span in pod.spans)])
-    prometheus, url = start_prometheus(directory)
+    pods = [
+        used("ada", 8, 4, 1),
+        used("ben", 5, 4, 1),
+        used("cleo", 6, 15, 0),
+        used("eve", 8, 15, 0),
+    ]
+    (directory / "prometheus").mkdir()
+    spans = [*hub_pod(now - days, now), *(span for pod in pods for span in pod.spans)]
+    backfill(directory / "prometheus", spans)
+    prometheus, url = start_prometheus(directory / "prometheus")
     config = f"""
 from jupyterhub_usage_quotas import setup_usage_quotas
 setup_usage_quotas(c)
@@ -73,7 +87,7 @@ c.UsageConfig.hub_namespace = {NAMESPACE!r}
 c.UsageConfig.stale_after = 7200.0
 c.UsageQuotaManager.policy = {POLICIES!r}
 """ + choosing(PROFILES, ["ada", "ben"])
-    with prometheus, running_hub(tmp_path_factory.mktemp("hub"), "6", config) as running:
+    with prometheus, running_hub(directory / "hub", version, config) as running:
         visitor = Visitor(running.url, "ben")
         visitor.wait_until(lambda: "GPU 3 h left" in visitor.http.get("/hub/home").text)
         yield running
@@ -105,16 +119,65 @@ def open_launch_page(page: Page, hub: Hub, name: str) -> None:
     expect(page.locator("#usage-quota-chip")).to_be_visible()
 
 
-def assert_no_fault_of_access(page: Page) -> None:
+OURS = ("#usage-quota-chip", ".usage-quota-banner")
+MARKS = (*OURS, "#spawn_form .usage-quota-mark")
+ERROR = ("#usage-quota-chip", "div.error")
+
+
+def assert_no_fault_of_access(page: Page, parts: Sequence[str] = OURS) -> None:
     """axe finds no fault in what is ours; the rest of the page is the Hub's."""
-    page.add_script_tag(path=AXE)
+    page.evaluate(AXE.read_text())
     rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    for part in parts:
+        assert page.locator(part).count(), f"{part} is not there to be looked at"
     found = page.evaluate(
-        "async (rules) => (await axe.run({include: ['#usage-quota-chip', '.usage-quota-banner']},"
-        " {runOnly: rules})).violations.map((one) => [one.id, one.nodes.map((node) => node.html)])",
-        rules,
+        "async ([parts, rules]) => (await axe.run({include: parts}, {runOnly: rules})).violations"
+        ".map((one) => [one.id, one.nodes.map((node) => node.html)])",
+        [list(parts), rules],
     )
     assert found == []
+
+
+def everywhere(page: Page) -> Iterator[str]:
+    """The page in light and dark, at a desk and on a phone."""
+    for size in (DESK, PHONE):
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+            yield f"{size['width']}-{scheme}"
+
+
+def look_at_each_page(page: Page, hub: Hub) -> None:
+    """Each page of the Hub that we add to, as a user comes by: no fault in any theme and size."""
+    log_in(page, hub, "ada")
+    for _ in everywhere(page):
+        assert_no_fault_of_access(page)
+    page.goto(f"{hub.url}/hub/spawn/ada")
+    expect(page.locator("#spawn_form .usage-quota-mark")).to_have_count(len(PROFILES))
+    for how in everywhere(page):
+        assert_no_fault_of_access(page, MARKS)
+        picture(page, f"launch-{hub.version}-{how}", whole=True)
+    page.set_viewport_size(DESK)
+    page.locator("#profile-item-bme-gpu").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".spawn-error-msg")).to_contain_text("You have used up your GPU quota")
+    for _ in everywhere(page):
+        assert_no_fault_of_access(page, (*MARKS, ".spawn-error-msg"))
+    page.goto(f"{hub.url}/hub/spawn-pending/ada")
+    expect(page.locator(".usage-quota-alternatives li")).to_have_count(2)
+    for how in everywhere(page):
+        assert_no_fault_of_access(page, ("#usage-quota-chip", ".usage-quota-alternatives"))
+        picture(page, f"pending-{hub.version}-{how}", whole=True)
+    # Who has nothing to choose is told on the error page.
+    page.context.clear_cookies()
+    log_in(page, hub, "eve")
+    page.locator("#start").click()
+    expect(page.get_by_role("heading", name="Usage quota reached")).to_be_visible()
+    for how in everywhere(page):
+        assert_no_fault_of_access(page, ERROR)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        picture(page, f"error-{hub.version}-{how}", whole=True)
 
 
 def marks(page: Page) -> list[str]:
@@ -181,6 +244,15 @@ def test_the_launch_page_on_a_phone(page: Page, hub: Hub):
     assert_no_fault_of_access(page)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     picture(page, "launch-phone", whole=True)
+
+
+def test_each_page_can_be_read_in_any_theme_and_size(page: Page, hub: Hub):
+    look_at_each_page(page, hub)
+
+
+def test_each_page_can_be_read_on_jupyterhub_5(page: Page, tmp_path: Path):
+    with hub_of(tmp_path, "5") as hub:
+        look_at_each_page(page, hub)
 
 
 def test_the_chip_leads_to_the_dashboard_by_keyboard(page: Page, hub: Hub):

@@ -13,6 +13,7 @@ import pytest
 from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.chart import FULL, MINIMAL, TOKEN, hub_config, merged
 from tests.support.cluster import NAMESPACE
+from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.visitor import Visitor, text_of
 
@@ -69,6 +70,12 @@ def test_the_full_values_are_accepted_without_a_remark(full: Hub):
     for line in said.splitlines():
         if "Usage" in line or "usage_quotas" in line:
             assert not line.startswith(("[W", "[E", "[C")), line
+
+
+def test_the_doctor_finds_the_full_values_well(full: Hub):
+    found = doctor(full.version, full.program.log.parent / "jupyterhub_config.py")
+    checks = ("configuration", "enforced", "denials", "prometheus", "service", "network")
+    assert statuses(found, *checks) == ["ok"] * 7, found
 
 
 def test_users_see_themselves_on_the_dashboard_and_readers_everybody(full: Hub):

@@ -333,8 +333,50 @@ c.UsageQuotaManager.suggest_alternatives = False
         assert "What you can start now" not in text_of(denied)
 
 
-def test_in_shadow_mode_users_are_shown_nothing(recorded: Recorded, tmp_path: Path):
-    config = quotas(recorded) + POLICIES + 'c.UsageQuotaManager.enforcement = "shadow"\n'
+NOT_ENFORCED = "Quotas are not enforced at the moment."
+
+
+def test_in_shadow_mode_figures_are_shown_and_that_nothing_follows(
+    recorded: Recorded, tmp_path: Path
+):
+    config = quotas(recorded) + POLICIES + choosing(PROFILES, CHOOSING)
+    config += 'c.UsageQuotaManager.enforcement = "shadow"\n'
+    with running_hub(tmp_path, "6", config) as hub:
+        visitor = Visitor(hub.url, "over-form")
+        visitor.wait_until(lambda: "Memory used up" in words(Opened(visitor, "/home").chip))
+        for opened in (home(hub, "over-form"), launch_page(hub, "over-form")):
+            assert words(opened.chip) == "Usage quota: Memory used up, not enforced"
+            assert NOT_ENFORCED in opened.chip["title"]
+            assert words(opened.banner.find(class_="usage-quota-notice")) == NOT_ENFORCED
+            (row,) = opened.cells("usage-quota-policies")
+            assert row[1:] == ["0 GiB-hours Used up, servers may start", f"{LIMIT} GiB-hours"]
+            # Nothing ends what is started, and nothing is denied.
+            assert opened.cells("usage-quota-profiles") == []
+            assert opened.banner.find("time") is None
+            assert opened.chip.find("time") is None
+        within = home(hub, "within")
+        assert words(within.chip) == "Usage quota: Memory 6 GiB-hours left"
+        assert words(within.banner.find(class_="usage-quota-notice")) == NOT_ENFORCED
+        assert Visitor(hub.url, "over").start().is_success
+        on_the_dashboard(hub)
+
+
+def on_the_dashboard(hub: Hub) -> None:
+    """The same is said there; admins are also told what users would be."""
+    own = text_of(Visitor(hub.url, "over").http.get("/services/usage-quota/"))
+    assert f"A quota is used up. Servers may start. {NOT_ENFORCED}" in own
+    assert "Used up. Servers may start all the same." in own
+    assert "No server may start" not in own
+    assert "Servers may start again" not in own
+    admin = Visitor(hub.url, "admin").http
+    assert "no launch is denied" in text_of(admin.get("/services/usage-quota/users"))
+    of_over = text_of(admin.get("/services/usage-quota/users/over"))
+    assert f"A quota is used up. Servers may start. {NOT_ENFORCED}" in of_over
+    assert "If quotas were enforced, the user would be told: “No server may start before" in of_over
+
+
+def test_switched_off_the_hubs_pages_show_nothing(recorded: Recorded, tmp_path: Path):
+    config = quotas(recorded) + POLICIES + 'c.UsageQuotaManager.enforcement = "off"\n'
     with running_hub(tmp_path, "6", config) as hub:
         opened = home(hub, "within")
         assert opened.answer.is_success

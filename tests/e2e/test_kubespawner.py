@@ -125,6 +125,26 @@ def test_an_admin_is_told_the_same_by_check(day: Day, hub: Deployment):
     assert least - 1e-6 <= day.checked[hub.namespace] * GIB * HOUR <= most + 1e-6
 
 
+@pytest.mark.parametrize("user", sorted({server.user for server in SERVERS}))
+def test_the_dashboard_shows_what_the_hub_counts(day: Day, hub: Deployment, user: str):
+    """To the user and to an admin, by whichever way it is known whose pods are. The policy whose
+    window is so short that it moves meanwhile is left out.
+    """
+    counted = {
+        policy: used / (GIB if policy == "memory" else 1)
+        for (name, policy), used in day.used_when_shown[hub.namespace].items()
+        if name == user and policy != "tight"
+    }
+    assert {"memory", "cpu", "gpu", "time", "called x"} <= counted.keys()
+    for shown in (day.shown_to_users, day.shown_to_admins):
+        of_user = {
+            policy: used
+            for (name, policy), used in shown[hub.namespace].items()
+            if name == user and policy != "tight"
+        }
+        assert of_user == pytest.approx(counted, rel=1e-6)
+
+
 def test_pods_that_are_nobodys_are_reported_where_names_say_whose_they_are(day: Day, hub):
     warned = f"{hub.namespace}/jupyter-al--not-annotated" in day.logs[hub.namespace]
     assert (warned, day.nobodys[hub.namespace]) == (hub.by_name, float(hub.by_name))

@@ -388,7 +388,7 @@ def test_nobody_is_there_yet(doctor, serve_history):
 
 def somebody_elses() -> Iterator[Span]:
     """A pod that asks for something, so that the metric is there."""
-    yield from pod(name="postgres-0", uid="p", annotated=False).spans
+    yield from pod(name="postgres-0", uid="p", annotated=False, containers=("db",)).spans
 
 
 def test_two_kube_state_metrics(doctor, serve_history):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -63,6 +64,10 @@ def standing(*rules: dict[str, Any], failover_open: bool = False, **readings: An
     policies = parse_policies(list(rules), credit_prices={"cpu": 1})
     known = Known(policies, readings, {}, (), NOW)
     return Standing(known, known.decide(Request("ada"), failover_open=failover_open))
+
+
+def unenforced(*rules: dict[str, Any], **readings: Any) -> Standing:
+    return replace(standing(*rules, **readings), enforced=False)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -148,6 +153,39 @@ def test_nothing_is_said_to_whom_no_policy_limits():
     nobody = standing(rule("cpu", "1 CPU-hours", exempt={"user": ["ada"]}), cpu=MUCH)
     assert chip(nobody) is None
     assert banner(nobody, []) is None
+
+
+NOT_ENFORCED = "Quotas are not enforced at the moment."
+RULES = [rule("cpu", "100 CPU-hours"), rule("gpu", "2 GPU-hours")]
+
+
+def test_where_quotas_are_not_enforced_nothing_stands_in_the_way():
+    over = unenforced(rule("cpu", "9 CPU-hours"), cpu=MUCH)
+    made, all_of_it = chip(over), banner(over, [])
+    assert (made.level, made.text, made.until) == ("short", "CPU used up, not enforced", None)
+    assert made.details.endswith(f"(cpu). {NOT_ENFORCED}")
+    assert (all_of_it.notice, all_of_it.policies[0].until) == (NOT_ENFORCED, None)
+    assert all_of_it.policies[0].label == "Used up, servers may start"
+
+
+@pytest.mark.parametrize(
+    ("readings", "text", "level"),
+    [
+        ({"cpu": LITTLE, "gpu": spent(0)}, "CPU 99 h left", "within"),
+        ({"cpu": MUCH, "gpu": spent(0)}, "CPU 10 h left", "short"),
+        ({"cpu": MUCH}, "Usage unknown", "unknown"),
+    ],
+)
+def test_where_quotas_are_not_enforced_the_rest_is_as_ever(readings, text, level):
+    found = unenforced(*RULES, **readings)
+    made, enforced = chip(found), chip(replace(found, enforced=True))
+    assert (made.text, made.level, enforced.text) == (text, level, text)
+    said = banner(found, []).notice
+    assert said.startswith(NOT_ENFORCED)
+    assert NOT_ENFORCED in made.details
+    assert "not started" not in f"{said} {made.details}"
+    assert ("servers may start" in said) == (text == "Usage unknown")
+    assert NOT_ENFORCED not in banner(replace(found, enforced=True), []).notice
 
 
 def test_a_policy_that_only_warns_denies_nothing():

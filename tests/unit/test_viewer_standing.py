@@ -16,6 +16,7 @@ from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.services.cards import cards, row
 from jupyterhub_usage_quotas.services.hub import Person
+from jupyterhub_usage_quotas.services.overview import Summary, if_enforced, summary
 from jupyterhub_usage_quotas.services.standing import Standings
 from jupyterhub_usage_quotas.services.tables import Filter, selected
 from jupyterhub_usage_quotas.services.values import row_state, row_values, standing_values
@@ -30,6 +31,11 @@ POLICIES = [
     | {"scope": {"group": ["red"]}},
     {"name": "tell", "resource": "time", "limit": "1 hours", "window": 1}
     | {"scope": {"group": ["red"]}, "when_exhausted": "warn"},
+]
+PAYING_FIRST = [
+    POLICIES[1] | {"overflow": "individual"},
+    {"name": "own", "resource": "gpu", "limit": "2 GPU-hours", "window": 7}
+    | {"scope": {"group": ["red"]}},
 ]
 PEOPLE = [
     Person("ann", frozenset({"red"})),
@@ -67,10 +73,13 @@ def used(amount: float, *, ongoing: bool = False, server: str = "") -> Fresh:
     return Fresh(Usage((bucket,), NOW))
 
 
-def standings(*adjustments, **readings) -> tuple[Standings, FakeMeter, People]:
+def standings(
+    *adjustments, entries=POLICIES, enforced=True, **readings
+) -> tuple[Standings, FakeMeter, People]:
     meter, hub = FakeMeter(dict(readings)), People()
-    policies = parse_policies(POLICIES, {})
-    made = Standings(policies, meter, hub, Decided(*adjustments), failover_open=True)
+    policies = parse_policies(entries, {})
+    ledger = Decided(*adjustments)
+    made = Standings(policies, meter, hub, ledger, failover_open=True, enforced=enforced)
     return made, meter, hub
 
 
@@ -102,10 +111,11 @@ async def test_a_pool_is_what_all_its_members_used():
     assert hub.listed == 1
 
 
+@pytest.mark.parametrize("entries", [POLICIES, PAYING_FIRST], ids=["", "pays first"])
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
-async def test_decisions_are_those_that_the_hub_learns_to_make(person):
+async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
     """By the way of `known.learn`, which the Hub and the command line go."""
-    made, meter, _ = standings(**READINGS)
+    made, meter, _ = standings(entries=entries, **READINGS)
     request = Request(person.name, person.groups, admin=person.admin)
     members = {"team": {"ann", "bob"}}
     known = await learn(made.policies, meter, None, request, NOW, members)
@@ -137,6 +147,17 @@ async def test_a_pool_is_used_up_by_the_servers_of_all_its_members():
     assert pool.exhausted_at == NOW + timedelta(minutes=24)
 
 
+async def test_a_pool_that_pays_first_is_used_up_by_the_servers_of_all_its_members():
+    """6 GPU-hours, of which 5 were used; two members run 1 and 1.5 GPUs."""
+    readings = {"ann": {"gpu": used(2, ongoing=True)}, "bob": {"gpu": used(3, ongoing=True)}}
+    made, _, _ = standings(entries=PAYING_FIRST, **readings)
+    for person in PEOPLE[:2]:
+        for standing in (await made.of(person, NOW), (await made.of_everybody(NOW))[0]):
+            pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+            assert pool.verdict.used == pytest.approx(5 * HOUR)
+            assert pool.exhausted_at == NOW + timedelta(minutes=24)
+
+
 async def test_of_what_one_member_used_that_is_not_known_the_pool_is_not():
     made, _, _ = standings(ann={"gpu": used(2)}, bob={"gpu": UNKNOWN})
     standing = await made.of(PEOPLE[0], NOW)
@@ -166,6 +187,27 @@ async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
     week = everybody["ann"].outlooks[0]
     assert week.exhausted_at == NOW + timedelta(hours=3)
     assert [one.rates for one in everybody["ann"].servers] == [{"cpu": 2.0}]
+
+
+async def test_where_quotas_are_not_enforced_servers_may_start():
+    """In shadow mode users are told figures, admins also what users would be told."""
+    made, _, _ = standings(enforced=False, **READINGS)
+    enforcing, _, _ = standings(**READINGS)
+    found = {one.person.name: one for one in await made.of_everybody(NOW)}
+    not_enforced = "Quotas are not enforced at the moment."
+    told = {name: summary(found[name]) for name in ("bob", "cyd", "dan")}
+    assert told == {
+        "bob": Summary("short", f"A quota is used up. Servers may start. {not_enforced}"),
+        "cyd": Summary("within", f"Servers may start. {not_enforced}"),
+        "dan": Summary("unknown", f"Usage is not known. Servers may start. {not_enforced}"),
+    }
+    for one in await enforcing.of_everybody(NOW):
+        would_be = if_enforced(found[one.person.name])
+        assert would_be == summary(one)
+        assert not_enforced not in would_be.text
+    over = cards(found["bob"])[0]
+    assert (over.level, over.used, over.only_warns) == ("over", "11 CPU-hours", True)
+    assert not cards(await enforcing.of(PEOPLE[1], NOW))[0].only_warns
 
 
 async def test_what_was_granted():

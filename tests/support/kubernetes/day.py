@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from .deployments import HUBS, SERVERS, Deployment, Server
 from .truth import MINUTE, SLACK, Record, recording
 
 USED = "jupyterhub_usage_quotas_used"
+DASHBOARD = "/services/usage-quota/api/v1"
 LATEST = 35
 """Second of a minute after which servers are not started any more in it."""
 REFRESHES = "jupyterhub_usage_quotas_refreshes_total"
@@ -58,6 +60,12 @@ class Day:
     tried_again: dict[str, tuple[list[Answer], Answer]] = field(default_factory=dict)
     ready_after_restart: dict[str, dict[Server, bool]] = field(default_factory=dict)
     finally_used: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
+    used_when_shown: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
+    """What the Hub's metrics said at the same time, in hours."""
+    shown_to_admins: dict[str, dict[tuple[str, str], float | None]] = field(default_factory=dict)
+    """What the dashboard said in the end that users have used of policies, in their units."""
+    shown_to_users: dict[str, dict[tuple[str, str], float | None]] = field(default_factory=dict)
+    """The same, as each user sees it."""
     checked: dict[str, float] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     nobodys: dict[str, float] = field(default_factory=dict)
@@ -95,6 +103,7 @@ class RunningHub:
         self.url = f"http://127.0.0.1:{port}"
         self.program = self._launch()
         self._visitors: dict[str, Visitor] = {}
+        self._tokens: dict[str, str] = {}
 
     def _launch(self) -> Program:
         return launch(self._directory, self.deployment.version, self.config)
@@ -148,6 +157,16 @@ class RunningHub:
             for sample in family.samples
             if sample.name == USED
         }
+
+    def shown(self, user: str, path: str) -> dict[str, Any]:
+        """What the dashboard's API says to a user."""
+        if user not in self._tokens:
+            made = self.visitor(user).api("POST", f"/users/{quote(user, safe='')}/tokens", json={})
+            self._tokens[user] = made.json()["token"]
+        headers = {"Authorization": f"token {self._tokens[user]}"}
+        answer = self.visitor(user).http.get(f"{DASHBOARD}/{path}", headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     def metric(self, name: str, **labels: str) -> float:
         """One sample of the Hub's metrics."""
@@ -302,6 +321,31 @@ def _night(day: Day, hub: RunningHub, cluster: Cluster) -> None:
     refreshed = hub.metric(REFRESHES, outcome="success")
     wait_until(lambda: hub.metric(REFRESHES, outcome="success") > refreshed + 1)
     day.finally_used[hub.namespace] = hub.used()
+    _show(day, hub)
     day.logs[hub.namespace] = hub.program.output()
     day.nobodys[hub.namespace] = hub.metric("jupyterhub_usage_quotas_pods_without_user")
     day.checked[hub.namespace] = hub.check("alice", "memory")
+
+
+def _show(day: Day, hub: RunningHub) -> None:
+    """What the dashboard says once its whole minute, too, is after the end of all servers."""
+    now = time.time()
+
+    def as_of() -> float:
+        return datetime.fromisoformat(hub.shown("admin", "me")["as_of"]).timestamp()
+
+    wait_until(lambda: as_of() >= now, seconds=90)
+    # By now the last minute in which a server ran is known as a whole, to the Hub as well.
+    refreshed = hub.metric(REFRESHES, outcome="success")
+    wait_until(lambda: hub.metric(REFRESHES, outcome="success") > refreshed + 1)
+    day.used_when_shown[hub.namespace] = hub.used()
+    day.shown_to_admins[hub.namespace] = {
+        (row["user"], verdict["policy"]): verdict["used"]
+        for row in hub.shown("admin", "users?limit=100")["items"]
+        for verdict in row["verdicts"]
+    }
+    day.shown_to_users[hub.namespace] = {
+        (user, verdict["policy"]): verdict["used"]
+        for user in {server.user for server in SERVERS}
+        for verdict in hub.shown(user, "me")["verdicts"]
+    }

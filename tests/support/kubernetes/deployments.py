@@ -173,7 +173,6 @@ setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {prometheus!r}
 c.UsageConfig.hub_namespace = {namespace!r}
 c.UsageConfig.refresh_interval = 1
-c.UsageViewer.enabled = False
 everyone = {{"everyone": True}}
 c.UsageQuotaManager.policy = [
     {{"name": resource, "resource": resource, "limit": f"1000 {{unit}}", "window": "1h",
