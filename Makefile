@@ -2,6 +2,8 @@
 # make test   every check there is; what continuous integration runs
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
 #             users wait for the dashboard (they write pages in docs/explanation)
+# make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
+# make docs   the documentation, as docs/_build/html
 # make lint   ruff and mypy only
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
@@ -10,7 +12,7 @@ PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test bench bench-meter bench-viewer lint clean programs static
+.PHONY: demo test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
 .DEFAULT_GOAL := test
 
 demo: programs static .venv/demo
@@ -19,7 +21,7 @@ demo: programs static .venv/demo
 test: lint static .venv-hub5/test
 	.venv/bin/python -m pytest
 
-bench: .venv/bench
+bench: .venv/bench .venv/test
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
 
 bench-meter: .venv/bench
@@ -27,6 +29,12 @@ bench-meter: .venv/bench
 
 bench-viewer: .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_viewer
+
+bench-first-denial: .venv/bench .venv/test
+	.venv/bin/python -m benchmarks.bench_first_denial
+
+docs: .venv/docs
+	.venv/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
 lint: .venv/test frontend/node_modules/.package-lock.json
 	.venv/bin/ruff check .
@@ -58,6 +66,10 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	.venv/$(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
+.venv/docs: pyproject.toml | .venv/bin/python
+	.venv/$(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
+
 .venv/test: pyproject.toml | .venv/bin/python
 	.venv/$(PIP_INSTALL) --editable '.[test]'
 	@touch $@
@@ -69,4 +81,4 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	@touch $@
 
 clean:
-	rm -rf frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

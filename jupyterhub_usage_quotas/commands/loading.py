@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from traitlets.config import Config
@@ -16,11 +18,13 @@ from ..hub.validation import remarks
 def load_config(path: Path) -> tuple[Config, list[str]]:
     """Load a JupyterHub configuration file as the Hub does; returns what to tell the admin, too.
 
-    Raises `ConfigurationError` when it cannot be read or run.
+    What the file prints (that of Zero to JupyterHub does) goes to standard error: standard output
+    is for what was asked for. Raises `ConfigurationError` when it cannot be read or run.
     """
     try:
         loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
-        config: Config = loader.load_config()
+        with redirect_stdout(sys.stderr):
+            config: Config = loader.load_config()
         lines = apply_annotated_settings(config, str(path))
     except Exception as error:
         # The file is the admin's code: it can fail in any way.

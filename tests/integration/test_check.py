@@ -84,6 +84,15 @@ def test_within_quota(config_file):
     }
 
 
+def test_what_the_configuration_prints_is_not_in_the_json(config_file, tmp_path):
+    """That of Zero to JupyterHub prints what it loads."""
+    path = tmp_path / "jupyterhub_config.py"
+    path.write_text('print("Loading extra config: quotas")\n' + config_file.read_text())
+    done = check(path, "--user", "within", "--group", "students", "--json")
+    assert json.loads(done.stdout)["allow_server_launch"] is True
+    assert "Loading extra config: quotas" in done.stderr
+
+
 def test_over_quota_in_the_units_of_the_limits(config_file):
     done = check(config_file, "--user", "over", "--group", "students", "--json")
     assert done.returncode == 3, done.stderr

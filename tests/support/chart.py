@@ -78,6 +78,40 @@ def hub_config(directory: Path, values: Values, replaced: Mapping[str, str]) -> 
     return CONFIG.format(values=str(directory / "values.json"), token=TOKEN, config_d=str(config_d))
 
 
+FREE = {"config", "extraConfig", "extraFiles", "loadRoles", "services"}
+"""The keys below `hub` under which there can be anything."""
+
+KEYS = {
+    "hub": FREE
+    | {
+        *("extraEnv", "image.name", "image.tag", "networkPolicy.ingress", "networkPolicy.egress"),
+        *("service.annotations", "service.extraPorts"),
+    },
+    "proxy": {"chp.networkPolicy"},
+    "singleuser": {"memory.guarantee", "memory.limit", "cpu.guarantee", "profileList"},
+}
+"""Keys that the chart has, by its reference as of version 4, as far as they are used here."""
+
+
+def faults_of_values(values: Values) -> list[str]:
+    """The keys that the chart does not have: it refuses them."""
+    return [
+        f"{top}.{path}"
+        for top, below in values.items()
+        for path in sorted(_paths(below))
+        if path not in KEYS.get(top, ()) and path.partition(".")[0] not in KEYS.get(top, ())
+    ]
+
+
+def _paths(values: Values) -> set[str]:
+    """The keys down to two levels, as paths."""
+    found = set()
+    for key, value in values.items():
+        below = value if isinstance(value, Mapping) else {}
+        found |= {f"{key}.{name}" for name in below} or {key}
+    return found
+
+
 def objects(values: Values) -> list[dict[str, Any]]:
     """The objects of Kubernetes that values become, as far as they are about it."""
     hub, chp = values["hub"], values.get("proxy", {}).get("chp", {})

@@ -1,0 +1,286 @@
+"""The snippets in the documentation: which there are, what each of them is, whether it is right.
+
+A snippet is recognised by its language and by what is in it. One that nothing recognises is a
+fault: there is no snippet that is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import promql_parser
+import yaml
+from jupyterhub.app import JupyterHub
+from jupyterhub.auth import Authenticator
+from jupyterhub.spawner import Spawner
+from kubespawner import KubeSpawner
+from ldapauthenticator import LDAPAuthenticator
+from ltiauthenticator.lti13.auth import LTI13Authenticator
+from oauthenticator.azuread import AzureAdOAuthenticator
+from oauthenticator.generic import GenericOAuthenticator
+from oauthenticator.github import GitHubOAuthenticator
+from oauthenticator.google import GoogleOAuthenticator
+from traitlets.config import Config
+
+from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.cli import parser
+from jupyterhub_usage_quotas.hub.config import UsageConfig
+from jupyterhub_usage_quotas.services.options import UsageViewer, make_viewer
+from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
+from tests.support.rules import promtool, written
+
+ROOT = FOLDER.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "charts-config/README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
+]
+PROGRAM = "jupyterhub-usage-quotas"
+CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        *(Authenticator, GenericOAuthenticator, GitHubOAuthenticator, GoogleOAuthenticator),
+        *(AzureAdOAuthenticator, LDAPAuthenticator, LTI13Authenticator),
+        *(JupyterHub, Spawner, KubeSpawner, UsageConfig, UsageQuotaManager, UsageViewer),
+    )
+}
+"""What a configuration in the documentation is about; nothing else is known here."""
+
+PROGRAMS = {
+    *("apt-get", "base64", "chmod", "chown", "curl", "docker", "echo", "grep", "helm"),
+    *("journalctl", "kubectl", "openssl", "promtool", "python3", "systemctl", "tee"),
+    *("tljh-config", PROGRAM),
+}
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A block of code on a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def name(self) -> str:
+        """What a reader is told to call the file: a comment in the first line."""
+        found = re.match(r"# ([\w/.-]+\.\w+)\b", self.text)
+        return found[1] if found else ""
+
+
+def snippets(page: Path) -> Iterator[Snippet]:
+    """All blocks of a page that are marked with a language; Sphinx' own directives are not code."""
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^( *)```([^\n]*)\n(.*?)^\1```$", text, re.M | re.S):
+        indentation, language, inside = found.groups()
+        if language not in DIRECTIVES and language.partition(" ")[0] not in DIRECTIVES:
+            line = text[: found.start()].count("\n") + 1
+            yield Snippet(page, line, language, textwrap.dedent(inside) if indentation else inside)
+
+
+DIRECTIVES = {"{toctree}", "{include}", "{options}", "{command-line}", "{http-api}"}
+
+
+def named(page: Path, name: str) -> str:
+    """The snippet of a page that is to be saved as this file."""
+    (found,) = (one.text for one in snippets(page) if one.name == name)
+    return found
+
+
+# --- configuration ------------------------------------------------------------------------------
+
+
+def accept(config: Config) -> None:
+    """Fail unless every option there is, and the quota system accepts its own."""
+    for section, options in config.items():
+        assert section in CLASSES, f"nothing here knows {section}"
+        unknown = set(options) - set(CLASSES[section].class_trait_names(config=True))
+        assert not unknown, f"{section} has no options {sorted(unknown)}"
+    # An example may leave them to another.
+    config.UsageConfig.setdefault("credit_prices", {"cpu": 1})
+    UsageQuotaManager(config=config)
+    make_viewer(config)
+
+
+def python(text: str, folder: Path) -> None:
+    """A configuration of JupyterHub."""
+    config = Config()
+    for placed in ("/srv/prometheus/", "/etc/prometheus/"):
+        text = text.replace(placed, f"{folder}/")
+    exec(text, {"c": config})
+    accept(config)
+
+
+def zero_to_jupyterhub(values: dict[str, Any], folder: Path) -> None:
+    """Values of its chart."""
+    assert faults_of_values(values) == []
+    image = {"image": {"name": "k8s-hub", "tag": "4.4.0"}}  # the chart has one
+    for one in objects({**values, "hub": image | values.get("hub", {})}):
+        kubernetes_validate.validate(one, "1.28", strict=True)
+    config = Config()
+    exec(hub_config(folder / "pod", values, {}), {"c": config})
+    accept(config)
+
+
+# --- Prometheus ---------------------------------------------------------------------------------
+
+
+def prometheus(document: Any, folder: Path) -> None:
+    """Its configuration file."""
+    text = json.dumps(document).replace("/etc/prometheus/", f"{folder}/")
+    checked("config", json.loads(text), folder)
+
+
+def checked(kind: str, document: Any, folder: Path) -> None:
+    """Fail unless promtool takes it."""
+    done = promtool("check", kind, written(folder / f"{kind}.yaml", document))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def prometheus_chart(values: dict[str, Any], folder: Path) -> None:
+    """Values of the charts prometheus, kube-prometheus-stack or kube-state-metrics."""
+    for key, value in values.items():
+        PARTS[key](value, folder)
+
+
+def allow_list(given: Any, _folder: Path) -> None:
+    """The annotations that kube-state-metrics exports: those that are needed, all of them."""
+    ours = yaml.safe_load((FOLDER / "kube-state-metrics.yaml").read_text())
+    assert given == ours["metricAnnotationsAllowList"]
+
+
+def kube_state_metrics(values: dict[str, Any], folder: Path) -> None:
+    """Values of its chart."""
+    assert set(values) == {"metricAnnotationsAllowList"}
+    allow_list(values["metricAnnotationsAllowList"], folder)
+
+
+def scrapes(given: Any, folder: Path) -> None:
+    """Scrape configurations, or a text of them."""
+    jobs = yaml.safe_load(given) if isinstance(given, str) else given
+    text = re.sub(r'"/etc/secrets/[\w/]+/token"', f'"{folder}/token"', json.dumps(jobs))
+    checked("config", {"scrape_configs": json.loads(text)}, folder)
+
+
+def server(values: dict[str, Any], _folder: Path) -> None:
+    """What the chart prometheus is told of its server."""
+    assert set(values) <= {"retention", "extraSecretMounts", "global"}
+
+
+def operator(values: dict[str, Any], folder: Path) -> None:
+    """What kube-prometheus-stack is told of its Prometheus."""
+    spec = values.pop("prometheusSpec")
+    assert not values
+    scrapes(spec.pop("additionalScrapeConfigs", []), folder)
+    assert set(spec) <= {"retention"}
+
+
+PARTS: dict[str, Callable[[Any, Path], None]] = {
+    "kube-state-metrics": kube_state_metrics,
+    "metricAnnotationsAllowList": allow_list,
+    "extraScrapeConfigs": scrapes,
+    "server": server,
+    "prometheus": operator,
+}
+
+
+def promql(text: str, _folder: Path) -> None:
+    """One expression in each paragraph."""
+    for expression in text.split("\n\n"):
+        promql_parser.parse(expression)
+
+
+# --- YAML, JSON and commands --------------------------------------------------------------------
+
+
+def of_yaml(text: str, folder: Path) -> None:
+    """Whatever it is."""
+    document = yaml.safe_load(text)
+    assert isinstance(document, dict), "nothing here knows what this is"
+    keys = set(document)
+    if keys <= {"hub", "proxy", "singleuser"}:
+        zero_to_jupyterhub(document, folder)
+    elif keys <= {"global", "scrape_configs", "rule_files", "remote_write"}:
+        prometheus(document, folder)
+    elif keys == {"groups"}:
+        checked("rules", document, folder)
+    else:
+        assert keys <= set(PARTS), "nothing here knows what this is"
+        prometheus_chart(document, folder)
+
+
+def bash(text: str, _folder: Path) -> None:
+    """Commands: bash can read them, the programs are known, and ours understands its arguments."""
+    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in text.replace("\\\n", " ").splitlines():
+        for command in re.split(r" (?:\||&&) ", line):
+            known_command(command)
+
+
+def known_command(command: str) -> None:
+    """Fail unless this is a command that makes sense as far as can be said here."""
+    words = shlex.split(command, comments=True)
+    words = words[1:] if words[:1] == ["sudo"] else words
+    if not words:
+        return
+    assert Path(words[0]).name in PROGRAMS, f"{words[0]} is no program that is known here"
+    for at, word in enumerate(words):
+        if Path(word).name == PROGRAM and words[at - 1] != "install":
+            arguments = words[at + 1 :]
+            end = next((i for i, one in enumerate(arguments) if one in (">", "|")), None)
+            understood(arguments[:end])
+
+
+def understood(arguments: list[str]) -> None:
+    """Fail unless our program understands these arguments."""
+    try:
+        parser().parse_args(arguments)
+    except SystemExit as ended:
+        raise AssertionError(f"{PROGRAM} does not understand {arguments}") from ended
+
+
+def console(text: str, folder: Path) -> None:
+    """Commands after a prompt, and what they print."""
+    assert text.startswith("$ "), "the first line is a command"
+    commands, continued = [], False
+    for line in text.splitlines():
+        if line.startswith("$ ") or continued:
+            commands.append(line.removeprefix("$ "))
+            continued = line.endswith("\\")
+    bash("\n".join(commands) + "\n", folder)
+
+
+def plain(_text: str, _folder: Path) -> None:
+    """What people read: there is nothing to validate."""
+
+
+VALIDATORS: dict[str, Callable[[str, Path], None]] = {
+    "bash": bash,
+    "console": console,
+    "promql": promql,
+    "python": python,
+    "text": plain,
+    "yaml": of_yaml,
+}
+
+
+def validate(snippet: Snippet, folder: Path) -> None:
+    """Fail unless a snippet is recognised and right; `folder` is for files."""
+    assert snippet.language in VALIDATORS, f"{snippet.place}: no language that is known here"
+    VALIDATORS[snippet.language](snippet.text, folder)
