@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 demo: programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
 
-test: lint static .venv-hub5/test
+test: lint static .venv-hub5/test .venv-spawner6/test
 	.venv/bin/python -m pytest
 
 bench: .venv/bench .venv/test
@@ -80,5 +80,11 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
 	@touch $@
 
+# The KubeSpawner before it had slug schemes, in a JupyterHub that it works with.
+.venv-spawner6/test: pyproject.toml | programs static
+	$(PYTHON) -m venv .venv-spawner6
+	.venv-spawner6/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyterhub-kubespawner>=6.2,<7' 'jupyter-server>=2'
+	@touch $@
+
 clean:
-	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ from ..errors import (
     PrometheusUnavailable,
     QueryRejected,
 )
-from .aside import aside
+from .aside import aside, let_go
 from .knowledge import Knowledge
 from .prometheus import PrometheusClient
 from .sources import STEP, Grid, Part, Source, whole_step
@@ -83,7 +83,11 @@ class History:
             grid, read = await self._read_on(start, end)
             newest = grid.end == end
             if new := self._without_lost(known, read, newest=newest):
-                known = self.known = await aside(known.updated, new, keep=keep, newest=newest)
+                known = await aside(known.updated, new, keep=keep, newest=newest)
+            spent = [self.known, read, new]
+            self.known = known
+            del read, new
+            await let_go(spent)
             start = end if newest else self._after(known, grid)
         self._forgot = self._forgot or now
         if now - self._forgot >= FORGET_EVERY:

@@ -18,18 +18,15 @@ from .. import conventions as names
 from ..quotas.servers import ServerAttributes
 from . import promql
 from .answers import Series
-from .aside import aside
+from .aside import aside, let_go
 from .evidence import Looks, Seen, never_seen, seen_in
 from .pod_names import PodNames, names_of, sorted_out
 from .prometheus import PrometheusClient, all_of
 from .promql import EXPORTED, HONORED, PodLabels, Pods, Users
-from .sources import Grid, Part, having, looks, whole_step
+from .sources import Grid, Part, having, looked_at, looks
 from .timelines import Pieces, Run, runs_of, timelines
 
 LABELS = {"honored": HONORED, "exported": EXPORTED}
-
-LOOKS = 2_000
-"""At how many instants of a long span evidence is looked for, at most."""
 
 Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 """What pods requested, by uid and resource: runs."""
@@ -74,7 +71,9 @@ class KubeStateMetrics:
             seen = never_seen(*grid.span, names.KSM_USERNAME_LABEL)
         if uids := await aside(_resized, parts):
             parts = await all_of(*(self._sampled(prometheus, one, uids, grid) for one in parts))
-        return await aside(self._part, parts, seen, grid)
+        part = await aside(self._part, parts, seen, grid)
+        await let_go(parts)
+        return part
 
     async def _seen(self, prometheus: PrometheusClient, grid: Grid) -> Seen:
         """When it was scraped.
@@ -114,7 +113,7 @@ class KubeStateMetrics:
             }
 
         found = await all_of(
-            *(looks(prometheus, expressions(looked), looked) for looked in _looked(grid))
+            *(looks(prometheus, expressions(looked), looked) for looked in looked_at(grid))
         )
         return {name: _merged([one[name] for one in found]) for name in found[0]}
 
@@ -129,7 +128,7 @@ class KubeStateMetrics:
             metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
             for metric in self._evidence
         }
-        return seen_in(of_either, *grid.span, _looked(grid)[0].step.total_seconds())
+        return seen_in(of_either, *grid.span, looked_at(grid)[0].step.total_seconds())
 
     async def _pods(
         self, prometheus: PrometheusClient, labels: PodLabels, users: Users, grid: Grid
@@ -328,20 +327,6 @@ def _resized(parts: Iterable[_Pods]) -> set[str]:
         resized |= {uid for uid in before.keys() & requests.keys() if before[uid] != requests[uid]}
         before |= requests
     return resized
-
-
-def _looked(grid: Grid) -> list[Grid]:
-    """Where evidence is looked for: at every step, or if there are too many at few, and at every
-    step only of the time that ends the grid.
-    """
-    steps = (grid.end - grid.start) // grid.step
-    if steps <= LOOKS:
-        return [grid.earlier]
-    coarse, lately = grid.step * (steps // LOOKS + 1), Grid(grid.end, grid.end, grid.step).earlier
-    # VictoriaMetrics moves instants that are not multiples of their distance.
-    last = whole_step(lately.start, coarse)
-    first = last - coarse * ((last - grid.start) // coarse)
-    return [Grid(first, last, coarse), lately]
 
 
 def _merged(each: Iterable[Looks]) -> Looks:

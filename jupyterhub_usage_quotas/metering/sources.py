@@ -33,6 +33,10 @@ BEFORE = timedelta(minutes=30)
 """How long before a span scrapes are looked at to find their interval."""
 
 
+LOOKS = 2_000
+"""At how many instants of a long span evidence is looked for, at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Whole steps from `start` to `end`. What is sampled at `start` belongs to the time before."""
@@ -126,6 +130,20 @@ async def looks(
     for series in having(found, "part"):
         by_name[series.labels["part"]] = series.samples
     return by_name
+
+
+def looked_at(grid: Grid) -> list[Grid]:
+    """Where evidence is looked for: at every step, or if there are too many at few, and at every
+    step only of the time that ends the grid.
+    """
+    steps = (grid.end - grid.start) // grid.step
+    if steps <= LOOKS:
+        return [grid.earlier]
+    coarse, lately = grid.step * (steps // LOOKS + 1), Grid(grid.end, grid.end, grid.step).earlier
+    # VictoriaMetrics moves instants that are not multiples of their distance.
+    last = whole_step(lately.start, coarse)
+    first = last - coarse * ((last - grid.start) // coarse)
+    return [Grid(first, last, coarse), lately]
 
 
 def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:

@@ -1,8 +1,8 @@
 """Real Hubs with a real KubeSpawner in one cluster: usage as kube-state-metrics exports it.
 
-Three Hubs run at once, with the same usernames: one of each JupyterHub, with each of KubeSpawner's
-slug schemes, of which one finds no annotations and knows pods by name; and one with a namespace for
-every user. Their whole day takes two to three minutes.
+Four Hubs run at once, with the same usernames: one of each JupyterHub, with each of KubeSpawner's
+slug schemes, of which one finds no annotations and knows pods by name; one with a namespace for
+every user; and one with KubeSpawner 6. Their whole day takes three minutes.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_p
 ROOT = Path(__file__).parent.parent.parent
 PYTHONS = {"5": ROOT / ".venv-hub5/bin/python", "6": ROOT / ".venv/bin/python"}
 """The Python of each JupyterHub that is supported, by its major version."""
+KUBESPAWNER_6 = "5, KubeSpawner 6"
+WITH_SPAWNERS = PYTHONS | {KUBESPAWNER_6: ROOT / ".venv-spawner6/bin/python"}
+"""These, and one with an earlier KubeSpawner."""
 
 BASE = """
 import os
@@ -68,7 +71,7 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
         hub_port=free_port(),
         proxy_port=free_port(),
         proxy=find_program("configurable-http-proxy", "run scripts/install-programs"),
-        singleuser=str(PYTHONS[version].parent / "jupyterhub-singleuser"),
+        singleuser=str(WITH_SPAWNERS[version].parent / "jupyterhub-singleuser"),
     )
     path = directory / "jupyterhub_config.py"
     path.write_text(base + textwrap.dedent(config), encoding="utf-8")
@@ -77,7 +80,7 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
 
 def launch(directory: Path, version: str, config_file: Path) -> Program:
     """Start the Hub of this configuration, without waiting for it."""
-    command = [str(PYTHONS[version]), "-m", "jupyterhub", "--config", str(config_file)]
+    command = [str(WITH_SPAWNERS[version]), "-m", "jupyterhub", "--config", str(config_file)]
     return Program(command, directory / "jupyterhub.log", directory=directory)
 
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from prometheus_client.parser import text_string_to_metric_families
 
 from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
-from tests.support.hub import PYTHONS, Hub, launch, write_config
+from tests.support.hub import WITH_SPAWNERS, Hub, launch, write_config
 from tests.support.visitor import Visitor
 
 from .cluster import USERNAME, Cluster, running_cluster
@@ -174,7 +174,7 @@ class RunningHub:
 
     def check(self, user: str, policy: str) -> float:
         """What the command line says that a user has used, in base units."""
-        program = PYTHONS[self.deployment.version].parent / "jupyterhub-usage-quotas"
+        program = WITH_SPAWNERS[self.deployment.version].parent / "jupyterhub-usage-quotas"
         command = [str(program), "check", "--json"]
         command += ["--config", str(self.config), "--user", user]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

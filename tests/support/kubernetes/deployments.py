@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.hub import PYTHONS
+from tests.support.hub import KUBESPAWNER_6, WITH_SPAWNERS
 
 from .cluster import Cluster
 
@@ -92,7 +92,7 @@ class Deployment:
             namespace=self.namespace,
             command=[sys.executable, "-S", str(SERVER)],
             singleuser=[
-                str(PYTHONS[self.version].parent / "jupyterhub-singleuser"),
+                str(WITH_SPAWNERS[self.version].parent / "jupyterhub-singleuser"),
                 "--allow-root",
             ],
             gib=self.gib,
@@ -106,6 +106,8 @@ class Deployment:
 
 HUBS = [
     Deployment("jhub", "6", 1),
+    # Its one scheme is what was later called "escape".
+    Deployment("older", KUBESPAWNER_6, 5, ESCAPED),
     Deployment(
         "escaped",
         "5",
