@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from jupyterhub_usage_quotas.demo.exporter import served
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import free_port, start_prometheus
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
@@ -147,32 +146,15 @@ def seats_exporter() -> Iterator[Seats]:
     """An exporter that Prometheus can scrape."""
     seats = Seats(values={"live": 0.0})
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            lines = [f'campus_seats{{username="{one}"}} {n}' for one, n in seats.values.items()]
-            for home, (size, limit) in HOMES.items():
-                lines.append(f'dirsize_total_size_bytes{{directory="{home}"}} {size * GIB}')
-                lines.append(f'dirsize_hard_limit_bytes{{directory="{home}"}} {limit * GIB}')
-            body = "\n".join([*lines, ""]).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def metrics() -> str:
+        lines = [f'campus_seats{{username="{one}"}} {n}' for one, n in seats.values.items()]
+        for home, (size, limit) in HOMES.items():
+            lines.append(f'dirsize_total_size_bytes{{directory="{home}"}} {size * GIB}')
+            lines.append(f'dirsize_hard_limit_bytes{{directory="{home}"}} {limit * GIB}')
+        return "\n".join([*lines, ""])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        seats.url = f"127.0.0.1:{server.server_port}"
+    with served(metrics) as seats.url:
         yield seats
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

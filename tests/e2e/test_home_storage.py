@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from jupyterhub_usage_quotas.demo.exporter import served
 from jupyterhub_usage_quotas.demo.processes import start_prometheus
 from tests.support.cluster import GIB, NAMESPACE
 from tests.support.hub import Hub, running_hub
@@ -24,22 +23,7 @@ class Exporter:
 
     def __init__(self) -> None:
         self.used = {ALICE: 12.0, "within": 4.0}
-        exporter = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = "".join(exporter.lines()).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        self.address = ""
 
     def lines(self) -> Iterator[str]:
         for metric, value in [
@@ -54,14 +38,13 @@ class Exporter:
 @pytest.fixture
 def exporter() -> Iterator[Exporter]:
     running = Exporter()
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+    with served(lambda: "".join(running.lines())) as running.address:
+        yield running
 
 
 @pytest.fixture
 def hub(exporter: Exporter, tmp_path: Path) -> Iterator[Hub]:
-    target = f"127.0.0.1:{exporter.server.server_port}"
+    target = exporter.address
     scrape = {"job_name": "home-nfs", "static_configs": [{"targets": [target]}]}
     (tmp_path / "prometheus").mkdir()
     prometheus, url = start_prometheus(tmp_path / "prometheus", [scrape], scrape_interval="1s")
