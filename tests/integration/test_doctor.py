@@ -5,8 +5,12 @@ other. Every one is a real configuration file, a real Prometheus and a real data
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -612,6 +616,21 @@ def test_the_text_says_the_same_without_colours(tmp_path, database, healthy, cap
     assert re.search(r"^- network ", said, re.M)
     assert said.endswith("1 failure, 1 not looked at.\n")
     assert max(len(line) for line in said.splitlines() if "https://" not in line) <= 110
+
+
+@pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_on_a_terminal(tmp_path, more, coloured):
+    ours, theirs = pty.openpty()
+    command = [Path(sys.executable).with_name("jupyterhub-usage-quotas"), "doctor", "--config"]
+    done = subprocess.run(
+        [*command, tmp_path / "nowhere.py"], stdout=theirs, check=False, env=os.environ | more
+    )
+    os.close(theirs)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 1
+    assert said.startswith("\x1b[31m✗ configuration    \x1b[0m") is coloured
+    assert ("\x1b" in said) is coloured
 
 
 def test_one_check_that_breaks_does_not_hide_the_others(doctor, database):
