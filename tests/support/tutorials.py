@@ -142,6 +142,8 @@ def shape(text: str) -> str:
     """A text without its numbers, times and spaces: what is the same every time."""
     text = re.sub(r"\w+, \d+ \w+ \d{4}(,| at) \d\d:\d\d( UTC)?", "<time>", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "<time>", text)
+    # What remains is negative, or zero where a minute more or less was seen.
+    text = re.sub(r"(?<![\w-])-(?=\d)", "", text)
     text = re.sub(r"\b\d+[smhd](?: \d+[smhd])*(?![\w-])", "<duration>", text)
     text = re.sub(r"\d[\d.,]*\b", "0", text)
     # Of a page, texts of elements are joined by spaces.
