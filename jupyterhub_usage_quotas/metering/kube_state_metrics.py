@@ -28,6 +28,9 @@ from .timelines import Pieces, Run, runs_of, timelines
 
 LABELS = {"honored": HONORED, "exported": EXPORTED}
 
+LATELY = timedelta(days=7)
+"""For how long no username must have been told for usernames not to be exported."""
+
 Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 """What pods requested, by uid and resource: runs."""
 
@@ -91,9 +94,13 @@ class KubeStateMetrics:
         return seen
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, grid: Grid) -> bool:
-        """Whether servers are there of which none says whose it is: usernames are not exported."""
-        over = min(grid.over, timedelta(days=1))
-        queries = (promql.nobody_is_named(one, self.namespaces, over) for one in LABELS.values())
+        """Whether servers are there of which none says whose it is: usernames are not exported.
+
+        One in which no user ever is may be called like theirs, so it is looked further back for
+        users who are away.
+        """
+        spans = min(grid.over, timedelta(days=1)), max(grid.over, LATELY)
+        queries = (promql.nobody_is_named(one, self.namespaces, *spans) for one in LABELS.values())
         by_name = self.named is not None
         return not by_name and any(
             await all_of(*(prometheus.query(query, grid.end) for query in queries))

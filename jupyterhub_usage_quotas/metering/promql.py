@@ -215,21 +215,21 @@ class Pods:
         return f"sum by (uid, resource) ({each})"
 
 
-def nobody_is_named(labels: PodLabels, namespaces: Sequence[str], over: timedelta) -> str:
-    """Something where there were pods of KubeSpawner in a window, and none with a username.
+def nobody_is_named(
+    labels: PodLabels, namespaces: Sequence[str], over: timedelta, lately: timedelta
+) -> str:
+    """Something where there were pods of KubeSpawner in a window, and none with a username lately.
 
     Their container is known by its name; it has one in labels of its own or of its exporter's.
     """
-    span = f"[{duration(over)}]"
-    named = select(
-        names.KSM_ANNOTATIONS, *labels.where(namespaces, f'{names.KSM_USERNAME_LABEL}!=""')
-    )
+    usernames = f'{names.KSM_USERNAME_LABEL}!=""'
+    named = select(names.KSM_ANNOTATIONS, *labels.where(namespaces, usernames))
     theirs = " or ".join(
-        f"present_over_time({select(names.KSM_REQUESTS, *where)}{span})"
+        f"present_over_time({select(names.KSM_REQUESTS, *where)}[{duration(over)}])"
         for label in labels.container.split(", ")
         for where in [labels.where(namespaces, equals(label, names.NOTEBOOK_CONTAINER))]
     )
-    return f"count({theirs}) unless on () count(present_over_time({named}{span}))"
+    return f"count({theirs}) unless on () count(present_over_time({named}[{duration(lately)}]))"
 
 
 def anybodys_requests() -> str:
