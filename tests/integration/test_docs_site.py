@@ -27,8 +27,8 @@ PROGRAM = Path(sys.executable).parent / "jupyterhub-usage-quotas"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     target = tmp_path_factory.mktemp("site")
     done = build(target)
-    assert done.stderr == ""
-    assert (done.returncode, done.stdout) == (0, "")
+    # What is printed otherwise is no warning: the theme says when it misses matplotlib.
+    assert (done.returncode, done.stderr) == (0, "")
     return Site(target / "html")
 
 
