@@ -43,6 +43,7 @@ CHECKS: Sequence[Check] = (
     Check("groups", people.groups),
     Check("named-users", people.named_users),
     Check("home-storage", homes.home_storage, _REACHED),
+    Check("ledger", hub.ledger),
     Check("service", hub.service),
     Check("network", hub.network, ("service",)),
     Check("hub-metrics", source.hub_metrics, _REACHED),

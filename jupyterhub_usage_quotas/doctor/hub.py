@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from ..hub.service import NEEDED_SCOPES, declare_viewer, is_viewer
 from ..hub.setup import require_hook
 from ..hub.spawn_hook import wrapped_by_us
 from ..quotas.configuration import doubts
+from ..quotas.resolve import EVERYBODY
 from ..quotas.units import show_days
 from .findings import Finding, counted, failed, ok, skipped, warning
 from .subject import Subject
@@ -161,6 +163,26 @@ def _scopes(subject: Subject, wanted: Any) -> set[str]:
     # Our own scopes are not known outside of the Hub, and "self" says nothing without a user.
     known = {one for one in given - {"self", "inherit"} if not one.startswith("custom:")}
     return given | set(expand_scopes(known))
+
+
+async def ledger(subject: Subject) -> list[Finding]:
+    """Whether what people decided can be asked for."""
+    kept = subject.manager.ledger
+    if kept is None:
+        return [ok("no ledger is set up, so nobody has more or less than the policies say")]
+    try:
+        async with asyncio.timeout(SECONDS):
+            await kept.adjustments(EVERYBODY, [one.name for one in subject.manager.policies])
+    except Exception as error:
+        # Whatever keeps it: its faults are its own.
+        return [
+            failed(
+                f"the ledger cannot be read: {type(error).__name__}",
+                "Grants, overrides and exemptions are not known, so launches fail over. Look at its"
+                " database, and at the network between.",
+            )
+        ]
+    return [ok("the ledger can be read")]
 
 
 async def network(subject: Subject) -> list[Finding]:

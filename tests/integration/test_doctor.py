@@ -561,6 +561,42 @@ def test_homes_that_are_called_otherwise(doctor, serve_history):
     assert doctor(pattern, url=url).wrong == {}
 
 
+# --- the ledger ----------------------------------------------------------------------------------
+
+
+class Ledger:
+    """One that answers, or does not."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+
+    async def adjustments(self, user: str, policies: Iterable[str]) -> list[Any]:
+        if self.fault:
+            raise self.fault
+        return []
+
+
+@pytest.mark.parametrize(
+    ("ledger", "status", "says"),
+    [
+        (None, "ok", "no ledger"),
+        (Ledger(), "ok", "can be read"),
+        (Ledger(OSError("password=hunter2")), "failed", "OSError"),
+    ],
+)
+async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
+    path = tmp_path / "jupyterhub_config.py"
+    path.write_text(CONFIG.format(url=healthy, database=database(), nobody=free_port()))
+    manager = UsageQuotaManager(config=load_config(path)[0])
+    manager.ledger = ledger
+    subject = Subject(manager.config, manager)
+    checks = [check for check in CHECKS if check.name == "ledger"]
+    found = [finding async for _, finding in examine(subject, checks)]
+    await subject.aclose()
+    assert [(one.status, says in one.says) for one in found] == [(status, True)]
+    assert "hunter2" not in str(found)
+
+
 # --- the dashboard -------------------------------------------------------------------------------
 
 
