@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -57,9 +56,8 @@ class Mention:
 
     def is_among(self, names: Collection[str]) -> bool:
         """Whether there is one of this name, or like this pattern."""
-        if self.is_glob:
-            return any(fnmatch.fnmatchcase(name, self.name) for name in names)
-        return self.name in names
+        one = (self.name,)
+        return (Names(globs=one) if self.is_glob else Names(exact=one)).have_any(names)
 
 
 async def groups(subject: Subject) -> list[Finding]:

@@ -99,12 +99,15 @@ class KubeStateMetrics:
         One in which no user ever is may be called like theirs, so it is looked further back for
         users who are away.
         """
-        spans = min(grid.over, timedelta(days=1)), max(grid.over, LATELY)
-        queries = (promql.nobody_is_named(one, self.namespaces, *spans) for one in LABELS.values())
-        by_name = self.named is not None
-        return not by_name and any(
-            await all_of(*(prometheus.query(query, grid.end) for query in queries))
-        )
+        if self.named is not None:
+            return False
+        day = min(grid.over, timedelta(days=1))
+        servers = (promql.servers_there(one, self.namespaces, day) for one in LABELS.values())
+        if not any(await all_of(*(prometheus.query(query, grid.end) for query in servers))):
+            return False
+        far = max(grid.over, LATELY)
+        usernames = (promql.usernames_there(one, self.namespaces, far) for one in LABELS.values())
+        return not any(await all_of(*(prometheus.query(query, grid.end) for query in usernames)))
 
     async def _looks(
         self, prometheus: PrometheusClient, grid: Grid, honored: str, exported: str

@@ -215,21 +215,24 @@ class Pods:
         return f"sum by (uid, resource) ({each})"
 
 
-def nobody_is_named(
-    labels: PodLabels, namespaces: Sequence[str], over: timedelta, lately: timedelta
-) -> str:
-    """Something where there were pods of KubeSpawner in a window, and none with a username lately.
+def servers_there(labels: PodLabels, namespaces: Sequence[str], over: timedelta) -> str:
+    """How many containers of KubeSpawner's there were in a window, whoever's.
 
-    Their container is known by its name; it has one in labels of its own or of its exporter's.
+    They are known by their name, which is in labels of their own or of their exporter's.
     """
-    usernames = f'{names.KSM_USERNAME_LABEL}!=""'
-    named = select(names.KSM_ANNOTATIONS, *labels.where(namespaces, usernames))
     theirs = " or ".join(
         f"present_over_time({select(names.KSM_REQUESTS, *where)}[{duration(over)}])"
         for label in labels.container.split(", ")
         for where in [labels.where(namespaces, equals(label, names.NOTEBOOK_CONTAINER))]
     )
-    return f"count({theirs}) unless on () count(present_over_time({named}[{duration(lately)}]))"
+    return f"count({theirs})"
+
+
+def usernames_there(labels: PodLabels, namespaces: Sequence[str], over: timedelta) -> str:
+    """How many pods said a username in a window."""
+    usernames = f'{names.KSM_USERNAME_LABEL}!=""'
+    said = select(names.KSM_ANNOTATIONS, *labels.where(namespaces, usernames))
+    return f"count(present_over_time({said}[{duration(over)}]))"
 
 
 def anybodys_requests() -> str:
