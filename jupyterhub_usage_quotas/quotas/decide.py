@@ -19,7 +19,7 @@ from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
 from .verdict import Request, Verdict, earliest, has_room, judge
-from .windows.rolling import whole_minute
+from .windows.base import whole_minute
 
 NO_POOLS: PoolReadings = MappingProxyType({})
 
