@@ -125,7 +125,6 @@ def make_application(
         manager.policies,
         meter,
         hub,
-        failover_open=manager.failover_open,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     services = Services(

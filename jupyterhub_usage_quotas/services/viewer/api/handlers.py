@@ -240,7 +240,7 @@ class Forecast(Api):
             self.query.text("profile_name"),
         )
         known = await self.services.standings.learn(request, self.now)
-        decision = self.services.standings.decide(known, request)
+        decision = known.decide(request)
         self.answer(values.forecast_values(decision, known.lasts(request)))
 
     head = get
