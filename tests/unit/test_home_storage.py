@@ -50,11 +50,13 @@ NO_HOME = GaugeReading((), NOW, None, there=False)
 
 
 def decided(reading, *entries, request=None, failover_open=False, intersection="min", **more):
-    policies = parse_policies([*(entries or [entry()])], {"intersection": intersection})
+    policies = parse_policies(
+        [*(entries or [entry()])], {"intersection": intersection}, failover_open=failover_open
+    )
     reading = Fresh(reading) if isinstance(reading, Usage) else reading
     usage = {"storage": reading} | more.pop("usage", {})
     request = request or Request(Subject("ada"))
-    return decide(policies, usage, request, NOW, failover_open=failover_open, **more)
+    return decide(policies, usage, request, NOW, **more)
 
 
 def fault(**fields) -> str:
@@ -163,8 +165,8 @@ def test_what_is_not_known_is_left_to_failover(reading, limit):
 
 
 def test_without_any_reading_nothing_is_known():
-    policies = parse_policies([entry()])
-    decision = decide(policies, {}, Request(Subject("ada")), NOW, failover_open=False)
+    policies = parse_policies([entry()], failover_open=False)
+    decision = decide(policies, {}, Request(Subject("ada")), NOW)
     assert decision.outcome is Outcome.FAILOVER_CLOSED
 
 

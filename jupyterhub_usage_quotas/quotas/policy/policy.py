@@ -217,7 +217,9 @@ def _is_a_level(resource: object, info: ValidationInfo) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies of a configuration, and what to do where none or several cover a user.
+    """All policies of a configuration, and the backup strategy: what happens where no policy covers
+    a user (`empty`), where several do (`intersection`), and where usage is not known
+    (`failover_open`: the launch is allowed or denied).
 
     `resources` are those that policies can limit, by name; `prices` what a base unit of others
     costs in credits.
@@ -226,6 +228,7 @@ class PolicySet:
     policies: tuple[Policy, ...] = ()
     empty: tuple[Policy, ...] = ()
     intersection: Intersection = Intersection.MIN
+    failover_open: bool = True
     resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
     prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -55,7 +55,6 @@ def make_viewer_service(
         manager.policies,
         meter,
         hub,
-        failover_open=manager.failover_open,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     renderer = Renderer(
