@@ -21,7 +21,7 @@ from ...status.inputs import Known, learn
 from ...status.members import NO_MEMBERS, Members
 from ..metrics.own import DecisionCounter
 from ..pages.text import alternatives
-from ..refresh import Keeper, observers
+from ..refresh import observers
 from .denial import LaunchDenied, deny, for_log
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -45,12 +45,6 @@ class UsageQuotaManager(QuotaOptions):
         """What brings usage from Prometheus."""
         keep_homes = STORAGE.name in self.policies.all_measured
         return self.make_meter(**observers(self.log), keep_homes=keep_homes)
-
-    def make_keeper(self, app: Any) -> Keeper:
-        """What keeps everybody's usage at hand while the Hub `app` runs."""
-        groups = None if self.export_usage is False else self.export_usage
-        exported = [] if groups is True else groups
-        return Keeper(app, self.policies, self.meter, self.ledger, exported)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
