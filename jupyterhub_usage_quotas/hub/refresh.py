@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.meter import Meter
 from ..metering.snapshot import Knowledge
 from ..quotas.policy.policy import PolicySet
@@ -34,7 +34,7 @@ class Keeper:
         app: Any,
         policies: PolicySet,
         meter: Meter,
-        ledger: Ledger | None,
+        ledger: Ledger,
         groups: Sequence[str] | None,
     ) -> None:
         self.tally = Tally(policies, meter, ledger)

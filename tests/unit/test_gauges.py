@@ -20,6 +20,7 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.hub.refresh import Keeper
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -93,7 +94,7 @@ async def standings_of(
     await meter.refresh(max(one.window.reach for one in policies))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     await tally.take(users, members or {}, now)
     return UsageGauges(lambda: tally.standings, policies, NAMESPACE), tally
 
@@ -339,7 +340,7 @@ async def kept(db: Any, groups: Any) -> tuple[Keeper, MadeUp]:
     timing = Timing(refresh_every=timedelta(0))
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], timing)
     app = SimpleNamespace(db=db, log=logging.getLogger("hub"))
-    keeper = Keeper(app, policies, meter, None, groups)
+    keeper = Keeper(app, policies, meter, NO_LEDGER, groups)
     running = asyncio.ensure_future(keeper.run())
     await asyncio.wait_for(refreshed.wait(), 60)
     running.cancel()

@@ -26,6 +26,8 @@ from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
 from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
 from jupyterhub_usage_quotas.hub.refresh import Keeper
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -200,7 +202,7 @@ def test_a_policy_that_only_warns_denies_nothing():
 
 
 def lasting(rate: float, *, open_: bool = False, **readings: Any) -> str:
-    at_hand = AtHand(parse_policies([]), None, None, None, failover_open=open_)
+    at_hand = AtHand(parse_policies([]), None, NO_LEDGER, None, failover_open=open_)
     rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
     known = standing(*rules, **readings).known
     return could_run(at_hand.forecast(known, Request(Subject("ada"), rates={"cpu": rate})))
@@ -305,7 +307,9 @@ def manager() -> UsageQuotaManager:
     return UsageQuotaManager(config=config)
 
 
-def pages_of(made: UsageQuotaManager, keeper: Keeper | None = None, ledger: Any = None) -> HubPages:
+def pages_of(
+    made: UsageQuotaManager, keeper: Keeper | None = None, ledger: Any = NO_LEDGER
+) -> HubPages:
     at_hand = AtHand(
         made.policies,
         made.meter,
@@ -392,16 +396,16 @@ async def test_without_gauges_pools_are_added_up_all_the_same(database: Database
 class BrokenLedger:
     """Fails, as databases do."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         raise OSError("the database is locked")
 
 
 class SlowLedger:
     """Has to be waited for."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         await asyncio.sleep(0)
-        return ()
+        return Adjustments()
 
 
 async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, caplog):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.pools import settle
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -69,7 +70,11 @@ def calls_for(members: int, pool: dict[str, Any]) -> int:
     people = [Subject(f"user-{number}", frozenset({"red"})) for number in range(members)]
     readings = {one.name: {"gpu": Fresh(usage(number))} for number, one in enumerate(people)}
     made = Standings(
-        parse_policies([pool, OWN]), FakeMeter(readings), People(people), None, failover_open=True
+        parse_policies([pool, OWN]),
+        FakeMeter(readings),
+        People(people),
+        NO_LEDGER,
+        failover_open=True,
     )
     return calls_of(lambda: asyncio.run(made.of_everybody(NOW)))
 

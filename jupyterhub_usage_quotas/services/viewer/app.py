@@ -29,6 +29,7 @@ from tornado.web import Application
 from ... import conventions
 from ...config.quotas import Enforcement
 from ...errors import ConfigurationError
+from ...ledger.base import NO_LEDGER
 from ...metering.meter import Meter
 from ...quotas.usage import Unknown
 from ...status.standing import Standings
@@ -125,6 +126,7 @@ def make_application(
         manager.policies,
         meter,
         hub,
+        NO_LEDGER,
         failover_open=manager.failover_open,
         enforced=manager.enforcement is Enforcement.enforce,
     )
