@@ -21,6 +21,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -94,7 +95,7 @@ async def standings_of(
     await meter.refresh(max(one.window.reach for one in policies))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     await tally.take(users, members or {}, now)
     return UsageGauges(lambda: tally.standings, policies, NAMESPACE), tally
 
@@ -343,7 +344,7 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
     timing = Timing(refresh_every=timedelta(0))
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], timing)
     app = SimpleNamespace(db=db, log=logging.getLogger("hub"))
-    tally = Tally(options.policies, meter, None)
+    tally = Tally(options.policies, meter, NO_LEDGER)
     running = asyncio.ensure_future(make_refresh_loop(app, options, meter, tally).run())
     await asyncio.wait_for(refreshed.wait(), 60)
     running.cancel()

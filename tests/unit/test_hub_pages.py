@@ -26,6 +26,8 @@ from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
 from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
 from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -305,7 +307,9 @@ def manager() -> UsageQuotaManager:
     return UsageQuotaManager(config=config)
 
 
-def pages_of(made: UsageQuotaManager, tally: Tally | None = None, ledger: Any = None) -> HubPages:
+def pages_of(
+    made: UsageQuotaManager, tally: Tally | None = None, ledger: Any = NO_LEDGER
+) -> HubPages:
     at_hand = AtHand(
         made.policies,
         made.meter,
@@ -324,7 +328,7 @@ async def look(pages: HubPages, user: Any, spawner: Any) -> tuple[Any, Any, Any]
 async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Database):
     made = manager()
     app = SimpleNamespace(db=database.db, log=LOG)
-    tally = Tally(made.policies, made.meter, None)
+    tally = Tally(made.policies, made.meter, NO_LEDGER)
     loop = make_refresh_loop(app, made, made.meter, tally)
     user = database.user("u7")
     spawner = SimpleNamespace(
@@ -377,7 +381,7 @@ async def test_before_the_history_is_read_nothing_is_asked_either(database: Data
 async def test_without_gauges_pools_are_added_up_all_the_same(database: Database):
     made = manager()
     made.export_usage = False
-    tally = Tally(made.policies, made.meter, None)
+    tally = Tally(made.policies, made.meter, NO_LEDGER)
     before = tally.accounts
     app = SimpleNamespace(db=database.db, log=LOG)
     await make_refresh_loop(app, made, made.meter, tally).call_listeners()
@@ -393,16 +397,16 @@ async def test_without_gauges_pools_are_added_up_all_the_same(database: Database
 class BrokenLedger:
     """Fails, as databases do."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         raise OSError("the database is locked")
 
 
 class SlowLedger:
     """Has to be waited for."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         await asyncio.sleep(0)
-        return ()
+        return Adjustments()
 
 
 async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, caplog):

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ...config.quotas import Enforcement, QuotaOptions
-from ...ledger import Ledger
+from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
@@ -32,10 +32,13 @@ from .servers import Pending, running_servers
 class UsageQuotaManager(QuotaOptions):
     """Enforces usage quotas when a server is started."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults."""
+    def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
+        """Read the configuration; raises `ConfigurationError` with all its faults.
+
+        `ledger` knows what people decided.
+        """
         super().__init__(**kwargs)
-        self.ledger: Ledger | None = None
+        self.ledger = ledger
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each is handed every decision on a launch."""
