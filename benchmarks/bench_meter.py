@@ -31,6 +31,7 @@ import httpx
 from benchmarks.report import Measured, write_report
 from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
@@ -103,8 +104,8 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    known = await learn(POLICIES, meter, None, request, instant(AT))
-    known.decide(request, failover_open=False)
+    known = await learn(POLICIES, meter, NO_LEDGER, request, instant(AT))
+    known.decide(request)
 
 
 async def decisions(url: str, users: int) -> list[Measured]:

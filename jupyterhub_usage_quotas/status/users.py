@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.meter import Meter
 from ..quotas.charge import PoolAccounts
 from ..quotas.decide import Decision, Outcome
@@ -16,7 +16,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Subject
 from ..quotas.usage import NOT_READ_YET
 from ..quotas.verdict import Request, Verdict
-from .inputs import Known, recall
+from .inputs import Known, adjustments_of, recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,9 @@ class AtHand:
         self,
         policies: PolicySet,
         meter: Meter,
-        ledger: Ledger | None,
+        ledger: Ledger,
         pools: Callable[[], PoolAccounts],
         *,
-        failover_open: bool,
         enforced: bool = True,
     ) -> None:
         self.enforced = enforced
@@ -89,7 +88,6 @@ class AtHand:
         self._meter = meter
         self._ledger = ledger
         self._pools = pools
-        self._failover_open = failover_open
 
     async def standing(
         self,
@@ -102,21 +100,17 @@ class AtHand:
         launches are `pending`.
         """
         request = Request(subject)
-        names = {one.name for one in self._policies}
-        adjustments = await self._ledger.adjustments(subject.name, names) if self._ledger else ()
+        decided = await adjustments_of(self._ledger, self._policies, [subject], now)
+        adjustments = decided.of(subject)
         known = recall(self._policies, self._meter, adjustments, request, now, self._pools())
         known = known.and_lately(subject.name, running, pending)
-        decision = known.decide(request, failover_open=self._failover_open)
+        decision = known.decide(request)
         return Standing(known, decision, self.enforced)
 
-    def forecast(self, known: Known, request: Request) -> Forecast:
-        """What would become of a server of the user who is known."""
-        return forecast(known, request, failover_open=self._failover_open)
 
-
-def forecast(known: Known, request: Request, *, failover_open: bool) -> Forecast:
+def forecast(known: Known, request: Request) -> Forecast:
     """What would become of a server if it were started now."""
-    decision = known.decide(request, failover_open=failover_open)
+    decision = known.decide(request)
     if decision.outcome is not Outcome.ALLOWED:
         return Forecast(request, decision, timedelta(0) if not decision.allowed else None)
     return Forecast(request, decision, known.lasts(request))

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
@@ -68,7 +69,8 @@ POLICIES = parse_policies(
             "scope": {"everyone": True},
             "share": "pooled",
         },
-    ]
+    ],
+    failover_open=False,
 )
 WINDOWS = {"each": 8 * HOUR, "gpus": 3 * HOUR, "all": 6 * HOUR}
 
@@ -266,12 +268,12 @@ class Day:
         now = self.now
         user = f"user-{self.chance.randrange(13)}"
         asked = Request(Subject(user), rates={"time": 1.0, "memory": GIB, "gpu": 1.0})
-        known = await learn(POLICIES, meter, None, asked, now, {"all": None})
+        known = await learn(POLICIES, meter, NO_LEDGER, asked, now, {"all": None})
         others = [
             Request(Subject(user), server_name="pending", rates=asked.rates)
         ] * self.chance.choice([0, 2])
         lately = known.and_lately(user, self.truth.running(now.timestamp()), others)
-        self.is_right(lately.decide(asked, failover_open=False), now, len(others))
+        self.is_right(lately.decide(asked), now, len(others))
 
     def is_right(self, decision: Decision, now: datetime, pending: int) -> None:
         """Where usage is known it is the truth; where it is not, that is said."""

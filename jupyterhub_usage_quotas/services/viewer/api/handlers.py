@@ -253,7 +253,7 @@ class Forecast(ViewerApi):
             self.query.text("profile_name"),
         )
         known = await self.context.standings.learn(request, self.now)
-        decision = self.context.standings.decide(known, request)
+        decision = known.decide(request)
         self.answer(values.forecast_values(decision, known.lasts(request)))
 
     head = get

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
+from tests.support.programs import free_port
 
 COMMAND = [sys.executable, "-m", "tests.support.small_service", "--config-files=a.py"]
 
