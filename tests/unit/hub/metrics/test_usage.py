@@ -355,18 +355,17 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
 @pytest.mark.parametrize(
     ("export_usage", "exported"),
     [
-        (True, {"ada", "bob", "cleo", "dan", *(f"many-{number}" for number in range(500))}),
-        (False, set()),
-        (["red"], {"ada", "cleo"}),
-        (["red", "blue"], {"ada", "bob", "cleo"}),
-        (["nobody's"], set()),
+        (True, ["ada", "bob", "cleo", "dan", *(f"many-{number}" for number in range(500))]),
+        (False, []),
+        (["red"], ["ada", "cleo"]),
+        (["red", "blue"], ["ada", "bob", "cleo"]),
+        (["nobody's"], []),
     ],
-    ids=str,
+    ids=["everybody", "nobody", "a group", "two groups", "a group of nobody"],
 )
 async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, export_usage, exported):
     tally, source = await kept(db, export_usage)
-    assert {one.username for one in tally.standings} == exported
-    assert len(tally.standings) == len(exported)
+    assert sorted(one.username for one in tally.standings) == sorted(exported)
     assert len(source.grids) >= 2, "the meter is kept for decisions all the same"
 
 

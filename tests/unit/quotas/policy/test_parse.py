@@ -8,14 +8,12 @@ from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
-
-PROPERTY = settings(deadline=None, max_examples=150)
 
 GIB_HOUR = 2**30 * 3600
 
@@ -477,7 +475,6 @@ backups = st.fixed_dictionaries(
 )
 
 
-@PROPERTY
 @given(policy=anything | st.lists(entries | anything, max_size=3), backup=anything | backups)
 def test_whatever_is_written_is_read_or_refused_with_faults_that_say_where(policy, backup):
     """Nothing in a configuration raises anything but `InvalidPolicies`, whose faults say where."""
