@@ -181,9 +181,9 @@ class PrometheusOptions(LoggingConfigurable):
         given = _meant(proposal.value) or {}
         if not isinstance(given, Mapping):
             raise TraitError(f"prometheus_headers must be a dict of texts; given {_outline(given)}")
-        faults = access.faults_of_headers(given)
-        if faults:
-            raise TraitError("; ".join(faults))
+        errors = access.errors_in_headers(given)
+        if errors:
+            raise TraitError("; ".join(errors))
         return dict(given)
 
     @validate("prometheus_sigv4")
@@ -216,10 +216,10 @@ class PrometheusOptions(LoggingConfigurable):
         given = {"username": parts.username or "", "password": parts.password or ""}
         return {key: unquote(value) for key, value in given.items()} if any(given.values()) else {}
 
-    def faults_together(self, refused: Collection[str] = ()) -> list[str]:
-        """A line for every fault that no option has alone.
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """A line for every error that no option has alone.
 
-        The values of `refused`, which have faults of their own, are not known here, only that
+        The values of `refused`, which have errors of their own, are not known here, only that
         they were given.
         """
         options = (access.BASIC_AUTH, access.BEARER_TOKEN_FILE, SIGV4, *CHECKS)
@@ -229,7 +229,7 @@ class PrometheusOptions(LoggingConfigurable):
         if URL not in refused:
             given |= {access.URL_CREDENTIALS} if self._url_credentials else set()
             given |= {access.PLAIN_URL} if urlsplit(self.prometheus_url).scheme == "http" else set()
-        faults = access.contradictions(given)
+        errors = access.contradictions(given)
         if CERTIFICATE_FILE in given and not {CERTIFICATE_FILE, KEY_FILE} & set(refused):
             try:
                 check_pair(
@@ -237,8 +237,8 @@ class PrometheusOptions(LoggingConfigurable):
                     _path(self.prometheus_client_key_file),
                 )
             except ConfigurationError as error:
-                faults += error.faults
-        return faults
+                errors += error.errors
+        return errors
 
     def make_access(self) -> Access:
         """How Prometheus is reached; raises `ConfigurationError`."""
@@ -265,11 +265,11 @@ def _outline(given: Any) -> str:
 
 
 def _check(check: Callable[[], Any]) -> None:
-    """Run a check of the metering, whose faults are those of a trait here."""
+    """Run a check of the metering, whose errors are those of a trait here."""
     try:
         check()
     except ConfigurationError as error:
-        raise TraitError("; ".join(error.faults)) from error
+        raise TraitError("; ".join(error.errors)) from error
 
 
 def _is_name_in_aws(value: Any) -> bool:

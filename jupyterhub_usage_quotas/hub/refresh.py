@@ -141,7 +141,7 @@ def observers(log: logging.Logger) -> Mapping[str, Any]:
 
 
 def tell_refresh(log: logging.Logger, why: Unknown | None, error: Exception | None) -> None:
-    """Count a refresh; a fault of ours is logged with its traceback."""
+    """Count a refresh; a bug of ours is logged with its traceback."""
     metrics.refreshes.labels(outcome=why.reason if why else "success").inc()
     if error:
         log.error("The usage of all users could not be refreshed", exc_info=error)

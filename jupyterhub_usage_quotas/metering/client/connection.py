@@ -76,9 +76,9 @@ class Access:
         given = {f"prometheus_{one.name}" for one in fields(self) if getattr(self, one.name)}
         if authorizes(self.headers):
             given.add(AUTHORIZATION_HEADER)
-        faults = [*faults_of_headers(self.headers), *contradictions(given)]
-        if faults:
-            raise ConfigurationError(faults)
+        errors = [*errors_in_headers(self.headers), *contradictions(given)]
+        if errors:
+            raise ConfigurationError(errors)
 
     def client_options(self) -> dict[str, Any]:
         """The arguments of `httpx.AsyncClient` that make it so.
@@ -132,7 +132,7 @@ class BearerTokenFile(httpx.Auth):
         try:
             return read_token(self._path)
         except ConfigurationError as error:
-            raise PrometheusUnauthorized("; ".join(error.faults)) from error
+            raise PrometheusUnauthorized("; ".join(error.errors)) from error
 
 
 def read_token(path: Path) -> str:
@@ -160,41 +160,41 @@ def authorizes(headers: Mapping[str, str]) -> bool:
     return any(str(name).lower() == "authorization" for name in headers)
 
 
-def faults_of_headers(headers: Mapping[str, str]) -> list[str]:
+def errors_in_headers(headers: Mapping[str, str]) -> list[str]:
     """A line for every header that cannot be sent; shows names, and no value."""
-    faults = []
+    errors = []
     seen = set()
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            faults.append(f"{HEADERS} has a name that cannot be the name of a header")
+            errors.append(f"{HEADERS} has a name that cannot be the name of a header")
             continue
         if name.lower() in OURS:
-            faults.append(f"{HEADERS}: {name} belongs to the request and cannot be set")
+            errors.append(f"{HEADERS}: {name} belongs to the request and cannot be set")
         elif name.lower() in seen:
-            faults.append(f"{HEADERS}: {name} is there twice, in upper and lower case")
+            errors.append(f"{HEADERS}: {name} is there twice, in upper and lower case")
         elif not isinstance(value, str) or not value:
-            faults.append(f"{HEADERS}: the value of {name} must be a text that is not empty")
+            errors.append(f"{HEADERS}: the value of {name} must be a text that is not empty")
         elif not _HEADER_VALUE.fullmatch(value):
-            faults.append(
+            errors.append(
                 f"{HEADERS}: the value of {name} must be one line of Latin-1 characters,"
                 " without space around it"
             )
         seen.add(name.lower())
-    return faults
+    return errors
 
 
 def contradictions(given: Collection[str]) -> list[str]:
     """A line for each set of options, among those that are given, that cannot be used together."""
-    faults = []
+    errors = []
     ways = [way for way in WAYS_TO_AUTHENTICATE if way in given]
     if len(ways) > 1:
-        faults.append(f"{_listed(ways)} exclude each other: each is a way to authenticate")
+        errors.append(f"{_listed(ways)} exclude each other: each is a way to authenticate")
     if KEY_FILE in given and CERTIFICATE_FILE not in given:
-        faults.append(f"{KEY_FILE} is set without {CERTIFICATE_FILE}")
+        errors.append(f"{KEY_FILE} is set without {CERTIFICATE_FILE}")
     tls = [name for name in (CA_FILE, CERTIFICATE_FILE) if name in given]
     if tls and PLAIN_URL in given:
-        faults.append(f"{_listed(tls)} cannot be used with {PLAIN_URL}: it must be https://")
-    return faults
+        errors.append(f"{_listed(tls)} cannot be used with {PLAIN_URL}: it must be https://")
+    return errors
 
 
 def _listed(names: Collection[str]) -> str:
