@@ -11,7 +11,7 @@ from typing import Any
 
 from ..ledger import Ledger
 from ..metering.meter import Meter
-from ..metering.snapshot import Knowledge
+from ..metering.snapshot import UsageSnapshot
 from ..quotas.policy.policy import PolicySet
 from ..quotas.units import STORAGE, show_duration
 from ..quotas.usage import Unknown
@@ -51,7 +51,7 @@ class Keeper:
             await self._meter.keep(self._policies.reach, self._refreshed)
 
     async def _refreshed(self) -> None:
-        for known in self._meter.known:
+        for known in self._meter.snapshots:
             self._show(known)
         pooled = any(one.pooled for one in self._policies)
         if pooled or self._groups is not None:
@@ -78,26 +78,26 @@ class Keeper:
                 some,
             )
 
-    def _show(self, known: Knowledge) -> None:
+    def _show(self, known: UsageSnapshot) -> None:
         """Show on the metrics endpoint how much is known, and log once what was found."""
-        name, seen = known.source.name, known.seen
-        length = max(seen.end - seen.start, 1.0)
-        missed = seen.missed(seen.start, seen.end)
+        name, coverage = known.source.name, known.coverage
+        length = max(coverage.end - coverage.start, 1.0)
+        missed = coverage.missed(coverage.start, coverage.end)
         metrics.history.labels(source=name).set(length)
         metrics.coverage.labels(source=name).set(1 - missed / length)
-        if seen.interval:
-            metrics.scrape_interval.labels(source=name).set(seen.interval)
-        if name not in self._told and self._meter.complete and seen.last_scrape:
+        if coverage.interval:
+            metrics.scrape_interval.labels(source=name).set(coverage.interval)
+        if name not in self._told and self._meter.complete and coverage.last_scrape:
             self._told.add(name)
             self._log.info("%s", history_for_log(known, self._meter.timing.max_gap))
 
 
-def history_for_log(known: Knowledge, longest_bridged: timedelta) -> str:
+def history_for_log(known: UsageSnapshot, longest_bridged: timedelta) -> str:
     """A line about how far back usage is known, and what is missing."""
-    seen = known.seen
-    how_long = show_duration(timedelta(seconds=round(seen.end - seen.start)))
+    coverage = known.coverage
+    how_long = show_duration(timedelta(seconds=round(coverage.end - coverage.start)))
     line = f"The usage of the last {how_long} from {known.source.name} is at hand"
-    gaps = [gap for gap in seen.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
+    gaps = [gap for gap in coverage.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
     if not gaps:
         return f"{line}, without gaps"
     longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:GAPS_SHOWN]
