@@ -33,6 +33,7 @@ from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
@@ -104,7 +105,7 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    known = await learn(POLICIES, meter, None, request, instant(AT))
+    known = await learn(POLICIES, meter, NO_LEDGER, request, instant(AT))
     known.decide(request)
 
 

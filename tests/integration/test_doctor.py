@@ -25,9 +25,11 @@ from jupyterhub_usage_quotas import commands as cli
 from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.demo.processes import free_port
-from jupyterhub_usage_quotas.doctor.deployment import Subject
+from jupyterhub_usage_quotas.doctor.deployment import Deployment
 from jupyterhub_usage_quotas.doctor.examine import CHECKS, examine
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from tests.support import homes
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import Answer, faulty_proxy
@@ -300,7 +302,7 @@ async def test_clocks(tmp_path, database, healthy, minutes, status, says):
     path.write_text(CONFIG.format(url=healthy, database=database(), nobody=free_port()))
     config, _ = load_config(path)
     ours = lambda: datetime.now(UTC) + timedelta(minutes=minutes)  # noqa: E731
-    subject = Subject(config, UsageQuotaManager(config=config), clock=ours)
+    subject = Deployment(config, UsageQuotaManager(config=config), clock=ours)
     found = [finding async for name, finding in examine(subject) if name == "clock"]
     await subject.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
@@ -570,16 +572,16 @@ class Ledger:
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault = fault
 
-    async def adjustments(self, user: str, policies: Iterable[str]) -> list[Any]:
+    async def active(self, subjects: Any, at: datetime) -> Adjustments:
         if self.fault:
             raise self.fault
-        return []
+        return Adjustments()
 
 
 @pytest.mark.parametrize(
     ("ledger", "status", "says"),
     [
-        (None, "ok", "no ledger"),
+        (NO_LEDGER, "ok", "no ledger"),
         (Ledger(), "ok", "can be read"),
         (Ledger(OSError("password=hunter2")), "failed", "OSError"),
     ],
@@ -587,9 +589,8 @@ class Ledger:
 async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
     path = tmp_path / "jupyterhub_config.py"
     path.write_text(CONFIG.format(url=healthy, database=database(), nobody=free_port()))
-    manager = UsageQuotaManager(config=load_config(path)[0])
-    manager.ledger = ledger
-    subject = Subject(manager.config, manager)
+    manager = UsageQuotaManager(config=load_config(path)[0], ledger=ledger)
+    subject = Deployment(manager.config, manager)
     checks = [check for check in CHECKS if check.name == "ledger"]
     found = [finding async for _, finding in examine(subject, checks)]
     await subject.aclose()

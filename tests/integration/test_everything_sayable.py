@@ -19,6 +19,7 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.demo.history import Span
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -206,23 +207,14 @@ def test_the_table_shows_what_applies(config_file):
     assert "(other servers)" in row
 
 
-class InMemoryLedger:
-    """What people decided, for as long as a test lasts."""
-
-    def __init__(self, *adjustments: Grant) -> None:
-        self.made = adjustments
-
-    async def adjustments(self, user: str, policies: Any) -> Any:
-        return [one for one in self.made if one.policy in policies and one.user in (None, user)]
-
-
 async def test_a_grant_from_the_ledger_allows_what_was_denied(config_file):
     manager = manager_of(config_file)
     request = Request(Subject("ada"), rates={"time": 1.0, "gpu": 1.0})
     assert (await manager.decide(request)).outcome is Outcome.DENIED
     until = datetime.now(UTC) + timedelta(hours=1)
     grant = Grant("gpu budget", instant(NOW - HOUR), until, user="ada", amount=2 * HOUR)
-    manager.ledger = InMemoryLedger(grant)
+    await manager.aclose()
+    manager = manager_of(config_file, ledger=MemoryLedger([grant]))
     assert (await manager.decide(request)).outcome is Outcome.ALLOWED
     await manager.aclose()
 
@@ -250,5 +242,5 @@ async def test_readings_of_everybody(config_file):
     await pool.aclose()
 
 
-def manager_of(path: Path) -> UsageQuotaManager:
-    return UsageQuotaManager(config=load_config(path)[0])
+def manager_of(path: Path, **more: Any) -> UsageQuotaManager:
+    return UsageQuotaManager(config=load_config(path)[0], **more)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.hub.refresh import history_for_log
+from jupyterhub_usage_quotas.hub.metrics.history import history_for_log
 from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Reading, Stale, Unknown

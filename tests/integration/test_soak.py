@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
@@ -267,7 +268,7 @@ class Day:
         now = self.now
         user = f"user-{self.chance.randrange(13)}"
         asked = Request(Subject(user), rates={"time": 1.0, "memory": GIB, "gpu": 1.0})
-        known = await learn(POLICIES, meter, None, asked, now, {"all": None})
+        known = await learn(POLICIES, meter, NO_LEDGER, asked, now, {"all": None})
         others = [
             Request(Subject(user), server_name="pending", rates=asked.rates)
         ] * self.chance.choice([0, 2])

@@ -14,8 +14,10 @@ from jupyterhub_usage_quotas.quotas.adjustments import (
     Exemption,
     Grant,
     Override,
+    Voided,
     allowance,
     changes,
+    group_by_user,
 )
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -25,6 +27,7 @@ from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 HOUR, MINUTE = 3600, timedelta(minutes=1)
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
+VOIDED = Voided("tutor", NOW, "a slip")
 
 
 def after(hours):
@@ -79,32 +82,32 @@ def decide_on(policies, buckets=(), adjustments=(), now=NOW, intersection="min")
 AT_NOW = [
     ("nothing", [], 5),
     ("a grant", [grant(3)], 8),
-    ("two grants", [grant(3), grant(1, number=1)], 9),
+    ("two grants", [grant(3), grant(1, id=1)], 9),
     ("a grant of nothing", [grant(0)], 5),
     ("a grant that is over", [grant(3, -9, -1)], 5),
     ("a grant to come", [grant(3, 1, 9)], 5),
     ("a grant that begins now", [grant(3, 0, 9)], 8),
     ("a grant that ends now", [grant(3, -9, 0)], 5),
     ("a grant that ends before it begins", [grant(3, 9, -9)], 5),
-    ("a voided grant", [grant(3, voided=True)], 5),
+    ("a voided grant", [grant(3, voided=VOIDED)], 5),
     ("a grant for her", [grant(3, user="ada")], 8),
     ("a grant for somebody else", [grant(3, user="al")], 5),
     ("a grant of another policy", [grant(3, policy="six")], 5),
     ("an override", [override(2)], 2),
     ("an override and a grant", [override(2), grant(3)], 5),
     ("an override with zero", [override(0)], 0),
-    ("the newest override", [override(2, number=7), override(9, number=8)], 9),
-    ("the newest override, listed first", [override(9, number=8), override(2, number=7)], 9),
-    ("hers before one for all", [override(2, user="ada"), override(9, number=8)], 2),
-    ("a newer one of hers", [override(2, user="ada"), override(9, number=8, user="ada")], 9),
-    ("somebody else's", [override(2, user="al", number=9), override(9, number=8)], 9),
-    ("the newest is voided", [override(2, number=7), override(9, number=8, voided=True)], 2),
-    ("the newest is over", [override(2, number=7), override(9, -2, -1, number=8)], 2),
+    ("the newest override", [override(2, id=7), override(9, id=8)], 9),
+    ("the newest override, listed first", [override(9, id=8), override(2, id=7)], 9),
+    ("hers before one for all", [override(2, user="ada"), override(9, id=8)], 2),
+    ("a newer one of hers", [override(2, user="ada"), override(9, id=8, user="ada")], 9),
+    ("somebody else's", [override(2, user="al", id=9), override(9, id=8)], 9),
+    ("the newest is voided", [override(2, id=7), override(9, id=8, voided=VOIDED)], 2),
+    ("the newest is over", [override(2, id=7), override(9, -2, -1, id=8)], 2),
     ("hers is over", [override(2, -2, -1, user="ada"), override(9)], 9),
     ("an exemption", [exemption()], inf),
-    ("an exemption and an override", [override(0, number=9), exemption()], inf),
+    ("an exemption and an override", [override(0, id=9), exemption()], inf),
     ("an exemption that is over", [exemption(-9, 0)], 5),
-    ("a voided exemption", [exemption(voided=True)], 5),
+    ("a voided exemption", [exemption(voided=VOIDED)], 5),
     ("somebody else's exemption", [exemption(user="al")], 5),
 ]
 
@@ -136,7 +139,7 @@ def test_what_changes_are_still_to_come_is_told_in_order():
     given = [
         grant(3, 4, 6),
         override(1, -3, 4),
-        grant(1, 2, 3, voided=True),
+        grant(1, 2, 3, voided=VOIDED),
         grant(1, 2, 3, user="al"),
         grant(1, 2, 3, policy="seven"),
         exemption(0, 5, policy="six"),
@@ -187,6 +190,36 @@ def test_adjustments_that_come_and_go_are_taken_into_account(adjustments, later)
     assert decision.retry_time == at
     assert decide_on([rule()], SEVEN, adjustments, at).allowed
     assert not decide_on([rule()], SEVEN, adjustments, at - MINUTE).allowed
+
+
+@pytest.mark.parametrize(
+    ("row", "subject", "theirs"),
+    [
+        # user_created of the row, created of the user
+        ((NOW, None), NOW, True),
+        ((NOW, None), NOW + MINUTE, False),
+        ((NOW, None), NOW - MINUTE, False),
+        ((NOW, None), None, True),
+        # not known when it was made: for who had the name then
+        ((None, after(1)), NOW, True),
+        ((None, after(-1)), NOW, False),
+        ((None, None), NOW, True),
+        # MySQL rounds to whole seconds, MariaDB cuts them off, once the Hub reads them back
+        ((NOW + timedelta(microseconds=600_000), None), NOW + timedelta(seconds=1), True),
+        ((NOW + timedelta(microseconds=600_000), None), NOW, True),
+        ((NOW, None), NOW + timedelta(microseconds=400_000), True),
+        ((NOW, None), NOW + timedelta(seconds=1), False),
+        ((NOW + timedelta(microseconds=1), None), NOW + timedelta(microseconds=2), False),
+    ],
+)
+def test_a_user_made_anew_inherits_nothing(row, subject, theirs):
+    user_created, created = row
+    given = grant(3, user="ada", user_created=user_created, created=created)
+    for_all = grant(2)
+    decided = group_by_user([given, for_all, grant(1, user="al", user_created=NOW)])
+    assert given.is_for(Subject("ada", created=subject)) == theirs
+    assert decided.of(Subject("ada", created=subject)) == (for_all, *[given] * theirs)
+    assert not given.is_for(Subject("al", created=NOW))
 
 
 def test_two_grants_that_are_never_in_force_together_help_nobody():
@@ -258,7 +291,7 @@ grants = st.builds(
     lambda amount, span, name: grant(amount, *span, policy=name), hours, spans, names
 )
 overrides = st.builds(
-    lambda limit, span, name, number: override(limit, *span, policy=name, number=number),
+    lambda limit, span, name, number: override(limit, *span, policy=name, id=number),
     hours,
     spans,
     names,
@@ -286,7 +319,7 @@ def test_a_grant_never_makes_a_decision_less_generous(entries, buckets, others, 
 @given(entries=policies, buckets=sessions, others=others, more=grants | overrides, way=ways)
 def test_what_is_voided_might_as_well_never_have_been(entries, buckets, others, more, way):
     """Adding a grant and then voiding it changes nothing, whatever else there is."""
-    voided = [*others, replace(more, voided=True)]
+    voided = [*others, replace(more, voided=VOIDED)]
     without = decide_on(entries, buckets, others, intersection=way)
     assert decide_on(entries, buckets, voided, intersection=way) == without
 

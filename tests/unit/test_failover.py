@@ -135,7 +135,7 @@ async def test_the_cause_is_logged_once(prometheus, failure, caplog):
         # Once it is well again, that is said, and the next failure is news.
         prometheus.side_effect = alive
         await asked.pre_spawn_start(USER, spawner())
-        assert "Usage is known again" in caplog.records[1].getMessage()
+        assert "Usage data is available again" in caplog.records[1].getMessage()
         prometheus.side_effect, _ = FAILURES[failure]
         await asked.pre_spawn_start(USER, spawner())
         assert reason in caplog.records[2].getMessage()

@@ -18,8 +18,10 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
-from jupyterhub_usage_quotas.hub.refresh import Keeper
+from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -93,7 +95,7 @@ async def standings_of(
     await meter.refresh(max(one.window.reach for one in policies))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     await tally.take(users, members or {}, now)
     return UsageGauges(lambda: tally.standings, policies, NAMESPACE), tally
 
@@ -323,8 +325,8 @@ def db():
     made.close()
 
 
-async def kept(db: Any, groups: Any) -> tuple[Keeper, MadeUp]:
-    """A keeper after it has kept for a while."""
+async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
+    """A tally after the refresh loop has run for a while."""
     refreshed = asyncio.Event()
 
     class Counted(MadeUp):
@@ -335,16 +337,19 @@ async def kept(db: Any, groups: Any) -> tuple[Keeper, MadeUp]:
             return await super().read(*arguments)
 
     source = Counted({"ada": []})
-    policies = parse_policies([rule("hour", "1 GiB-hours", "1h")])
+    config = Config()
+    config.UsageQuotaManager.export_usage = export_usage
+    config.UsageQuotaManager.policy = [rule("hour", "1 GiB-hours", "1h")]
+    options = QuotaOptions(config=config)
     timing = Timing(refresh_every=timedelta(0))
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], timing)
     app = SimpleNamespace(db=db, log=logging.getLogger("hub"))
-    keeper = Keeper(app, policies, meter, None, groups)
-    running = asyncio.ensure_future(keeper.run())
+    tally = Tally(options.policies, meter, NO_LEDGER)
+    running = asyncio.ensure_future(make_refresh_loop(app, options, meter, tally).run())
     await asyncio.wait_for(refreshed.wait(), 60)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    return keeper, source
+    return tally, source
 
 
 @pytest.mark.parametrize(
@@ -359,15 +364,9 @@ async def kept(db: Any, groups: Any) -> tuple[Keeper, MadeUp]:
     ids=str,
 )
 async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, export_usage, exported):
-    config = Config()
-    config.UsageQuotaManager.export_usage = export_usage
-    config.UsageQuotaManager.policy = [rule("hour", "1 GiB-hours", "1h")]
-    manager = UsageQuotaManager(config=config)
-    groups = manager.make_keeper(SimpleNamespace(db=db, log=manager.log))._groups
-    keeper, source = await kept(db, groups)
-    await manager.aclose()
-    assert {one.username for one in keeper.tally.standings} == exported
-    assert len(keeper.tally.standings) == len(exported)
+    tally, source = await kept(db, export_usage)
+    assert {one.username for one in tally.standings} == exported
+    assert len(tally.standings) == len(exported)
     assert len(source.asked) >= 2, "the meter is kept for decisions all the same"
 
 
@@ -378,11 +377,11 @@ def test_what_is_neither_is_refused_with_what_would_be_right(wrong):
 
 
 async def test_a_user_who_is_deleted_is_gone_with_the_next_refresh_and_a_new_one_is_there(db):
-    keeper, _ = await kept(db, [])
-    assert len(keeper.tally.standings) == 504
+    tally, _ = await kept(db)
+    assert len(tally.standings) == 504
     db.delete(db.query(orm.User).filter_by(name="dan").one())
     db.add(orm.User(name="eve"))
     db.commit()
-    keeper, _ = await kept(db, [])
-    names = {one.username for one in keeper.tally.standings}
+    tally, _ = await kept(db)
+    names = {one.username for one in tally.standings}
     assert ("dan" in names, "eve" in names, len(names)) == (False, True, 504)

@@ -25,13 +25,16 @@ from jupyterhub_usage_quotas.hub.launch.request import read_launch, requests_on_
 from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
 from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
-from jupyterhub_usage_quotas.hub.refresh import Keeper
+from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import Known
+from jupyterhub_usage_quotas.status.snapshot import Tally
 from jupyterhub_usage_quotas.status.users import AtHand, Standing, forecast
 
 from .test_failover import URL, alive
@@ -304,12 +307,14 @@ def manager() -> UsageQuotaManager:
     return UsageQuotaManager(config=config)
 
 
-def pages_of(made: UsageQuotaManager, keeper: Keeper | None = None, ledger: Any = None) -> HubPages:
+def pages_of(
+    made: UsageQuotaManager, tally: Tally | None = None, ledger: Any = NO_LEDGER
+) -> HubPages:
     at_hand = AtHand(
         made.policies,
         made.meter,
         ledger,
-        lambda: keeper.tally.accounts if keeper else PoolAccounts(made.policies, {}, ()),
+        lambda: tally.accounts if tally else PoolAccounts(made.policies, {}, ()),
     )
     return HubPages(at_hand, made, made.pending, "usage-quota", LOG)
 
@@ -323,7 +328,8 @@ async def look(pages: HubPages, user: Any, spawner: Any) -> tuple[Any, Any, Any]
 async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Database):
     made = manager()
     app = SimpleNamespace(db=database.db, log=LOG)
-    keeper = made.make_keeper(app)
+    tally = Tally(made.policies, made.meter, NO_LEDGER)
+    loop = make_refresh_loop(app, made, made.meter, tally)
     user = database.user("u7")
     spawner = SimpleNamespace(
         name="",
@@ -342,14 +348,14 @@ async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Dat
         await made.meter.refresh(made.policies.reach)
         while await made.meter.extend():
             pass
-        await keeper._refreshed()
+        await loop.call_listeners()
         asked = router.calls.call_count
         assert asked
         for name in ("u7", "u8"):
             user = database.user(name)
             user.spawners = {"": spawner}
             database.statements = 0
-            header, home, launch = await look(pages_of(made, keeper), user, spawner)
+            header, home, launch = await look(pages_of(made, tally), user, spawner)
             assert database.statements <= 3
         assert router.calls.call_count == asked
     await made.aclose()
@@ -375,13 +381,14 @@ async def test_before_the_history_is_read_nothing_is_asked_either(database: Data
 async def test_without_gauges_pools_are_added_up_all_the_same(database: Database):
     made = manager()
     made.export_usage = False
-    keeper = made.make_keeper(SimpleNamespace(db=database.db, log=LOG))
-    before = keeper.tally.accounts
-    await keeper._refreshed()
-    assert keeper.tally.standings == ()
-    assert keeper.tally.accounts is not before
-    assert set(keeper.tally.accounts.pools) == {"pool", "first"}
-    assert "u299" in keeper.tally.accounts.pools["pool"]
+    tally = Tally(made.policies, made.meter, NO_LEDGER)
+    before = tally.accounts
+    app = SimpleNamespace(db=database.db, log=LOG)
+    await make_refresh_loop(app, made, made.meter, tally).call_listeners()
+    assert tally.standings == ()
+    assert tally.accounts is not before
+    assert set(tally.accounts.pools) == {"pool", "first"}
+    assert "u299" in tally.accounts.pools["pool"]
 
 
 # --- it never hurts a page ----------------------------------------------------------------------
@@ -390,16 +397,16 @@ async def test_without_gauges_pools_are_added_up_all_the_same(database: Database
 class BrokenLedger:
     """Fails, as databases do."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         raise OSError("the database is locked")
 
 
 class SlowLedger:
     """Has to be waited for."""
 
-    async def adjustments(self, user: str, policies: Any) -> Any:
+    async def active(self, subjects: Any, at: datetime) -> Any:
         await asyncio.sleep(0)
-        return ()
+        return Adjustments()
 
 
 async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, caplog):

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jupyterhub_usage_quotas.errors import PrometheusUnavailable
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Exemption, Grant, Override
+from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import PolicySet
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
@@ -31,16 +33,6 @@ UNIX = NOW.timestamp()
 HOUR = 3600.0
 GIB = 1024**3
 GROUPS = {"ada": {"red"}, "bob": {"red", "blue"}, "cleo": {"blue"}, "dan": set(), "eve": {"red"}}
-
-
-class FakeLedger:
-    """Keeps adjustments in memory."""
-
-    def __init__(self, *adjustments: Adjustment) -> None:
-        self.made = adjustments
-
-    async def adjustments(self, user: str, policies: Collection[str]) -> Sequence[Adjustment]:
-        return [one for one in self.made if one.user in (None, user) and one.policy in policies]
 
 
 def rule(name: str, limit: str, window: object = 7, **more: Any) -> dict[str, Any]:
@@ -140,7 +132,7 @@ LEDGERS = {
 @pytest.mark.parametrize("seed", range(4))
 async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersection):
     policies = policies_of(intersection=intersection)
-    ledger = FakeLedger(*LEDGERS[adjusted])
+    ledger = MemoryLedger(LEDGERS[adjusted])
     meter = await meter_of(MadeUp(sessions(seed)), policies)
     tally = Tally(policies, meter, ledger)
     await tally.take(subjects(), MEMBERS, NOW)
@@ -162,7 +154,7 @@ async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersect
 
 async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), None)
+    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     of_eve = {one.policy: one.used for one in tally.standings if one.username == "eve"}
     assert of_eve == dict.fromkeys(
@@ -173,7 +165,7 @@ async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
 
 async def test_every_pool_is_there_once_and_belongs_to_nobody():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(2)), policies), None)
+    tally = Tally(policies, await meter_of(MadeUp(sessions(2)), policies), NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     pools = [one for one in tally.standings if one.policy in MEMBERS]
     assert sorted((one.username, one.policy) for one in pools) == [
@@ -186,7 +178,7 @@ async def test_every_pool_is_there_once_and_belongs_to_nobody():
 async def test_what_everyones_pool_used_includes_who_is_no_user_any_more():
     policies = policies_of(rule("all", "40 server-hours", 10, resource="time", share="pooled"))
     source = MadeUp({"deleted": [Session(UNIX - 7200, UNIX, {"time": 1.0})]})
-    tally = Tally(policies, await meter_of(source, policies), None)
+    tally = Tally(policies, await meter_of(source, policies), NO_LEDGER)
     await tally.take(subjects(), {"all": None}, NOW)
     (pool,) = tally.standings
     assert pool.used == 2 * HOUR
@@ -195,7 +187,7 @@ async def test_what_everyones_pool_used_includes_who_is_no_user_any_more():
 async def test_what_is_unknown_is_none_and_never_zero():
     policies = policies_of()
     meter = await meter_of(MadeUp(sessions(1), alive=False), policies)
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     assert {one.used for one in tally.standings} == {None}
     assert {one.remaining for one in tally.standings} == {None}
@@ -205,7 +197,7 @@ async def test_what_is_unknown_is_none_and_never_zero():
 async def test_before_anything_was_read_everybody_is_there_and_unknown():
     policies = policies_of()
     meter = Meter(PrometheusClient("http://nowhere.test"), [MadeUp({})], clock=lambda: NOW)
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     assert {one.username for one in tally.standings} == {*GROUPS, ""}
     assert {one.used for one in tally.standings} == {None}
@@ -219,7 +211,7 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
     await meter.refresh(timedelta(days=7))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, None)
+    tally = Tally(policies, meter, NO_LEDGER)
     used = []
     source.failure = PrometheusUnavailable("HTTP 503")
     for minutes in (0, 9, 10, 11, 60):
@@ -236,7 +228,7 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
 async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
     policies = policies_of()
     source = MadeUp(sessions(1))
-    tally = Tally(policies, await meter_of(source, policies), None)
+    tally = Tally(policies, await meter_of(source, policies), NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     before = tally.standings
     seen: list[Sequence[Standing]] = []
@@ -255,7 +247,7 @@ async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
 
 async def test_a_tally_that_breaks_off_leaves_the_whole_one_before():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), None)
+    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
     await tally.take(subjects(), MEMBERS, NOW)
     before = tally.standings
 
@@ -272,7 +264,7 @@ async def test_others_run_while_many_users_are_judged():
     """However many there are: what else the Hub has to do is done in between."""
     policies = policies_of(rule("week", "8 server-hours", resource="time"))
     many = {f"user-{number}": set() for number in range(3000)}
-    tally = Tally(policies, await meter_of(MadeUp({}), policies), None)
+    tally = Tally(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
     turns = 0
 
     async def others() -> None:
@@ -297,7 +289,7 @@ async def test_groups_and_days_are_those_of_the_policy():
         rule("c", "1 GiB-hours", {"calendar": "week"}),
         rule("d", "1 GiB-hours", 30, scope={"user": ["bob"]}),
     )
-    tally = Tally(policies, await meter_of(MadeUp({}), policies), None)
+    tally = Tally(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
     await tally.take([Subject("bob", frozenset({"red"}))], {}, NOW)
     assert {one.policy: (one.groups, one.days) for one in tally.standings} == {
         "a": ("blue,class-*,red", "7"),

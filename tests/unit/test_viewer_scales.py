@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.pools import settle
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -68,9 +69,8 @@ def calls_for(members: int, pool: dict[str, Any]) -> int:
     """How many calls it takes to work out where all of so many members of a pool stand."""
     people = [Subject(f"user-{number}", frozenset({"red"})) for number in range(members)]
     readings = {one.name: {"gpu": Fresh(usage(number))} for number, one in enumerate(people)}
-    made = Standings(
-        parse_policies([pool, OWN], failover_open=True), FakeMeter(readings), People(people), None
-    )
+    policies, hub = parse_policies([pool, OWN], failover_open=True), People(people)
+    made = Standings(policies, FakeMeter(readings), hub, NO_LEDGER)
     return calls_of(lambda: asyncio.run(made.of_everybody(NOW)))
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override, Voided
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.serialize import report
@@ -61,16 +63,6 @@ class People:
         return PEOPLE
 
 
-class Decided:
-    """A ledger that holds what it is given."""
-
-    def __init__(self, *adjustments) -> None:
-        self._adjustments = adjustments
-
-    async def adjustments(self, user, policies):
-        return [one for one in self._adjustments if one.user in (None, user)]
-
-
 def used(amount: float, *, ongoing: bool = False, server: str = "") -> Fresh:
     end = NOW.timestamp() - (0 if ongoing else 5 * HOUR)
     bucket = Bucket(end - 2 * HOUR, end, amount * HOUR, ServerAttributes(name=server))
@@ -82,7 +74,7 @@ def standings(
 ) -> tuple[Standings, FakeMeter, People]:
     meter, hub = FakeMeter(dict(readings)), People()
     policies = parse_policies(entries, {}, failover_open=True)
-    ledger = Decided(*adjustments)
+    ledger = MemoryLedger(adjustments)
     made = Standings(policies, meter, hub, ledger, enforced=enforced)
     return made, meter, hub
 
@@ -122,7 +114,7 @@ async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
     made, meter, _ = standings(entries=entries, **READINGS)
     request = Request(Subject(person.name, person.groups, admin=person.admin))
     members = {"team": {"ann", "bob"}}
-    known = await learn(made.policies, meter, None, request, NOW, members)
+    known = await learn(made.policies, meter, NO_LEDGER, request, NOW, members)
     expected = report(known.decide(request))
     assert report((await made.of(person, NOW)).decision) == expected
     everybody = {one.subject: one for one in await made.of_everybody(NOW)}
@@ -222,7 +214,7 @@ async def test_what_was_granted():
         Grant("week", start, until, "bob", 3, amount=HOUR),
         Override("tell", start, until, "ann", 4, limit=3 * HOUR),
         Exemption("week", start, until, "cyd", 5),
-        Exemption("week", start, until, "eve", 6, voided=True),
+        Exemption("week", start, until, "eve", 6, voided=Voided("tutor", NOW, "a slip")),
     ]
     made, _, _ = standings(*given, **READINGS)
     everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
