@@ -124,11 +124,9 @@ class KubeStateMetrics:
                 for metric, phase in self._evidence.items()
             }
 
+        ranges = evidence_ranges(steps)
         found = await all_of(
-            *(
-                scrape_instants(prometheus, expressions(looked), looked)
-                for looked in evidence_ranges(steps)
-            )
+            *(scrape_instants(prometheus, expressions(one), one) for one in ranges)
         )
         return {name: _merged([one[name] for one in found]) for name in found[0]}
 

@@ -80,8 +80,8 @@ def test_options_make_the_access(files, section, written_as):
 
 
 async def test_what_goes_wrong_later_names_the_options_as_they_are_written(files):
-    made = hub_with(**{name: str(path) for name, path in files.items()})
-    client = made.make_client()
+    options = {name: str(path) for name, path in files.items()}
+    client = hub_with(prometheus_url=HTTPS, **options).make_client()
     files["prometheus_bearer_token_file"].unlink()
     with pytest.raises(PrometheusUnauthorized, match="prometheus_bearer_token_file names"):
         await client.query("up", datetime.now(UTC))
