@@ -167,7 +167,7 @@ def check_configuration(config: Mapping[str, Any]) -> None:
                 "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
             )
     except InvalidPolicies as error:
-        errors += [f"{_section(one.where)}.{one}" for one in error.faults]
+        errors += [f"{_section(one.where)}.{one}" for one in error.errors]
     if errors:
         raise ConfigurationError(errors)
 
