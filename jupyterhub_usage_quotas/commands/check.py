@@ -16,6 +16,7 @@ from ..config.loading import load_config, printable
 from ..config.quotas import Enforcement
 from ..errors import ConfigurationError
 from ..hub.launch.enforcement import UsageQuotaManager
+from ..ledger.base import NO_LEDGER
 from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
@@ -32,6 +33,7 @@ from ..quotas.units import (
 )
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
+from ..status.hub_database import made_at
 from ..status.inputs import Known
 
 EXIT_CODES = {
@@ -105,8 +107,12 @@ def run_check(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
+    # A user made anew under the same name has none of the adjustments of the one before.
+    created = None
+    if manager.ledger is not NO_LEDGER:
+        created = made_at(manager.hub_database, options.user)
     request = Request(
-        Subject(options.user, groups=frozenset(options.group), admin=options.admin),
+        Subject(options.user, frozenset(options.group), options.admin, created),
         server_name=options.server,
         profile=options.profile,
         profile_name=options.profile_name,

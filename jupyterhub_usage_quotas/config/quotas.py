@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, TraitError, UseEnum, default, validate
+from traitlets.utils.importstring import import_item
 
 from ..errors import ConfigurationError
+from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
@@ -127,6 +129,54 @@ class QuotaOptions(PageOptions, UsageConfig):
             )
         return given if isinstance(given, bool) else list(given)
 
+    ledger_factory = AnyTrait(
+        None,
+        allow_none=True,
+        help="""
+        What keeps people's decisions about quotas (grants, overrides, exemptions): a function or
+        class that is called without arguments and returns a `Ledger`, or its importable name, for
+        example "our_hub.quotas.make_ledger". By its name the Usage Quota Dashboard and the command
+        line can use it, too: each calls it in its own process. Without one there are no decisions.
+        """,
+    ).tag(config=True)
+
+    @validate("ledger_factory")
+    def _is_callable(self, proposal: Any) -> Any:
+        given = proposal.value
+        try:
+            factory = import_item(given) if isinstance(given, str) and given else given
+        except Exception as error:
+            # A module of the admin's: it can fail in any way.
+            why = f"{type(error).__name__}: {error}"
+            raise TraitError(f"{given!r} cannot be imported: {why}") from error
+        if factory is None or callable(factory):
+            return given
+        raise TraitError(
+            f"got {given!r}; expected a function that returns a ledger, or its importable name"
+        )
+
+    @property
+    def importable_ledger_factory(self) -> str:
+        """The name by which other processes find it; empty for none, or one without a name."""
+        given = self.ledger_factory
+        return given if isinstance(given, str) else importable_name(given)
+
+    def make_ledger(self) -> Ledger:
+        """What keeps people's decisions; raises `ConfigurationError` where it cannot be made."""
+        factory = self.ledger_factory
+        if factory is None:
+            return NO_LEDGER
+        try:
+            made: Ledger = (import_item(factory) if isinstance(factory, str) else factory)()
+        except Exception as error:
+            # It is the admin's.
+            problem = f"{type(error).__name__}: {error}"
+            raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"]) from error
+        if not callable(getattr(made, "active", None)):
+            problem = f"it returned {made!r}; expected a Ledger, which has a method active"
+            raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"])
+        return made
+
     def __init__(self, **kwargs: Any) -> None:
         """Read the configuration; raises `ConfigurationError` with all its errors."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
@@ -170,6 +220,15 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         errors += [f"{_section(one.where)}.{one}" for one in error.errors]
     if errors:
         raise ConfigurationError(errors)
+
+
+def importable_name(value: object) -> str:
+    """The name by which another process can import a function or class; empty if it cannot."""
+    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+    try:
+        return name if import_item(name) is value else ""
+    except (ImportError, ValueError):
+        return ""
 
 
 def _section(where: str) -> str:

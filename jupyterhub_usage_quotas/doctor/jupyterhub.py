@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -15,13 +16,15 @@ from ..config.quotas import Enforcement
 from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
-from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
+from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
+from ..quotas.adjustments import Adjustments
 from ..quotas.policy.parse import doubts
+from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
 from .deployment import Deployment
-from .findings import Finding, counted, failed, ok, skipped, warning
+from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 OLDEST, COUNTS_NO_DENIALS, NOT_TRIED = (5, 4), (6, 0), (7, 0)
 """Versions of JupyterHub: the oldest that is understood, the first that does not count denials as
@@ -128,12 +131,13 @@ def _faults_of_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[
             )
         )
     own = _scopes(deployment, lambda role: name in (role.get("services") or ()))
-    if missing := sorted(NEEDED_SCOPES - own):
+    needed = needed_scopes(deployment.manager.ledger)
+    if missing := sorted(needed - own):
         found.append(
             failed(
                 f'the service "{name}" lacks the scopes {", ".join(missing)}',
                 "Add them to one of its roles. These are all that it needs:"
-                f" {', '.join(sorted(NEEDED_SCOPES))}.",
+                f" {', '.join(sorted(needed))}.",
             )
         )
     access = {f"access:services!service={name}", "access:services"}
@@ -169,13 +173,13 @@ def _scopes(deployment: Deployment, wanted: Any) -> set[str]:
 
 
 async def ledger(deployment: Deployment) -> list[Finding]:
-    """Whether what people decided can be asked for."""
+    """Whether people's decisions can be read, and are about policies that there are."""
     kept = deployment.manager.ledger
     if kept is NO_LEDGER:
         return [ok("no ledger is set up, so nobody has more or less than the policies say")]
     try:
         async with asyncio.timeout(SECONDS):
-            await kept.active(EVERYONE, deployment.clock())
+            decided = await kept.active(EVERYONE, deployment.clock())
     except Exception as error:
         # Whatever keeps it: its failures are its own.
         return [
@@ -185,7 +189,23 @@ async def ledger(deployment: Deployment) -> list[Finding]:
                 " database, and at the network between.",
             )
         ]
-    return [ok("the ledger can be read")]
+    return [ok("the ledger can be read"), *_of_policies(decided, deployment.manager.policies)]
+
+
+def _of_policies(decided: Adjustments, policies: PolicySet) -> Iterator[Finding]:
+    adjusted = {one.policy for one in (*decided.everyone, *chain(*decided.by_user.values()))}
+    if lost := adjusted - {one.name for one in policies}:
+        yield warning(
+            f"the ledger has adjustments of policies that there are not: {listed(sorted(lost))}",
+            "They have no effect. A policy keeps its adjustments by its name: give it the name that"
+            " it had, or void them.",
+        )
+    if policies.default_names:
+        yield warning(
+            "policies without a name of their own cannot be adjusted:"
+            f" {listed(sorted(policies.default_names))}",
+            'Give each a name in c.UsageQuotaManager.policy, for example "name": "memory-week".',
+        )
 
 
 async def network(deployment: Deployment) -> list[Finding]:

@@ -10,13 +10,14 @@ import copy
 import json
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .. import conventions as names
 from ..config.usage import UsageConfig
 from ..config.viewer import UsageViewer, make_viewer, viewer_remarks
 from ..errors import ConfigurationError
+from ..ledger.base import NO_LEDGER, Ledger
 from .launch.enforcement import UsageQuotaManager
 
 LONGEST_VARIABLE = 100_000
@@ -31,8 +32,16 @@ Spec = dict[str, Any]
 
 NEEDED_SCOPES = frozenset({"list:users", "read:users:name", "read:users:groups"})
 """With which the viewer knows who there is, and in which groups."""
+SCOPE_FOR_A_LEDGER = "read:users"
+"""With which it knows when users were made, too: adjustments are not inherited by the next user of
+the same name.
+"""
 
 HANDED_OVER_RULES = ("policy", "failover_open", "contact")
+LEDGER_NOT_SHARED = (
+    "The Usage Quota Dashboard does not see the ledger: UsageQuotaManager.ledger_factory cannot be"
+    " imported by another process; put it in a module, and set its name"
+)
 
 
 def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
@@ -61,16 +70,24 @@ def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
     if ours.get("command"):
         handed = environment_of(hand_over(app, manager, viewer))
         ours["environment"] = handed | dict(ours.get("environment") or {})
+        if manager.ledger is not NO_LEDGER and not manager.importable_ledger_factory:
+            lines = [*lines, LEDGER_NOT_SHARED]
     if not ours.get("oauth_roles"):
         allowed = list(ours.get("oauth_client_allowed_scopes") or [])
         ours["oauth_client_allowed_scopes"] = _with(allowed, names.SCOPE_READ)
     app.services = services
     app.custom_scopes = {names.SCOPE_READ: SCOPE_DEFINITION} | dict(app.custom_scopes)
-    _give_roles(app, str(ours["name"]), declared_by_admin=declared_by_admin)
+    needed = needed_scopes(manager.ledger)
+    _give_roles(app, str(ours["name"]), needed, declared_by_admin=declared_by_admin)
     return lines
 
 
 SCOPE_DEFINITION = {"description": "See usage and usage quotas."}
+
+
+def needed_scopes(ledger: Ledger) -> frozenset[str]:
+    """The scopes that the viewer needs of the Hub's, with this ledger."""
+    return NEEDED_SCOPES if ledger is NO_LEDGER else NEEDED_SCOPES | {SCOPE_FOR_A_LEDGER}
 
 
 def is_viewer(spec: Mapping[str, Any]) -> bool:
@@ -106,6 +123,7 @@ def hand_over(app: Any, manager: UsageQuotaManager, viewer: UsageViewer) -> dict
             **{name: getattr(manager, name) for name in HANDED_OVER_RULES},
             "scope_backup_strategy": strategy,
             "enforcement": manager.enforcement.value,
+            "ledger_factory": manager.importable_ledger_factory or None,
         },
         "UsageViewer": {
             name: getattr(viewer, name) if name in section or name not in usual else usual[name]
@@ -180,7 +198,9 @@ def _free_url() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def _give_roles(app: Any, service: str, *, declared_by_admin: bool) -> None:
+def _give_roles(
+    app: Any, service: str, needed: Collection[str], *, declared_by_admin: bool
+) -> None:
     roles = [copy.copy(dict(role)) for role in app.load_roles]
     own = [f"{names.SCOPE_READ}!user"]
     access = f"access:services!service={service}"
@@ -193,7 +213,7 @@ def _give_roles(app: Any, service: str, *, declared_by_admin: bool) -> None:
             {
                 "name": names.VIEWER_ROLE,
                 "description": "Know who there is, to show their usage quotas",
-                "scopes": sorted(NEEDED_SCOPES),
+                "scopes": sorted(needed),
                 "services": [service],
             }
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def subjects_in(session: Session) -> list[Subject]:
     """All users, in the order of their names."""
     users = session.query(orm.User).options(selectinload(orm.User.groups)).order_by(orm.User.name)
     return [_subject(one) for one in users]
+
+
+def made_at(db_url: str, name: str) -> datetime | None:
+    """When the Hub made a user; None where it has none of this name, or its database is not to be
+    read from here.
+    """
+    try:
+        with reading(db_url) as session:
+            return in_utc(session.query(orm.User.created).filter_by(name=name).scalar())
+    except DatabaseUnreadable:
+        return None
 
 
 def groups_in(session: Session) -> list[str]:

@@ -34,10 +34,10 @@ class UsageQuotaManager(QuotaOptions):
     def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
         """Read the configuration; raises `ConfigurationError` with all its errors.
 
-        `ledger` knows what people decided.
+        `ledger` keeps what people decided, in place of a configured one.
         """
         super().__init__(**kwargs)
-        self.ledger = ledger
+        self.ledger = self.make_ledger() if ledger is NO_LEDGER else ledger
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each is handed every decision on a launch."""
@@ -49,8 +49,9 @@ class UsageQuotaManager(QuotaOptions):
         return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
 
     async def aclose(self) -> None:
-        """Close the connections to Prometheus."""
+        """Close the connections to Prometheus, and the ledger."""
         await self.meter.aclose()
+        await self.ledger.aclose()
 
     async def learn(
         self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS

@@ -16,7 +16,6 @@ from typing import Any
 from ... import conventions
 from ...config.quotas import Enforcement
 from ...errors import ConfigurationError
-from ...ledger.base import NO_LEDGER
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.standing import Standings
@@ -56,7 +55,7 @@ def make_viewer_service(
         manager.policies,
         meter,
         hub,
-        NO_LEDGER,
+        configured.ledger,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     renderer = Renderer(
@@ -75,7 +74,8 @@ def make_viewer_service(
         default_handler_class=NoPage,
         default_handler_args={"context": context},
     )
-    return Service(application, [standings.keep], [meter.aclose, hub.aclose])
+    closing = [meter.aclose, hub.aclose, configured.ledger.aclose]
+    return Service(application, [standings.keep], closing)
 
 
 class _RefreshLog(NoEvents):

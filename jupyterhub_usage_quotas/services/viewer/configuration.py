@@ -9,14 +9,16 @@ from pathlib import Path
 from ...config.loading import load_service_config
 from ...config.quotas import QuotaOptions
 from ...config.viewer import UsageViewer, make_viewer, viewer_remarks
+from ...ledger.base import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The options of the viewer, the rules that it shows, and what to tell the admin."""
+    """The options of the viewer, the rules and decisions that it shows, what to tell the admin."""
 
     viewer: UsageViewer
     manager: QuotaOptions
+    ledger: Ledger
     remarks: tuple[str, ...]
 
 
@@ -30,4 +32,4 @@ def read_configuration(environment: Mapping[str, str], files: Sequence[Path]) ->
             "There are no policies. A service that the Hub does not run itself must be given them:"
             " c.UsageQuotaManager.policy in one of its --config-files"
         )
-    return Configured(viewer, manager, (*remarks, *viewer_remarks(config)))
+    return Configured(viewer, manager, manager.make_ledger(), (*remarks, *viewer_remarks(config)))

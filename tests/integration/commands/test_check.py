@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from jupyterhub import orm
 
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.command_line import check
+from tests.support.decided import LEDGER, VARIABLE, granted
+from tests.support.paths import ROOT
 from tests.support.programs import Span, free_port
 from tests.support.recorded import NOW
 
@@ -182,3 +185,48 @@ def test_a_name_cannot_steer_the_terminal(config_file):
     done = check(config_file, "--user", "x\x1b[2Jy", "--group", "g\nh")
     assert "\x1b" not in done.stdout
     assert "x\\x1b[2Jy (groups: g\\nh)" in done.stdout
+
+
+# --- what people decided -------------------------------------------------------------------------
+
+
+def made_at(path: Path, created: datetime) -> str:
+    """The URL of a Hub's database with the user "over", who was made then."""
+    url = f"sqlite:///{path}"
+    db = orm.new_session_factory(url)()
+    db.add(orm.User(name="over", created=created.replace(tzinfo=None)))
+    db.commit()
+    db.close()
+    return url
+
+
+@pytest.mark.parametrize(
+    ("user_made", "database", "counts"),
+    [(0, True, True), (0, False, True), (3600, True, False)],
+    ids=["the user", "no database to look at", "the next user of this name"],
+)
+def test_a_grant_in_the_ledger_counts(
+    config_file, tmp_path, monkeypatch, user_made, database, counts
+):
+    """Denied by "half day", of which 12 GiB-hours are missing; granted 13."""
+    joined = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    path = tmp_path / "jupyterhub_config.py"
+    url = made_at(tmp_path / "hub.sqlite", joined + timedelta(seconds=user_made))
+    path.write_text(
+        config_file.read_text()
+        + f"c.UsageQuotaManager.ledger_factory = {LEDGER!r}\n"
+        + (f"c.JupyterHub.db_url = {url!r}\n" if database else "")
+    )
+    span = {"start": "2020-01-01T00:00:00+00:00", "until": "2999-01-01T00:00:00+00:00"}
+    amount = 13 * GIB * HOUR
+    grant = granted(
+        policy="half day", **span, user="over", user_created=joined.isoformat(), amount=amount
+    )
+    monkeypatch.setenv(VARIABLE, grant)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = check(path, "--user", "over", "--group", "students", "--json")
+    assert done.returncode == (0 if counts else 3), done.stderr
+    half_day = next(
+        one for one in json.loads(done.stdout)["verdicts"] if one["policy"] == "half day"
+    )
+    assert half_day["allowance"] == 8192 + (13 * 1024 if counts else 0)

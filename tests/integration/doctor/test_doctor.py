@@ -20,14 +20,17 @@ from typing import Any
 import jupyterhub
 import pytest
 from jupyterhub import orm
+from traitlets.config import Config
 
 from jupyterhub_usage_quotas import commands as cli
 from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.doctor.deployment import Deployment
 from jupyterhub_usage_quotas.doctor.examine import CHECKS, examine
+from jupyterhub_usage_quotas.doctor.findings import Finding, Status
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
-from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments, Grant
 from tests.support import homes
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import Answer, faulty_proxy
@@ -576,6 +579,9 @@ class Ledger:
             raise self.fault
         return Adjustments()
 
+    async def aclose(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize(
     ("ledger", "status", "says"),
@@ -584,6 +590,7 @@ class Ledger:
         (Ledger(), "ok", "can be read"),
         (Ledger(OSError("password=hunter2")), "failed", "OSError"),
     ],
+    ids=["none", "one", "a broken one"],
 )
 async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
     path = tmp_path / "jupyterhub_config.py"
@@ -595,6 +602,33 @@ async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
     await subject.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
     assert "hunter2" not in str(found)
+
+
+async def test_adjustments_of_no_policy_and_policies_without_adjustments(tmp_path, healthy):
+    named: dict[str, Any] = {"resource": "time", "limit": "1 hour", "window": 7}
+    named |= {"name": "week", "scope": {"everyone": True}}
+    config = Config()
+    config.UsageConfig.prometheus_url = healthy
+    config.UsageQuotaManager.policy = [named, {**named, "name": "pool"}]
+    span = {"start": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2999, 1, 1, tzinfo=UTC)}
+    made = MemoryLedger([Grant(one, **span, amount=9.0) for one in ("week", "gone", "pool")])
+
+    async def examined() -> list[Finding]:
+        manager = UsageQuotaManager(config=config, ledger=made)
+        deployment = Deployment(config, manager)
+        checks = [check for check in CHECKS if check.name == "ledger"]
+        found = [finding async for _, finding in examine(deployment, checks)]
+        await deployment.aclose()
+        return found
+
+    read, lost = await examined()
+    assert (read.status, lost.status) == (Status.OK, Status.WARNING)
+    assert lost.says.endswith(': "gone"')
+    del config.UsageQuotaManager.policy[1]["name"]
+    _, lost, unnamed = await examined()
+    assert '"gone", "pool"' in lost.says
+    assert "without a name" in unnamed.says
+    assert '"name": ' in unnamed.cure
 
 
 # --- the dashboard -------------------------------------------------------------------------------

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, setup_usage_quotas
+from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.errors import ConfigurationError
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from tests.support.decided import LEDGER, make_ledger
 
 ENV = "JUPYTERHUB_USAGE_QUOTAS_"
 
@@ -155,3 +160,60 @@ def test_configuration_is_never_mutated():
     UsageQuotaManager(config=made).policies  # noqa: B018 reading it must not write either
     assert made.UsageQuotaManager == before
     assert set(made) == {"UsageQuotaManager", "Spawner"}
+
+
+# --- the ledger ----------------------------------------------------------------------------------
+
+
+def test_without_a_ledger_nobody_decided_anything():
+    assert UsageQuotaManager(config=config()).ledger is NO_LEDGER
+    assert QuotaOptions().make_ledger() is NO_LEDGER
+    assert QuotaOptions().importable_ledger_factory == ""
+
+
+@pytest.mark.parametrize(
+    ("factory", "name"),
+    [
+        (LEDGER, LEDGER),
+        (make_ledger, LEDGER),
+        (MemoryLedger, "jupyterhub_usage_quotas.ledger.memory.MemoryLedger"),
+        (lambda: MemoryLedger(()), ""),
+        (partial(MemoryLedger, ()), ""),
+    ],
+    ids=["a name", "a function", "a class", "a lambda", "a partial"],
+)
+def test_a_ledger_is_made_by_a_function_or_by_its_name(factory, name):
+    made = UsageQuotaManager(config=config(UsageQuotaManager={"ledger_factory": factory}))
+    assert isinstance(made.ledger, MemoryLedger)
+    assert made.importable_ledger_factory == name
+
+
+def test_the_one_that_is_given_is_in_place_of_the_configured_one():
+    given = MemoryLedger()
+    wanted = config(UsageQuotaManager={"ledger_factory": LEDGER})
+    assert UsageQuotaManager(config=wanted, ledger=given).ledger is given
+
+
+def broken() -> None:
+    raise OSError("no database")
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        ("nothing.of.the.kind", "cannot be imported: ModuleNotFoundError"),
+        ("tests.support.decided.nothing", "cannot be imported: ImportError"),
+        (7, "got 7; expected a function"),
+        (MemoryLedger(), "expected a function that returns a ledger, or its importable name"),
+        ("", "got ''; expected a function"),
+        ("tests.support.decided.VARIABLE", "expected a function"),
+        (broken, "OSError: no database"),
+        (dict, "it returned {}; expected a Ledger"),
+    ],
+)
+def test_what_makes_no_ledger_stops_the_hub(factory, says):
+    with pytest.raises(ConfigurationError) as refused:
+        UsageQuotaManager(config=config(UsageQuotaManager={"ledger_factory": factory}))
+    (line,) = refused.value.errors
+    assert line.startswith("UsageQuotaManager.ledger_factory: ")
+    assert says in line

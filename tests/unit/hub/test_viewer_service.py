@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.viewer_service import declare_viewer
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
+from tests.support.decided import LEDGER, make_ledger
 
 READ = "custom:usage-quotas:read"
 ACCESS = "access:services!service=usage-quota"
@@ -72,6 +76,24 @@ def test_alone_it_declares_everything():
     assert {f"{READ}!user", ACCESS, "users:activity!user"} <= set(scopes_of(app, "server"))
     (role,) = [one for one in app.load_roles if one.get("services") == ["usage-quota"]]
     assert {"list:users", "read:users:groups", "read:users:name"} == set(role["scopes"])
+
+
+def test_with_a_ledger_it_has_the_same_and_knows_when_users_were_made():
+    app = declared(UsageQuotaManager={"policy": [POLICY], "ledger_factory": make_ledger})
+    configured = read_configuration(environment_of(viewer_of(app)), [])
+    assert configured.manager.ledger_factory == LEDGER
+    assert isinstance(configured.ledger, MemoryLedger)
+    (role,) = [one for one in app.load_roles if one.get("services") == ["usage-quota"]]
+    without = {"list:users", "read:users:groups", "read:users:name"}
+    assert set(role["scopes"]) == without | {"read:users"}
+
+
+def test_a_ledger_without_a_name_is_the_hubs_alone_and_that_is_said():
+    rules = {"policy": [POLICY], "ledger_factory": partial(MemoryLedger)}
+    app = JupyterHub(config=Config(UsageQuotaManager=rules))
+    (line,) = declare_viewer(app, UsageQuotaManager(parent=app, config=app.config))
+    assert "does not see the ledger" in line
+    assert read_configuration(environment_of(viewer_of(app)), []).ledger is NO_LEDGER
 
 
 def test_the_service_knows_what_the_hub_knows():
