@@ -15,8 +15,9 @@ from hypothesis import settings
 from tests.support.order import in_order
 from tests.support.paths import ROOT
 from tests.support.recorded import serve_history
+from tests.support.recorded_hub import hub, recorded
 
-__all__ = ["serve_history"]
+__all__ = ["hub", "recorded", "serve_history"]
 
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
@@ -31,6 +32,7 @@ for _profile, _examples in {"dev": 25, "ci": 150, "nightly": 1000}.items():
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests into the order, and in the groups, in which two workers are done the soonest."""
     items[:] = in_order(items)
