@@ -240,7 +240,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
         """A client of the configured Prometheus; `observe` is told of its requests."""
         return PrometheusClient(
             self.shown_prometheus_url,
-            access=self.make_access(),
+            connection=self.make_connection(),
             request_timeout=timedelta(seconds=self.request_timeout),
             observer=observe,
         )

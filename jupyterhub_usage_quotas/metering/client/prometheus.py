@@ -28,10 +28,10 @@ from ...errors import (
     PrometheusUnavailable,
     PrometheusUnreachable,
 )
-from .connection import ANONYMOUS, Access
+from .connection import ANONYMOUS, Connection
 from .response import Answer, Series, read_answer
 from .tls import why_unreachable
-from .worker import aside
+from .worker import run_in_worker
 
 MAX_POINTS = 10_000
 """Points per series in one request; Prometheus refuses more than 11,000."""
@@ -58,7 +58,7 @@ class PrometheusClient:
         self,
         url: str,
         *,
-        access: Access = ANONYMOUS,
+        connection: Connection = ANONYMOUS,
         request_timeout: timedelta = timedelta(seconds=3),
         observer: Observer = lambda _outcome, _seconds: None,
     ) -> None:
@@ -67,7 +67,7 @@ class PrometheusClient:
             base_url=url.rstrip("/") + "/api/v1/",
             timeout=request_timeout.total_seconds(),
             limits=httpx.Limits(max_connections=8),
-            **access.client_options(),
+            **connection.client_options(),
         )
 
     async def aclose(self) -> None:
@@ -167,7 +167,9 @@ class PrometheusClient:
         where, success = f"HTTP {response.status_code} ({kind})", response.is_success
         if len(content) < LARGE:
             return read_answer(content, where=where, success=success, asked=parameters)
-        return await aside(read_answer, content, where=where, success=success, asked=parameters)
+        return await run_in_worker(
+            read_answer, content, where=where, success=success, asked=parameters
+        )
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ import pytest
 import respx
 
 from jupyterhub_usage_quotas import errors
-from jupyterhub_usage_quotas.metering.client.connection import Access
+from jupyterhub_usage_quotas.metering.client.connection import Connection
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 
 URL = "http://prometheus.test:9090/prefix"
@@ -175,7 +175,7 @@ async def test_the_first_failing_piece_fails_the_range(client, server):
 
 async def test_credentials_are_sent_as_basic_authentication(server):
     route = server.post("/api/v1/query").respond(json=answer())
-    client = PrometheusClient(URL, access=Access(auth=("ad:min", "s3cret")))
+    client = PrometheusClient(URL, connection=Connection(auth=("ad:min", "s3cret")))
     await client.query("up", NOW)
     await client.aclose()
     sent = route.calls.last.request.headers["authorization"]
