@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.support.order import in_order
+from tests.support.order import InGroups, in_order
 from tests.support.paths import ROOT
 from tests.support.recorded import serve_history
 from tests.support.recorded_hub import hub, recorded
@@ -32,10 +33,14 @@ for _profile, _examples in {"dev": 25, "ci": 150, "nightly": 1000}.items():
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests into the order, and in the groups, in which two workers are done the soonest."""
+    """Put tests into the order in which workers are done the soonest."""
     items[:] = in_order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    """Keep tests together that share what is slow to start."""
+    return InGroups(config, log)
 
 
 @pytest.fixture(autouse=True)
