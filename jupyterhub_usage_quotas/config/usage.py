@@ -20,6 +20,7 @@ from ..metering.sources.base import Expression, ServerMetrics, Source
 from ..metering.sources.home_storage import HomeStorage
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..quotas.usage import Unknown
+from .about import DocumentationOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
 
@@ -32,7 +33,7 @@ def _observe_nothing(_outcome: str, _seconds: float) -> None:
     """Who is told of requests where nobody wants to know."""
 
 
-class UsageConfig(PodOptions, PrometheusOptions):
+class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 from ... import conventions
 
@@ -57,6 +57,12 @@ pods_without_user = Gauge(
 )
 scrape_interval = Gauge(
     conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
+)
+
+
+build = Info(
+    conventions.BUILD_INFO.removesuffix("_info"),
+    "The version of usage quotas that the Hub runs, and where its documentation is served",
 )
 
 
