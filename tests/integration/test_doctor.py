@@ -325,8 +325,8 @@ async def test_clocks(tmp_path, database, healthy, minutes, status, says):
     config, _ = load_config(path)
     ours = lambda: datetime.now(UTC) + timedelta(minutes=minutes)  # noqa: E731
     deployment = Deployment(config, UsageQuotaManager(config=config), clock=ours)
-    found = [finding async for name, finding in examine(subject) if name == "clock"]
-    await subject.aclose()
+    found = [finding async for name, finding in examine(deployment) if name == "clock"]
+    await deployment.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
 
 
@@ -615,8 +615,8 @@ async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
     manager.ledger = ledger
     deployment = Deployment(manager.config, manager)
     checks = [check for check in CHECKS if check.name == "ledger"]
-    found = [finding async for _, finding in examine(subject, checks)]
-    await subject.aclose()
+    found = [finding async for _, finding in examine(deployment, checks)]
+    await deployment.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
     assert "hunter2" not in str(found)
 
