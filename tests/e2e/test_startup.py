@@ -9,8 +9,9 @@ import pytest
 
 import jupyterhub_usage_quotas
 from jupyterhub_usage_quotas import __version__
-from jupyterhub_usage_quotas.demo.processes import free_port
-from tests.support.hub import PYTHONS, ROOT, launch, running_hub, write_config
+from tests.support.hub import PYTHONS, launch, running_hub, write_config
+from tests.support.paths import ROOT
+from tests.support.programs import free_port
 
 WRONG = """
 from jupyterhub_usage_quotas import setup_usage_quotas

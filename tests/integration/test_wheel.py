@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas import __version__
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "jupyterhub_usage_quotas"
 VIEWER = f"{PACKAGE}/services/viewer"
 SOURCES = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "frontend", PACKAGE]

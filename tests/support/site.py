@@ -12,7 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
 HOME = "https://docs.example.org/usage-quotas/"
 """Where an admin says that the site is served."""
 
