@@ -6,6 +6,7 @@ deployments are written against them. Change one only with a note in the changel
 
 from __future__ import annotations
 
+import enum
 from types import MappingProxyType
 from typing import Final
 
@@ -95,6 +96,30 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
     }
 )
 """Earlier names of usage and limit, by resource, which dashboards still use."""
+
+
+class Reason(enum.StrEnum):
+    """Why usage is not known, or only as it was: the `reason` label of `FAILOVERS`, the `outcome`
+    of `PROMETHEUS_REQUESTS` and `REFRESHES`, and `reason` in JSON. What each means is in
+    docs/reference/check.md.
+    """
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    UNAUTHORIZED = "unauthorized"
+    UNAVAILABLE = "unavailable"
+    QUERY_REJECTED = "query_rejected"
+    SERVERS_UNKNOWN = "servers_unknown"
+    BAD_ANSWER = "bad_answer"
+    PARTIAL_ANSWER = "partial_answer"
+    NOT_SCRAPED = "not_scraped"
+    STALE = "stale"
+    METRIC_MISSING = "metric_missing"
+    NOT_READ_YET = "not_read_yet"
+    NOT_MEASURED = "not_measured"
+    BAD_USERNAME = "bad_username"
+    INTERNAL_ERROR = "internal_error"
+
 
 # --- environment variables -----------------------------------------------------------------------
 ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"

@@ -83,7 +83,7 @@ async def _found(path: Path) -> Found:
         deployment = Deployment(config, UsageQuotaManager(config=config))
     except ConfigurationError as error:
         cure = f"Correct it in {path}, or where that takes it from."
-        return Found([(CONFIGURATION, failed(fault, cure)) for fault in error.faults])
+        return Found([(CONFIGURATION, failed(one, cure)) for one in error.errors])
     cure = "It works; write it as it says when you have a moment."
     found = [(CONFIGURATION, warning(line, cure)) for line in lines]
     try:

@@ -82,7 +82,7 @@ async def enforced(deployment: Deployment) -> list[Finding]:
         spawner = deployment.app.spawner_class
         require_hook(spawner)
     except ConfigurationError as error:
-        return [failed("; ".join(error.faults), "Do as it says.")]
+        return [failed("; ".join(error.errors), "Do as it says.")]
     return [ok(f"launches of {spawner.__name__} are decided on")]
 
 
@@ -115,7 +115,7 @@ async def service(deployment: Deployment) -> list[Finding]:
     try:
         lines = declare_viewer(deployment.app, deployment.manager)
     except ConfigurationError as error:
-        return [failed(fault, "Correct this option.") for fault in error.faults]
+        return [failed(one, "Correct this option.") for one in error.errors]
     remarks = [warning(line, "Do as it says, or leave it out.") for line in lines]
     spec = _viewer(deployment)
     if spec is None:
@@ -189,7 +189,7 @@ async def ledger(deployment: Deployment) -> list[Finding]:
         async with asyncio.timeout(SECONDS):
             await kept.active(EVERYONE, deployment.clock())
     except Exception as error:
-        # Whatever keeps it: its faults are its own.
+        # Whatever keeps it: its failures are its own.
         return [
             failed(
                 f"the ledger cannot be read: {type(error).__name__}",

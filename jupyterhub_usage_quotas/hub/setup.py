@@ -2,7 +2,7 @@
 
 It works in two steps. While the configuration is being read, the spawn hook is put where hooks
 are configured. When the Hub has read all of it, whatever came after the call is taken into
-account, and the configuration is checked: a fault stops the Hub before it serves anybody.
+account, and the configuration is checked: an error stops the Hub before it serves anybody.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ c.UsageConfig.prometheus_url = "prometheus:9090"
 """
 
 READABLE = [
-    "The configuration of usage quotas has",
+    "Invalid usage quota configuration",
     "UsageQuotaManager.policy[0].limit: 'GPU-hours' is not a unit of",
     "memory; write for example '1000 GiB-hours'",
     "UsageQuotaManager.policy[1] ('x').resource: is not known; given 'disk'",
@@ -55,7 +55,7 @@ def test_a_wrong_configuration_stops_the_hub_with_all_its_faults(version, tmp_pa
         assert line in said
     assert "Traceback" not in said
     assert "is now running" not in said
-    assert said.count("The configuration of usage quotas has") == 1
+    assert said.count("Invalid usage quota configuration") == 1
 
 
 @pytest.mark.parametrize("version", PYTHONS)

@@ -114,8 +114,8 @@ def test_by_default_it_is_served_nowhere():
 def test_an_address_that_cannot_be_one_stops_the_hub(given):
     with pytest.raises(ConfigurationError) as refused:
         UsageQuotaManager(config=Config(UsageConfig={"documentation_url": given}))
-    (fault,) = refused.value.faults
-    assert f"got {given!r}; expected a URL" in fault
+    (error,) = refused.value.errors
+    assert f"got {given!r}; expected a URL" in error
 
 
 def test_a_page_is_named_by_its_address_or_by_its_file():
