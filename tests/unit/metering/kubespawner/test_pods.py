@@ -193,7 +193,7 @@ async def test_a_database_that_cannot_be_read_is_not_held_against_prometheus():
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], clock=lambda: NOW)
     readings = [await meter.read({"al"}, ["time"], timedelta(days=1), NOW) for _ in range(20)]
     assert readings == [{"al": {"time": Unknown("servers_unknown", str(lost))}}] * 20
-    assert len(source.grids) == 20
+    assert len(source.asked) == 20
     source.failure = None
     found = await meter.read({"al"}, ["time"], timedelta(days=1), NOW)
     assert isinstance(found["al"]["time"], Fresh)
