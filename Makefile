@@ -1,6 +1,6 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
+# make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
-# make quick  what is for while you work: the linters, unit and contract tests
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
 #             users wait for the dashboard (they write pages in docs/explanation)
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
@@ -18,7 +18,7 @@ export HYPOTHESIS_PROFILE
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test quick bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
 .DEFAULT_GOAL := test
 
 demo: programs static .venv/demo

@@ -9,7 +9,7 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from ...errors import (
     PrometheusUnavailable,
     PrometheusUnreachable,
 )
+from ..events import NO_EVENTS, MeterEvents
 from .connection import ANONYMOUS, Connection
 from .response import Answer, Series, read_answer
 from .tls import why_unreachable
@@ -38,9 +39,6 @@ MAX_POINTS = 10_000
 
 LARGE = 20_000
 """Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
-
-Observer = Callable[[str, float], None]
-"""Told of every request: its outcome ("success" or an error's reason) and its seconds."""
 
 
 class PrometheusClient:
@@ -60,9 +58,9 @@ class PrometheusClient:
         *,
         connection: Connection = ANONYMOUS,
         request_timeout: timedelta = timedelta(seconds=3),
-        observer: Observer = lambda _outcome, _seconds: None,
+        events: MeterEvents = NO_EVENTS,
     ) -> None:
-        self._observer = observer
+        self._events = events
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/api/v1/",
             timeout=request_timeout.total_seconds(),
@@ -138,7 +136,7 @@ class PrometheusClient:
             outcome = "success"
             return answer
         finally:
-            self._observer(outcome, time.perf_counter() - started)
+            self._events.requested(outcome, time.perf_counter() - started)
 
     async def page(self, path: str) -> httpx.Response:
         """A page of the API that is no query, such as "status/buildinfo"; asked for once.

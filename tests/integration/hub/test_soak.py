@@ -31,6 +31,7 @@ from jupyterhub_usage_quotas.status.inputs import learn
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.meter_events import OnRefresh
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 
@@ -212,7 +213,7 @@ class Day:
             client,
             [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
             Timing(deadline=timedelta(seconds=30), stale_after=STALE_AFTER),
-            on_refresh=self._tell,
+            events=OnRefresh(self._tell),
             clock=lambda: self.now,
             breaker=Breaker(clock=self._seconds),
         )

@@ -25,6 +25,7 @@ from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.meter_events import OnRefresh
 from tests.support.programs import Program, Span, backfill, find_program, free_port
 from tests.support.recorded import NOW, instant
 
@@ -173,7 +174,7 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
             client,
             [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
             Timing(**(patient | timing)),
-            on_refresh=tell,
+            events=OnRefresh(tell),
             clock=lambda: clock.now,
             breaker=breaker or Breaker(failures=1000),
         )

@@ -13,6 +13,7 @@ import respx
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.metering.client.connection import Connection
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from tests.support.meter_events import OnRequest
 
 URL = "http://prometheus.test:9090/prefix"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ async def client():
     made = PrometheusClient(
         URL,
         request_timeout=timedelta(seconds=1),
-        observer=lambda outcome, seconds: observed.append((outcome, seconds)),
+        events=OnRequest(lambda outcome, seconds: observed.append((outcome, seconds))),
     )
     made.observed = observed
     yield made
