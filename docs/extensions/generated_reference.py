@@ -3,6 +3,7 @@
     ```{options} UsageConfig       the configuration options of a class, from its traits
     ```{command-line}              the subcommands and their options, from the parser itself
     ```{http-api}                  the paths of the dashboard's API, from its OpenAPI document
+    ```{error-tree}                the exceptions, as their module draws them
 
 Each makes Markdown, which is read as if it stood in the page.
 """
@@ -22,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Float, Int, List, TraitType, Undefined, Unicode
 
+from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.commands import parser
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
@@ -214,6 +216,17 @@ def _cell(text: str) -> str:
 # --- Sphinx -------------------------------------------------------------------------------------
 
 
+# --- exceptions ---------------------------------------------------------------------------------
+
+
+def error_tree() -> Iterator[str]:
+    """The drawing in the docstring of `errors`: what is indented there."""
+    lines = inspect.cleandoc(str(errors.__doc__)).splitlines()
+    yield "```text"
+    yield from (line.removeprefix("    ") for line in lines if line.startswith("    "))
+    yield "```"
+
+
 class Generated(SphinxDirective):
     """What stands in the place of a directive."""
 
@@ -245,9 +258,16 @@ class HttpApi(Generated):
     makes = staticmethod(http_api)
 
 
+class ErrorTree(Generated):
+    """The exceptions."""
+
+    makes = error_tree
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx of the directives."""
     app.add_directive("options", Options)
     app.add_directive("command-line", CommandLine)
     app.add_directive("http-api", HttpApi)
+    app.add_directive("error-tree", ErrorTree)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
