@@ -1,4 +1,5 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
+# make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
 #             users wait for the dashboard (they write pages in docs/explanation)
@@ -12,11 +13,14 @@ PYTHON ?= python3
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
 .DEFAULT_GOAL := test
 
 demo: programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
+
+quick: lint static .venv/test
+	.venv/bin/python -m pytest tests/unit tests/contract
 
 test: lint static .venv-hub5/test .venv-spawner6/test
 	.venv/bin/python -m pytest

@@ -109,8 +109,8 @@ def test_a_wrong_option_is_named(section, option, value, says):
     with pytest.raises(ConfigurationError) as refused:
         UsageQuotaManager(config=config(**{section: {option: value}}))
     assert any(
-        fault.startswith(f"{section}.{option}") and says in fault for fault in refused.value.faults
-    ), refused.value.faults
+        fault.startswith(f"{section}.{option}") and says in fault for fault in refused.value.errors
+    ), refused.value.errors
 
 
 def test_two_spellings_of_one_option_are_a_fault():
@@ -126,7 +126,7 @@ def test_all_faults_are_reported_at_once():
     )
     with pytest.raises(ConfigurationError) as refused:
         UsageQuotaManager(config=wrong)
-    places = " ".join(fault.partition(":")[0] for fault in refused.value.faults)
+    places = " ".join(fault.partition(":")[0] for fault in refused.value.errors)
     for place in ("deadline", "nonsense", "failover_open", "policy[0].limit", "backup_strategy"):
         assert place in places
 

@@ -37,8 +37,8 @@ def entry(changes=None, **fields):
 def faults_of(policy, backup_strategy=None):
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies(policy, backup_strategy)
-    assert str(refused.value) == "\n".join(map(str, refused.value.faults))
-    return [str(fault) for fault in refused.value.faults]
+    assert str(refused.value) == "\n".join(map(str, refused.value.errors))
+    return [str(fault) for fault in refused.value.errors]
 
 
 # --- what is accepted ---------------------------------------------------------------------------
@@ -483,7 +483,7 @@ def test_whatever_is_written_is_read_or_refused_with_faults_that_say_where(polic
     try:
         names = [each.name for each in parse_policies(policy, backup)]
     except InvalidPolicies as refused:
-        faults = refused.faults
+        faults = refused.errors
     assert all(names)
     assert len(set(names)) == len(names)
     assert faults is None or faults

@@ -61,7 +61,7 @@ def decided(reading, *entries, request=None, failover_open=False, intersection="
 def fault(**fields) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([entry(**fields)], credit_prices={"cpu": 1})
-    (one,) = refused.value.faults
+    (one,) = refused.value.errors
     return str(one)
 
 
