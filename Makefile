@@ -10,6 +10,11 @@
 # make clean  remove everything that these made
 
 PYTHON ?= python3
+# One more than cores: tests of Hubs and browsers wait more than they compute.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+# How many examples properties are looked at with: dev, ci or nightly (tests/conftest.py).
+HYPOTHESIS_PROFILE ?= ci
+export HYPOTHESIS_PROFILE
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
@@ -19,11 +24,12 @@ export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 demo: programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
 
-quick: lint static .venv/test
-	.venv/bin/python -m pytest tests/unit tests/contract
-
 test: lint static .venv-hub5/test .venv-spawner6/test
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --durations 30 --durations-min 5
+
+quick: export HYPOTHESIS_PROFILE = dev
+quick: lint static
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/contract
 
 bench: .venv/bench .venv/test
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
