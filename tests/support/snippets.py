@@ -95,7 +95,10 @@ def snippets(page: Path) -> Iterator[Snippet]:
             yield Snippet(page, line, language, textwrap.dedent(inside) if indentation else inside)
 
 
-DIRECTIVES = {"{toctree}", "{include}", "{options}", "{command-line}", "{http-api}", "{error-tree}"}
+DIRECTIVES = {
+    *("{toctree}", "{include}", "{options}", "{command-line}", "{http-api}", "{check-json}"),
+    "{error-tree}",
+}
 
 
 def named(page: Path, name: str) -> str:
