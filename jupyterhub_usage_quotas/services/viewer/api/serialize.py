@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from ....quotas.adjustments import Adjustment, Grant, Override
-from ....quotas.decide import Decision
+from ....quotas.decide import Decision, Outcome
 from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
 from ....quotas.policy.selector import ServerAttributes
@@ -20,20 +19,20 @@ from ....quotas.serialize_home import report_home
 from ....quotas.units import Unit
 from ....quotas.usage import Fresh, Reading, Stale, Unknown, Usage
 from ....status import text as wording
-from ....status.standing import Standing
+from ....status.users import Forecast, UserStatus
 from ..pages.sessions import Session, Slot, unit_of
 
 
-def standing_values(standing: Standing, *, enforcement: str) -> dict[str, Any]:
+def status_values(status: UserStatus, *, enforcement: str) -> dict[str, Any]:
     """Where a user stands: the report of `check --json`, and more."""
-    known = standing.known
+    known = status.inputs
     return {
-        **decision_values(standing.decision),
+        **decision_values(status.decision),
         "as_of": iso(known.now),
         "enforcement": enforcement,
-        "running_servers": [server_values(one.server) for one in standing.servers],
-        "verdicts": [verdict_values(standing, outlook) for outlook in standing.outlooks],
-        "home_storage": report_home(standing.home),
+        "running_servers": [server_values(one.server) for one in status.servers],
+        "verdicts": [verdict_values(status, outlook) for outlook in status.outlooks],
+        "home_storage": report_home(status.home),
     }
 
 
@@ -44,12 +43,12 @@ def decision_values(decision: Decision) -> dict[str, Any]:
     return values
 
 
-def verdict_values(standing: Standing, outlook: Outlook) -> dict[str, Any]:
+def verdict_values(status: UserStatus, outlook: Outlook) -> dict[str, Any]:
     """One verdict and its outlook."""
     verdict = outlook.verdict
     unit = verdict.allotment.limit.unit
-    back = standing.gets_back(verdict)
-    resource = standing.known.policies.resources[verdict.allotment.resource]
+    back = status.gets_back(verdict)
+    resource = status.inputs.policies.resources[verdict.allotment.resource]
     return {
         **report_verdict(verdict),
         "display_name": resource.display_name,
@@ -57,7 +56,7 @@ def verdict_values(standing: Standing, outlook: Outlook) -> dict[str, Any]:
         **reading_values(verdict.reading),
         "exhausted_at": iso(outlook.exhausted_at),
         "gets_back": {"at": iso(back.at), "amount": back.amount / unit.factor} if back else None,
-        "grants": [adjustment_values(one, unit) for one in standing.active(verdict)],
+        "grants": [adjustment_values(one, unit) for one in status.active(verdict)],
     }
 
 
@@ -86,22 +85,22 @@ def adjustment_values(adjustment: Adjustment, unit: Unit) -> dict[str, Any]:
     }
 
 
-def row_values(standing: Standing) -> dict[str, Any]:
+def row_values(status: UserStatus) -> dict[str, Any]:
     """A user's row in the table of all users."""
     return {
-        "user": standing.subject.name,
-        "groups": sorted(standing.subject.groups),
-        "admin": standing.subject.admin,
-        "outcome": standing.decision.outcome.value,
-        "retry_time": iso(standing.decision.retry_time),
-        "state": row_state(standing),
+        "user": status.subject.name,
+        "groups": sorted(status.subject.groups),
+        "admin": status.subject.admin,
+        "outcome": status.decision.outcome.value,
+        "retry_time": iso(status.decision.retry_time),
+        "state": row_state(status),
         "verdicts": [
             {
                 **{key: values[key] for key in ROW_KEYS},
                 "share": used_share(outlook),
                 "exhausted_at": iso(outlook.exhausted_at),
             }
-            for outlook in standing.outlooks
+            for outlook in status.outlooks
             for values in [
                 report_verdict(outlook.verdict) | reading_values(outlook.verdict.reading)
             ]
@@ -122,15 +121,15 @@ ROW_KEYS = (
 )
 
 
-def row_state(standing: Standing) -> str:
+def row_state(status: UserStatus) -> str:
     """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
-    fits = [one.fits for one in standing.decision.verdicts]
+    fits = [one.fits for one in status.decision.verdicts]
     if False in fits:
         return "over"
     if None in fits:
         return "unknown"
-    last = standing.known.now + wording.SOON
-    ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
+    last = status.inputs.now + wording.SOON
+    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
     return "soon" if any(end <= last for end in ends) else "within"
 
 
@@ -139,13 +138,13 @@ def used_share(outlook: Outlook) -> float | None:
     return wording.used_share(outlook.verdict)
 
 
-def forecast_values(decision: Decision, lasts: timedelta | None) -> dict[str, Any]:
+def forecast_values(forecast: Forecast) -> dict[str, Any]:
     """How long a server could run, and why not longer."""
-    known = decision.outcome.value in ("allowed", "denied")
+    lasts = forecast.lasts
     return {
-        **decision_values(decision),
-        "known": known,
-        "lasts_seconds": lasts.total_seconds() if lasts is not None and known else None,
+        **decision_values(forecast.decision),
+        "known": forecast.decision.outcome in (Outcome.ALLOWED, Outcome.DENIED),
+        "lasts_seconds": None if lasts is None else lasts.total_seconds(),
         "horizon_seconds": HORIZON.total_seconds(),
     }
 
