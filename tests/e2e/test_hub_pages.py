@@ -12,9 +12,9 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.profile_form import choosing, profile
+from tests.support.programs import free_port
 from tests.support.visitor import Visitor, text_of
 
 from .conftest import HOUR, LIMIT, Recorded, quotas
