@@ -47,7 +47,7 @@ class EveryoneStatuses(UserStatuses):
 
     async def keep(self) -> None:
         """Keep the usage of everyone up to date, until cancelled."""
-        if self.policies.all_measured or self._also:
+        if self.policies.all_measured or self.shown:
             await self._meter.keep(self.policies.reach)
 
     async def inputs(
@@ -95,7 +95,7 @@ class EveryoneStatuses(UserStatuses):
                     now,
                     members_of_pools(self.policies, subjects),
                     everyone=True,
-                    also=self._also,
+                    also=self.shown,
                 )
                 self._gathered = await gathered.with_pools_added_up()
                 self._pool_ends = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -162,8 +162,11 @@ class UserStatuses:
         self._ledger = ledger
         self._enforced = enforced
         self._pools = pools or (lambda: PoolAccounts(policies, {}, ()))
-        self._also = frozenset({STORAGE.name} if meter.homes else ())
-        """What is read whether a policy limits it or not, because it is shown."""
+
+    @property
+    def shown(self) -> Collection[str]:
+        """The resources that are read, limited or not, because they are shown."""
+        return {STORAGE.name} if self._meter.homes else ()
 
     async def inputs(
         self, subject: Subject, now: datetime, members: Members = NO_MEMBERS
@@ -174,7 +177,7 @@ class UserStatuses:
         one.
         """
         gathered = await gather(
-            self.policies, self._meter, self._ledger, [subject], now, members, also=self._also
+            self.policies, self._meter, self._ledger, [subject], now, members, also=self.shown
         )
         return gathered.of(subject)
 
