@@ -17,8 +17,7 @@ from ..config.quotas import Enforcement, QuotaOptions
 from ..errors import ConfigurationError
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
-from ..quotas.serialize import iso, report
-from ..quotas.serialize_home import home_of, report_home
+from ..quotas.serialize import home_of, iso, report, report_home
 from ..quotas.subject import Subject
 from ..quotas.units import (
     STORAGE,

@@ -167,7 +167,7 @@ def check_configuration(config: Mapping[str, Any]) -> None:
                 "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
             )
     except InvalidPolicies as error:
-        faults += [f"{_section(fault.where)}.{fault}" for fault in error.faults]
+        faults += [f"{_section(fault.where)}.{fault}" for fault in error.errors]
     if faults:
         raise ConfigurationError(faults)
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import Charge, PoolAccounts, PoolReadings, Readings, charges
-from .in_flight import with_pending
+from .in_flight import reserve_pending
 from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
@@ -162,7 +162,7 @@ def charges_of(
     held = charges(allotments, usage, accounts, request.subject.name)
     if pending:
         held = tuple(
-            with_pending(charge, pending, policies, accounts.pools, now) for charge in held
+            reserve_pending(charge, pending, policies, accounts.pools, now) for charge in held
         )
     return held
 

@@ -18,7 +18,7 @@ from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.charge import PoolAccounts, PoolReadings, Readings
 from ..quotas.decide import Decision, decide
 from ..quotas.forecast import launch_times
-from ..quotas.in_flight import InFlight, pools_with_running, with_running
+from ..quotas.in_flight import InFlight, add_running, add_running_to_pools
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import EVERYONE, REST, Everyone, Subject
@@ -63,10 +63,10 @@ class DecisionInputs:
         own = in_flight.running.get(self.subject.name, ())
         pools = self.pools
         if not isinstance(pools, PoolAccounts):
-            pools = pools_with_running(pools, in_flight.running, self.now)
+            pools = add_running_to_pools(pools, in_flight.running, self.now)
         return replace(
             self,
-            usage=with_running(self.usage, own, self.now),
+            usage=add_running(self.usage, own, self.now),
             pools=pools,
             pending=in_flight.pending,
             running=[one.request for one in own],

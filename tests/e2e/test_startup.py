@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub import PYTHONS, ROOT, launch, running_hub, write_config
+from tests.support.hub import PYTHONS, launch, running_hub, write_config
+from tests.support.paths import ROOT
 from tests.support.programs import free_port
 
 WRONG = """

@@ -19,7 +19,8 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.support.hub import PYTHONS, ROOT, Hub, launch, write_config
+from tests.support.hub import PYTHONS, Hub, launch, write_config
+from tests.support.paths import ROOT
 from tests.support.programs import Program, free_port
 from tests.support.visitor import Visitor, text_of
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.paths import ROOT
+
 PACKAGE = "jupyterhub_usage_quotas"
 VIEWER = f"{PACKAGE}/services/viewer"
 SOURCES = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "frontend", PACKAGE]

@@ -12,7 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
 HOME = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
 """Where alerts and messages say that the site is."""
 

@@ -36,9 +36,9 @@ from jupyterhub_usage_quotas.commands import parser
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
 from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
+from tests.support.paths import ROOT
 from tests.support.rules import promtool, written
 
-ROOT = FOLDER.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "charts-config/README.md",

@@ -21,9 +21,8 @@ from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import DecisionInputs, gather
 from ...status.members import Members
-from ..metrics.own import DecisionCounter
+from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
-from ..refresh import observers
 from .denial import LaunchDenied, deny, for_log
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -49,7 +48,7 @@ class UsageQuotaManager(QuotaOptions):
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
         keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(**observers(self.log), keep_homes=keep_homes)
+        return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...errors import ServersUnknown
+from ..events import NO_EVENTS, MeterEvents
 from ..sources.pod_names import Owner, PodName
 from .namespaces import USER_NAMESPACE_TEMPLATE, kubespawners_namespace
 
@@ -97,15 +98,15 @@ class ServersPods:
         naming: Naming,
         servers: Servers,
         log: logging.Logger,
-        on_unowned: Callable[[int], None] = lambda _count: None,
+        events: MeterEvents = NO_EVENTS,
     ) -> None:
-        """`log` gets a line about pods that match no server, `on_unowned` their number."""
+        """`log` gets a line about pods that match no server, `events` their number."""
         self._naming = naming
         # Now, because to import KubeSpawner takes longer than a decision may.
         self._like = pods_like(naming.template)
         self._servers = servers
         self._log = log
-        self._on_unowned = on_unowned
+        self._events = events
         self._names: dict[KnownServer, PodName] = {}
         self._told: set[PodName] = set()
 
@@ -128,7 +129,7 @@ class ServersPods:
 
     def left_over(self, pods: Collection[PodName]) -> None:
         """See `PodNames.left_over`: each is told once."""
-        self._on_unowned(len(pods))
+        self._events.unowned_pods(len(pods))
         new = set(pods) - self._told
         if not new:
             return

@@ -1,6 +1,6 @@
 """Policies and sets of them: what an admin can write, as frozen values.
 
-How they are read from a configuration, and its faults, is in `configuration.py`.
+How they are read from a configuration, with every mistake in it, is in `parse.py`.
 """
 
 from __future__ import annotations

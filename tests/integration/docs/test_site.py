@@ -17,9 +17,9 @@ from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from tests.support.expressions import alerts
+from tests.support.paths import ROOT
 from tests.support.site import DOCS, HOME, Page, Site, build
 
-ROOT = DOCS.parent
 PROGRAM = Path(sys.executable).parent / "jupyterhub-usage-quotas"
 
 

@@ -97,7 +97,7 @@ async def client_of(**options: object):
     """A client as the options make it, and as the Hub would use it."""
     config = UsageConfig(**options)
     assert config.faults_together() == []
-    client = PrometheusClient(config.shown_prometheus_url, access=config.make_access())
+    client = PrometheusClient(config.shown_prometheus_url, connection=config.make_connection())
     client.attempts = 1
     try:
         yield client

@@ -35,9 +35,9 @@ from tests.support.expressions import (
     of_dashboards,
     panels,
 )
+from tests.support.paths import ROOT
 from tests.support.rules import promtool, written
 
-ROOT = FOLDER.parent
 EXPRESSIONS = [pytest.param(one, id=one.place) for one in (*of_dashboards(), *of_alerts())]
 CASES = sorted((FOLDER / "prometheus/tests").glob("alerts-*.yaml"))
 RUNBOOKS = ROOT / "docs/how-to/alerts.md"

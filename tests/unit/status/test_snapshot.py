@@ -225,7 +225,7 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
 # --- while it is made -----------------------------------------------------------------------------
 
 
-async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
+async def test_a_scrape_amid_a_rebuild_sees_the_whole_one_before():
     policies = policies_of()
     source = MadeUp(sessions(1))
     snapshot = StatusSnapshot(policies, await meter_of(source, policies), NO_LEDGER)
@@ -245,7 +245,7 @@ async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
     assert {one.username for one in snapshot.rows} == {"zoe", "", *GROUPS}
 
 
-async def test_a_tally_that_breaks_off_leaves_the_whole_one_before():
+async def test_a_rebuild_that_breaks_off_leaves_the_whole_one_before():
     policies = policies_of()
     snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)

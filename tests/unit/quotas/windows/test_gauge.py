@@ -19,8 +19,7 @@ from jupyterhub_usage_quotas.quotas.forecast import launch_times
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
-from jupyterhub_usage_quotas.quotas.serialize import report
-from jupyterhub_usage_quotas.quotas.serialize_home import home_of, report_home
+from jupyterhub_usage_quotas.quotas.serialize import home_of, report, report_home
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
@@ -62,7 +61,7 @@ def decided(reading, *entries, request=None, failover_open=False, intersection="
 def fault(**fields) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([entry(**fields)], credit_prices={"cpu": 1})
-    (one,) = refused.value.faults
+    (one,) = refused.value.errors
     return str(one)
 
 
