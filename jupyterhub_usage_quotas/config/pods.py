@@ -88,18 +88,18 @@ class PodOptions(LoggingConfigurable):
             return servers_of(db)
         return await asyncio.to_thread(servers_at, self.hub_database)
 
-    def faults_of_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
-        """A line for every fault that no option has alone; these policies select profiles."""
+    def errors_in_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
+        """A line for every error that no option has alone; these policies select profiles."""
         if self.identify_pods_by != NAME:
             return []
-        faults = [
+        errors = [
             f"UsageQuotaManager.policy: {policy} selects servers by profile, which no name of a pod"
             " says: it needs UsageConfig.identify_pods_by = 'annotation'"
             for policy in selects_profiles
         ]
         if not getattr(self, "hub_namespace", ""):
-            faults.append(
+            errors.append(
                 "UsageConfig.hub_namespace: must be set where identify_pods_by is 'name': other"
                 " namespaces may have pods of the same names"
             )
-        return faults
+        return errors

@@ -171,7 +171,7 @@ class PrometheusOptions(LoggingConfigurable):
         help="""
         Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
         {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
-        found where AWS' own tools find them. Needs the extra: `jupyterhub-usage-quotas[aws]`.
+        found where AWS' own tools find them. Needs botocore, which the extra `aws` brings.
         """
     ).tag(config=True)
 
@@ -184,9 +184,9 @@ class PrometheusOptions(LoggingConfigurable):
         given = _meant(proposal.value) or {}
         if not isinstance(given, Mapping):
             raise TraitError(f"prometheus_headers must be a dict of texts; given {_outline(given)}")
-        faults = connection.errors_of_headers(given, PREFIX)
-        if faults:
-            raise TraitError("; ".join(faults))
+        errors = connection.errors_of_headers(given, PREFIX)
+        if errors:
+            raise TraitError("; ".join(errors))
         return dict(given)
 
     @validate("prometheus_sigv4")
@@ -219,10 +219,10 @@ class PrometheusOptions(LoggingConfigurable):
         given = {"username": parts.username or "", "password": parts.password or ""}
         return {key: unquote(value) for key, value in given.items()} if any(given.values()) else {}
 
-    def faults_together(self, refused: Collection[str] = ()) -> list[str]:
-        """A line for every fault that no option has alone.
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """A line for every error that no option has alone.
 
-        The values of `refused`, which have faults of their own, are not known here, only that
+        The values of `refused`, which have errors of their own, are not known here, only that
         they were given.
         """
         files = (name.removeprefix(PREFIX) for name in CHECKS)
@@ -239,7 +239,7 @@ class PrometheusOptions(LoggingConfigurable):
             given |= (
                 {connection.PLAIN_URL} if urlsplit(self.prometheus_url).scheme == "http" else set()
             )
-        faults = connection.contradictions(given, PREFIX)
+        errors = connection.contradictions(given, PREFIX)
         pair = {PREFIX + CERTIFICATE_FILE, PREFIX + KEY_FILE}
         if CERTIFICATE_FILE in given and not pair & set(refused):
             try:
@@ -249,8 +249,8 @@ class PrometheusOptions(LoggingConfigurable):
                     PREFIX,
                 )
             except ConfigurationError as error:
-                faults += error.faults
-        return faults
+                errors += error.errors
+        return errors
 
     def make_connection(self) -> Connection:
         """How Prometheus is reached; raises `ConfigurationError`."""
@@ -282,7 +282,7 @@ def _check(check: Callable[[], Any]) -> None:
     try:
         check()
     except ConfigurationError as error:
-        raise TraitError("; ".join(error.faults)) from error
+        raise TraitError("; ".join(error.errors)) from error
 
 
 def _is_name_in_aws(value: Any) -> bool:

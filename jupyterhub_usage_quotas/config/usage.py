@@ -19,6 +19,7 @@ from ..metering.meter import Meter, Timing
 from ..metering.sources.base import Expression, ServerMetrics, Source
 from ..metering.sources.home_storage import HomeStorage
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from .about import DocumentationOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
 
@@ -27,7 +28,7 @@ HUB = "hub"
 RECORDED = "recorded"
 
 
-class UsageConfig(PodOptions, PrometheusOptions):
+class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.

@@ -40,7 +40,7 @@ async def users(deployment: Deployment) -> list[Finding]:
     return [
         warning(
             says,
-            "Users who were deleted or renamed are no fault. If another Hub is in the same"
+            "Users who were deleted or renamed are not a problem. If another Hub is in the same"
             " namespace, users of the same name share their usage: give each a namespace.",
         )
     ]

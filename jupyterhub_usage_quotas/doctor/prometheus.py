@@ -10,7 +10,6 @@ from ..errors import (
     PrometheusUnauthorized,
     PrometheusUnavailable,
     QueryRejected,
-    ServersUnknown,
 )
 from ..metering.diagnosis import oldest_sample
 from ..metering.sources.base import StepRange, UsageSegment, whole_step
@@ -149,8 +148,6 @@ async def history(deployment: Deployment) -> list[Finding]:
         before = deployment.clock()
         try:
             part = await _read(deployment, length)
-        except ServersUnknown:
-            raise
         except (QueryRejected, PrometheusTimeout, PrometheusUnavailable) as error:
             refused = str(error)
             continue

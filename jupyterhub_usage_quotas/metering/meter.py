@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from ..errors import BadAnswer, PrometheusError, QueryRejected
+from ..errors import BadAnswer, PrometheusError, UsageUnknown
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.units import STORAGE, show_duration
@@ -208,11 +208,12 @@ class Meter:
                 result = await step()
         except promql.InvalidText as error:
             return Unknown("bad_username", str(error))
-        except QueryRejected as error:
-            # This query is refused, others may not be.
-            return Unknown(error.reason, f"Prometheus: {error}")
-        except PrometheusError as error:
-            self._failure = Unknown(error.reason, f"Prometheus: {error}")
+        except UsageUnknown as error:
+            asked = "Prometheus: " if isinstance(error, PrometheusError) else ""
+            unknown = Unknown(error.reason, f"{asked}{error}")
+            if not error.counts_against_prometheus:
+                return unknown
+            self._failure = unknown
         except TimeoutError:
             detail = f"Prometheus: no answer within {show_duration(allowed)}"
             self._failure = Unknown("timeout", detail)
@@ -315,7 +316,7 @@ class Meter:
 
 
 def _internal(error: Exception) -> Unknown:
-    """What a fault of ours means for readings."""
+    """What a bug of ours means for readings."""
     return Unknown("internal_error", f"{type(error).__name__}: {error}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyterhub_usage_quotas.errors import PrometheusError
+from jupyterhub_usage_quotas.errors import UsageUnknown
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.client.promql import Users
 from jupyterhub_usage_quotas.metering.coverage import covered_everywhere, never_covered
@@ -32,7 +32,7 @@ class MadeUp:
 
     sessions: Mapping[str, Sequence[Session]]
     alive: bool = True
-    failure: PrometheusError | None = None
+    failure: UsageUnknown | None = None
     name: str = "the made-up source"
     namespace: str = ""
     requests_metric: str = ""

@@ -34,7 +34,7 @@ class UsageQuotaManager(QuotaOptions):
     """Enforces usage quotas when a server is started."""
 
     def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults.
+        """Read the configuration; raises `ConfigurationError` with all its errors.
 
         `ledger` knows what people decided.
         """
@@ -89,7 +89,7 @@ class UsageQuotaManager(QuotaOptions):
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
-            # A fault of ours must not become a fault of the Hub; failover is for exactly this.
+            # A bug of ours must not become a failure of the Hub; failover is for exactly this.
             self.log.exception("The usage quota of %r could not be decided", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)

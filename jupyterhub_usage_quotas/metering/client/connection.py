@@ -142,7 +142,7 @@ class BearerTokenFile(httpx.Auth):
         try:
             return read_token(self._path, self._option)
         except ConfigurationError as error:
-            raise PrometheusUnauthorized("; ".join(error.faults)) from error
+            raise PrometheusUnauthorized("; ".join(error.errors)) from error
 
 
 def read_token(path: Path, option: str) -> str:

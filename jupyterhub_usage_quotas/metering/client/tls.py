@@ -59,7 +59,7 @@ def check_pair(certificate_file: Path, key_file: Path | None, prefix: str = "") 
 
 
 def cannot_be_read(option: str, error: Exception) -> ConfigurationError:
-    """The fault of an option whose file cannot be opened or read."""
+    """The error of an option whose file cannot be opened or read."""
     why = getattr(error, "strerror", None) or "that is not a path"
     return ConfigurationError([f"{option} names a file that cannot be read ({why})"])
 

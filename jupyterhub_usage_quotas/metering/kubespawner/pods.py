@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from ...errors import ServersUnknown
+from ...errors import PodOwnersUnknown
 from ..events import NO_EVENTS, MeterEvents
 from ..sources.pod_names import Owner, PodName
 from .namespaces import USER_NAMESPACE_TEMPLATE, kubespawners_namespace
@@ -28,7 +28,7 @@ class KnownServer:
 
 
 Servers = Callable[[], Awaitable[Iterable[KnownServer]]]
-"""All servers that are known; may raise `ServersUnknown`."""
+"""All servers that are known; may raise `PodOwnersUnknown`."""
 
 SHOWN = 5
 OPTIONS = (
@@ -86,7 +86,7 @@ class _Number:
 
     def __format__(self, spec: str) -> str:
         if self._number is None:
-            raise ServersUnknown("names of pods have {userid} in them, which only the Hub knows")
+            raise PodOwnersUnknown("names of pods have {userid} in them, which only the Hub knows")
         return format(self._number, spec)
 
 
@@ -116,7 +116,7 @@ class ServersPods:
         return self._like
 
     async def owners(self) -> Mapping[PodName, Owner]:
-        """See `PodNames.owners`. Raises `ServersUnknown`."""
+        """See `PodNames.owners`. Raises `PodOwnersUnknown`."""
         servers = list(await self._servers())
         # Names are made once: that takes a while for thousands.
         self._names = {one: self._names.get(one) or self._naming.pod(one) for one in set(servers)}

@@ -54,7 +54,8 @@ def parse_policies(
         errors.append(PolicyError("credit_prices", problem))
     if errors:
         raise InvalidPolicies(errors)
-    taken = {one.name for one in (*policies, *empty) if one.name}
+    own = {one.name for one in (*policies, *empty) if one.name}
+    taken = set(own)
     return PolicySet(
         tuple(_named(one, str(one.scope), taken) for one in policies),
         tuple(_named(one, "no other policy", taken) for one in empty),
@@ -62,6 +63,7 @@ def parse_policies(
         failover_open,
         known,
         prices,
+        frozenset(taken - own),
     )
 
 

@@ -43,7 +43,7 @@ def faults_of(**options: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as refused:
         hub_with(**options)
     assert "s3cret" not in str(refused.value)
-    return refused.value.faults
+    return refused.value.errors
 
 
 @pytest.fixture

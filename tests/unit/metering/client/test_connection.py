@@ -108,7 +108,7 @@ def test_a_header_that_cannot_be_sent_is_a_fault(headers, says):
 def test_all_faults_are_told_at_once():
     with pytest.raises(ConfigurationError) as refused:
         Connection(headers={"A": "", "B": "\n"}, auth=("u", "p"), bearer_token_file=Path("x"))
-    assert len(refused.value.faults) == 3
+    assert len(refused.value.errors) == 3
 
 
 def test_what_is_shown_of_it_has_no_secret():
@@ -146,7 +146,7 @@ def test_two_ways_to_authenticate_are_a_fault_that_names_both(options, names):
 def test_a_key_without_a_certificate_is_a_fault_that_names_both():
     with pytest.raises(ConfigurationError) as refused:
         Connection(client_key_file=Path("key.pem"))
-    assert refused.value.faults == ("client_key_file is set without client_certificate_file",)
+    assert refused.value.errors == ("client_key_file is set without client_certificate_file",)
 
 
 async def test_an_authorization_header_alone_is_fine(server):
@@ -394,7 +394,7 @@ def test_a_key_that_is_not_the_certificates_is_a_fault_that_names_both(authority
     access = Connection(client_certificate_file=pair.certificate, client_key_file=key_file)
     with pytest.raises(ConfigurationError) as refused:
         access.client_options()
-    (fault,) = refused.value.faults
+    (fault,) = refused.value.errors
     assert "client_certificate_file" in fault
     assert "client_key_file" in fault
     assert "s3cret" not in fault
