@@ -8,18 +8,16 @@ import json
 import math
 import sys
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from ..config.loading import load_config, printable
-from ..config.quotas import Enforcement
+from ..config.quotas import Enforcement, QuotaOptions
 from ..errors import ConfigurationError
-from ..hub.launch.enforcement import UsageQuotaManager
-from ..ledger.base import NO_LEDGER
-from ..metering.client.promql import Users
+from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
 from ..quotas.serialize import (
@@ -43,7 +41,9 @@ from ..quotas.units import (
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
 from ..status.hub_database import made_at
-from ..status.inputs import Known
+from ..status.inputs import DecisionInputs
+from ..status.members import Members
+from ..status.users import UserStatuses, forecast
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -141,16 +141,16 @@ def run_check(options: argparse.Namespace) -> int:
         config, lines = load_config(Path(options.config))
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
-        manager = UsageQuotaManager(config=config)
-        for line in doubts(manager.policies):
+        quotas = QuotaOptions(config=config)
+        for line in doubts(quotas.policies):
             print(f"note: {line}", file=sys.stderr)
+        ledger = quotas.make_ledger()
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
     # A user made anew under the same name has none of the adjustments of the one before.
-    created = None
-    if manager.ledger is not NO_LEDGER:
-        created = made_at(manager.hub_database, options.user)
+    adjusted = ledger is not NO_LEDGER
+    created = made_at(quotas.hub_database, options.user) if adjusted else None
     request = Request(
         Subject(options.user, frozenset(options.group), options.admin, created),
         server_name=options.server,
@@ -163,33 +163,30 @@ def run_check(options: argparse.Namespace) -> int:
             "time": 1.0,
         },
     )
-    known, home = asyncio.run(_learn(manager, request, {options.user, *options.member}))
-    decision = known.decide(request)
-    lasts = known.lasts(request)
+    inputs = asyncio.run(_gather(quotas, ledger, request.subject, {options.user, *options.member}))
+    launch, home = forecast(inputs, request), inputs.usage.get(STORAGE.name)
+    decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
     if options.json:
-        found = check_report(decision, lasts, home, manager.enforcement)
+        found = check_report(decision, lasts, home, enforcement)
         print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
-        print("\n".join([*_explained(decision, lasts, manager.enforcement), *_home_lines(home)]))
+        print("\n".join([*_explained(decision, lasts, enforcement), *_home_lines(home)]))
     return EXIT_CODES[decision.outcome]
 
 
-async def _learn(
-    manager: UsageQuotaManager, request: Request, members: Collection[str]
-) -> tuple[Known, Reading | None]:
-    """What a decision is made of, and what is in the user's home directory."""
-    pools: dict[str, Users] = {
-        policy.name: None if policy.scope.everyone else members
-        for policy in manager.policies
-        if policy.pooled
+async def _gather(
+    options: QuotaOptions, ledger: Ledger, subject: Subject, members: Collection[str]
+) -> DecisionInputs:
+    """What the decision is made of, and what is in the user's home directory."""
+    policies, meter = options.policies, options.make_meter()
+    pools: Members = {
+        one.name: None if one.scope.everyone else members for one in policies if one.pooled
     }
     try:
-        known = await manager.learn(request, members=pools)
-        # Where it is part of the decision, it is the same that is shown.
-        home = known.usage.get(STORAGE.name) or await manager.home(request.subject.name, known.now)
-        return known, home
+        return await UserStatuses(policies, meter, ledger).inputs(subject, datetime.now(UTC), pools)
     finally:
-        await manager.aclose()
+        await meter.aclose()
+        await ledger.aclose()
 
 
 def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforcement) -> list[str]:

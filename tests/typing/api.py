@@ -117,9 +117,10 @@ async def people(journal: Journal, now: datetime) -> None:
     print(Exemption("week", now, now))
 
 
-async def decisions(manager: UsageQuotaManager) -> None:
-    decision = await manager.decide(Request(Subject("ada", frozenset({"students"}))))
-    assert_type(decision, Decision)
+def decisions(manager: UsageQuotaManager, decision: Decision) -> None:
+    manager.observers.append(Counted())
+    manager.observers.append(OwnLedger())  # type: ignore[arg-type]
+    assert_type(decision.request, Request)
     assert_type(decision.outcome, Outcome)
     assert_type(decision.verdicts, tuple[Verdict, ...])
     assert_type(decision.retry_time, datetime | None)

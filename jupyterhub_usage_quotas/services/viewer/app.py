@@ -18,7 +18,7 @@ from ...config.quotas import Enforcement
 from ...errors import ConfigurationError
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
-from ...status.standing import Standings
+from ...status.everyone import EveryoneStatuses
 from ..web.assets import AssetHandler, Assets
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
@@ -51,7 +51,7 @@ def make_viewer_service(
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
     meter = meter or viewer.make_meter(_RefreshLog())
-    standings = Standings(
+    statuses = EveryoneStatuses(
         manager.policies,
         meter,
         hub,
@@ -67,7 +67,7 @@ def make_viewer_service(
         hub_host=around.hub_host,
         base_url=around.prefix,
     )
-    context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, standings)
+    context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
     application = make_application(
         routes(around.prefix, context),
         session_secret=viewer.session_secret,
@@ -75,7 +75,7 @@ def make_viewer_service(
         default_handler_args={"context": context},
     )
     closing = [meter.aclose, hub.aclose, configured.ledger.aclose]
-    return Service(application, [standings.keep], closing)
+    return Service(application, [statuses.keep], closing)
 
 
 class _RefreshLog(NoEvents):
