@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import socket
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -69,6 +70,7 @@ def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
         services.append(ours)
     if ours.get("command"):
         handed = environment_of(hand_over(app, manager, viewer))
+        handed[names.ENV_HUB_PID] = str(os.getpid())
         ours["environment"] = handed | dict(ours.get("environment") or {})
         if manager.ledger is not NO_LEDGER and not manager.importable_ledger_factory:
             lines = [*lines, LEDGER_NOT_SHARED]
