@@ -41,14 +41,15 @@ lint: .venv/test frontend/node_modules/.package-lock.json
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
 	@npm run --silent --prefix frontend check
 
 programs:
 	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--tests)
 
-static: jupyterhub_usage_quotas/static/usage-quota.js
+static: jupyterhub_usage_quotas/services/viewer/static/usage-quota.js
 
-jupyterhub_usage_quotas/static/usage-quota.js: $(wildcard frontend/src/*) frontend/node_modules/.package-lock.json
+jupyterhub_usage_quotas/services/viewer/static/usage-quota.js: $(wildcard frontend/src/*) frontend/node_modules/.package-lock.json
 	@npm run --silent --prefix frontend build -- --log-level=warning
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json | programs
@@ -88,4 +89,4 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	@touch $@
 
 clean:
-	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 its interface
         """Make them, unless they are there and as new as what they are made from."""
         frontend = Path(self.root) / "frontend"
-        static = Path(self.root) / "jupyterhub_usage_quotas" / "static"
+        static = Path(self.root) / "jupyterhub_usage_quotas" / "services" / "viewer" / "static"
         if _is_built(frontend, static):
             return
         npm = shutil.which("npm")
@@ -31,7 +31,7 @@ class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
             raise SystemExit(
                 "npm was not found. The scripts of the Usage Quota Dashboard are made with it:"
                 " install Node.js 20 or newer (on Debian, `apt-get install nodejs npm`), or install"
-                " a released package, in which they are"
+                " a released wheel, which includes them"
             )
         if not (frontend / "node_modules" / ".bin" / "esbuild").exists():
             _run(npm, "ci", "--omit=dev", "--ignore-scripts", "--loglevel=error", of=frontend)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -41,7 +42,7 @@ def rolling(count: int) -> list[dict[str, object]]:
 @pytest.mark.parametrize("count", [5, 10, 20, 40, 80])
 def bench_policies(benchmark, count):
     policies, usage = parse_policies(rolling(count)), hourly_usage()
-    request = Request("ada")
+    request = Request(Subject("ada"))
     decision = benchmark(decide, policies, usage, request, NOW, failover_open=False)
     assert decision.outcome is Outcome.DENIED
     assert len(decision.verdicts) == count
@@ -58,4 +59,4 @@ WINDOWS = {
 def bench_windows(benchmark, window):
     policy = {"resource": "time", "limit": "2 hours", "window": WINDOWS[window], "scope": EVERYONE}
     policies, usage = parse_policies([policy]), hourly_usage()
-    benchmark(decide, policies, usage, Request("ada"), NOW, failover_open=False)
+    benchmark(decide, policies, usage, Request(Subject("ada")), NOW, failover_open=False)

@@ -33,17 +33,18 @@ from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
-from jupyterhub_usage_quotas.known import learn
-from jupyterhub_usage_quotas.metering.evidence import seen_everywhere
-from jupyterhub_usage_quotas.metering.knowledge import Knowledge
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.sources import Part
+from jupyterhub_usage_quotas.metering.snapshot import Knowledge
+from jupyterhub_usage_quotas.metering.sources.base import Part
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import Pieces, timelines
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.inputs import learn
 
 NOW = int(time.time()) // 60 * 60
 AT = NOW - 6 * 3600
@@ -102,7 +103,7 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 
 async def decide(meter: Meter, user: str) -> None:
-    request = Request(user, rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
+    request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
     known = await learn(POLICIES, meter, None, request, instant(AT))
     known.decide(request, failover_open=False)
 

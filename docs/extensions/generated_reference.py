@@ -22,11 +22,11 @@ from sphinx.util.docutils import SphinxDirective
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Float, Int, List, TraitType, Undefined, Unicode
 
-from jupyterhub_usage_quotas.cli import parser
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.hub.manager import UsageQuotaManager
-from jupyterhub_usage_quotas.services.openapi import document
-from jupyterhub_usage_quotas.services.options import UsageViewer
+from jupyterhub_usage_quotas.commands import parser
+from jupyterhub_usage_quotas.config.usage import UsageConfig
+from jupyterhub_usage_quotas.config.viewer import UsageViewer
+from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
+from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 
 CLASSES = {one.__name__: one for one in (UsageConfig, UsageQuotaManager, UsageViewer)}
 

@@ -1,4 +1,29 @@
-"""The commands of the command line, a file for each: its options, what it does, what it prints.
+"""The command line: `jupyterhub-usage-quotas check`, `doctor` and `demo`."""
 
-What must not be here: what the Hub needs, too. `cli.py` puts them together.
-"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from .check import add_check
+from .demo import add_demo
+from .doctor import add_doctor
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    code: int = options.run(options)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    whole = argparse.ArgumentParser(
+        prog="jupyterhub-usage-quotas", description="Usage quotas for JupyterHub."
+    )
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    add_check(commands)
+    add_doctor(commands)
+    add_demo(commands)
+    return whole

@@ -12,14 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ..config.loading import load_config, printable
+from ..config.quotas import Enforcement
 from ..errors import ConfigurationError
-from ..hub.manager import Enforcement, UsageQuotaManager
-from ..known import Known
-from ..metering.promql import Users
-from ..quotas.configuration import doubts
+from ..hub.launch.enforcement import UsageQuotaManager
+from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
-from ..quotas.homes import home_of, report_home
-from ..quotas.report import iso, report
+from ..quotas.policy.parse import doubts
+from ..quotas.serialize import iso, report
+from ..quotas.serialize_home import home_of, report_home
+from ..quotas.subject import Subject
 from ..quotas.units import (
     STORAGE,
     InvalidQuantity,
@@ -31,7 +33,7 @@ from ..quotas.units import (
 )
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
-from .loading import load_config, printable
+from ..status.inputs import Known
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -105,12 +107,10 @@ def run_check(options: argparse.Namespace) -> int:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
     request = Request(
-        user=options.user,
-        groups=frozenset(options.group),
+        Subject(options.user, groups=frozenset(options.group), admin=options.admin),
         server_name=options.server,
         profile=options.profile,
         profile_name=options.profile_name,
-        admin=options.admin,
         rates={
             "memory": options.server_memory,
             "cpu": options.server_cpu,
@@ -145,7 +145,7 @@ async def _learn(
     try:
         known = await manager.learn(request, members=pools)
         # Where it is part of the decision, it is the same that is shown.
-        home = known.usage.get(STORAGE.name) or await manager.home(request.user, known.now)
+        home = known.usage.get(STORAGE.name) or await manager.home(request.subject.name, known.now)
         return known, home
     finally:
         await manager.aclose()
@@ -153,8 +153,8 @@ async def _learn(
 
 def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforcement) -> list[str]:
     request = decision.request
-    groups = ", ".join(map(printable, sorted(request.groups))) or "none"
-    lines = [f"{printable(request.user)} (groups: {groups}): {_headline(decision)}"]
+    groups = ", ".join(map(printable, sorted(request.subject.groups))) or "none"
+    lines = [f"{printable(request.subject.name)} (groups: {groups}): {_headline(decision)}"]
     if enforcement is not Enforcement.enforce:
         lines.append(f"Enforcement is {enforcement.value}: the Hub denies no launch.")
     if not decision.verdicts:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import conventions
+from ..config.loading import load_config, printable
+from ..doctor.deployment import Deployment
 from ..doctor.examine import CONFIGURATION, examine
 from ..doctor.findings import Finding, Status, counted, failed, warning
-from ..doctor.subject import Subject
 from ..errors import ConfigurationError
-from ..hub.manager import UsageQuotaManager
-from .loading import load_config, printable
+from ..hub.launch.enforcement import UsageQuotaManager
 
 SYMBOLS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
 COLOURS = {Status.OK: "32", Status.WARNING: "33", Status.FAILED: "31", Status.SKIPPED: "2"}
@@ -61,16 +61,16 @@ async def _found(path: Path) -> Found:
     """What is found. Nothing can be looked at without a configuration."""
     try:
         config, lines = load_config(path)
-        subject = Subject(config, UsageQuotaManager(config=config))
+        deployment = Deployment(config, UsageQuotaManager(config=config))
     except ConfigurationError as error:
         cure = f"Correct it in {path}, or where that takes it from."
         return [(CONFIGURATION, failed(fault, cure)) for fault in error.faults]
     cure = "It works; write it as it says when you have a moment."
     found = [(CONFIGURATION, warning(line, cure)) for line in lines]
     try:
-        return found + [one async for one in examine(subject)]
+        return found + [one async for one in examine(deployment)]
     finally:
-        await subject.aclose()
+        await deployment.aclose()
 
 
 def _report(found: Found, *, passed: bool) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PrometheusError
-from . import homes, hub, people, prometheus, source
+from . import homes, people, prometheus, source
+from . import jupyterhub as hub
+from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
-from .subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Check:
     """
 
     name: str
-    look: Callable[[Subject], Awaitable[Sequence[Finding]]]
+    look: Callable[[Deployment], Awaitable[Sequence[Finding]]]
     needs: tuple[str, ...] = ()
 
 
@@ -51,7 +52,7 @@ CHECKS: Sequence[Check] = (
 
 
 async def examine(
-    subject: Subject, checks: Sequence[Check] = CHECKS
+    deployment: Deployment, checks: Sequence[Check] = CHECKS
 ) -> AsyncIterator[tuple[str, Finding]]:
     """What each check found, with its name, as soon as it is known. Never raises."""
     without_answer: set[str] = set()
@@ -61,16 +62,16 @@ async def examine(
         if missing:
             found = [skipped(f"not looked at, because of {missing[0]}")]
         else:
-            found = await _look(check, subject)
+            found = await _look(check, deployment)
         if missing or any(one.status is Status.FAILED for one in found):
             without_answer.add(check.name)
         for finding in found:
             yield check.name, finding
 
 
-async def _look(check: Check, subject: Subject) -> Sequence[Finding]:
+async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
     try:
-        return await check.look(subject)
+        return await check.look(deployment)
     except PrometheusError as error:
         cure = (
             "If it is slow, look at its load and raise c.UsageConfig.request_timeout; if it refuses"

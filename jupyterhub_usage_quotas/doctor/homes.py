@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..errors import DatabaseUnreadable
-from ..hub.home_names import SCHEMES, home_names
-from ..metering.homes import Homes
+from ..metering.kubespawner.homes import SCHEMES, home_names
+from ..metering.sources.home_storage import Homes
 from ..quotas.units import STORAGE
+from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
-from .subject import Subject
 
 EXPORT = (
     "Scrape jupyterhub-home-nfs, or prometheus-dirsize-exporter; if it says another namespace than"
@@ -17,20 +17,20 @@ EXPORT = (
 )
 
 
-async def home_storage(subject: Subject) -> list[Finding]:
+async def home_storage(deployment: Deployment) -> list[Finding]:
     """Whether users' directories are told of under the names that are expected."""
-    manager = subject.manager
+    manager = deployment.manager
     storage = manager.home_storage_source(keep=False)
     if storage is None:
         return [ok("home storage is not looked at (home_storage = False)")]
     stale_after = timedelta(seconds=manager.stale_after)
-    homes = await storage.read(subject.prometheus, subject.clock(), stale_after)
+    homes = await storage.read(deployment.prometheus, deployment.clock(), stale_after)
     if not homes.directories:
         if STORAGE.name in manager.policies.all_measured:
             return [failed("a policy limits storage, and no exporter tells of homes", EXPORT)]
         return [ok("no exporter tells of home storage, so none is shown")]
     try:
-        people = [person.name for person in (await subject.in_hub()).people]
+        people = [one.name for one in (await deployment.in_hub()).subjects]
     except DatabaseUnreadable as error:
         told = counted(len(homes.directories), "directory", "directories")
         return [skipped(f"{told} told of; whose they are could not be looked at: {error}")]

@@ -6,23 +6,23 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from ..config.pods import NAME
 from ..errors import DatabaseUnreadable
-from ..hub.pod_options import NAME
-from ..quotas.scope import Names
+from ..quotas.policy.scope import Names
+from .deployment import Deployment, InHub
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
-from .subject import InHub, Subject
 
 
-async def users(subject: Subject) -> list[Finding]:
+async def users(deployment: Deployment) -> list[Finding]:
     """Whether users' servers are those of users whom the Hub knows."""
-    told = (await subject.told()).users
-    if subject.manager.identify_pods_by == NAME:
+    told = (await deployment.told()).users
+    if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by the names of known servers")]
     if not told:
         return [ok("no user's server ran in the last day")]
     ran = f"servers of {counted(len(told), 'user')} ran in the last day"
     try:
-        known = {person.name for person in (await subject.in_hub()).people}
+        known = {one.name for one in (await deployment.in_hub()).subjects}
     except DatabaseUnreadable as error:
         return [skipped(f"{ran}; whether the Hub knows them could not be looked at: {error}")]
     strangers = sorted(set(told) - known)
@@ -60,22 +60,22 @@ class Mention:
         return (Names(globs=one) if self.is_glob else Names(exact=one)).have_any(names)
 
 
-async def groups(subject: Subject) -> list[Finding]:
+async def groups(deployment: Deployment) -> list[Finding]:
     """Whether the Hub has the groups that policies name."""
-    mentions = list(_mentions(subject, "group"))
-    exported = subject.manager.export_usage
+    mentions = list(_mentions(deployment, "group"))
+    exported = deployment.manager.export_usage
     if isinstance(exported, list):
         mentions += [Mention("export_usage", name, is_glob=False) for name in exported]
-    return await _missing(subject, "group", mentions)
+    return await _missing(deployment, "group", mentions)
 
 
-async def named_users(subject: Subject) -> list[Finding]:
+async def named_users(deployment: Deployment) -> list[Finding]:
     """Whether the Hub has the users whom policies name."""
-    return await _missing(subject, "user", list(_mentions(subject, "user")))
+    return await _missing(deployment, "user", list(_mentions(deployment, "user")))
 
 
-def _mentions(subject: Subject, kind: str) -> Iterator[Mention]:
-    for policy in subject.manager.policies.policies:
+def _mentions(deployment: Deployment, kind: str) -> Iterator[Mention]:
+    for policy in deployment.manager.policies.policies:
         for names in (getattr(policy.scope, kind), getattr(policy.exempt, kind)):
             yield from _of(policy.name, names)
 
@@ -85,34 +85,34 @@ def _of(policy: str, names: Names) -> Iterator[Mention]:
     yield from (Mention(policy, glob, is_glob=True) for glob in names.globs)
 
 
-async def _missing(subject: Subject, kind: str, mentions: list[Mention]) -> list[Finding]:
+async def _missing(deployment: Deployment, kind: str, mentions: list[Mention]) -> list[Finding]:
     if not mentions:
         return [ok(f"no policy names a {kind}")]
     try:
-        there = _there(subject, await subject.in_hub(), kind)
+        there = _there(deployment, await deployment.in_hub(), kind)
     except DatabaseUnreadable as error:
         return [skipped(str(error))]
     missing = [one for one in mentions if not one.is_among(there)]
     if not missing:
         return [ok(f"the Hub has every {kind} that policies name")]
-    return [_finding(subject, kind, one, there) for one in dict.fromkeys(missing)]
+    return [_finding(deployment, kind, one, there) for one in dict.fromkeys(missing)]
 
 
-def _there(subject: Subject, in_hub: InHub, kind: str) -> Collection[str]:
+def _there(deployment: Deployment, in_hub: InHub, kind: str) -> Collection[str]:
     if kind == "user":
-        return [person.name for person in in_hub.people]
-    declared = subject.config.get("JupyterHub", {}).get("load_groups", {})
+        return [one.name for one in in_hub.subjects]
+    declared = deployment.config.get("JupyterHub", {}).get("load_groups", {})
     return [*in_hub.groups, *(declared if isinstance(declared, dict) else ())]
 
 
-def _finding(subject: Subject, kind: str, one: Mention, there: Iterable[str]) -> Finding:
+def _finding(deployment: Deployment, kind: str, one: Mention, there: Iterable[str]) -> Finding:
     what = f"a {kind} like" if one.is_glob else f"the {kind}"
     says = f'policy "{one.policy}" names {what} "{one.name}", which the Hub does not have'
     close = difflib.get_close_matches(one.name, list(there), n=1)
     hint = f'Is it "{close[0]}"? ' if close else ""
     if kind == "user":
         return warning(says, f"{hint}Users are there once they have logged in.")
-    if _groups_come_with_logins(subject):
+    if _groups_come_with_logins(deployment):
         return warning(
             says,
             f"{hint}The authenticator makes groups as their members log in; if somebody of it did,"
@@ -126,9 +126,9 @@ def _finding(subject: Subject, kind: str, one: Mention, there: Iterable[str]) ->
     )
 
 
-def _groups_come_with_logins(subject: Subject) -> bool:
+def _groups_come_with_logins(deployment: Deployment) -> bool:
     return any(
         name.endswith("Authenticator") and section.get("manage_groups") is True
-        for name, section in subject.config.items()
+        for name, section in deployment.config.items()
         if hasattr(section, "get")
     )

@@ -13,11 +13,11 @@ from ..errors import (
     ServersUnknown,
 )
 from ..metering.diagnosis import oldest_sample
-from ..metering.history import LONGEST, SHORTEST
-from ..metering.sources import Grid, Part, whole_step
+from ..metering.sources.base import Grid, Part, whole_step
+from ..metering.sync import LONGEST, SHORTEST
 from ..quotas.units import show_days
+from .deployment import Deployment
 from .findings import Finding, failed, ok, roughly, warning
-from .subject import Subject
 
 CLOCK_DOUBTFUL = timedelta(seconds=15)
 CLOCK_WRONG = timedelta(minutes=1)
@@ -39,12 +39,12 @@ CURES: dict[type[PrometheusError], str] = {
 }
 
 
-async def answers(subject: Subject) -> list[Finding]:
+async def answers(deployment: Deployment) -> list[Finding]:
     """Whether it can be asked at all, and what it is."""
-    url = subject.manager.shown_prometheus_url
+    url = deployment.manager.shown_prometheus_url
     try:
-        found = await subject.prometheus.query("vector(1)", subject.clock())
-        facts = await subject.facts()
+        found = await deployment.prometheus.query("vector(1)", deployment.clock())
+        facts = await deployment.facts()
     except PrometheusError as error:
         usual = (
             "Is c.UsageConfig.prometheus_url right, path prefix included, and can this pod reach"
@@ -57,9 +57,9 @@ async def answers(subject: Subject) -> list[Finding]:
     return [ok(f"{facts.name}{version} at {url}")]
 
 
-async def clock(subject: Subject) -> list[Finding]:
+async def clock(deployment: Deployment) -> list[Finding]:
     """Whether both know what time it is: usage is asked for up to now."""
-    ahead = (await subject.facts()).ahead
+    ahead = (await deployment.facts()).ahead
     if ahead is None:
         return [ok("Prometheus does not say what time it has")]
     apart = abs(ahead)
@@ -71,11 +71,11 @@ async def clock(subject: Subject) -> list[Finding]:
     return [(failed if apart >= CLOCK_WRONG else warning)(says, cure)]
 
 
-async def retention(subject: Subject) -> list[Finding]:
+async def retention(deployment: Deployment) -> list[Finding]:
     """Whether the longest window is kept."""
-    reach = subject.manager.policies.reach
+    reach = deployment.manager.policies.reach
     window = show_days(reach)
-    kept = (await subject.facts()).retention
+    kept = (await deployment.facts()).retention
     if kept is not None and kept < reach * KEPT:
         return [
             failed(
@@ -86,11 +86,13 @@ async def retention(subject: Subject) -> list[Finding]:
                 " prometheus.prometheusSpec.retention), or make the window shorter.",
             )
         ]
-    oldest = await oldest_sample(subject.prometheus, subject.source, reach, subject.clock())
+    oldest = await oldest_sample(
+        deployment.prometheus, deployment.source, reach, deployment.clock()
+    )
     if oldest is None:
         # That it is not there at all is the next check's to say.
         return [ok(f"the longest window is {window}; there is no sample of the source yet")]
-    age = subject.clock() - oldest
+    age = deployment.clock() - oldest
     if age >= reach * KEPT - timedelta(hours=1):
         return [ok(f"the longest window is {window}, and all of it is there")]
     says = (
@@ -111,10 +113,10 @@ def _days(reach: timedelta) -> int:
     return -(-reach // timedelta(days=1)) if reach % timedelta(days=1) else reach.days
 
 
-async def scrape_interval(subject: Subject) -> list[Finding]:
+async def scrape_interval(deployment: Deployment) -> list[Finding]:
     """How often the source is scraped."""
-    part = await _read(subject, timedelta(hours=1))
-    configured = subject.manager.prometheus_scrape_interval
+    part = await _read(deployment, timedelta(hours=1))
+    configured = deployment.manager.prometheus_scrape_interval
     found = part.seen.interval
     if found is None:
         return [warning("the source was not scraped twice in the last hour", "See `source`.")]
@@ -137,22 +139,22 @@ async def scrape_interval(subject: Subject) -> list[Finding]:
     return [ok(says)]
 
 
-async def history(subject: Subject) -> list[Finding]:
+async def history(deployment: Deployment) -> list[Finding]:
     """Whether the history can be read within the limits of the server."""
-    reach = subject.manager.policies.reach
-    most = (await subject.facts()).max_samples
+    reach = deployment.manager.policies.reach
+    most = (await deployment.facts()).max_samples
     limit = f"--query.max-samples={most}" if most else "its limits"
     refused = ""
     for length in (LONGEST, timedelta(hours=1), SHORTEST):
-        before = subject.clock()
+        before = deployment.clock()
         try:
-            part = await _read(subject, length)
+            part = await _read(deployment, length)
         except ServersUnknown:
             raise
         except (QueryRejected, PrometheusTimeout, PrometheusUnavailable) as error:
             refused = str(error)
             continue
-        took = (subject.clock() - before) * (reach / length)
+        took = (deployment.clock() - before) * (reach / length)
         says = (
             f"the newest {roughly(length)} are {part.samples:,} samples; all of"
             f" {show_days(reach)} is read within {roughly(took)} or so"
@@ -173,7 +175,7 @@ async def history(subject: Subject) -> list[Finding]:
     return [failed(f"not even {roughly(SHORTEST)} can be read at once: {refused}", cure)]
 
 
-async def _read(subject: Subject, length: timedelta) -> Part:
+async def _read(deployment: Deployment, length: timedelta) -> Part:
     """What the Hub would read of so long."""
-    end = whole_step(subject.clock())
-    return await subject.source.read(subject.prometheus, None, Grid(end - length, end))
+    end = whole_step(deployment.clock())
+    return await deployment.source.read(deployment.prometheus, None, Grid(end - length, end))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from .. import conventions as names
-from ..hub.config import HUB, RECORDED
-from ..hub.pod_options import NAME
+from ..config.pods import NAME
+from ..config.usage import HUB, RECORDED
 from ..metering.diagnosis import LATELY, Told
-from ..metering.sources import Grid, ServerMetrics, whole_step
+from ..metering.sources.base import Grid, ServerMetrics, whole_step
+from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, roughly, warning
-from .subject import Subject
 
 ANNOTATIONS = ("username", "servername", "profile", "profile-name")
 ALLOW_LIST = f"pods=[{','.join(f'hub.jupyter.org/{one}' for one in ANNOTATIONS)}]"
@@ -33,83 +33,83 @@ TELL_USERNAMES = (
 )
 
 
-async def source(subject: Subject) -> list[Finding]:
+async def source(deployment: Deployment) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
-    told = await subject.told()
-    if metric := _absent(subject, told):
+    told = await deployment.told()
+    if metric := _absent(deployment, told):
         return [
             failed(
-                f"{subject.source.name}: {metric} has no series in the last hour",
-                _cure_of_absence(subject, metric, told),
+                f"{deployment.source.name}: {metric} has no series in the last hour",
+                _cure_of_absence(deployment, metric, told),
             )
         ]
-    evidence = _evidence(subject)
+    evidence = _evidence(deployment)
     if not told.inside.get(evidence):
-        namespace = subject.manager.hub_namespace
+        namespace = deployment.manager.hub_namespace
         elsewhere = f"; there are some of {listed(told.namespaces)}" if told.namespaces else ""
         right = f": is it {told.namespaces[0]!r}?" if len(told.namespaces) == 1 else "."
         return [
             failed(
-                f'{subject.source.name}: {evidence} has no series of the namespace "{namespace}"'
+                f'{deployment.source.name}: {evidence} has no series of the namespace "{namespace}"'
                 f"{elsewhere}",
                 f"Set c.UsageConfig.hub_namespace to the namespace that the Hub is in{right}",
             )
         ]
-    return [await _scraped_lately(subject)]
+    return [await _scraped_lately(deployment)]
 
 
-def _evidence(subject: Subject) -> str:
+def _evidence(deployment: Deployment) -> str:
     """The metric that is there whenever the source is scraped, whoever runs servers."""
-    looked_for = subject.source
+    looked_for = deployment.source
     return looked_for.evidence if isinstance(looked_for, ServerMetrics) else names.KSM_PHASE
 
 
-def _absent(subject: Subject, told: Told) -> str:
+def _absent(deployment: Deployment, told: Told) -> str:
     """The first metric without any series; empty where all have some.
 
     Somewhere in a cluster there is always a pod that requests something; near the Hub there need
     not be one.
     """
-    wanted = [_evidence(subject)]
-    if not isinstance(subject.source, ServerMetrics):
+    wanted = [_evidence(deployment)]
+    if not isinstance(deployment.source, ServerMetrics):
         wanted.append(names.KSM_REQUESTS)
     return next((metric for metric in wanted if not told.anywhere.get(metric)), "")
 
 
-def _cure_of_absence(subject: Subject, metric: str, told: Told) -> str:
+def _cure_of_absence(deployment: Deployment, metric: str, told: Told) -> str:
     others = (names.KSM_PHASE, names.KSM_REQUESTS, names.KSM_ANNOTATIONS)
     there = next((one for one in others if told.anywhere.get(one)), "")
-    if there and not isinstance(subject.source, ServerMetrics):
+    if there and not isinstance(deployment.source, ServerMetrics):
         return (
             f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: look at"
             " its metric allow-list and deny-list, and at metric_relabel_configs."
         )
-    return SCRAPE.get(subject.manager.usage_source, SCRAPE_KSM)
+    return SCRAPE.get(deployment.manager.usage_source, SCRAPE_KSM)
 
 
-async def _scraped_lately(subject: Subject) -> Finding:
-    now = subject.clock()
+async def _scraped_lately(deployment: Deployment) -> Finding:
+    now = deployment.clock()
     end = whole_step(now)
-    part = await subject.source.read(subject.prometheus, None, Grid(end - LATELY, end))
-    stale_after = timedelta(seconds=subject.manager.stale_after)
+    part = await deployment.source.read(deployment.prometheus, None, Grid(end - LATELY, end))
+    stale_after = timedelta(seconds=deployment.manager.stale_after)
     cure = "Look at Prometheus' page Status > Targets: the target is down, or was removed."
     if part.seen.last_scrape is None:
         missing = part.seen.missing
         if missing in (names.KSM_ANNOTATIONS, names.KSM_USERNAME_LABEL):
             # The meter needs usernames to see anything; that they are missing is said next.
-            return ok(f"{subject.source.name} is scraped")
-        return failed(f"{subject.source.name}: {missing} cannot be seen at any instant", cure)
+            return ok(f"{deployment.source.name} is scraped")
+        return failed(f"{deployment.source.name}: {missing} cannot be seen at any instant", cure)
     age = now - datetime.fromtimestamp(part.seen.last_scrape, UTC)
-    says = f"{subject.source.name} is scraped; usage is known up to {roughly(age)} ago"
+    says = f"{deployment.source.name} is scraped; usage is known up to {roughly(age)} ago"
     if age > stale_after:
-        then = "allowed" if subject.manager.failover_open else "denied"
+        then = "allowed" if deployment.manager.failover_open else "denied"
         return failed(
-            f"{subject.source.name} was last scraped {roughly(age)} ago: usage is not known now,"
+            f"{deployment.source.name} was last scraped {roughly(age)} ago: usage is not known now,"
             f" and launches are {then} (failover_open)",
             cure,
         )
     missed = part.seen.missed(*Grid(end - LATELY, end).span) - age.total_seconds()
-    if missed > subject.manager.max_gap:
+    if missed > deployment.manager.max_gap:
         unseen = roughly(timedelta(seconds=missed))
         return warning(
             f"{says}, but in the last hour it was not scraped for {unseen}",
@@ -119,12 +119,12 @@ async def _scraped_lately(subject: Subject) -> Finding:
     return ok(says)
 
 
-async def usernames(subject: Subject) -> list[Finding]:
+async def usernames(deployment: Deployment) -> list[Finding]:
     """Whether usernames are told, and whether pods are without one."""
-    told = await subject.told()
-    if isinstance(subject.source, ServerMetrics):
-        return [ok(f"{subject.source.name} tells usernames itself")]
-    if subject.manager.identify_pods_by == NAME:
+    told = await deployment.told()
+    if isinstance(deployment.source, ServerMetrics):
+        return [ok(f"{deployment.source.name} tells usernames itself")]
+    if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by their names, so no annotation is needed")]
     if not told.anywhere.get(names.KSM_ANNOTATIONS):
         return [
@@ -164,17 +164,17 @@ def _without_username(told: Told) -> list[Finding]:
     ]
 
 
-async def duplicates(subject: Subject) -> list[Finding]:
+async def duplicates(deployment: Deployment) -> list[Finding]:
     """Whether several exporters tell the same."""
-    told = await subject.told()
+    told = await deployment.told()
     if told.copies <= 1:
         return [ok("one exporter tells of each server")]
     says = f"{told.copies} exporters tell the same"
-    if subject.manager.usage_source == HUB:
+    if deployment.manager.usage_source == HUB:
         return [
             failed(
                 f"{says}: {told.copies} Hubs, or one scraped {told.copies} times, have the"
-                f' namespace "{subject.manager.hub_namespace}"',
+                f' namespace "{deployment.manager.hub_namespace}"',
                 "If they are several Hubs, users of the same name share their usage: give each its"
                 " own c.UsageConfig.hub_namespace. If it is one, scrape it once.",
             )
@@ -188,11 +188,11 @@ async def duplicates(subject: Subject) -> list[Finding]:
     ]
 
 
-async def hub_metrics(subject: Subject) -> list[Finding]:
+async def hub_metrics(deployment: Deployment) -> list[Finding]:
     """Whether the Hub's own metrics arrive: alerts and dashboards are made of them."""
     metric = names.REFRESHES
-    found = await subject.prometheus.query(
-        f"count(present_over_time({metric}[1h]))", subject.clock()
+    found = await deployment.prometheus.query(
+        f"count(present_over_time({metric}[1h]))", deployment.clock()
     )
     if found:
         return [ok("the Hub's own metrics are scraped")]

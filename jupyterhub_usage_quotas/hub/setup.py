@@ -16,21 +16,22 @@ from weakref import WeakKeyDictionary
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
+from ..config.colon_assignments import apply_annotated_settings
+from ..config.quotas import CONFIGURED, Enforcement
+from ..config.usage import HUB
+from ..config.validation import remarks
 from ..errors import ConfigurationError
-from ..quotas.configuration import doubts
-from .annotated import apply_annotated_settings
-from .at_hand import AtHand
-from .config import HUB
-from .denial import NotAFailure, NoTraceback
-from .exporter import ServerExporter
-from .gauges import UsageGauges
-from .keeper import Keeper, start
-from .layers import add_layer
-from .manager import CONFIGURED, Enforcement, UsageQuotaManager
-from .pages import VARIABLE, HubPages
-from .service import declare_viewer, is_viewer
-from .spawn_hook import quota_hook, wrapped_by_us
-from .validation import remarks
+from ..quotas.policy.parse import doubts
+from ..status.users import AtHand
+from .launch.denial import NotAFailure, NoTraceback
+from .launch.enforcement import UsageQuotaManager
+from .launch.spawn_hook import quota_hook, wrapped_by_us
+from .metrics.servers import ServerExporter
+from .metrics.usage import UsageGauges
+from .pages.pages import VARIABLE, HubPages
+from .pages.templates_overlay import add_layer
+from .refresh import Keeper, start
+from .viewer_service import declare_viewer, is_viewer
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -156,13 +157,11 @@ def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None
         manager.meter,
         manager.ledger,
         lambda: keeper.tally.accounts,
-        manager.pending,
-        manager.gpu_resources,
         failover_open=manager.failover_open,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
-    pages = HubPages(at_hand, manager, viewer, app.log)
+    pages = HubPages(at_hand, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .. import conventions as names
-from . import promql
-from .answers import Series
-from .kube_state_metrics import LABELS, KubeStateMetrics
-from .prometheus import PrometheusClient, all_of
-from .promql import PodLabels
-from .sources import Grid, ServerMetrics, whole_step
+from .client import promql
+from .client.prometheus import PrometheusClient, all_of
+from .client.promql import PodLabels
+from .client.response import Series
+from .sources.base import Grid, ServerMetrics, whole_step
+from .sources.kube_state_metrics import LABELS, KubeStateMetrics
 
 LATELY = timedelta(hours=1)
 """What was told in this time is there."""

@@ -16,18 +16,17 @@ from typing import TypeVar
 
 from ..errors import BadAnswer, PrometheusError, QueryRejected
 from ..quotas.charge import Readings
+from ..quotas.subject import REST
 from ..quotas.units import STORAGE, show_duration
 from ..quotas.usage import Unknown
-from . import promql
-from .breaker import Breaker
-from .history import History
-from .homes import HomeMeter, HomeStorage
-from .knowledge import EVERYBODY_ELSE, Knowledge
-from .prometheus import PrometheusClient, all_of
-from .promql import Users
-from .sources import Grid, Part, Source, whole_step
-
-__all__ = ["EVERYBODY_ELSE", "Meter", "Timing"]
+from .client import promql
+from .client.breaker import Breaker
+from .client.prometheus import PrometheusClient, all_of
+from .client.promql import Users
+from .snapshot import Knowledge
+from .sources.base import Grid, Part, Source, whole_step
+from .sources.home_storage import HomeMeter, HomeStorage
+from .sync import History
 
 T = TypeVar("T")
 
@@ -117,7 +116,7 @@ class Meter:
     ) -> Mapping[str, Readings]:
         """Users' readings of these resources over the time before `now`, by username.
 
-        With None for users, those who used anything, and `EVERYBODY_ELSE`. A resource that was
+        With None for users, those who used anything, and `REST`. A resource that was
         not used is zero where the source is known to have been scraped, else Unknown with the
         reason why. What is in home directories is known of users who are named only.
         """
@@ -319,10 +318,7 @@ def _internal(error: Exception) -> Unknown:
 
 
 def _all_unknown(users: Users, resources: Collection[str], why: Unknown) -> Mapping[str, Readings]:
-    return {
-        user: dict.fromkeys(resources, why)
-        for user in ([EVERYBODY_ELSE] if users is None else users)
-    }
+    return {user: dict.fromkeys(resources, why) for user in ([REST] if users is None else users)}
 
 
 def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
@@ -334,7 +330,7 @@ def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]
         user: {
             resource: reading
             for part in parts
-            for resource, reading in part.get(user, part.get(EVERYBODY_ELSE, {})).items()
+            for resource, reading in part.get(user, part.get(REST, {})).items()
         }
         for user in everybody
     }

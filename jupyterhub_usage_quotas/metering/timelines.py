@@ -10,7 +10,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 
-from ..quotas.servers import ServerAttributes
+from ..quotas.policy.selector import ServerAttributes
 from ..quotas.usage import Bucket, sum_of_runs
 
 Run = tuple[float, float, float]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .policy import Intersection, Policy
+from .policy.policy import Intersection, Policy
 
 
 @dataclass(frozen=True, slots=True)

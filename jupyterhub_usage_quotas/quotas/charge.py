@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from .adjustments import Adjustment
-from .levels import Level, Present
-from .policy import Intersection, Policy, PolicySet
+from .policy.policy import Intersection, Policy, PolicySet
 from .pools import settle
-from .resolve import EVERYBODY, Allotment, combine
+from .resolve import Allotment, combine
+from .subject import EVERYONE
 from .usage import Fresh, Reading, Unknown, Usage, priced, together
-from .windows import from_unix
+from .windows.gauge import Level, Present
+from .windows.rolling import from_unix
 
 Readings = Mapping[str, Reading]
 """One user's readings, by resource."""
@@ -129,7 +130,7 @@ class PoolAccounts:
             if not isinstance(members, dict):
                 self._readings[pool.name] = members
                 continue
-            account = combine([pool], Intersection.MIN, EVERYBODY)
+            account = combine([pool], Intersection.MIN, EVERYONE)
             settlement = settle(
                 account.window,
                 partial(account.allowance, self._adjustments),

@@ -14,12 +14,12 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import PoolAccounts, PoolReadings, Readings, charges
-from .lately import with_pending
-from .policy import PolicySet
+from .in_flight import with_pending
+from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
 from .verdict import Request, Verdict, earliest, has_room, judge
-from .windows import whole_minute
+from .windows.rolling import whole_minute
 
 NO_POOLS: PoolReadings = MappingProxyType({})
 
@@ -135,9 +135,7 @@ def judge_all(
     """The verdict of every allotment, in the order in which the policies are written."""
     allotments = resolve(
         policies,
-        request.user,
-        request.groups,
-        admin=request.admin,
+        request.subject,
         adjustments=adjustments,
         now=now,
     )
@@ -145,7 +143,7 @@ def judge_all(
         accounts = pools
     else:
         accounts = PoolAccounts(policies, pools, adjustments)
-    held = charges(allotments, usage, accounts, request.user)
+    held = charges(allotments, usage, accounts, request.subject.name)
     if pending:
         held = tuple(
             with_pending(charge, pending, policies, accounts.pools, now) for charge in held

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from .adjustments import Adjustment
 from .charge import PoolAccounts, PoolReadings, Readings
 from .decide import NO_POOLS, Outcome, alternatives, decide, judge_all
-from .policy import PolicySet
+from .policy.policy import PolicySet
 from .usage import Fresh, Usage
 from .verdict import Request, Verdict, rest
 
@@ -167,7 +167,7 @@ def largest_that_fits(
     unused = dict.fromkeys([*policies.resources, *policies.prices], nothing)
     fitting = []
     for name, request in profiles.items():
-        empty_pools = {one.name: {request.user: unused} for one in policies if one.pooled}
+        empty_pools = {one.name: {request.subject.name: unused} for one in policies if one.pooled}
         decision = decide(policies, unused, request, now, failover_open=True, pools=empty_pools)
         if decision.allowed:
             fitting.append((request.rate(by, policies.prices), name))

@@ -8,19 +8,17 @@ combinations are kept apart; a launch must fit all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .adjustments import Adjustment, allowance, changes, combined
-from .policy import Intersection, Policy, PolicySet
-from .refill import Refill
-from .servers import ServerSelector
+from .policy.policy import Intersection, Policy, PolicySet
+from .policy.selector import ServerSelector
+from .subject import EVERYONE, Subject
 from .units import Quantity
-from .windows import Window
-
-EVERYBODY = ""
-"""Whom adjustments of a pool are for: no user has this name."""
+from .windows.refill import Refill
+from .windows.rolling import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +94,30 @@ class Allotment:
 
 def resolve(
     policies: PolicySet,
-    user: str,
-    groups: Collection[str],
+    subject: Subject,
     *,
-    admin: bool = False,
     adjustments: Sequence[Adjustment] = (),
     now: datetime | None = None,
 ) -> tuple[Allotment, ...]:
-    """What a user in these groups is given, in the order in which the policies are written.
+    """What a subject is given, in the order in which the policies are written.
 
-    Somebody who is exempt from a policy is not somebody whom no policy covers: `empty` is not
-    for them. Adjustments are those in force `now`.
+    An exempt user still counts as covered, so `empty` does not apply to them. Adjustments are
+    those in force `now`.
     """
 
     def exempt(policy: Policy) -> bool:
-        return policy.exempt.exempts(user, groups, admin=admin)
+        return policy.exempt.exempts(subject)
 
-    in_scope = [one for one in policies.policies if one.scope.covers(user, groups)]
+    in_scope = [one for one in policies.policies if one.scope.covers(subject)]
     combinations: dict[object, list[Policy]] = {}
     for policy in in_scope or policies.empty:
         if not exempt(policy):
             combinations.setdefault(policy.combination, []).append(policy)
     return tuple(
         combine(
-            most_specific(candidates, user),
+            most_specific(candidates, subject.name),
             policies.intersection,
-            user,
+            subject.name,
             adjustments if now else (),
             now or datetime.max,
         )
@@ -142,7 +138,7 @@ def combine(
     now: datetime = datetime.max,
 ) -> Allotment:
     """One allotment of several policies for the same combination."""
-    who = EVERYBODY if candidates[0].pooled else user
+    who = EVERYONE if candidates[0].pooled else user
 
     def order(policy: Policy) -> tuple[float, str]:
         allowed = allowance(policy, adjustments, who, now)

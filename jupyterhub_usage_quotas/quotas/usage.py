@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-from .servers import ALL_SERVERS, ServerAttributes, ServerSelector
+from .policy.selector import ALL_SERVERS, ServerAttributes, ServerSelector
 
 ANY_SERVER = ServerAttributes()
 

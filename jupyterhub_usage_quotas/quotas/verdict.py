@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import Charge
-from .levels import Present
-from .policy import PolicySet
+from .policy.policy import PolicySet
+from .policy.selector import ServerAttributes
 from .resolve import Allotment
-from .servers import ServerAttributes
+from .subject import Subject
 from .usage import Fresh, Reading, Usage
+from .windows.gauge import Present
 
 ROUNDING = 1e-9
 """The share of an allowance below which a difference is none."""
@@ -22,19 +23,17 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The server about to start, and for whom.
+    """The server about to start, and the subject who starts it.
 
     `rates` is what it asks for, by resource, in base amounts: bytes of memory, cores, GPUs,
     and 1 for `time`.
     """
 
-    user: str
-    groups: frozenset[str] = frozenset()
+    subject: Subject
     server_name: str = ""
     profile: str = ""
     rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"time": 1.0}))
     profile_name: str = ""
-    admin: bool = False
 
     @property
     def server(self) -> ServerAttributes:

@@ -10,11 +10,11 @@ import pytest
 
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
-from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
-from jupyterhub_usage_quotas.metering.pod_names import Owner
-from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
-from jupyterhub_usage_quotas.quotas.servers import ServerSelector
+from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.pod_names import Owner
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerSelector
+from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant, meter
@@ -207,7 +207,7 @@ async def test_everybodys_usage_is_each_users(kind, url):
     await asked.aclose()
     gib_hours = {user: used(one["memory"]) / (GIB * HOUR) for user, one in readings.items()}
     assert gib_hours == pytest.approx(
-        {"alice": 1, "two": 6, "twin": 1, "again": 2, "choosy": 7, EVERYBODY_ELSE: 0}
+        {"alice": 1, "two": 6, "twin": 1, "again": 2, "choosy": 7, REST: 0}
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
-from jupyterhub_usage_quotas.services.openapi import document
+from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from tests.support.viewer import (
     PREFIX,
     UNKNOWN,

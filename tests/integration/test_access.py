@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from jupyterhub_usage_quotas import errors
+from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from tests.support.certificates import Authority, Pair
 
 USER, PASSWORD = "quotas", "pass-s3cret"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.hub.manager import UsageQuotaManager
-from jupyterhub_usage_quotas.services.openapi import document
-from jupyterhub_usage_quotas.services.options import UsageViewer
+from jupyterhub_usage_quotas.config.usage import UsageConfig
+from jupyterhub_usage_quotas.config.viewer import UsageViewer
+from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
+from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from tests.support.expressions import alerts
 from tests.support.site import DOCS, HOME, Page, Site, build
 

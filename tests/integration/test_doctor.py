@@ -21,13 +21,13 @@ import jupyterhub
 import pytest
 from jupyterhub import orm
 
-from jupyterhub_usage_quotas import cli
-from jupyterhub_usage_quotas.commands.loading import load_config
+from jupyterhub_usage_quotas import commands as cli
+from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.demo.processes import free_port
+from jupyterhub_usage_quotas.doctor.deployment import Subject
 from jupyterhub_usage_quotas.doctor.examine import CHECKS, examine
-from jupyterhub_usage_quotas.doctor.subject import Subject
-from jupyterhub_usage_quotas.hub.manager import UsageQuotaManager
+from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from tests.support import homes
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import Answer, faulty_proxy

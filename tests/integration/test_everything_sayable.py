@@ -17,10 +17,11 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.commands.loading import load_config
+from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant
 
@@ -217,7 +218,7 @@ class InMemoryLedger:
 
 async def test_a_grant_from_the_ledger_allows_what_was_denied(config_file):
     manager = manager_of(config_file)
-    request = Request("ada", rates={"time": 1.0, "gpu": 1.0})
+    request = Request(Subject("ada"), rates={"time": 1.0, "gpu": 1.0})
     assert (await manager.decide(request)).outcome is Outcome.DENIED
     until = datetime.now(UTC) + timedelta(hours=1)
     grant = Grant("gpu budget", instant(NOW - HOUR), until, user="ada", amount=2 * HOUR)
@@ -242,7 +243,7 @@ async def test_readings_of_everybody(config_file):
     ]
     pool = UsageQuotaManager(config=everyone)
     for user in ("ada", "somebody new"):
-        decision = await pool.decide(Request(user), members={"all": None})
+        decision = await pool.decide(Request(Subject(user)), members={"all": None})
         # 3 + 2 of ada, 4 of bob, 4 of cleo
         assert decision.verdicts[0].used == pytest.approx(13 * HOUR)
         assert decision.outcome is Outcome.DENIED

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.knowledge import EVERYBODY_ELSE
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.quotas.subject import REST
 from tests.support.samples import (
     GIB,
     GONE,
@@ -185,7 +185,7 @@ def test_everybody_at_once_is_everybody_by_themselves(ways):
     asked = ways.prometheus.meter(ways.source, lambda: NOW)
     over, truth = timedelta(seconds=REACH), ways.whole
     everybody = ways.prometheus.run(asked.read(None, RESOURCES, over, instant(NOW)))
-    assert set(everybody) == {*ways.kept["grown"].users, EVERYBODY_ELSE}
+    assert set(everybody) == {*ways.kept["grown"].users, REST}
     assert len(everybody) > 40
     for user, readings in everybody.items():
         for resource in RESOURCES:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Unknown
 from tests.support.samples import (
     GIB,

@@ -16,11 +16,11 @@ import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
-from jupyterhub_usage_quotas.metering.breaker import Breaker
-from jupyterhub_usage_quotas.metering.knowledge import Knowledge
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.client.breaker import Breaker
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.snapshot import Knowledge
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
 from jupyterhub_usage_quotas.quotas.charge import Readings
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown

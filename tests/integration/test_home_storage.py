@@ -13,14 +13,15 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.demo.processes import free_port
-from jupyterhub_usage_quotas.hub.home_names import home_names
-from jupyterhub_usage_quotas.metering.homes import HomeStorage
+from jupyterhub_usage_quotas.metering.client.promql import one_of
+from jupyterhub_usage_quotas.metering.kubespawner.homes import home_names
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.metering.promql import one_of
+from jupyterhub_usage_quotas.metering.sources.home_storage import HomeStorage
 from jupyterhub_usage_quotas.quotas.decide import Outcome
-from jupyterhub_usage_quotas.quotas.levels import Level
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.quotas.windows.gauge import Level
 from tests.support.cluster import GIB, HOUR, NAMESPACE, hub_pod
 from tests.support.homes import told
 from tests.support.recorded import NOW, instant, meter
@@ -255,7 +256,7 @@ def manager(url: str, *policies: dict, **options) -> UsageQuotaManager:
 async def decided(url: str, user: str, *policies: dict, **options):
     made = manager(url, *policies, **options)
     try:
-        return await made.decide(Request(user), AT)
+        return await made.decide(Request(Subject(user)), AT)
     finally:
         await made.aclose()
 
@@ -298,7 +299,7 @@ async def test_with_a_pool_of_everyone_a_home_is_still_its_users(url):
     for user, outcome in [("over", Outcome.DENIED), ("never-ran", Outcome.ALLOWED)]:
         made = manager(url, {"limit": "exported"}, pool)
         policy = made.policies.policies[1]
-        decision = await made.decide(Request(user), AT, {policy.name: None})
+        decision = await made.decide(Request(Subject(user)), AT, {policy.name: None})
         await made.aclose()
         assert decision.outcome is outcome
 

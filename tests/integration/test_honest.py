@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.hub.keeper import history_for_log
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
-from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
+from jupyterhub_usage_quotas.hub.refresh import history_for_log
+from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Reading, Stale, Unknown
 from tests.support.samples import (
     HOUR,

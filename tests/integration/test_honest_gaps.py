@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
-from jupyterhub_usage_quotas.metering.sources import ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale
 from tests.support.samples import (
     HOUR,

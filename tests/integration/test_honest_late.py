@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Reading
 from tests.support.oracle import Oracle, Truth
 from tests.support.samples import (

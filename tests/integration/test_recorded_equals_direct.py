@@ -15,9 +15,9 @@ import pytest
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.demo.history import Span, backfill
 from jupyterhub_usage_quotas.demo.processes import start_prometheus
-from jupyterhub_usage_quotas.metering import promql
-from jupyterhub_usage_quotas.metering.answers import Series
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client import promql
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.response import Series
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant
 from tests.support.rules import EXPORTED, RULES, promtool

@@ -14,6 +14,7 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.demo.history import Span
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, Request
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant
 
@@ -71,7 +72,7 @@ def config(serve_history: Callable[..., str]) -> Config:
 async def decide(config: Config, username: str, unix: float) -> Decision:
     manager = UsageQuotaManager(config=config)
     try:
-        return await manager.decide(Request(username), instant(int(unix)))
+        return await manager.decide(Request(Subject(username)), instant(int(unix)))
     finally:
         await manager.aclose()
 

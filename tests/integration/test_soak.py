@@ -15,18 +15,19 @@ from datetime import datetime, timedelta
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.known import learn
-from jupyterhub_usage_quotas.metering.breaker import Breaker
-from jupyterhub_usage_quotas.metering.knowledge import Knowledge
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.client.breaker import Breaker
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.snapshot import Knowledge
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome
-from jupyterhub_usage_quotas.quotas.lately import Running
+from jupyterhub_usage_quotas.quotas.in_flight import Running
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.inputs import learn
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
@@ -173,7 +174,7 @@ class Truth:
 
 def request(pod: Pod) -> Request:
     rates = {"memory": pod.memory, "cpu": 0.0, "gpu": float(pod.gpus), "time": 1.0}
-    return Request(pod.username, server_name=pod.server, profile=pod.profile, rates=rates)
+    return Request(Subject(pod.username), server_name=pod.server, profile=pod.profile, rates=rates)
 
 
 # --- the day --------------------------------------------------------------------------------------
@@ -264,11 +265,11 @@ class Day:
             await asyncio.sleep(0)
         now = self.now
         user = f"user-{self.chance.randrange(13)}"
-        asked = Request(user, rates={"time": 1.0, "memory": GIB, "gpu": 1.0})
+        asked = Request(Subject(user), rates={"time": 1.0, "memory": GIB, "gpu": 1.0})
         known = await learn(POLICIES, meter, None, asked, now, {"all": None})
-        others = [Request(user, server_name="pending", rates=asked.rates)] * self.chance.choice(
-            [0, 2]
-        )
+        others = [
+            Request(Subject(user), server_name="pending", rates=asked.rates)
+        ] * self.chance.choice([0, 2])
         lately = known.and_lately(user, self.truth.running(now.timestamp()), others)
         self.is_right(lately.decide(asked, failover_open=False), now, len(others))
 
@@ -282,7 +283,7 @@ class Day:
                 continue
             known_until = reading.usage.covered_until
             assert timedelta(0) <= now - known_until <= STALE_AFTER
-            user = decision.request.user
+            user = decision.request.subject.name
             expected = self.truth.used(policy, user, now.timestamp(), known_until.timestamp())
             spoken_for = pending * 10 * MINUTE if policy == "each" else 0
             assert verdict.used == pytest.approx(expected + spoken_for, rel=1e-6), (policy, user)

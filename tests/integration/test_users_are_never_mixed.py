@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
-from jupyterhub_usage_quotas.metering.sources import ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.recorded import NOW, instant, meter

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.demo.history import Span
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
-from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE, Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.sources import Expression, ServerMetrics, Source
-from jupyterhub_usage_quotas.quotas.servers import ServerSelector
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.sources.base import Expression, ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerSelector
+from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
 from tests.contract import test_sources as contract
 from tests.integration import test_counted_once as counted
@@ -189,7 +190,7 @@ async def test_everybodys_usage_is_each_users(url):
     readings = await asked.read(None, ["memory"], timedelta(days=1), instant(NOW))
     await asked.aclose()
     found = {user: used(one["memory"]) / (GIB * HOUR) for user, one in readings.items()}
-    expected = {user: mixed.gib_hours(user) for user in mixed.USERS} | {EVERYBODY_ELSE: 0}
+    expected = {user: mixed.gib_hours(user) for user in mixed.USERS} | {REST: 0}
     assert found == pytest.approx(expected)
 
 

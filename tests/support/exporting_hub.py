@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
-from jupyterhub_usage_quotas.hub import metrics
-from jupyterhub_usage_quotas.hub.gauges import UsageGauges
-from jupyterhub_usage_quotas.hub.tally import Standing
+from jupyterhub_usage_quotas.hub.metrics import own as metrics
+from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
+from jupyterhub_usage_quotas.status.snapshot import Standing
 
 HOUR = 3600.0
 GIB_HOUR = 2**30 * HOUR

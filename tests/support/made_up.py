@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyterhub_usage_quotas.errors import PrometheusError
-from jupyterhub_usage_quotas.metering.evidence import never_seen, seen_everywhere
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.promql import Users
-from jupyterhub_usage_quotas.metering.sources import Grid, Part
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.promql import Users
+from jupyterhub_usage_quotas.metering.coverage import never_seen, seen_everywhere
+from jupyterhub_usage_quotas.metering.sources.base import Grid, Part
 from jupyterhub_usage_quotas.metering.timelines import timelines
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
 
 

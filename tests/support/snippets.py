@@ -32,9 +32,9 @@ from oauthenticator.google import GoogleOAuthenticator
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.cli import parser
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.services.options import UsageViewer, make_viewer
+from jupyterhub_usage_quotas.commands import parser
+from jupyterhub_usage_quotas.config.usage import UsageConfig
+from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
 from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
 from tests.support.rules import promtool, written
 

@@ -18,14 +18,14 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, SCOPE_READ
-from jupyterhub_usage_quotas.metering.meter import EVERYBODY_ELSE
+from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown, Usage
-from jupyterhub_usage_quotas.services.configuration import read_configuration
-from jupyterhub_usage_quotas.services.usage_viewer import (
+from jupyterhub_usage_quotas.services.viewer.app import (
     Surroundings,
     close_application,
     make_application,
 )
+from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
 
 ACCESS = "access:services!service=usage-quota"
 PREFIX = "/hubs/one/services/usage-quota/"
@@ -55,7 +55,7 @@ class FakeMeter:
         """See `Meter.read`."""
         self.asked.append(users)
         unused = self.otherwise or Fresh(Usage((), now))
-        names = [*self.readings, EVERYBODY_ELSE] if users is None else users
+        names = [*self.readings, REST] if users is None else users
         return {
             name: {
                 resource: self.readings.get(name, {}).get(resource, unused)

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.knowledge import EVERYBODY_ELSE
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.sources import ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
 from jupyterhub_usage_quotas.quotas.charge import Readings
+from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
 
 from .oracle import Oracle, Truth
@@ -209,7 +209,7 @@ class Ways:
         resources = ["memory", "time"]
         hand = asked.at_hand(None, resources, timedelta(seconds=over), instant(clock))
         for user, resource in product({*hand, *truth.used}, resources):
-            reading = hand.get(user, hand[EVERYBODY_ELSE])[resource]
+            reading = hand.get(user, hand[REST])[resource]
             if isinstance(reading, Fresh | Stale):
                 usage = reading.usage
                 assert usage.covered_until == instant(truth.last)

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import serialization
 
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.metering.access import ANONYMOUS, Access, SigV4
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.tls import TlsFiles, why_unreachable
+from jupyterhub_usage_quotas.metering.client.connection import ANONYMOUS, Access, SigV4
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.tls import TlsFiles, why_unreachable
 from tests.support.certificates import Authority, Pair
 
 URL = "https://prometheus.test/prefix"
@@ -407,7 +407,7 @@ def test_nobody_is_asked_for_the_passphrase_of_a_key(authority):
     pair = authority.issue("hub")
     script = (
         "import sys; from pathlib import Path\n"
-        "from jupyterhub_usage_quotas.metering.tls import check_pair\n"
+        "from jupyterhub_usage_quotas.metering.client.tls import check_pair\n"
         "check_pair(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     done = subprocess.run(

@@ -17,8 +17,9 @@ from jupyterhub_usage_quotas.quotas.adjustments import (
     allowance,
     changes,
 )
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 HOUR, MINUTE = 3600, timedelta(minutes=1)
@@ -67,7 +68,7 @@ def decide_on(policies, buckets=(), adjustments=(), now=NOW, intersection="min")
     return decide(
         parse_policies(policies, {"intersection": intersection}),
         {"time": Fresh(Usage(tuple(buckets), NOW))},
-        Request("ada", frozenset({"a", "b"})),
+        Request(Subject("ada", frozenset({"a", "b"}))),
         now,
         failover_open=False,
         adjustments=adjustments,

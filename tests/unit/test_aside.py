@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.aside import aside, let_go
+from jupyterhub_usage_quotas.metering.client.worker import aside, let_go
 
 
 async def test_the_loop_goes_on_meanwhile():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.metering.breaker import Breaker
+from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 
 
 class Clock:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.calendars import Calendar, Period
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
 
 PROPERTY = settings(deadline=None, max_examples=200)
 MINUTE = timedelta(minutes=1)

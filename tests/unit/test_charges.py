@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jupyterhub_usage_quotas.quotas.adjustments import Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, decide
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage, priced
 from jupyterhub_usage_quotas.quotas.verdict import Request
 
@@ -49,7 +50,7 @@ def asked(policies, own, members, *adjustments, user="ada", prices=None) -> Deci
     return decide(
         parse_policies(policies, credit_prices=prices),
         own,
-        Request(user),
+        Request(Subject(user)),
         NOW,
         failover_open=False,
         adjustments=adjustments,
@@ -167,7 +168,7 @@ def test_credits_of_selected_servers():
     decision = decide(
         parse_policies(policies, credit_prices=PRICES),
         readings,
-        Request("ada"),
+        Request(Subject("ada")),
         NOW,
         failover_open=False,
     )
@@ -181,7 +182,7 @@ def test_credits_of_a_pool():
     decision = decide(
         parse_policies(policies, credit_prices=PRICES),
         readings,
-        Request("ada"),
+        Request(Subject("ada")),
         NOW,
         failover_open=False,
         pools={"pool": {"ada": readings, "bob": readings}},
@@ -196,7 +197,7 @@ def test_credits_are_not_known_when_what_they_are_the_price_of_is_not(missing):
     decision = decide(
         parse_policies([rule("p", "100 credits", resource="credits")], credit_prices=PRICES),
         readings,
-        Request("ada"),
+        Request(Subject("ada")),
         NOW,
         failover_open=False,
     )

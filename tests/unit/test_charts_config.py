@@ -21,7 +21,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.metrics import MetricWrapperBase
 
 from jupyterhub_usage_quotas import conventions
-from jupyterhub_usage_quotas.hub import gauges, metrics
+from jupyterhub_usage_quotas.hub.metrics import own as metrics
+from jupyterhub_usage_quotas.hub.metrics import usage as gauges
 from tests.support.chart import FOLDER, FULL, MINIMAL, merged, objects
 from tests.support.expressions import (
     ALERTS,

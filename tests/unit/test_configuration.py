@@ -8,8 +8,8 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, setup_usage_quotas
+from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.hub.config import UsageConfig
 
 ENV = "JUPYTERHUB_USAGE_QUOTAS_"
 

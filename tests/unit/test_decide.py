@@ -11,8 +11,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 
 PROPERTY = settings(deadline=None, max_examples=300)
@@ -91,7 +92,7 @@ def decide_row(row, now=NOW):
     readings = {"time": reading_of(()), "memory": reading_of(()), "gpu": reading_of(())}
     readings |= {resource: reading_of(sessions) for resource, sessions in row.used.items()}
     readings |= row.readings
-    request = Request("ada", frozenset(row.groups), rates=row.asks)
+    request = Request(Subject("ada", frozenset(row.groups)), rates=row.asks)
     return decide(policies, readings, request, now, failover_open=row.failover_open)
 
 
@@ -470,7 +471,7 @@ def usage_of(history, per_minute=False, ended=NOW):
 def decide_on(limits, histories, asks, now=NOW, **options):
     policies = parse_policies([limit.entry() for limit in limits], options.pop("backup", None))
     readings = {name: usage_of(history, **options) for name, history in histories.items()}
-    return decide(policies, readings, Request("ada", rates=asks), now, failover_open=False)
+    return decide(policies, readings, Request(Subject("ada"), rates=asks), now, failover_open=False)
 
 
 def limits_of(resources):
@@ -573,7 +574,9 @@ def test_the_retry_time_is_true_for_rates_that_are_no_whole_numbers(tenths, sess
     entry = rule(f"{limit * tenths / 10} CPU-minutes", resource="cpu")
     bucket = Bucket(NOW.timestamp() - 60 * length, NOW.timestamp(), tenths / 10 * 60 * length)
     readings = {"cpu": Fresh(Usage((bucket,), NOW))}
-    decision = decide(parse_policies([entry]), readings, Request("ada"), NOW, failover_open=False)
+    decision = decide(
+        parse_policies([entry]), readings, Request(Subject("ada")), NOW, failover_open=False
+    )
     assert decision.outcome is Outcome.DENIED
     assert decision.retry_time == NOW + timedelta(hours=24) - timedelta(minutes=limit - 1)
 
@@ -645,7 +648,7 @@ def test_the_order_of_policies_and_groups_decides_nothing(data, histories, asks)
         (entries[::-1], groups[::-1]),
         (entries, groups),
     ):
-        request = Request("ada", frozenset(member_of), rates=asks)
+        request = Request(Subject("ada", frozenset(member_of)), rates=asks)
         decision = decide(parse_policies(order, backup), readings, request, NOW, failover_open=True)
         verdicts = frozenset(
             (

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.denial import LaunchDenied
+from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 
 URL = "http://prometheus.test"
 USER = SimpleNamespace(name="alice", groups=[], spawners={})

@@ -11,10 +11,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.forecast import largest_that_fits, launch_times, outlooks
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 
 MINUTE = timedelta(minutes=1)
@@ -42,7 +43,7 @@ def rule(limit, window="24h", resource="time", **more):
 
 
 def ask(gpu=0.0, **rates):
-    return Request("ada", rates={"time": 1.0, "gpu": gpu} | rates)
+    return Request(Subject("ada"), rates={"time": 1.0, "gpu": gpu} | rates)
 
 
 def forecast(policies, usage, running=(), adjustments=(), prices=None, **more):
@@ -300,7 +301,7 @@ def test_it_is_exhausted_when_a_walk_over_minutes_says_so(window, history, rate,
     usage = used(*((at, at + 1, each) for at, each in enumerate(history, start) if each))
     expected = exhausted_by_hand(window, history, rate, limit, grant)
     policies = [rule(f"{limit} minutes", written(*window), name="x")]
-    (found,) = forecast(policies, usage, [Request("ada", rates={"time": rate})], [more])
+    (found,) = forecast(policies, usage, [Request(Subject("ada"), rates={"time": rate})], [more])
     event("none" if expected is None else "now" if expected == 0 else "later")
     if expected is None:
         assert found is None

@@ -18,14 +18,15 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.gauges import UsageGauges
-from jupyterhub_usage_quotas.hub.keeper import Keeper
-from jupyterhub_usage_quotas.hub.tally import Standing, Tally
+from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
+from jupyterhub_usage_quotas.hub.refresh import Keeper
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.snapshot import Standing, Tally
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -102,8 +103,8 @@ def session(hours_ago: float, hours: float, **rates: float) -> Session:
     return Session(start, start + hours * HOUR, rates)
 
 
-def users(*names: str, groups: Iterable[str] = ()) -> list[Request]:
-    return [Request(name, frozenset(groups), rates={}) for name in names]
+def users(*names: str, groups: Iterable[str] = ()) -> list[Subject]:
+    return [Subject(name, frozenset(groups)) for name in names]
 
 
 async def test_amounts_are_hours_of_every_resource_and_credits_are_credits():

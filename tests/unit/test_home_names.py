@@ -15,9 +15,9 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.hub.home_names import home_names, pattern_of
+from jupyterhub_usage_quotas.metering.kubespawner.homes import home_names, pattern_of
 
 PATTERNS = {
     # What is configured here, and KubeSpawner's slug_scheme and subPath.

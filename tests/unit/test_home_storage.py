@@ -10,22 +10,23 @@ from itertools import permutations
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.hub.denial import for_log
-from jupyterhub_usage_quotas.hub.gauges import UsageGauges
-from jupyterhub_usage_quotas.hub.messages import denial_message
-from jupyterhub_usage_quotas.hub.tally import Standing
+from jupyterhub_usage_quotas.hub.launch.denial import for_log
+from jupyterhub_usage_quotas.hub.launch.message import denial_message
+from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Outcome, decide
-from jupyterhub_usage_quotas.quotas.faults import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.forecast import launch_times
-from jupyterhub_usage_quotas.quotas.homes import home_of, report_home
-from jupyterhub_usage_quotas.quotas.levels import Level, Present
-from jupyterhub_usage_quotas.quotas.policy import WhenExhausted
-from jupyterhub_usage_quotas.quotas.report import report
+from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
+from jupyterhub_usage_quotas.quotas.serialize import report
+from jupyterhub_usage_quotas.quotas.serialize_home import home_of, report_home
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.quotas.windows.gauge import Level, Present
+from jupyterhub_usage_quotas.status.snapshot import Standing
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GIB = 1024**3
@@ -50,7 +51,7 @@ def decided(reading, *entries, request=None, failover_open=False, intersection="
     policies = parse_policies([*(entries or [entry()])], {"intersection": intersection})
     reading = Fresh(reading) if isinstance(reading, Usage) else reading
     usage = {"storage": reading} | more.pop("usage", {})
-    request = request or Request("ada")
+    request = request or Request(Subject("ada"))
     return decide(policies, usage, request, NOW, failover_open=failover_open, **more)
 
 
@@ -161,7 +162,7 @@ def test_what_is_not_known_is_left_to_failover(reading, limit):
 
 def test_without_any_reading_nothing_is_known():
     policies = parse_policies([entry()])
-    decision = decide(policies, {}, Request("ada"), NOW, failover_open=False)
+    decision = decide(policies, {}, Request(Subject("ada")), NOW, failover_open=False)
     assert decision.outcome is Outcome.FAILOVER_CLOSED
 
 
@@ -176,7 +177,7 @@ def test_an_exported_limit_that_is_not_told_is_not_known():
 def test_only_selected_servers_are_denied_for_all_that_is_there():
     gpus = entry(servers={"gpu": True})
     assert decided(home(12), gpus).allowed
-    with_gpu = Request("ada", rates={"time": 1.0, "gpu": 1.0})
+    with_gpu = Request(Subject("ada"), rates={"time": 1.0, "gpu": 1.0})
     assert decided(home(12), gpus, request=with_gpu).outcome is Outcome.DENIED
     assert decided(home(9), gpus, request=with_gpu).allowed
 
@@ -253,7 +254,7 @@ def test_freeing_and_waiting_may_both_be_needed():
 
 def test_a_server_that_runs_does_not_fill_a_home():
     policies = parse_policies([entry()])
-    request = Request("ada", rates={"memory": 8 * GIB, "time": 1.0})
+    request = Request(Subject("ada"), rates={"memory": 8 * GIB, "time": 1.0})
     for level, lasts in [(home(9), None), (home(11), timedelta(0))]:
         usage = {"storage": Fresh(level)}
         assert launch_times(policies, usage, {"x": request}, [request], NOW) == {"x": lasts}

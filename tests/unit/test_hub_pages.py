@@ -21,18 +21,18 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.at_hand import AtHand, Standing
-from jupyterhub_usage_quotas.hub.keeper import Keeper
-from jupyterhub_usage_quotas.hub.layers import TEMPLATES, add_layer
-from jupyterhub_usage_quotas.hub.page_words import banner, chip, could_run, instant
-from jupyterhub_usage_quotas.hub.pages import HubPages, UserPages
-from jupyterhub_usage_quotas.hub.request import read_launch, requests_on_offer
-from jupyterhub_usage_quotas.hub.servers import Pending
-from jupyterhub_usage_quotas.known import Known
+from jupyterhub_usage_quotas.hub.launch.request import read_launch, requests_on_offer
+from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
+from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
+from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
+from jupyterhub_usage_quotas.hub.refresh import Keeper
 from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.inputs import Known
+from jupyterhub_usage_quotas.status.users import AtHand, Standing
 
 from .test_failover import URL, alive
 
@@ -63,7 +63,7 @@ def spent(amount: float, *, hours_ago: float = 30) -> Fresh:
 def standing(*rules: dict[str, Any], failover_open: bool = False, **readings: Any) -> Standing:
     policies = parse_policies(list(rules), credit_prices={"cpu": 1})
     known = Known(policies, readings, {}, (), NOW)
-    return Standing(known, known.decide(Request("ada"), failover_open=failover_open))
+    return Standing(known, known.decide(Request(Subject("ada")), failover_open=failover_open))
 
 
 def unenforced(*rules: dict[str, Any], **readings: Any) -> Standing:
@@ -200,10 +200,10 @@ def test_a_policy_that_only_warns_denies_nothing():
 
 
 def lasting(rate: float, *, open_: bool = False, **readings: Any) -> str:
-    at_hand = AtHand(parse_policies([]), None, None, None, Pending(), [], failover_open=open_)
+    at_hand = AtHand(parse_policies([]), None, None, None, failover_open=open_)
     rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
     known = standing(*rules, **readings).known
-    return could_run(at_hand.forecast(known, Request("ada", rates={"cpu": rate})))
+    return could_run(at_hand.forecast(known, Request(Subject("ada"), rates={"cpu": rate})))
 
 
 def test_how_long_a_profile_could_run():
@@ -218,10 +218,15 @@ def test_how_long_a_profile_could_run():
 
 async def test_what_runs_already_draws_on_the_same():
     known = standing(rule("cpu", "10 CPU-hours"), cpu=spent(0)).known
-    two = Request("ada", rates={"cpu": 2.0})
+    two = Request(Subject("ada"), rates={"cpu": 2.0})
     assert known.lasts(two) == timedelta(hours=5)
     beside = Known(
-        known.policies, known.usage, {}, (), NOW, running=[Request("ada", rates={"cpu": 3})]
+        known.policies,
+        known.usage,
+        {},
+        (),
+        NOW,
+        running=[Request(Subject("ada"), rates={"cpu": 3})],
     )
     assert beside.lasts(two) == timedelta(hours=2)
 
@@ -306,11 +311,9 @@ def pages_of(made: UsageQuotaManager, keeper: Keeper | None = None, ledger: Any 
         made.meter,
         ledger,
         lambda: keeper.tally.accounts if keeper else PoolAccounts(made.policies, {}, ()),
-        made.pending,
-        made.gpu_resources,
         failover_open=False,
     )
-    return HubPages(at_hand, made, "usage-quota", LOG)
+    return HubPages(at_hand, made, made.pending, "usage-quota", LOG)
 
 
 async def look(pages: HubPages, user: Any, spawner: Any) -> tuple[Any, Any, Any]:

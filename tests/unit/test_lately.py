@@ -18,16 +18,16 @@ from jupyterhub import orm
 from traitlets.config import Config, Configurable
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.denial import LaunchDenied
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.quotas.decide import Outcome, decide
-from jupyterhub_usage_quotas.quotas.lately import (
-    EVERYBODY_ELSE,
+from jupyterhub_usage_quotas.quotas.in_flight import (
     Running,
     pools_with_running,
     with_running,
 )
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import REST, Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 
@@ -52,7 +52,9 @@ def usage(*sessions: tuple[float, float, float], covered: float = 90) -> Usage:
 
 
 def running(since: float, user: str = "ada", name: str = "", **rates: float) -> Running:
-    return Running(Request(user, server_name=name, rates=rates or {"time": 1.0}), ago(since))
+    return Running(
+        Request(Subject(user), server_name=name, rates=rates or {"time": 1.0}), ago(since)
+    )
 
 
 def used(reading: Any, since: float = 86400, until: float = 0) -> float:
@@ -90,7 +92,9 @@ def test_what_is_not_fresh_is_left_as_it_is():
 
 
 def test_it_is_kept_by_what_selectors_can_name_of_the_server():
-    request = Request("ada", server_name="x", profile="gpu", profile_name="G", rates={"gpu": 1})
+    request = Request(
+        Subject("ada"), server_name="x", profile="gpu", profile_name="G", rates={"gpu": 1}
+    )
     readings = with_running({"gpu": Fresh(usage())}, [Running(request, ago(30))], NOW)
     (bucket,) = readings["gpu"].usage.buckets
     assert bucket.server == ServerAttributes("gpu", "G", "x", gpu=True)
@@ -122,12 +126,12 @@ def test_usage_grows_by_what_ran_since_it_was_known(started, covered):
 
 def test_members_of_pools_are_each_counted_and_others_only_where_all_are_members():
     unused = {"time": Fresh(usage())}
-    pools = {"ours": {"ada": unused, "bob": unused}, "all": {"ada": unused, EVERYBODY_ELSE: unused}}
+    pools = {"ours": {"ada": unused, "bob": unused}, "all": {"ada": unused, REST: unused}}
     those = {name: [running(60, name)] for name in ("ada", "cleo")}
     more = pools_with_running(pools, those, NOW)
     assert {name: set(members) for name, members in more.items()} == {
         "ours": {"ada", "bob"},
-        "all": {"ada", "cleo", EVERYBODY_ELSE},
+        "all": {"ada", "cleo", REST},
     }
     sums = {
         name: sum(used(readings["time"]) for readings in members.values())
@@ -154,7 +158,7 @@ def decision(policies, recorded: Usage, pending: list[Request], now=NOW, **reque
     return decide(
         parse_policies(policies, credit_prices={"time": 1.0, "gpu": 10.0}),
         dict.fromkeys(("time", "gpu"), Fresh(recorded)),
-        Request("ada", **request),
+        Request(Subject("ada"), **request),
         now,
         failover_open=False,
         pending=pending,
@@ -179,7 +183,7 @@ def test_exactly_as_many_launches_pass_as_the_allowance_is_for(
     before = usage((1800, 600, recorded * 3.0)) if recorded else usage()
     pending: list[Request] = []
     while decision([rule(f"{allowance} hours", "1 hour", window)], before, pending, now).allowed:
-        pending.append(Request("ada", server_name=str(len(pending))))
+        pending.append(Request(Subject("ada"), server_name=str(len(pending))))
     assert len(pending) == max(allowance - recorded, 0)
 
 
@@ -188,27 +192,27 @@ def test_exactly_as_many_launches_pass_as_the_allowance_is_for(
 def test_what_is_spoken_for_is_not_forgotten_when_a_period_has_just_begun(window, since):
     """Everybody who was told to come back at midnight does."""
     now = NOW.replace(hour=0, minute=0, second=0, microsecond=0, day=1) + since
-    pending = [Request("ada", server_name="first")]
+    pending = [Request(Subject("ada"), server_name="first")]
     policies = [rule("119 minutes", "1 hour", window)]
     assert not decision(policies, Usage((), now), pending, now).allowed
 
 
 def test_a_launch_that_is_pending_sets_aside_what_it_needs_and_no_more():
     policies = [rule("10 GPU-hours", "30 minutes", resource="gpu")]
-    pending = [Request("ada", rates={"time": 1.0, "gpu": 4.0})]
+    pending = [Request(Subject("ada"), rates={"time": 1.0, "gpu": 4.0})]
     (verdict,) = decision(policies, usage(), pending, rates={"gpu": 1.0}).verdicts
     assert verdict.used == pytest.approx(2 * HOUR)
     assert verdict.need == pytest.approx(HOUR / 2)
 
 
 def test_launches_of_others_are_theirs_to_pay_for():
-    pending = [Request("bob"), Request("al"), Request("")]
+    pending = [Request(Subject("bob")), Request(Subject("al")), Request(Subject(""))]
     assert decision([rule("1 hour", "1 hour")], usage(), pending).allowed
 
 
 def test_credits_are_set_aside_by_their_prices():
     policies = [rule("30 credits", "1 hour", resource="credits")]
-    pending = [Request("ada", rates={"time": 1.0, "gpu": 2.0})]
+    pending = [Request(Subject("ada"), rates={"time": 1.0, "gpu": 2.0})]
     (verdict,) = decision(policies, usage(), pending, rates={"time": 1.0}).verdicts
     assert verdict.used == pytest.approx(21)
 
@@ -226,8 +230,7 @@ def test_credits_are_set_aside_by_their_prices():
     ],
 )
 def test_only_the_selected_servers_are_set_aside_for(servers, counts):
-    pending = [Request("ada", server_name="work", profile="large", profile_name="Large one",
-                       rates={"time": 1.0, "gpu": 1.0})]  # fmt: skip
+    pending = [Request(Subject("ada"), server_name="work", profile="large", profile_name="Large one", rates={"time": 1.0, "gpu": 1.0})]  # fmt: skip  # noqa: E501 one case, one line
     policies = [rule("2 hours", "1 hour", servers=servers)]
     (verdict,) = decision(policies, usage(), pending).verdicts
     assert verdict.used == pytest.approx(HOUR if counts else 0)
@@ -238,10 +241,10 @@ def test_where_usage_is_not_known_failover_decides_whatever_is_pending(state):
     made = decide(
         parse_policies([rule("1 hour", "1 hour")]),
         {"time": state},
-        Request("ada"),
+        Request(Subject("ada")),
         NOW,
         failover_open=True,
-        pending=[Request("ada")] * 5,
+        pending=[Request(Subject("ada"))] * 5,
     )
     assert made.outcome is Outcome.FAILOVER_OPEN
 
@@ -259,7 +262,7 @@ def test_the_retry_time_is_true_with_launches_that_are_pending(window, recorded,
     """
     policies = [rule(f"{limit} hours", "1 hour", window)]
     before = usage(*recorded, covered=0)
-    denied = decision(policies, before, [Request("ada")] * pending)
+    denied = decision(policies, before, [Request(Subject("ada"))] * pending)
     if denied.allowed or denied.retry_time is None:
         return
     spoken_for = [(1.0, 0.0, float(HOUR))] * pending
@@ -276,7 +279,7 @@ def pool_decision(user: str, pending: list[Request], **more: Any):
     return decide(
         parse_policies(policies),
         unused,
-        Request(user),
+        Request(Subject(user)),
         NOW,
         failover_open=False,
         pools={"pool": {"ada": unused, "bob": unused}},
@@ -285,19 +288,27 @@ def pool_decision(user: str, pending: list[Request], **more: Any):
 
 
 def test_a_pool_sets_aside_for_all_its_members_and_for_nobody_else():
-    others = [Request("cleo")] * 5
-    assert pool_decision("ada", [Request("bob"), Request("ada"), *others]).allowed
-    assert not pool_decision("ada", [Request("bob"), Request("bob"), Request("ada")]).allowed
+    others = [Request(Subject("cleo"))] * 5
+    assert pool_decision("ada", [Request(Subject("bob")), Request(Subject("ada")), *others]).allowed
+    assert not pool_decision(
+        "ada", [Request(Subject("bob")), Request(Subject("bob")), Request(Subject("ada"))]
+    ).allowed
 
 
 def test_everyones_pool_sets_aside_for_whomever_it_is():
     unused = {"time": Fresh(usage())}
     policies = parse_policies([rule("3 hours", "1 hour", name="pool", share="pooled")])
-    pools = {"pool": {"ada": unused, EVERYBODY_ELSE: unused}}
-    pending = [Request("zoe"), Request("yan"), Request("bob")]
+    pools = {"pool": {"ada": unused, REST: unused}}
+    pending = [Request(Subject("zoe")), Request(Subject("yan")), Request(Subject("bob"))]
     several = [
         decide(
-            policies, unused, Request("ada"), NOW, failover_open=False, pools=pools, pending=those
+            policies,
+            unused,
+            Request(Subject("ada")),
+            NOW,
+            failover_open=False,
+            pools=pools,
+            pending=those,
         )
         for those in (pending, pending[1:])
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from jupyterhub import orm
 
-from jupyterhub_usage_quotas.hub.members import members_of_pools
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.status.hub_database import pool_members_in
 
 
 @pytest.fixture(scope="module")
@@ -53,4 +53,4 @@ def test_members_are_whom_the_policy_covers(db, scope, exempt, members):
         "share": "pooled",
     } | ({"exempt": exempt} if exempt else {})
     single = {"resource": "cpu", "limit": "1 CPU-hours", "window": 1, "scope": scope}
-    assert members_of_pools(parse_policies([policy, single]), db) == {"pool": members}
+    assert pool_members_in(db, parse_policies([policy, single])) == {"pool": members}

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.hub.messages import denial_message, unavailable_message
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.hub.launch.message import denial_message, unavailable_message
 from jupyterhub_usage_quotas.quotas.decide import Decision, Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ def denied(*policies: dict, hours: float = 100, rates: dict | None = None) -> De
     decision = decide(
         parse_policies(everyone),
         usage,
-        Request("alice", rates=rates or {"time": 1.0}),
+        Request(Subject("alice"), rates=rates or {"time": 1.0}),
         NOW,
         failover_open=False,
     )

@@ -13,9 +13,9 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.errors import ConfigurationError, ServersUnknown
-from jupyterhub_usage_quotas.hub.known_servers import KnownServer, servers_in_file
-from jupyterhub_usage_quotas.hub.pod_names import Naming, ServersPods
-from jupyterhub_usage_quotas.metering.pod_names import Owner
+from jupyterhub_usage_quotas.metering.kubespawner.pods import KnownServer, Naming, ServersPods
+from jupyterhub_usage_quotas.metering.sources.pod_names import Owner
+from jupyterhub_usage_quotas.status.hub_database import servers_at
 
 LOG = logging.getLogger("test")
 EVERYBODY = [
@@ -126,7 +126,7 @@ def test_the_servers_are_all_that_the_hubs_database_knows(tmp_path):
     db.commit()
     first, number = al.id, alice.id
     db.close()
-    assert set(servers_in_file(url)) == {
+    assert set(servers_at(url)) == {
         KnownServer("al", "", first),
         KnownServer("alice", "", number),
         KnownServer("alice", "x", number, ("jhub", "jupyter-alice-old")),
@@ -135,16 +135,16 @@ def test_the_servers_are_all_that_the_hubs_database_knows(tmp_path):
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(ServersUnknown, match="run this where the Hub runs"):
-        servers_in_file(f"sqlite:///{tmp_path / 'none.sqlite'}")
+        servers_at(f"sqlite:///{tmp_path / 'none.sqlite'}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_database_is_told_without_its_password(tmp_path):
     (tmp_path / "empty.sqlite").touch()
     with pytest.raises(ServersUnknown, match="OperationalError"):
-        servers_in_file(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+        servers_at(f"sqlite:///{tmp_path / 'empty.sqlite'}")
     with pytest.raises(ServersUnknown) as error:
-        servers_in_file("postgresql+nothing://me:secret@127.0.0.1:9/hub")
+        servers_at("postgresql+nothing://me:secret@127.0.0.1:9/hub")
     assert "secret" not in str(error.value)
 
 

@@ -6,7 +6,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.metering import promql
+from jupyterhub_usage_quotas.metering.client import promql
 
 
 def namespaces(hub: str = "jhub", **sections: dict) -> list[str]:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.faults import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 
 PROPERTY = settings(deadline=None, max_examples=150)
 

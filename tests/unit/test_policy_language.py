@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.calendars import Calendar, Period
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.faults import InvalidPolicies
-from jupyterhub_usage_quotas.quotas.policy import Share, WhenExhausted
-from jupyterhub_usage_quotas.quotas.refill import Refill
-from jupyterhub_usage_quotas.quotas.servers import ALL_SERVERS
+from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.policy import Share, WhenExhausted
+from jupyterhub_usage_quotas.quotas.policy.selector import ALL_SERVERS
+from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 
 GIB = 2**30
 RESOURCES = {"seats": {"promql": "sum by (username) (seats)", "unit": "seat"}}
@@ -155,7 +156,7 @@ def test_a_fault_of_a_window_says_what_was_given_and_what_is_right(window, said)
 def test_what_is_left_out_means_this():
     policy = read()
     assert policy.servers == ALL_SERVERS
-    assert not policy.exempt.exempts("ada", ["staff"], admin=True)
+    assert not policy.exempt.exempts(Subject("ada", frozenset({"staff"}), admin=True))
     assert (policy.share, policy.overflow) == (Share.INDIVIDUAL, None)
     assert policy.when_exhausted is WhenExhausted.DENY
     assert policy.minimum_session == timedelta(0)

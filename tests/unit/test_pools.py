@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Grant, Override
-from jupyterhub_usage_quotas.quotas.calendars import Calendar, Period
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.pools import settle
-from jupyterhub_usage_quotas.quotas.refill import Refill
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
-from jupyterhub_usage_quotas.quotas.windows import Rolling
+from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill
+from jupyterhub_usage_quotas.quotas.windows.rolling import Rolling
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -150,7 +151,7 @@ def decide_on(policies, pool, now=NOON, groups=(), names=("pool",), **more):
     return decide(
         parse_policies(policies),
         {"time": Fresh(pool.get("ada", used()))},
-        Request("ada", frozenset(groups)),
+        Request(Subject("ada", frozenset(groups))),
         now,
         failover_open=False,
         pools=dict.fromkeys(names, members),
@@ -189,7 +190,7 @@ def test_with_overflow_it_is_enough_that_the_pool_or_ones_own_has_room(
 
 def test_a_pool_whose_usage_is_not_known_leaves_ones_own():
     policies = parse_policies([policy("60 minutes", **FIRST), policy("20 minutes")])
-    request, unknown = Request("ada"), {"pool": {"bob": {"time": Unknown("timeout", "")}}}
+    request, unknown = Request(Subject("ada")), {"pool": {"bob": {"time": Unknown("timeout", "")}}}
     for minutes, outcome in [(19, "allowed"), (20, "failover_closed")]:
         readings = {"time": Fresh(used((-minutes, 0, 1)))}
         decision = decide(policies, readings, request, NOON, failover_open=False, pools=unknown)

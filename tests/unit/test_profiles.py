@@ -11,8 +11,8 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
-from jupyterhub_usage_quotas.hub.denial import LaunchDenied
-from jupyterhub_usage_quotas.hub.request import mark_profile, read_launch
+from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
+from jupyterhub_usage_quotas.hub.launch.request import mark_profile, read_launch
 
 from .test_failover import URL, alive
 
@@ -49,7 +49,7 @@ async def test_every_profile_on_offer_has_a_request():
     }
     assert launch.request.profile_name == "GPU <large>"
     assert launch.request.server.gpu
-    assert launch.request.admin
+    assert launch.request.subject.admin
 
 
 async def test_without_a_choice_it_is_the_default_profile():

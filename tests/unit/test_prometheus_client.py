@@ -11,8 +11,8 @@ import pytest
 import respx
 
 from jupyterhub_usage_quotas import errors
-from jupyterhub_usage_quotas.metering.access import Access
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.connection import Access
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 
 URL = "http://prometheus.test:9090/prefix"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -13,9 +13,10 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.hub.config import UsageConfig
-from jupyterhub_usage_quotas.metering.access import Access, SigV4
+from jupyterhub_usage_quotas.metering.client.connection import Access, SigV4
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from tests.support.certificates import Authority
 
@@ -112,7 +113,7 @@ async def test_a_decision_is_made_with_them(files):
         )
         policy = {"resource": "cpu", "limit": "1h", "window": 1, "scope": {"everyone": True}}
         made.policy = [policy | {"limit": "1 CPU-hours"}]
-        await made.decide(Request(user="alice"))
+        await made.decide(Request(Subject("alice")))
         await made.aclose()
     assert route.called
     for call in route.calls:
@@ -128,7 +129,7 @@ async def test_credentials_in_the_url_are_sent_but_are_not_in_the_url_any_more(c
         made.policy = [
             {"resource": "cpu", "limit": "1 CPU-hours", "window": 1, "scope": {"everyone": True}}
         ]
-        await made.decide(Request(user="alice"))
+        await made.decide(Request(Subject("alice")))
         await made.aclose()
     assert "HTTP Request: POST http://prometheus.test:9090/prefix/api/v1/query" in caplog.text
     asked = route.calls.last.request

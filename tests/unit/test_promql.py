@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.metering import promql
-from jupyterhub_usage_quotas.metering.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.client import promql
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 
 
 def unquoted(literal: str) -> str:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
-from jupyterhub_usage_quotas.quotas.refill import Refill
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 
 PROPERTY = settings(deadline=None, max_examples=200)
 MINUTE = timedelta(minutes=1)
@@ -70,7 +71,9 @@ def test_steps_are_at_multiples_of_the_interval_since_the_epoch():
 def decide_on(limit, window, usage, now, **more):
     entry = {"resource": "time", "limit": limit, "window": window, "scope": {"everyone": True}}
     policies = parse_policies([entry | more])
-    return decide(policies, {"time": Fresh(usage)}, Request("ada"), now, failover_open=False)
+    return decide(
+        policies, {"time": Fresh(usage)}, Request(Subject("ada")), now, failover_open=False
+    )
 
 
 EVERY_TEN = {"refill": 10, "every": "10 minutes"}
@@ -307,7 +310,7 @@ def test_of_equal_limits_the_smallest_refill_is_the_minimum(names):
         ]
         policies = parse_policies(entries)
         decision = decide(
-            policies, {"time": Fresh(usage)}, Request("ada"), NOON, failover_open=False
+            policies, {"time": Fresh(usage)}, Request(Subject("ada")), NOON, failover_open=False
         )
         outcomes.add((decision.allowed, decision.retry_time))
     assert outcomes == {(False, NOON + timedelta(hours=36))}

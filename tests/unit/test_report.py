@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
-from jupyterhub_usage_quotas.quotas.report import iso, report
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.serialize import iso, report
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 
 NOW = datetime(2026, 11, 24, 10, 5, tzinfo=UTC)
@@ -53,7 +54,7 @@ def usage(*sessions, coverage=1.0):
 
 def reported(policies, readings, *, asks=ASKS, failover_open=False, user="ada"):
     """What another program reads: through JSON and back, with nothing that JSON does not have."""
-    request = Request(user, frozenset(GROUPS), rates=asks)
+    request = Request(Subject(user, frozenset(GROUPS)), rates=asks)
     decision = decide(parse_policies(policies), readings, request, NOW, failover_open=failover_open)
     return json.loads(json.dumps(report(decision), allow_nan=False))
 

@@ -8,7 +8,7 @@ import pytest
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
 
-from jupyterhub_usage_quotas.hub.request import read_launch
+from jupyterhub_usage_quotas.hub.launch.request import read_launch
 
 GIB = 1024**3
 GPUS = ["nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu"]
@@ -36,8 +36,8 @@ async def test_a_profile_counts_although_the_spawner_applies_it_only_later():
     assert spawner.mem_guarantee == GIB
     request = (await read_launch(USER, spawner, GPUS)).request
     assert request.profile == "large-gpu"
-    assert request.user == "alice"
-    assert request.groups == {"students", "staff"}
+    assert request.subject.name == "alice"
+    assert request.subject.groups == {"students", "staff"}
     assert request.rates == {"memory": 8 * GIB, "cpu": 2, "gpu": 1, "time": 1}
     # KubeSpawner does it again when it starts the pod.
     await spawner.load_user_options()

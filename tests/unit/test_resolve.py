@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.resolve import resolve
+from jupyterhub_usage_quotas.quotas.subject import Subject
 
 PROPERTY = settings(deadline=None, max_examples=150)
 
@@ -32,7 +33,7 @@ def limits(policies, user="ada", groups=("students",), **backup):
             allotment.window.length / timedelta(days=1),
             pytest.approx(allotment.limit.base / HOUR, rel=1e-12),
         )
-        for allotment in resolve(parse_policies(policies, backup), user, groups)
+        for allotment in resolve(parse_policies(policies, backup), Subject(user, frozenset(groups)))
     ]
 
 
@@ -144,7 +145,7 @@ def test_different_combinations_are_kept_apart_in_the_order_in_which_they_are_wr
 def test_a_sum_of_differing_units_is_the_sum_of_the_amounts(written, total, symbol):
     for order in (written, written[::-1]):
         policies = [rule(limit, resource="memory") for limit in order]
-        (allotment,) = resolve(parse_policies(policies, {"intersection": "sum"}), "ada", [])
+        (allotment,) = resolve(parse_policies(policies, {"intersection": "sum"}), Subject("ada"))
         assert allotment.limit.base == pytest.approx(total, rel=1e-12)
         if symbol:
             assert allotment.limit.unit.symbol == symbol
@@ -163,7 +164,8 @@ def test_an_allotment_is_named_after_the_policies_that_decide_it():
     ]
     named = {
         intersection: resolve(
-            parse_policies(policies, {"intersection": intersection}), "ada", ["students", "staff"]
+            parse_policies(policies, {"intersection": intersection}),
+            Subject("ada", frozenset({"students", "staff"})),
         )[0].name
         for intersection in ("min", "max", "sum")
     }
@@ -177,7 +179,8 @@ def test_the_minimum_session_is_the_longest_unless_the_most_generous_counts():
     ]
     sessions = {
         intersection: resolve(
-            parse_policies(policies, {"intersection": intersection}), "ada", ["students", "staff"]
+            parse_policies(policies, {"intersection": intersection}),
+            Subject("ada", frozenset({"students", "staff"})),
         )[0].minimum_session
         / timedelta(minutes=1)
         for intersection in ("min", "max", "sum")
@@ -274,6 +277,8 @@ def test_what_somebody_is_given_does_not_depend_on_any_order(
     for entries, member_of in ((policies, groups), (shuffled, shuffled_groups)):
         given_limits = {
             allotment.window.length // timedelta(days=1): allotment.limit.base / 60
-            for allotment in resolve(parse_policies(entries, backup), user, member_of)
+            for allotment in resolve(
+                parse_policies(entries, backup), Subject(user, frozenset(member_of))
+            )
         }
         assert given_limits == expected

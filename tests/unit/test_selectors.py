@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption
-from jupyterhub_usage_quotas.quotas.configuration import doubts, parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import doubts, parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.resolve import resolve
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 
 HOUR = 3600
@@ -87,7 +88,7 @@ def used(**hours):
 
 def start(server, gpu=0):
     return Request(
-        "ada",
+        Subject("ada"),
         server_name=server.name,
         profile=server.profile,
         profile_name=server.profile_name,
@@ -174,10 +175,10 @@ def test_what_is_selected_and_what_is_not_is_all_there_is(hours, selector):
 # --- users --------------------------------------------------------------------------------------
 
 
-def names_of(policies, user="ada", groups=(), backup=None, **more):
+def names_of(policies, user="ada", groups=(), backup=None, *, admin=False, **more):
     """The names of the policies that decide for a user."""
     read = parse_policies(policies, backup)
-    return [one.name for one in resolve(read, user, frozenset(groups), **more)]
+    return [one.name for one in resolve(read, Subject(user, frozenset(groups), admin), **more)]
 
 
 def glob(pattern):
@@ -301,7 +302,7 @@ def test_who_is_exempt_for_a_time_needs_no_reading():
         decide(
             parse_policies(policies),
             unknown,
-            Request(user),
+            Request(Subject(user)),
             NOW,
             failover_open=False,
             adjustments=[exemption],

@@ -26,8 +26,8 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, errors
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.metering.access import Access, SigV4
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.connection import Access, SigV4
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 
 URL = "https://aps-workspaces.eu-central-1.amazonaws.com/workspaces/ws-1"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

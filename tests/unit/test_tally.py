@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.errors import PrometheusUnavailable
-from jupyterhub_usage_quotas.hub.tally import Standing, Tally
-from jupyterhub_usage_quotas.known import Members, learn
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.metering.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Exemption, Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.policy import PolicySet
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.policy import PolicySet
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.inputs import Members, learn
+from jupyterhub_usage_quotas.status.snapshot import Standing, Tally
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -96,9 +97,9 @@ def sessions(seed: int) -> dict[str, list[Session]]:
     return made
 
 
-def requests(groups=GROUPS) -> Iterator[Request]:
+def subjects(groups=GROUPS) -> Iterator[Subject]:
     for user, theirs in groups.items():
-        yield Request(user, frozenset(theirs), rates={})
+        yield Subject(user, frozenset(theirs))
 
 
 async def meter_of(source: MadeUp, policies: PolicySet) -> Meter:
@@ -142,13 +143,14 @@ async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersect
     ledger = FakeLedger(*LEDGERS[adjusted])
     meter = await meter_of(MadeUp(sessions(seed)), policies)
     tally = Tally(policies, meter, ledger)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
 
     expected: dict[tuple[str, str], tuple[float | None, float, float | None]] = {}
-    for request in requests():
+    for subject in subjects():
+        request = Request(subject, rates={})
         known = await learn(policies, meter, ledger, request, NOW, MEMBERS)
         for verdict in known.decide(request, failover_open=False).verdicts:
-            username = "" if verdict.allotment.pool else request.user
+            username = "" if verdict.allotment.pool else subject.name
             said = (verdict.used, verdict.allowance, verdict.remaining)
             key = (username, verdict.allotment.name)
             assert expected.setdefault(key, said) == said, "a pool stands the same for its members"
@@ -161,7 +163,7 @@ async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersect
 async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
     policies = policies_of()
     tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     of_eve = {one.policy: one.used for one in tally.standings if one.username == "eve"}
     assert of_eve == dict.fromkeys(
         ["everyone", "short", "today", "balance", "gpus", "warned", "spent", "rest"], 0
@@ -172,7 +174,7 @@ async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
 async def test_every_pool_is_there_once_and_belongs_to_nobody():
     policies = policies_of()
     tally = Tally(policies, await meter_of(MadeUp(sessions(2)), policies), None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     pools = [one for one in tally.standings if one.policy in MEMBERS]
     assert sorted((one.username, one.policy) for one in pools) == [
         ("", "all"),
@@ -185,7 +187,7 @@ async def test_what_everyones_pool_used_includes_who_is_no_user_any_more():
     policies = policies_of(rule("all", "40 server-hours", 10, resource="time", share="pooled"))
     source = MadeUp({"deleted": [Session(UNIX - 7200, UNIX, {"time": 1.0})]})
     tally = Tally(policies, await meter_of(source, policies), None)
-    await tally.take(requests(), {"all": None}, NOW)
+    await tally.take(subjects(), {"all": None}, NOW)
     (pool,) = tally.standings
     assert pool.used == 2 * HOUR
 
@@ -194,7 +196,7 @@ async def test_what_is_unknown_is_none_and_never_zero():
     policies = policies_of()
     meter = await meter_of(MadeUp(sessions(1), alive=False), policies)
     tally = Tally(policies, meter, None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     assert {one.used for one in tally.standings} == {None}
     assert {one.remaining for one in tally.standings} == {None}
     assert all(one.allowance > 0 for one in tally.standings)
@@ -204,7 +206,7 @@ async def test_before_anything_was_read_everybody_is_there_and_unknown():
     policies = policies_of()
     meter = Meter(PrometheusClient("http://nowhere.test"), [MadeUp({})], clock=lambda: NOW)
     tally = Tally(policies, meter, None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     assert {one.username for one in tally.standings} == {*GROUPS, ""}
     assert {one.used for one in tally.standings} == {None}
 
@@ -223,7 +225,7 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
     for minutes in (0, 9, 10, 11, 60):
         clock = NOW + timedelta(minutes=minutes)
         await meter.refresh(timedelta(days=7))
-        await tally.take([Request("ada", rates={})], {}, clock)
+        await tally.take([Subject("ada")], {}, clock)
         used.append(tally.standings[0].used)
     assert used == [2 * HOUR, 2 * HOUR, 2 * HOUR, None, None]
 
@@ -235,12 +237,12 @@ async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
     policies = policies_of()
     source = MadeUp(sessions(1))
     tally = Tally(policies, await meter_of(source, policies), None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     before = tally.standings
     seen: list[Sequence[Standing]] = []
 
     def half_read() -> Iterator[Request]:
-        for request in requests({"zoe": {"red"}} | GROUPS):
+        for request in subjects({"zoe": {"red"}} | GROUPS):
             seen.append(tally.standings)
             yield request
         seen.append(tally.standings)
@@ -254,11 +256,11 @@ async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
 async def test_a_tally_that_breaks_off_leaves_the_whole_one_before():
     policies = policies_of()
     tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), None)
-    await tally.take(requests(), MEMBERS, NOW)
+    await tally.take(subjects(), MEMBERS, NOW)
     before = tally.standings
 
     def database_gone() -> Iterator[Request]:
-        yield from [*requests()][:2]
+        yield from [*subjects()][:2]
         raise RuntimeError("the database is away")
 
     with pytest.raises(RuntimeError):
@@ -279,7 +281,7 @@ async def test_others_run_while_many_users_are_judged():
             turns += 1
             await asyncio.sleep(0)
 
-    taken = asyncio.ensure_future(tally.take(requests(many), {}, NOW))
+    taken = asyncio.ensure_future(tally.take(subjects(many), {}, NOW))
     await asyncio.gather(taken, others())
     assert turns > 2
     assert len(tally.standings) == 3000
@@ -296,7 +298,7 @@ async def test_groups_and_days_are_those_of_the_policy():
         rule("d", "1 GiB-hours", 30, scope={"user": ["bob"]}),
     )
     tally = Tally(policies, await meter_of(MadeUp({}), policies), None)
-    await tally.take([Request("bob", frozenset({"red"}), rates={})], {}, NOW)
+    await tally.take([Subject("bob", frozenset({"red"}))], {}, NOW)
     assert {one.policy: (one.groups, one.days) for one in tally.standings} == {
         "a": ("blue,class-*,red", "7"),
         "b": ("", "1.5"),

@@ -25,7 +25,7 @@ from jupyterhub_usage_quotas.metering.timelines import (
     timelines,
     within,
 )
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 
 MINUTES = 60
 """So long is the time in which everything happens."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from jupyterhub_usage_quotas.conventions import SCOPE_READ
-from jupyterhub_usage_quotas.services.access import access_of
-from jupyterhub_usage_quotas.services.hub import Person
+from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.status.permissions import permissions_of
 
-ALICE = Person("alice", frozenset({"blue"}))
-BOB = Person("bob", frozenset({"red"}))
-AL = Person("al", frozenset({"re"}))
+ALICE = Subject("alice", frozenset({"blue"}))
+BOB = Subject("bob", frozenset({"red"}))
+AL = Subject("al", frozenset({"re"}))
 
 
 def model(*scopes: str, name: str = "alice", admin: bool = False, kind: str = "user") -> dict:
@@ -48,13 +48,13 @@ def seen(access) -> set[str]:
     ],
 )
 def test_who_sees_whom(said, by_token, sees, others):
-    access = access_of(said, by_token=by_token)
+    access = permissions_of(said, by_token=by_token)
     assert seen(access) == sees
     assert access.sees_others is others
 
 
 @pytest.mark.parametrize("name", ["a!user=bob", "a=b", "!", "x!group=red", "ü\n"])
 def test_names_in_filters_are_taken_whole(name):
-    access = access_of(model(f"{SCOPE_READ}!user={name}"), by_token=True)
-    assert access.may_read(Person(name))
+    access = permissions_of(model(f"{SCOPE_READ}!user={name}"), by_token=True)
+    assert access.may_read(Subject(name))
     assert seen(access) == set()

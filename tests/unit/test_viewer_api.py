@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
-from jupyterhub_usage_quotas.services.usage_viewer import routes
+from jupyterhub_usage_quotas.services.viewer.app import routes
 from tests.support.viewer import (
     ACCESS,
     PREFIX,

@@ -13,8 +13,8 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.hub.service import declare_viewer
-from jupyterhub_usage_quotas.services.configuration import read_configuration
+from jupyterhub_usage_quotas.hub.viewer_service import declare_viewer
+from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
 
 READ = "custom:usage-quotas:read"
 ACCESS = "access:services!service=usage-quota"

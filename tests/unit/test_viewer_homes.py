@@ -10,8 +10,8 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from jsonschema import Draft202012Validator
 
-from jupyterhub_usage_quotas.quotas.levels import Level
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
+from jupyterhub_usage_quotas.quotas.windows.gauge import Level
 from tests.support.viewer import Viewer, running_viewer, the_minute, token_of
 
 GIB = 1024**3

@@ -6,13 +6,13 @@ import httpx
 import pytest
 import respx
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.services.hub import (
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.services.web.hub_api import (
     HubClient,
     HubUnavailable,
-    Person,
-    members_of_pools,
+    Subject,
 )
+from jupyterhub_usage_quotas.status.members import members_of_pools
 
 API = "http://hub.test/hub/api"
 
@@ -54,7 +54,7 @@ def paged(users: list[dict]):
 async def test_all_users_however_many_there_are(hub):
     names = [f"user-{number:04}" for number in range(451)]
     route = hub.get("/users").mock(side_effect=paged([user(name) for name in names]))
-    people = await client().people()
+    people = await client().subjects()
     assert [person.name for person in people] == names
     assert route.call_count == 3
 
@@ -62,7 +62,7 @@ async def test_all_users_however_many_there_are(hub):
 async def test_a_user_met_on_two_pages_is_one(hub):
     users = [user(f"user-{number:03}") for number in range(200)] + [user("user-199", "late")]
     hub.get("/users").mock(side_effect=paged(users))
-    people = await client().people()
+    people = await client().subjects()
     assert len(people) == 200
     assert people[-1].groups == {"late"}
 
@@ -70,7 +70,7 @@ async def test_a_user_met_on_two_pages_is_one(hub):
 async def test_a_list_without_pages_is_not_taken_for_everybody(hub):
     hub.get("/users").respond(json=[user("alice")])
     with pytest.raises(HubUnavailable):
-        await client().people()
+        await client().subjects()
 
 
 async def test_answers_are_used_again_for_a_while(hub):
@@ -79,12 +79,12 @@ async def test_answers_are_used_again_for_a_while(hub):
     single = hub.get("/users/alice").respond(json=user("alice"))
     asking = client(clock)
     for _ in range(3):
-        await asking.people()
-        await asking.person("alice")
+        await asking.subjects()
+        await asking.subject("alice")
     assert (listed.call_count, single.call_count) == (1, 1)
     clock.now = 3600
-    await asking.people()
-    await asking.person("alice")
+    await asking.subjects()
+    await asking.subject("alice")
     assert (listed.call_count, single.call_count) == (2, 2)
 
 
@@ -97,7 +97,7 @@ async def test_any_name_is_asked_for_as_it_is(hub, name):
         return httpx.Response(200, json=user(name, "g", admin=True))
 
     hub.route().mock(side_effect=answer)
-    assert await client().person(name) == Person(name, frozenset({"g"}), admin=True)
+    assert await client().subject(name) == Subject(name, frozenset({"g"}), admin=True)
     path = asked[0].removeprefix("/hub/api/users/")
     assert "/" not in path
     assert httpx.URL(f"http://x/{path}").path == f"/{name}"
@@ -106,8 +106,8 @@ async def test_any_name_is_asked_for_as_it_is(hub, name):
 async def test_nobody_of_this_name(hub):
     route = hub.get("/users/bob").respond(404, json={"status": 404})
     asking = client()
-    assert await asking.person("bob") is None
-    assert await asking.person("bob") is None
+    assert await asking.subject("bob") is None
+    assert await asking.subject("bob") is None
     assert route.call_count == 1
 
 
@@ -124,15 +124,15 @@ async def test_nobody_of_this_name(hub):
 async def test_a_hub_that_does_not_answer_is_not_an_empty_one(hub, answer):
     hub.route().mock(side_effect=[answer] * 2)
     with pytest.raises(HubUnavailable):
-        await client().people()
+        await client().subjects()
     with pytest.raises(HubUnavailable):
-        await client().person("alice")
+        await client().subject("alice")
 
 
 PEOPLE = [
-    Person("ann", frozenset({"red"})),
-    Person("bob", frozenset({"red", "staff"})),
-    Person("cyd", frozenset({"blue"}), admin=True),
+    Subject("ann", frozenset({"red"})),
+    Subject("bob", frozenset({"red", "staff"})),
+    Subject("cyd", frozenset({"blue"}), admin=True),
 ]
 
 

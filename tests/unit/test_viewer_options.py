@@ -9,8 +9,8 @@ import pytest
 
 from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.services.configuration import handed_over, read_configuration
-from jupyterhub_usage_quotas.services.usage_viewer import Surroundings, main
+from jupyterhub_usage_quotas.services.viewer.app import Surroundings, main
+from jupyterhub_usage_quotas.services.viewer.configuration import handed_over, read_configuration
 
 POLICY = {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
 QUICKSTART = Path(__file__).parent.parent / "data/quickstart/jupyterhub_config.d"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.services.assets import Assets
-from jupyterhub_usage_quotas.services.pages import Pages, PageUser
+from jupyterhub_usage_quotas.services.web.assets import Assets
+from jupyterhub_usage_quotas.services.web.rendering import Pages, PageUser
 
 ERROR = {"status_code": 404, "reason": "Not Found", "message": "It is not there."}
 

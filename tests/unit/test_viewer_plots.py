@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jupyterhub_usage_quotas.known import Known
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Reading, Stale, Unknown, Usage
-from jupyterhub_usage_quotas.services.hub import Person
-from jupyterhub_usage_quotas.services.intervals import intervals, zone_of
-from jupyterhub_usage_quotas.services.plots import Plot, plot
-from jupyterhub_usage_quotas.services.standing import Standing, request_of
+from jupyterhub_usage_quotas.services.viewer.pages.intervals import intervals, zone_of
+from jupyterhub_usage_quotas.services.viewer.pages.plots import Plot, plot
+from jupyterhub_usage_quotas.status.inputs import Known
+from jupyterhub_usage_quotas.status.standing import Standing, request_of
 
 NOW = datetime(2026, 10, 27, 12, 30, tzinfo=UTC)
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -101,7 +101,7 @@ def plotted(reading: Reading, others: Reading | None = None, **policy) -> Plot |
         one.name: {"ann": mine, "bob": {"cpu": others}} for one in policies if one.pooled and others
     }
     known = Known(policies, mine, pools, (), NOW)
-    person = Person("ann", frozenset(), admin=False)
+    person = Subject("ann", frozenset(), admin=False)
     decision = known.decide(request_of(person), failover_open=True)
     (verdict,) = decision.verdicts
     return plot(Standing(person, known, decision, (), ()), verdict, ZURICH)

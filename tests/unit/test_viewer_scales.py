@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.pools import settle
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
-from jupyterhub_usage_quotas.services.hub import Person
-from jupyterhub_usage_quotas.services.standing import Standings
+from jupyterhub_usage_quotas.status.standing import Standings
 from tests.support.viewer import FakeMeter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -31,10 +31,10 @@ OWN = {"name": "own", "resource": "gpu", "limit": "9 GPU-hours", "window": 7} | 
 class People:
     """A Hub with these users."""
 
-    def __init__(self, people: Sequence[Person]) -> None:
+    def __init__(self, people: Sequence[Subject]) -> None:
         self._people = people
 
-    async def people(self) -> Sequence[Person]:
+    async def subjects(self) -> Sequence[Subject]:
         return self._people
 
 
@@ -66,7 +66,7 @@ def calls_of(work: Callable[[], Any]) -> int:
 
 def calls_for(members: int, pool: dict[str, Any]) -> int:
     """How many calls it takes to work out where all of so many members of a pool stand."""
-    people = [Person(f"user-{number}", frozenset({"red"})) for number in range(members)]
+    people = [Subject(f"user-{number}", frozenset({"red"})) for number in range(members)]
     readings = {one.name: {"gpu": Fresh(usage(number))} for number, one in enumerate(people)}
     made = Standings(
         parse_policies([pool, OWN]), FakeMeter(readings), People(people), None, failover_open=True

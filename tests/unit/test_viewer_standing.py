@@ -7,19 +7,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.known import learn
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
-from jupyterhub_usage_quotas.quotas.report import report
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.serialize import report
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.services.cards import cards, row
-from jupyterhub_usage_quotas.services.hub import Person
-from jupyterhub_usage_quotas.services.overview import Summary, if_enforced, summary
-from jupyterhub_usage_quotas.services.standing import Standings
-from jupyterhub_usage_quotas.services.tables import Filter, selected
-from jupyterhub_usage_quotas.services.values import row_state, row_values, standing_values
+from jupyterhub_usage_quotas.services.viewer.api.serialize import (
+    row_state,
+    row_values,
+    standing_values,
+)
+from jupyterhub_usage_quotas.services.viewer.pages.cards import cards, row
+from jupyterhub_usage_quotas.services.viewer.pages.overview import Summary, if_enforced, summary
+from jupyterhub_usage_quotas.services.viewer.pages.table import Filter, selected
+from jupyterhub_usage_quotas.status.inputs import learn
+from jupyterhub_usage_quotas.status.standing import Standings
 from tests.support.viewer import UNKNOWN, FakeMeter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -38,11 +42,11 @@ PAYING_FIRST = [
     | {"scope": {"group": ["red"]}},
 ]
 PEOPLE = [
-    Person("ann", frozenset({"red"})),
-    Person("bob", frozenset({"red"})),
-    Person("cyd"),
-    Person("dan"),
-    Person("eve", admin=True),
+    Subject("ann", frozenset({"red"})),
+    Subject("bob", frozenset({"red"})),
+    Subject("cyd"),
+    Subject("dan"),
+    Subject("eve", admin=True),
 ]
 
 
@@ -52,7 +56,7 @@ class People:
     def __init__(self) -> None:
         self.listed = 0
 
-    async def people(self) -> Sequence[Person]:
+    async def subjects(self) -> Sequence[Subject]:
         self.listed += 1
         return PEOPLE
 
@@ -94,9 +98,9 @@ async def test_one_and_all_are_the_same_from_a_single_reading():
     made, meter, _ = standings(**READINGS)
     everybody = await made.of_everybody(NOW)
     assert meter.asked == [None]
-    assert [one.person for one in everybody] == PEOPLE
+    assert [one.subject for one in everybody] == PEOPLE
     for one in everybody:
-        alone = await made.of(one.person, NOW)
+        alone = await made.of(one.subject, NOW)
         assert standing_values(alone, enforcement="enforce") == standing_values(
             one, enforcement="enforce"
         )
@@ -116,12 +120,12 @@ async def test_a_pool_is_what_all_its_members_used():
 async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
     """By the way of `known.learn`, which the Hub and the command line go."""
     made, meter, _ = standings(entries=entries, **READINGS)
-    request = Request(person.name, person.groups, admin=person.admin)
+    request = Request(Subject(person.name, person.groups, admin=person.admin))
     members = {"team": {"ann", "bob"}}
     known = await learn(made.policies, meter, None, request, NOW, members)
     expected = report(known.decide(request, failover_open=True))
     assert report((await made.of(person, NOW)).decision) == expected
-    everybody = {one.person: one for one in await made.of_everybody(NOW)}
+    everybody = {one.subject: one for one in await made.of_everybody(NOW)}
     assert report(everybody[person].decision) == expected
 
 
@@ -175,7 +179,7 @@ async def test_all_are_worked_out_once_for_each_instant():
 async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
     """Ann uses 2 cores, and has 6 CPU-hours left: until this afternoon."""
     made, _, _ = standings(**READINGS)
-    everybody = {one.person.name: one for one in await made.of_everybody(NOW)}
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
     states = {name: row_state(one) for name, one in everybody.items()}
     assert states == {
         "ann": "over",  # of what only warns
@@ -193,7 +197,7 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
     """In shadow mode users are told figures, admins also what users would be told."""
     made, _, _ = standings(enforced=False, **READINGS)
     enforcing, _, _ = standings(**READINGS)
-    found = {one.person.name: one for one in await made.of_everybody(NOW)}
+    found = {one.subject.name: one for one in await made.of_everybody(NOW)}
     not_enforced = "Quotas are not enforced at the moment."
     told = {name: summary(found[name]) for name in ("bob", "cyd", "dan")}
     assert told == {
@@ -202,7 +206,7 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
         "dan": Summary("unknown", f"Usage is not known. Servers may start. {not_enforced}"),
     }
     for one in await enforcing.of_everybody(NOW):
-        would_be = if_enforced(found[one.person.name])
+        would_be = if_enforced(found[one.subject.name])
         assert would_be == summary(one)
         assert not_enforced not in would_be.text
     over = cards(found["bob"])[0]
@@ -221,7 +225,7 @@ async def test_what_was_granted():
         Exemption("week", start, until, "eve", 6, voided=True),
     ]
     made, _, _ = standings(*given, **READINGS)
-    everybody = {one.person.name: one for one in await made.of_everybody(NOW)}
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
     week, _, tell = cards(everybody["ann"])
     assert week.allowance == "15 CPU-hours"
     assert week.grants == (("5 CPU-hours more", until),)
@@ -235,7 +239,7 @@ async def test_what_was_granted():
 
 async def test_cards_in_words():
     made, _, _ = standings(**READINGS)
-    everybody = {one.person.name: one for one in await made.of_everybody(NOW)}
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
     over = cards(everybody["bob"])[0]
     assert (over.level, over.used, over.remaining) == ("over", "11 CPU-hours", "0 CPU-hours")
     assert over.share == 1
@@ -278,4 +282,4 @@ async def test_choosing_and_ordering_rows(wanted):
     """Ann used twice what she is only told of; nothing is known of Dan."""
     made, _, _ = standings(**READINGS)
     chosen = selected(await made.of_everybody(NOW), wanted)
-    assert [one.person.name for one in chosen] == NAMES[wanted]
+    assert [one.subject.name for one in chosen] == NAMES[wanted]

@@ -12,9 +12,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
-from jupyterhub_usage_quotas.quotas.configuration import parse_policies
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
-from jupyterhub_usage_quotas.quotas.servers import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 HOUR, MINUTE, MONDAY = 3600, timedelta(minutes=1), datetime(2026, 3, 2, tzinfo=UTC)
@@ -59,7 +60,7 @@ def decide_on(
     return decide(
         read,
         ada,
-        Request("ada", frozenset(groups), rates=asks or {"time": 1.0}, admin=admin),
+        Request(Subject("ada", frozenset(groups), admin=admin), rates=asks or {"time": 1.0}),
         now or NOW,
         failover_open=False,
         adjustments=adjustments,

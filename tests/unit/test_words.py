@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.limits import parse_window
+from jupyterhub_usage_quotas.quotas.policy.limits import parse_window
 from jupyterhub_usage_quotas.quotas.units import RESOURCES
 
 HOURS = RESOURCES["time"].unit("hours")

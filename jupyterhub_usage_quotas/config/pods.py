@@ -1,0 +1,108 @@
+"""The options that say which pods are users' servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from traitlets import Dict, Enum, List, Unicode, default
+from traitlets.config import LoggingConfigurable
+
+from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
+from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
+from ..status.hub_database import DB_URL, servers_at, servers_of
+
+ANNOTATION = "annotation"
+NAME = "name"
+
+
+class PodOptions(LoggingConfigurable):
+    """Which pods are users' servers, and whose: a part of `UsageConfig`."""
+
+    pod_namespaces = List(
+        Unicode(),
+        help="""
+        The Kubernetes namespaces of users' pods where that is not the Hub's, as patterns with `*`
+        and `?`; pods in the Hub's count as well.
+
+        The default is what KubeSpawner is configured with: `namespace`, or, with
+        `enable_user_namespaces`, its `user_namespace_template` with `*` for the user.
+        """,
+    ).tag(config=True)
+
+    @default("pod_namespaces")
+    def _pod_namespaces_default(self) -> list[str]:
+        # Without the Hub's namespace all are counted.
+        return pod_namespaces(self.config) if getattr(self, "hub_namespace", "") else []
+
+    identify_pods_by = Enum(
+        (ANNOTATION, NAME),
+        default_value=ANNOTATION,
+        help="""
+        What says whose a pod is: the "annotation" with the username, which kube-state-metrics must
+        be told to export; or, where it cannot be told, the exact "name" that KubeSpawner gives to
+        the pods of the servers in the Hub's database. By name, policies cannot select servers by
+        profile, and what servers used that were deleted since, or renamed, counts for nobody.
+        """,
+    ).tag(config=True)
+
+    pod_naming = Dict(
+        help="""
+        How KubeSpawner names pods, where they are identified by name: its options
+        `pod_name_template`, `slug_scheme`, `namespace`, `enable_user_namespaces` and
+        `user_namespace_template`. The default is what `c.KubeSpawner` has of them.
+        """,
+    ).tag(config=True)
+
+    @default("pod_naming")
+    def _pod_naming_default(self) -> dict[str, Any]:
+        found = (
+            {name: section[name] for name in OPTIONS if name in section}
+            for section in sections_of_kubespawner(self.config)
+        )
+        return {name: value for options in found for name, value in options.items()}
+
+    hub_database = Unicode(
+        help="""
+        The URL of the Hub's database, where pods are identified by name: `check` and the Usage
+        Quota Dashboard read there which servers there are. The default is `c.JupyterHub.db_url`.
+        """,
+    ).tag(config=True)
+
+    @default("hub_database")
+    def _hub_database_default(self) -> str:
+        return str(self.config.get("JupyterHub", {}).get("db_url", DB_URL))
+
+    def make_pod_names(
+        self, on_unowned: Callable[[int], None] = lambda _count: None
+    ) -> ServersPods | None:
+        """The names of pods, where pods are identified so; `on_unowned` gets the number of those
+        that match no server.
+        """
+        if self.identify_pods_by != NAME:
+            return None
+        naming = Naming(self.pod_naming, getattr(self, "hub_namespace", ""))
+        return ServersPods(naming, self._known_servers, self.log, on_unowned)
+
+    async def _known_servers(self) -> Iterable[KnownServer]:
+        db = getattr(self.parent, "db", None)
+        if db is not None:
+            return servers_of(db)
+        return await asyncio.to_thread(servers_at, self.hub_database)
+
+    def faults_of_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
+        """A line for every fault that no option has alone; these policies select profiles."""
+        if self.identify_pods_by != NAME:
+            return []
+        faults = [
+            f"UsageQuotaManager.policy: {policy} selects servers by profile, which no name of a pod"
+            " says: it needs UsageConfig.identify_pods_by = 'annotation'"
+            for policy in selects_profiles
+        ]
+        if not getattr(self, "hub_namespace", ""):
+            faults.append(
+                "UsageConfig.hub_namespace: must be set where identify_pods_by is 'name': other"
+                " namespaces may have pods of the same names"
+            )
+        return faults

@@ -1,0 +1,280 @@
+"""The options that say where Prometheus is and how it is reached."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from traitlets import Any as AnyTrait
+from traitlets import TraitError, Unicode, default, validate
+from traitlets.config import LoggingConfigurable
+
+from .. import conventions
+from ..errors import ConfigurationError
+from ..metering.client import connection as access
+from ..metering.client.connection import Access, SigV4
+from ..metering.client.sigv4 import SIGV4, check_botocore
+from ..metering.client.tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    check_certificates,
+    check_pair,
+    check_readable,
+)
+
+URL = "prometheus_url"
+
+CHECKS: Mapping[str, Callable[[Path], Any]] = {
+    access.BEARER_TOKEN_FILE: access.read_token,
+    CA_FILE: partial(check_certificates, option=CA_FILE),
+    CERTIFICATE_FILE: partial(check_certificates, option=CERTIFICATE_FILE),
+    KEY_FILE: partial(check_readable, option=KEY_FILE),
+}
+"""What the options that name a file must pass, each for itself."""
+
+
+class PrometheusOptions(LoggingConfigurable):
+    """Where Prometheus is and how it is reached: a part of `UsageConfig`."""
+
+    prometheus_url = Unicode(
+        help="""
+        The URL of the Prometheus server, path prefix included; in a cluster usually
+        "http://<service>.<namespace>.svc.cluster.local".
+
+        The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL, else
+        "http://127.0.0.1:9090".
+        """
+    ).tag(config=True)
+
+    @default("prometheus_url")
+    def _prometheus_url_default(self) -> str:
+        return os.environ.get(conventions.ENV_PROMETHEUS_URL, "http://127.0.0.1:9090")
+
+    @validate("prometheus_url")
+    def _prometheus_url_is_http(self, proposal: Any) -> str:
+        url = str(proposal.value)
+        try:
+            parts = urlsplit(url)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            valid = False
+        if not valid:
+            raise TraitError(
+                "prometheus_url must be a URL such as 'http://prometheus:9090';"
+                f" given {url.rpartition('@')[2]!r}"
+            )
+        return url
+
+    prometheus_auth = AnyTrait(
+        help="""
+        Credentials for Prometheus' basic authentication: {"username": "...", "password": "..."}.
+
+        The default is taken from the environment variables
+        JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME and JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD.
+        """
+    ).tag(config=True)
+
+    @default("prometheus_auth")
+    def _prometheus_auth_default(self) -> dict[str, str]:
+        username = os.environ.get(conventions.ENV_PROMETHEUS_USERNAME)
+        password = os.environ.get(conventions.ENV_PROMETHEUS_PASSWORD)
+        if bool(username) != bool(password):
+            raise TraitError(
+                f"{conventions.ENV_PROMETHEUS_USERNAME} and {conventions.ENV_PROMETHEUS_PASSWORD}"
+                " must be set together"
+            )
+        return {"username": username, "password": password} if username and password else {}
+
+    @validate("prometheus_auth")
+    def _prometheus_auth_is_complete(self, proposal: Any) -> dict[str, str]:
+        given = _meant(proposal.value)
+        keys = {"username", "password"}
+        if not given:
+            return {}
+        if (
+            not isinstance(given, Mapping)
+            or set(given) != keys
+            or not all(isinstance(value, str) for value in given.values())
+        ):
+            raise TraitError(
+                "prometheus_auth must be a dict with the texts username and password;"
+                f" given {_outline(given)}"
+            )
+        return dict(given)
+
+    prometheus_bearer_token_file = AnyTrait(
+        "",
+        help="""
+        The file that holds a bearer token for Prometheus, such as a projected token of a Kubernetes
+        service account. It is read for every request, so a renewed token is used at once.
+        """,
+    ).tag(config=True)
+
+    prometheus_headers = AnyTrait(
+        help="""
+        Headers to send with every request, such as the tenant of Mimir and Cortex:
+        {"X-Scope-OrgID": "hub"}. Values are treated as secrets.
+        """
+    ).tag(config=True)
+
+    @default("prometheus_headers")
+    def _prometheus_headers_default(self) -> dict[str, str]:
+        return {}
+
+    prometheus_ca_file = AnyTrait(
+        "",
+        help="""
+        The file with the CA certificates (PEM) that Prometheus' certificate is checked against, in
+        the place of the public CAs. Certificates that are added later are trusted without a
+        restart.
+        """,
+    ).tag(config=True)
+
+    prometheus_client_certificate_file = AnyTrait(
+        "",
+        help="""
+        The file with the client certificate (PEM) for a Prometheus that demands one. It is read
+        again when it was replaced.
+        """,
+    ).tag(config=True)
+
+    prometheus_client_key_file = AnyTrait(
+        "",
+        help="""
+        The file with the key (PEM, without a passphrase) of the client certificate, unless that is
+        in the same file. It is read again when it was replaced.
+        """,
+    ).tag(config=True)
+
+    @validate(*CHECKS)
+    def _file_can_be_used(self, proposal: Any) -> str:
+        option = proposal.trait.name
+        given = proposal.value or ""
+        if not isinstance(given, str | os.PathLike):
+            raise TraitError(f"{option} must be the path of a file; given {_outline(given)}")
+        path = os.fsdecode(given)
+        if path:
+            _check(partial(CHECKS[option], Path(path)))
+        return path
+
+    prometheus_sigv4 = AnyTrait(
+        help="""
+        Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
+        {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
+        found where AWS' own tools find them. Needs the extra: `jupyterhub-usage-quotas[aws]`.
+        """
+    ).tag(config=True)
+
+    @default("prometheus_sigv4")
+    def _prometheus_sigv4_default(self) -> dict[str, str]:
+        return {}
+
+    @validate("prometheus_headers")
+    def _headers_can_be_sent(self, proposal: Any) -> dict[str, str]:
+        given = _meant(proposal.value) or {}
+        if not isinstance(given, Mapping):
+            raise TraitError(f"prometheus_headers must be a dict of texts; given {_outline(given)}")
+        faults = access.faults_of_headers(given)
+        if faults:
+            raise TraitError("; ".join(faults))
+        return dict(given)
+
+    @validate("prometheus_sigv4")
+    def _sigv4_is_complete(self, proposal: Any) -> dict[str, str]:
+        given = _meant(proposal.value)
+        if not given:
+            return {}
+        if (
+            not isinstance(given, Mapping)
+            or not {"region"} <= set(given) <= {"region", "service"}
+            or not all(_is_name_in_aws(value) for value in given.values())
+        ):
+            raise TraitError(
+                "prometheus_sigv4 must be a dict with the name of a region, such as"
+                f" {{'region': 'eu-central-1'}}, and perhaps a service; given {_outline(given)}"
+            )
+        _check(check_botocore)
+        return asdict(SigV4(**given))
+
+    @property
+    def shown_prometheus_url(self) -> str:
+        """The URL without credentials that may be in it: for logs, and for `make_access`."""
+        parts = urlsplit(self.prometheus_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def _url_credentials(self) -> dict[str, str]:
+        """Credentials that are in the URL, in the form of `prometheus_auth`."""
+        parts = urlsplit(self.prometheus_url)
+        given = {"username": parts.username or "", "password": parts.password or ""}
+        return {key: unquote(value) for key, value in given.items()} if any(given.values()) else {}
+
+    def faults_together(self, refused: Collection[str] = ()) -> list[str]:
+        """A line for every fault that no option has alone.
+
+        The values of `refused`, which have faults of their own, are not known here, only that
+        they were given.
+        """
+        options = (access.BASIC_AUTH, access.BEARER_TOKEN_FILE, SIGV4, *CHECKS)
+        given = {name for name in options if name in refused or getattr(self, name)}
+        if access.HEADERS not in refused and access.authorizes(self.prometheus_headers):
+            given.add(access.AUTHORIZATION_HEADER)
+        if URL not in refused:
+            given |= {access.URL_CREDENTIALS} if self._url_credentials else set()
+            given |= {access.PLAIN_URL} if urlsplit(self.prometheus_url).scheme == "http" else set()
+        faults = access.contradictions(given)
+        if CERTIFICATE_FILE in given and not {CERTIFICATE_FILE, KEY_FILE} & set(refused):
+            try:
+                check_pair(
+                    Path(self.prometheus_client_certificate_file),
+                    _path(self.prometheus_client_key_file),
+                )
+            except ConfigurationError as error:
+                faults += error.faults
+        return faults
+
+    def make_access(self) -> Access:
+        """How Prometheus is reached; raises `ConfigurationError`."""
+        auth = self.prometheus_auth or self._url_credentials
+        return Access(
+            auth=(auth["username"], auth["password"]) if auth else None,
+            bearer_token_file=_path(self.prometheus_bearer_token_file),
+            sigv4=SigV4(**self.prometheus_sigv4) if self.prometheus_sigv4 else None,
+            headers=self.prometheus_headers,
+            ca_file=_path(self.prometheus_ca_file),
+            client_certificate_file=_path(self.prometheus_client_certificate_file),
+            client_key_file=_path(self.prometheus_client_key_file),
+        )
+
+
+def _meant(given: Any) -> Any:
+    """A comma after the closing brace makes a tuple of a dict: easily written, never meant."""
+    return given[0] if isinstance(given, tuple) and len(given) == 1 else given
+
+
+def _outline(given: Any) -> str:
+    """The keys or the type of a value, which may be a secret."""
+    return str(sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__)
+
+
+def _check(check: Callable[[], Any]) -> None:
+    """Run a check of the metering, whose faults are those of a trait here."""
+    try:
+        check()
+    except ConfigurationError as error:
+        raise TraitError("; ".join(error.faults)) from error
+
+
+def _is_name_in_aws(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9-]+", value))
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

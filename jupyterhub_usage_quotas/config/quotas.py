@@ -1,0 +1,177 @@
+"""The options that say what may be used, and what follows from it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+from traitlets import Any as AnyTrait
+from traitlets import Bool, TraitError, UseEnum, default, validate
+
+from ..errors import ConfigurationError
+from ..quotas.policy.errors import InvalidPolicies
+from ..quotas.policy.parse import parse_policies
+from ..quotas.policy.policy import PolicySet
+from ..quotas.units import STORAGE
+from .pages import PageOptions
+from .usage import UsageConfig
+from .validation import faults_of_options
+
+MANAGER: Final = "UsageQuotaManager"
+"""The section of the configuration that admins write these options in."""
+
+
+class Enforcement(enum.StrEnum):
+    """What follows from a decision."""
+
+    enforce = "enforce"
+    shadow = "shadow"
+    off = "off"
+
+
+class QuotaOptions(PageOptions, UsageConfig):
+    """What may be used, and what follows: the options of the section `UsageQuotaManager`."""
+
+    @classmethod
+    def section_names(cls) -> list[str]:
+        """The sections that its options are read from, for traitlets: also that of the class which
+        enforces them in the Hub, and which admins configure.
+        """
+        return [*UsageConfig.section_names(), MANAGER]
+
+    policy = AnyTrait(
+        help="""
+        The policies, a list of
+
+            {"name": "memory-week",                           # optional, unique
+             "resource": "memory",      # cpu, gpu, time, credits, storage, one of `resources`
+             "limit": {"value": 1000, "unit": "GiB-hours"},   # or "1000 GiB-hours"
+             "window": 7,                                     # days, or "36h": rolling; or
+                                         # {"calendar": "week", "timezone": "Europe/Zurich"}; or
+                                         # {"refill": 5, "every": "10 minutes"}
+             "scope": {"group": ["group-0"]},                 # group, user, or everyone: True
+
+        and, where wanted,
+
+             "exempt": {"user": ["alice"], "admin": True},    # group, user or admin
+             "servers": {"profile": ["*gpu*"]},               # profile, name, gpu: True
+             "share": "pooled", "overflow": "individual",     # one allowance for all
+             "minimum_session": "10 minutes",                 # what a launch needs
+             "when_exhausted": "warn"}                        # deny, stop or warn
+
+        Home storage has no window, and its limit may be the "exported" one.
+
+        A name in a scope may be a pattern: {"glob": "class-*"}.
+        """
+    ).tag(config=True)
+
+    @default("policy")
+    def _policy_default(self) -> list[Any]:
+        return []
+
+    scope_backup_strategy = AnyTrait(
+        help="""
+        What happens where no policy covers a user, and where several for the same resource and
+        window do:
+
+            {"empty": {"resource": "memory", "limit": "500 GiB-hours", "window": 7},
+             "intersection": "min"}                           # min, max or sum
+
+        `empty` is one policy or a list, without a scope; without it such users are not limited.
+        """
+    ).tag(config=True)
+
+    @default("scope_backup_strategy")
+    def _scope_backup_strategy_default(self) -> dict[str, Any]:
+        return {"intersection": "min"}
+
+    scope_fallback_strategy = AnyTrait(
+        None, allow_none=True, help="An earlier name of `scope_backup_strategy`."
+    ).tag(config=True)
+
+    failover_open = Bool(
+        True,
+        help="""
+        What happens when usage is not known, because Prometheus does not answer or its source is
+        not scraped: True allows the launch, False denies it with a message of its own.
+        """,
+    ).tag(config=True)
+
+    enforcement = UseEnum(
+        Enforcement,
+        Enforcement.enforce,
+        help="""
+        "enforce" denies launches; "shadow" decides, counts and logs, but never denies; "off" does
+        nothing.
+        """,
+    ).tag(config=True)
+
+    export_usage = AnyTrait(
+        True,
+        help="""
+        Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
+        series for each user and policy: True for everybody's, False for nobody's, or a list of
+        groups whose members are. On a hub of many thousand users every scrape takes a while.
+        """,
+    ).tag(config=True)
+
+    @validate("export_usage")
+    def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
+        given = proposal.value
+        groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+        if not (isinstance(given, bool) or (groups and given)):
+            raise TraitError(
+                f"export_usage must be True, False or a list of groups; given {given!r}"
+            )
+        return given if isinstance(given, bool) else list(given)
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Read the configuration; raises `ConfigurationError` with all its faults."""
+        config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
+        if config:
+            check_configuration(config)
+        super().__init__(**kwargs)
+
+    @cached_property
+    def policies(self) -> PolicySet:
+        """The configured policies; raises `InvalidPolicies`."""
+        return parse_policies(
+            self.policy,
+            self.scope_fallback_strategy or self.scope_backup_strategy,
+            resources=self.resources,
+            credit_prices=self.credit_prices,
+        )
+
+
+CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
+"""The classes whose sections the Hub reads."""
+
+
+def check_configuration(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration with faults; raises `ConfigurationError` that names all of them."""
+    probe = QuotaOptions()
+    faults = list(faults_of_options(config, CONFIGURED, probe))
+    if {"scope_backup_strategy", "scope_fallback_strategy"} <= set(config.get(MANAGER, {})):
+        faults.append(
+            "UsageQuotaManager.scope_fallback_strategy: is the earlier name of"
+            " scope_backup_strategy, and both are set; leave one out"
+        )
+    try:
+        profiles = (one.name for one in probe.policies if one.servers.profile)
+        faults += probe.faults_of_pods(profiles)
+        if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
+            faults.append(
+                "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
+            )
+    except InvalidPolicies as error:
+        faults += [f"{_section(fault.where)}.{fault}" for fault in error.faults]
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def _section(where: str) -> str:
+    """The class whose option has a fault."""
+    own = UsageConfig.class_trait_names(config=True)
+    return UsageConfig.__name__ if where.partition("[")[0] in own else MANAGER

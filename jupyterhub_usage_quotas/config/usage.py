@@ -1,0 +1,287 @@
+"""The options that every process shares: where usage comes from, and how to ask for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Enum, Float, List, TraitError, Unicode, default, validate
+
+from .. import conventions
+from ..metering.client import promql
+from ..metering.client.prometheus import Observer, PrometheusClient
+from ..metering.kubespawner.homes import home_names, pattern_of
+from ..metering.meter import Meter, Timing
+from ..metering.sources.base import Expression, ServerMetrics, Source
+from ..metering.sources.home_storage import HomeStorage
+from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from ..quotas.usage import Unknown
+from .pods import PodOptions
+from .prometheus import PrometheusOptions
+
+KUBE_STATE_METRICS = "kube-state-metrics"
+HUB = "hub"
+RECORDED = "recorded"
+
+
+def _observe_nothing(_outcome: str, _seconds: float) -> None:
+    """Who is told of requests where nobody wants to know."""
+
+
+class UsageConfig(PodOptions, PrometheusOptions):
+    """Options common to all parts of the quota system.
+
+    Set them on `UsageConfig`, for all parts at once, or on one part's own class.
+    """
+
+    hub_namespace = Unicode(
+        help="""
+        The Kubernetes namespace of the Hub: only pods in it are counted.
+
+        The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE, else the
+        namespace of the pod that this runs in, else empty: all namespaces.
+        """
+    ).tag(config=True)
+
+    @default("hub_namespace")
+    def _hub_namespace_default(self) -> str:
+        for name in (conventions.ENV_HUB_NAMESPACE, conventions.ENV_POD_NAMESPACE):
+            if name in os.environ:
+                return os.environ[name]
+        try:
+            return Path(conventions.POD_NAMESPACE_FILE).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    usage_source = Enum(
+        (KUBE_STATE_METRICS, HUB, RECORDED),
+        default_value=KUBE_STATE_METRICS,
+        help="""
+        Where usage comes from: "kube-state-metrics", for KubeSpawner; "recorded": what the rules
+        in charts-config/prometheus recorded of it; or "hub": the Hub exports what running servers
+        ask for on its own metrics endpoint, for every other spawner.
+        """,
+    ).tag(config=True)
+
+    gpu_resources = List(
+        Unicode(),
+        ["nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"],
+        help="""
+        The Kubernetes resources that count as GPUs, as patterns with `*` and `?`.
+        """,
+    ).tag(config=True)
+
+    home_storage = Bool(
+        True,
+        help="""
+        Whether home storage is looked at, where jupyterhub-home-nfs or prometheus-dirsize-exporter
+        export it: by the Usage Quota Dashboard and `check` always, by the Hub where a policy limits
+        `storage`.
+        """,
+    ).tag(config=True)
+
+    home_storage_directory = Unicode(
+        "escape",
+        help="""
+        What users' home directories are called in the exporter's label `directory`: "escape" or
+        "safe" for the slugs that KubeSpawner makes of usernames ("safe" is what `{username}` is in
+        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern such as
+        "home/{escaped_username}", of {username} (which is the safe slug), {safe_username},
+        {escaped_username} and {unescaped_username}.
+        """,
+    ).tag(config=True)
+
+    @validate("home_storage_directory")
+    def _is_a_name_of_directories(self, proposal: Any) -> str:
+        try:
+            pattern_of(proposal.value)
+        except ValueError as error:
+            raise TraitError(f"home_storage_directory: {error}") from error
+        return str(proposal.value)
+
+    home_storage_namespace = Unicode(
+        None,
+        allow_none=True,
+        help="""
+        The namespace in the labels of the exporter of home storage; empty for any. The default is
+        `hub_namespace`, or none: an exporter outside of Kubernetes has no such label.
+        """,
+    ).tag(config=True)
+
+    resources = AnyTrait(
+        help="""
+        Resources of your own that policies can limit: {"licence": {"promql": "...", "unit":
+        "licence", "display_name": "Licences"}}. The expression gives how many units are in use at
+        an instant, with the user's name as the label `username`; limits are written
+        "10 licence-hours".
+        """
+    ).tag(config=True)
+
+    @default("resources")
+    def _resources_default(self) -> dict[str, Any]:
+        return {}
+
+    credit_prices = AnyTrait(
+        help="""
+        What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), such
+        as {"cpu": 1, "memory": 0.25, "gpu": 10}.
+        """
+    ).tag(config=True)
+
+    @default("credit_prices")
+    def _credit_prices_default(self) -> dict[str, float]:
+        return {}
+
+    deadline = Float(
+        5.0,
+        help="""
+        The longest time, in seconds, that a decision may wait for Prometheus.
+        """,
+    ).tag(config=True)
+
+    request_timeout = Float(
+        3.0,
+        help="""
+        The longest time, in seconds, that one request to Prometheus may take. It is tried again
+        within the deadline.
+        """,
+    ).tag(config=True)
+
+    stale_after = Float(
+        600.0,
+        help="""
+        How long ago, in seconds, the usage source may have been scraped last for usage still to
+        be trusted. After that, failover decides.
+        """,
+    ).tag(config=True)
+
+    refresh_interval = Float(
+        60.0,
+        help="""
+        How often, in seconds, the usage of all users is brought up to date.
+        """,
+    ).tag(config=True)
+
+    late_samples = Float(
+        300.0,
+        help="""
+        How long after their time, in seconds, samples may still reach Prometheus. That much is
+        read again at every refresh. Stores that are written to remotely, such as Mimir or Thanos
+        Receive, can lag by minutes.
+        """,
+    ).tag(config=True)
+
+    max_gap = Float(
+        600.0,
+        help="""
+        The longest time, in seconds, without samples that is bridged for servers which were there
+        before and after it. Longer gaps count as nothing used, and are reported.
+        """,
+    ).tag(config=True)
+
+    prometheus_scrape_interval = Float(
+        0.0,
+        help="""
+        The seconds between two scrapes of the usage source; 0 to find out, which is right unless
+        it is scraped less often than every 15 minutes.
+        """,
+    ).tag(config=True)
+
+    @validate("prometheus_scrape_interval", "max_gap", "late_samples")
+    def _is_not_negative(self, proposal: Any) -> float:
+        if not 0 <= proposal.value < float("inf"):
+            raise TraitError(
+                f"{proposal.trait.name} must be a number of seconds, 0 or more;"
+                f" given {proposal.value!r}"
+            )
+        return float(proposal.value)
+
+    @validate("deadline", "request_timeout", "stale_after", "refresh_interval")
+    def _is_positive(self, proposal: Any) -> float:
+        if not 0 < proposal.value < float("inf"):
+            raise TraitError(
+                f"{proposal.trait.name} must be a number of seconds above 0;"
+                f" given {proposal.value!r}"
+            )
+        return float(proposal.value)
+
+    def make_source(self) -> KubeStateMetrics | ServerMetrics:
+        """The configured source of what servers ask for."""
+        max_gap = timedelta(seconds=self.max_gap)
+        if self.usage_source == HUB:
+            return ServerMetrics(self.hub_namespace, max_gap=max_gap)
+        if self.usage_source == RECORDED:
+            return ServerMetrics(
+                self.hub_namespace,
+                "the series that rules record",
+                conventions.RECORDED_REQUESTS,
+                conventions.RECORDED_SEEN,
+                max_gap,
+                conventions.KSM_REQUESTS,
+                self._other_namespaces,
+            )
+        return KubeStateMetrics(
+            self.hub_namespace,
+            tuple(self.gpu_resources),
+            max_gap,
+            self._other_namespaces,
+            self.make_pod_names(),
+        )
+
+    @property
+    def _other_namespaces(self) -> tuple[str, ...]:
+        return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
+
+    def make_client(self, observe: Observer = _observe_nothing) -> PrometheusClient:
+        """A client of the configured Prometheus; `observe` is told of its requests."""
+        return PrometheusClient(
+            self.shown_prometheus_url,
+            access=self.make_access(),
+            request_timeout=timedelta(seconds=self.request_timeout),
+            observer=observe,
+        )
+
+    def make_meter(self, **observers: Any) -> Meter:
+        """A meter of the configured sources in the configured Prometheus.
+
+        `observe_request`, `on_fresh`, `on_refresh` and `on_homes` may be given, to be told of
+        requests, readings and refreshes, also of home storage; with `keep_homes=False` that is
+        asked for when it is wanted.
+        """
+        homes = self.home_storage_source(
+            keep=observers.pop("keep_homes", True),
+            on_refresh=observers.pop("on_homes", lambda _why: None),
+        )
+        client = self.make_client(observers.pop("observe_request", _observe_nothing))
+        defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
+        sources: list[Source] = [self.make_source(), *defined]
+        return Meter(client, sources, self._timing(), homes=homes, **observers)
+
+    def home_storage_source(
+        self, *, keep: bool, on_refresh: Callable[[Unknown | None], None] = lambda _why: None
+    ) -> HomeStorage | None:
+        """Where home storage is told of, to be kept up to date or not; None for nowhere."""
+        if not self.home_storage:
+            return None
+        if self.home_storage_namespace is not None:
+            within = promql.in_namespace(self.home_storage_namespace)
+        else:
+            # To a matcher, a label that is not there is empty.
+            hubs = {self.hub_namespace, ""}
+            within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
+        names = home_names(self.home_storage_directory)
+        return HomeStorage(within, names, kept=keep, on_refresh=on_refresh)
+
+    def _timing(self) -> Timing:
+        return Timing(
+            deadline=timedelta(seconds=self.deadline),
+            refresh_every=timedelta(seconds=self.refresh_interval),
+            stale_after=timedelta(seconds=self.stale_after),
+            late=timedelta(seconds=self.late_samples),
+            max_gap=timedelta(seconds=self.max_gap),
+            interval=self.prometheus_scrape_interval or None,
+        )

@@ -1,0 +1,106 @@
+"""What is examined: a configuration, and what it leads to. Everything is asked for once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from traitlets.config import Config
+
+from ..errors import ConfigurationError, DatabaseUnreadable
+from ..hub.launch.enforcement import UsageQuotaManager
+from ..metering.client.prometheus import PrometheusClient
+from ..metering.client.server_facts import ServerFacts, server_facts
+from ..metering.diagnosis import Told, ask_what_is_told
+from ..metering.kubespawner.pods import Naming, pods_like
+from ..metering.sources.base import ServerMetrics
+from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from ..quotas.subject import Subject
+from ..status.hub_database import groups_in, reading, subjects_in
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class InHub:
+    """Who is in the Hub's database, and which groups it has."""
+
+    subjects: Sequence[Subject]
+    groups: Sequence[str]
+
+
+@dataclass
+class Deployment:
+    """A configuration that could be read, and the Prometheus that it names."""
+
+    config: Config
+    manager: UsageQuotaManager
+    clock: Callable[[], datetime] = _now
+    _facts: ServerFacts | None = field(default=None, init=False)
+    _told: Told | None = field(default=None, init=False)
+    _in_hub: InHub | DatabaseUnreadable | None = field(default=None, init=False)
+
+    @cached_property
+    def prometheus(self) -> PrometheusClient:
+        """The configured Prometheus, asked as the Hub asks it."""
+        return self.manager.make_client()
+
+    @cached_property
+    def source(self) -> KubeStateMetrics | ServerMetrics:
+        """The configured source of what servers ask for."""
+        return self.manager.make_source()
+
+    @cached_property
+    def app(self) -> Any:
+        """The Hub as it would be with this configuration: not started, and without a database.
+
+        Raises `ConfigurationError` where there can be none.
+        """
+        from jupyterhub.app import JupyterHub  # noqa: PLC0415 takes a moment
+
+        try:
+            return JupyterHub(config=self.config)
+        except Exception as error:
+            # Options are the admin's: they can be anything.
+            raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+
+    async def facts(self) -> ServerFacts:
+        """What Prometheus says of itself. Raises `PrometheusError`."""
+        if self._facts is None:
+            self._facts = await server_facts(self.prometheus, self.clock)
+        return self._facts
+
+    async def told(self) -> Told:
+        """What the source told lately. Raises `PrometheusError`."""
+        if self._told is None:
+            naming = Naming(self.manager.pod_naming, self.manager.hub_namespace)
+            like = pods_like(naming.template)
+            self._told = await ask_what_is_told(self.prometheus, self.source, like, self.clock())
+        return self._told
+
+    async def in_hub(self) -> InHub:
+        """Who the Hub knows. Raises `DatabaseUnreadable`."""
+        if self._in_hub is None:
+            try:
+                self._in_hub = await asyncio.to_thread(self._read_database)
+            except DatabaseUnreadable as error:
+                self._in_hub = error
+        if isinstance(self._in_hub, DatabaseUnreadable):
+            raise self._in_hub
+        return self._in_hub
+
+    def _read_database(self) -> InHub:
+        with reading(self.manager.hub_database) as session:
+            return InHub(subjects_in(session), groups_in(session))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if "prometheus" in self.__dict__:
+            await self.prometheus.aclose()
+        await self.manager.aclose()

@@ -1,0 +1,275 @@
+"""Is JupyterHub set up so that quotas are enforced, shown, and do no harm?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import jupyterhub
+from jupyterhub.scopes import expand_scopes
+
+from ..config.quotas import Enforcement
+from ..errors import ConfigurationError
+from ..hub.launch.spawn_hook import wrapped_by_us
+from ..hub.setup import require_hook
+from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
+from ..quotas.policy.parse import doubts
+from ..quotas.subject import EVERYONE
+from ..quotas.units import show_days
+from .deployment import Deployment
+from .findings import Finding, counted, failed, ok, skipped, warning
+
+OLDEST, COUNTS_NO_DENIALS, NOT_TRIED = (5, 4), (6, 0), (7, 0)
+"""Versions of JupyterHub: the oldest that is understood, the first that does not count denials as
+failures, and the first that nobody has tried.
+"""
+SECONDS = 5.0
+HAVE_SETUP_CALLED = (
+    "Call it in the Hub's configuration: `from jupyterhub_usage_quotas import setup_usage_quotas`"
+    " and `setup_usage_quotas(c)`. (Where an authenticator's own pre_spawn_start calls a"
+    " UsageQuotaManager, it is not needed.)"
+)
+
+
+async def configuration(deployment: Deployment) -> list[Finding]:
+    """What the configuration says, and what in it is doubtful."""
+    manager = deployment.manager
+    policies = list(manager.policies)
+    says = (
+        f"{counted(len(policies), 'policy', 'policies')}, the longest window is"
+        f" {show_days(manager.policies.reach)}; enforcement: {manager.enforcement.value}; when"
+        f" usage is not known, launches are {'allowed' if manager.failover_open else 'denied'}"
+    )
+    found = [ok(says)]
+    if not policies:
+        cure = "Write some: c.UsageQuotaManager.policy. docs/reference/policies.md has all forms."
+        found = [failed("there are no policies: nobody is limited", cure)]
+    if manager.enforcement is Enforcement.off:
+        found.append(warning("enforcement is off: nothing is decided", "Leave it out."))
+    found += [warning(line, "Write what is meant.") for line in doubts(manager.policies)]
+    if not manager.hub_namespace:
+        found.append(
+            warning(
+                "hub_namespace is not set: servers of all namespaces count",
+                "Set c.UsageConfig.hub_namespace, or users of several Hubs share their usage.",
+            )
+        )
+    return found
+
+
+async def enforced(deployment: Deployment) -> list[Finding]:
+    """Whether launches come to be decided on."""
+    sections = (one for one in deployment.config.values() if isinstance(one, Mapping))
+    if not any(wrapped_by_us(section.get("pre_spawn_hook")) for section in sections):
+        return [failed("setup_usage_quotas(c) is not called", HAVE_SETUP_CALLED)]
+    try:
+        spawner = deployment.app.spawner_class
+        require_hook(spawner)
+    except ConfigurationError as error:
+        return [failed("; ".join(error.faults), "Do as it says.")]
+    return [ok(f"launches of {spawner.__name__} are decided on")]
+
+
+async def denials(_subject: Deployment) -> list[Finding]:
+    """Whether a denial does this JupyterHub no harm."""
+    version = jupyterhub.__version__
+    if jupyterhub.version_info[:2] < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return [
+            failed(
+                f"JupyterHub {version} is older than {oldest}: denials may end the Hub, which"
+                " counts them as failed spawns (consecutive_failure_limit)",
+                f"Update to JupyterHub {oldest} or newer: Zero to JupyterHub 4.2 or newer.",
+            )
+        ]
+    if jupyterhub.version_info[:2] >= NOT_TRIED:
+        return [
+            warning(
+                f"JupyterHub {version} is newer than this version of jupyterhub-usage-quotas knows",
+                "Update jupyterhub-usage-quotas, or try a denial before users do.",
+            )
+        ]
+    if jupyterhub.version_info[:2] < COUNTS_NO_DENIALS:
+        return [ok(f"JupyterHub {version} counts failed spawns; denials are taken back from it")]
+    return [ok(f"JupyterHub {version} does not count denials as failures")]
+
+
+async def service(deployment: Deployment) -> list[Finding]:
+    """Whether the dashboard is declared, and with the scopes that it and its users need."""
+    try:
+        lines = declare_viewer(deployment.app, deployment.manager)
+    except ConfigurationError as error:
+        return [failed(fault, "Correct this option.") for fault in error.faults]
+    remarks = [warning(line, "Do as it says, or leave it out.") for line in lines]
+    spec = _viewer(deployment)
+    if spec is None:
+        if remarks:
+            return remarks
+        return [ok("the Usage Quota Dashboard is switched off (c.UsageViewer.enabled = False)")]
+    return [*remarks, *_faults_of_service(deployment, spec)]
+
+
+def _viewer(deployment: Deployment) -> Mapping[str, Any] | None:
+    return next((dict(spec) for spec in deployment.app.services if is_viewer(spec)), None)
+
+
+def _faults_of_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[Finding]:
+    name = str(spec.get("name", ""))
+    found = []
+    if not spec.get("url"):
+        found.append(
+            failed(
+                f'the service "{name}" has no url, so the Hub shows nobody the way to it',
+                "Give it the address at which the proxy reaches it, such as http://hub:9000.",
+            )
+        )
+    own = _scopes(deployment, lambda role: name in (role.get("services") or ()))
+    if missing := sorted(NEEDED_SCOPES - own):
+        found.append(
+            failed(
+                f'the service "{name}" lacks the scopes {", ".join(missing)}',
+                "Add them to one of its roles. These are all that it needs:"
+                f" {', '.join(sorted(NEEDED_SCOPES))}.",
+            )
+        )
+    access = {f"access:services!service={name}", "access:services"}
+    if not access & _scopes(deployment, lambda role: role.get("name") == "user") | _extra(
+        deployment
+    ):
+        found.append(
+            warning(
+                f'users may not open the service "{name}"',
+                f"Add access:services!service={name} to the role `user`, unless it is meant for"
+                " some only.",
+            )
+        )
+    return found or [ok(f'the service "{name}" has its url, its scopes, and users may open it')]
+
+
+def _extra(deployment: Deployment) -> set[str]:
+    """What JupyterHub 6 gives users beside the role."""
+    return set(getattr(deployment.app, "extra_user_scopes", ()))
+
+
+def _scopes(deployment: Deployment, wanted: Any) -> set[str]:
+    """All scopes of the roles that are `wanted`, with those that they imply."""
+    given = {
+        scope
+        for role in deployment.app.load_roles
+        if wanted(role)
+        for scope in role.get("scopes") or ()
+    }
+    # Our own scopes are not known outside of the Hub, and "self" says nothing without a user.
+    known = {one for one in given - {"self", "inherit"} if not one.startswith("custom:")}
+    return given | set(expand_scopes(known))
+
+
+async def ledger(deployment: Deployment) -> list[Finding]:
+    """Whether what people decided can be asked for."""
+    kept = deployment.manager.ledger
+    if kept is None:
+        return [ok("no ledger is set up, so nobody has more or less than the policies say")]
+    try:
+        async with asyncio.timeout(SECONDS):
+            await kept.adjustments(EVERYONE, [one.name for one in deployment.manager.policies])
+    except Exception as error:
+        # Whatever keeps it: its faults are its own.
+        return [
+            failed(
+                f"the ledger cannot be read: {type(error).__name__}",
+                "Grants, overrides and exemptions are not known, so launches fail over. Look at its"
+                " database, and at the network between.",
+            )
+        ]
+    return [ok("the ledger can be read")]
+
+
+async def network(deployment: Deployment) -> list[Finding]:
+    """Whether the Hub and the dashboard answer, from here and through the proxy."""
+    app = deployment.app
+    base = str(app.base_url)
+    listening = f"http://{app.hub_ip}:{app.hub_port}"
+    hub = _here(str(app.hub_connect_url or app.hub_bind_url or listening))
+    # Whether they answer is asked, not who they are; within a Hub certificates may be its own.
+    async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=False) as client:  # noqa: S501
+        if not _is_success(await _get(client, f"{hub}{base}hub/api/")):
+            return [skipped(f"no Hub answers at {hub}: this does not run where it does")]
+        found = [ok(f"the Hub answers at {hub}")]
+        if (spec := _viewer(deployment)) is None:
+            return found
+        path = f"{base}services/{spec['name']}/api/v1/openapi.json"
+        url = _fixed_url(deployment)
+        direct = await _get(client, f"{_here(url)}{path}") if url else None
+        proxied = await _get(client, f"{_proxy(app)}{path}")
+    return [*found, _service_answers(url, direct, proxied)]
+
+
+Answer = httpx.Response | str
+"""An answer, or why there is none."""
+
+
+def _service_answers(url: str, direct: Answer | None, proxied: Answer) -> Finding:
+    at = f"at {url}" if url else "at its port"
+    if direct is not None and not _is_ours(direct):
+        return failed(
+            f"the dashboard does not answer {at} ({_what(direct)})",
+            "Look for its lines in the log of the Hub, which starts it. Where it is a pod of its"
+            " own, look there, and at the NetworkPolicy between.",
+        )
+    if isinstance(proxied, str):
+        there = f"the dashboard answers {at}; " if direct is not None else ""
+        return skipped(f"{there}the proxy cannot be asked from here ({proxied})")
+    if not _is_ours(proxied):
+        there = f"answers {at}, but " if direct is not None else ""
+        return failed(
+            f"the dashboard {there}does not answer through the proxy ({_what(proxied)})",
+            "The proxy cannot reach it: open the port in the Hub's Service and in both network"
+            " policies, as charts-config/zero-to-jupyterhub/full.yaml does.",
+        )
+    return ok("the dashboard answers through the proxy")
+
+
+def _fixed_url(deployment: Deployment) -> str:
+    """Where the dashboard listens; empty where every start of the Hub chooses a port."""
+    declared = deployment.config.get("JupyterHub", {}).get("services", [])
+    own: Mapping[str, Any] = next((spec for spec in declared if is_viewer(spec)), {})
+    viewer = deployment.config.get("UsageViewer", {})
+    return str(own.get("url") or viewer.get("url") or "")
+
+
+def _proxy(app: Any) -> str:
+    """Where the proxy is: in Zero to JupyterHub its Service, else on this machine."""
+    host = os.environ.get("PROXY_PUBLIC_SERVICE_HOST")
+    if host:
+        return f"http://{host}:{os.environ.get('PROXY_PUBLIC_SERVICE_PORT', '80')}"
+    parts = httpx.URL(_here(str(app.bind_url)))
+    return str(parts.copy_with(path="/")).rstrip("/")
+
+
+def _here(url: str) -> str:
+    """An address to connect to, of one to listen at."""
+    for anywhere in ("//:", "//0.0.0.0:", "//*:"):
+        url = url.replace(anywhere, "//127.0.0.1:")
+    return url.rstrip("/")
+
+
+def _is_success(answer: Answer) -> bool:
+    return isinstance(answer, httpx.Response) and answer.is_success
+
+
+def _is_ours(answer: Answer) -> bool:
+    return isinstance(answer, httpx.Response) and "openapi" in answer.text[:100]
+
+
+def _what(answer: Answer) -> str:
+    return answer if isinstance(answer, str) else f"HTTP {answer.status_code}"
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> Answer:
+    try:
+        return await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return type(error).__name__

@@ -1,0 +1,143 @@
+"""How a launch is denied, such that JupyterHub shows the message and takes no harm.
+
+What has to be raised was found out by trying (JupyterHub 5.5 and 6.1): an exception of the
+Hub's own kind that carries `jupyterhub_message`, `jupyterhub_html_message` and `headers` is
+shown on the first page, the pending page, in the REST answer and in the progress event.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from tornado.web import HTTPError
+
+from ...conventions import SPAWN_FAILURE_REASON
+from ...quotas.decide import Decision, Outcome
+from ...quotas.units import show_more_than, show_part
+from ...quotas.verdict import Verdict
+from .message import Message
+
+try:
+    from jupyterhub.spawner import SpawnException
+except ImportError:  # JupyterHub 5
+    SpawnException = None
+
+
+class LaunchDenied(SpawnException or HTTPError):  # type: ignore[misc]
+    """A launch that is denied by a quota, or because usage is not known.
+
+    Carries what every place in JupyterHub that shows a failed spawn looks for.
+    """
+
+    def __init__(
+        self, message: Message, status: int, log: str, retry_after: timedelta | None
+    ) -> None:
+        """Deny with an HTTP status, a line for the log, and the time to wait, if any."""
+        if SpawnException is None:
+            # Its REST answers have no other place for the text than the log message.
+            super().__init__(status, message.text)
+        else:
+            super().__init__(
+                message.text,
+                reason=SPAWN_FAILURE_REASON,
+                log_message=log,
+                message_html=message.html,
+                status_code=status,
+            )
+        self.jupyterhub_message = message.text
+        self.jupyterhub_html_message = message.html
+        self.usage_quota_heading = message.heading
+        self.usage_quota_alternatives: Sequence[object] = ()
+        """What else could be started, for the page that shows the denial."""
+        self.headers: dict[str, str] = {}
+        if retry_after is not None:
+            # Rounded up: a client that waits exactly so long must not be early.
+            self.headers["Retry-After"] = str(math.ceil(retry_after.total_seconds()))
+
+
+def deny(denial: LaunchDenied, spawner: Any) -> NoReturn:
+    """Raise a denial, and keep it from counting as a failure of the Hub."""
+    if SpawnException is None:
+        _do_not_count(spawner)
+    raise denial
+
+
+def _do_not_count(spawner: Any) -> None:
+    """Keep JupyterHub 5 from counting this spawn towards `consecutive_failure_limit`.
+
+    It counts every exception, in a callback of the spawn's future, and compares with this
+    spawner's limit there. So the limit is lifted for this spawn, and the count taken back by a
+    callback that runs right after: nothing comes between the two, whatever other spawns do.
+    JupyterHub 6 does not count policy failures in the first place.
+    """
+    handler, future = spawner.handler, getattr(spawner, "_spawn_future", None)
+    if handler is None or future is None or future.done():
+        return
+    limit = spawner.consecutive_failure_limit
+
+    def take_back(_future: Any) -> None:
+        settings = handler.settings
+        settings["failure_count"] = max(settings.get("failure_count", 0) - 1, 0)
+        spawner.consecutive_failure_limit = limit
+
+    spawner.consecutive_failure_limit = 0
+    future.add_done_callback(take_back)
+
+
+def for_log(decision: Decision) -> str:
+    """One line about a decision, for admins."""
+    request = decision.request
+    server = f"{request.subject.name!r}" + (
+        f" server {request.server_name!r}" if request.server_name else ""
+    )
+    if decision.outcome is not Outcome.DENIED:
+        reading = decision.failover
+        return f"{server}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
+    parts = [_used(verdict) for verdict in decision.denying]
+    until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
+    if decision.to_free is not None:
+        until = f"when at least {show_more_than(decision.to_free)} of home storage is freed"
+    return f"{server}: {'; '.join(parts)}; retry: {until}"
+
+
+def verdict_for_log(decision: Decision, verdict: Verdict) -> str:
+    """One line about one verdict, for admins."""
+    return f"{decision.request.subject.name!r}: {_used(verdict)}"
+
+
+def _used(verdict: Verdict) -> str:
+    unit = verdict.allotment.limit.unit
+    used = show_part(verdict.used or 0.0, verdict.allowance, unit)
+    return f"{verdict.allotment.name!r} used {used}"
+
+
+class NotAFailure(logging.Filter):
+    """Drops the complaint of asyncio that a denial "was never retrieved".
+
+    JupyterHub leaves the task of a spawn alone that takes longer than a second; what came of it
+    is shown on the pending page.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let pass what is not about a denial."""
+        return not (record.exc_info and isinstance(record.exc_info[1], LaunchDenied))
+
+
+class NoTraceback(logging.Filter):
+    """Takes the traceback off log records about a denied launch: it is not a failure.
+
+    JupyterHub logs one for every exception raised on the way from the options form.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        if record.exc_info and (
+            isinstance(record.exc_info[1], LaunchDenied) or record.exc_info[1] is None
+        ):
+            # `log.exception` outside of an except block has no traceback, only "NoneType: None".
+            record.exc_info = None
+        return True

@@ -1,0 +1,187 @@
+"""The manager: decides on launches, and enforces, counts and logs what was decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from ...config.quotas import Enforcement, QuotaOptions
+from ...ledger import Ledger
+from ...metering.meter import Meter
+from ...quotas.decide import Decision, Outcome
+from ...quotas.forecast import largest_that_fits
+from ...quotas.units import STORAGE
+from ...quotas.usage import Reading, Stale, Unknown
+from ...quotas.verdict import Request
+from ...status.hub_database import pool_members_in
+from ...status.inputs import Known, learn
+from ...status.members import NO_MEMBERS, Members
+from ..metrics import own as metrics
+from ..pages.text import alternatives
+from ..refresh import Keeper, observers
+from .denial import LaunchDenied, deny, for_log, verdict_for_log
+from .message import denial_message, unavailable_message
+from .request import Launch, OptionsRefused, mark_profile, read_launch, subject_of_user
+from .servers import Pending, running_servers
+
+
+class UsageQuotaManager(QuotaOptions):
+    """Enforces usage quotas when a server is started."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Read the configuration; raises `ConfigurationError` with all its faults."""
+        super().__init__(**kwargs)
+        self.ledger: Ledger | None = None
+        self._causes_logged: set[str] = set()
+        self.pending = Pending()
+
+    @cached_property
+    def meter(self) -> Meter:
+        """What brings usage from Prometheus."""
+        keep_homes = STORAGE.name in self.policies.all_measured
+        return self.make_meter(**observers(self.log), keep_homes=keep_homes)
+
+    def make_keeper(self, app: Any) -> Keeper:
+        """What keeps everybody's usage at hand while the Hub `app` runs."""
+        groups = None if self.export_usage is False else self.export_usage
+        exported = [] if groups is True else groups
+        return Keeper(app, self.policies, self.meter, self.ledger, exported)
+
+    async def aclose(self) -> None:
+        """Close the connections to Prometheus."""
+        await self.meter.aclose()
+
+    async def learn(
+        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
+    ) -> Known:
+        """What a decision on this request is made of."""
+        now = now or datetime.now(UTC)
+        return await learn(self.policies, self.meter, self.ledger, request, now, members)
+
+    async def home(self, user: str, now: datetime) -> Reading | None:
+        """What is in a user's home directory; None where that is not looked at."""
+        found = await self.meter.read([user], {STORAGE.name}, timedelta(0), now)
+        return found.get(user, {}).get(STORAGE.name)
+
+    async def decide(
+        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
+    ) -> Decision:
+        """The decision on a request; never raises for anything that Prometheus does.
+
+        `members` are those of every pooled policy that covers the user.
+        """
+        known = await self.learn(request, now, members)
+        return known.decide(request, failover_open=self.failover_open)
+
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
+
+        Called by the spawn hook that `setup_usage_quotas` installs; an authenticator's own
+        `pre_spawn_start` can call it just as well.
+        """
+        if self.enforcement is Enforcement.off:
+            return
+        launch, known, decision = await self._decide_in_time(user, spawner)
+        self._count_and_log(decision)
+        if not decision.allowed and self.enforcement is Enforcement.enforce:
+            deny(self._denial(decision, launch, known), spawner)
+
+    async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Known, Decision]:
+        """The decision within the deadline, whatever happens: a launch never hangs on us."""
+        launch = Launch(Request(subject_of_user(user)))
+        try:
+            async with asyncio.timeout(self.deadline):
+                launch = await read_launch(user, spawner, self.gpu_resources)
+                mark_profile(spawner, launch.request)
+                members = pool_members_in(getattr(user, "db", None), self.policies)
+                known = await self.learn(launch.request, members=members)
+                # Nothing is awaited from here on until the launch is noted: of several launches
+                # at once each sees the ones before it.
+                return launch, *self._decide_lately(known, user, spawner, launch.request)
+        except OptionsRefused as refused:
+            # As the spawner would say it a moment later.
+            raise refused.__cause__ or refused from None
+        except TimeoutError:
+            unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
+        except Exception as error:
+            # A fault of ours must not become a fault of the Hub; failover is for exactly this.
+            self.log.exception("The usage quota of %r could not be decided", user.name)
+            unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
+        readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
+        pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
+        nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
+        decision = nothing_known.decide(launch.request, failover_open=self.failover_open)
+        return launch, nothing_known, decision
+
+    def _decide_lately(
+        self, known: Known, user: Any, spawner: Any, request: Request
+    ) -> tuple[Known, Decision]:
+        """The decision with what only the Hub knows; a launch that it lets pass is noted."""
+        users = self._hub_users([user]) if known.pools else [user]
+        running = running_servers(users, self.gpu_resources)
+        pending = self.pending.besides(spawner)
+        known = known.and_lately(user.name, running, pending)
+        decision = known.decide(request, failover_open=self.failover_open)
+        if decision.allowed or self.enforcement is not Enforcement.enforce:
+            self.pending.add(spawner, request)
+        return known, decision
+
+    def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
+        """The users whom the Hub has in memory: all who run servers are among them."""
+        users = getattr(self.parent, "users", None)
+        return list(users.values()) if users is not None else otherwise
+
+    def _count_and_log(self, decision: Decision) -> None:
+        metrics.decisions.labels(
+            outcome=decision.outcome.value, enforcement=self.enforcement.value
+        ).inc()
+        if isinstance(decision.failover, Stale | Unknown):
+            self._log_failover(decision.failover)
+        elif decision.verdicts and self._causes_logged:
+            self._causes_logged.clear()
+            self.log.info("Usage is known again; quotas are decided on it")
+        for verdict in decision.warnings:
+            metrics.warnings.labels(policy=verdict.allotment.name).inc()
+            self.log.info("Over a quota that only warns: %s", verdict_for_log(decision, verdict))
+        if decision.outcome is Outcome.DENIED:
+            prefix = "Would deny (shadow)" if self.enforcement is Enforcement.shadow else "Denied"
+            self.log.info("%s a launch: %s", prefix, for_log(decision))
+
+    def _log_failover(self, reading: Stale | Unknown) -> None:
+        """Count every failover; log each cause once, until usage is known again."""
+        metrics.failovers.labels(reason=reading.reason).inc()
+        if reading.reason in self._causes_logged:
+            return
+        self._causes_logged.add(reading.reason)
+        self.log.warning(
+            "Usage is not known (%s: %s); until it is, launches are %s (failover_open = %s)",
+            reading.reason,
+            reading.detail,
+            "allowed" if self.failover_open else "denied",
+            self.failover_open,
+        )
+
+    def _denial(self, decision: Decision, launch: Launch, known: Known) -> LaunchDenied:
+        now = datetime.now(UTC)
+        if decision.outcome is not Outcome.DENIED:
+            message = unavailable_message(self.contact)
+            log = for_log(decision)
+            return LaunchDenied(message, self.unavailable_status, log, timedelta(minutes=1))
+        advice = ""
+        if decision.binding and decision.binding.never:
+            by = decision.binding.allotment.resource
+            advice = largest_that_fits(self.policies, launch.profiles, by, now) or ""
+        message = denial_message(decision, self.contact, self.policies.resources, advice)
+        retry_time = decision.retry_time
+        wait = max(retry_time - now, timedelta(0)) if retry_time else None
+        denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        if self.suggest_alternatives:
+            try:
+                denial.usage_quota_alternatives = alternatives(known, launch)
+            except Exception:
+                # A denial without advice is better than none.
+                self.log.exception("What else could be started could not be worked out")
+        return denial

@@ -1,0 +1,152 @@
+"""What a user is told when a launch is denied: what happened, what it means, what to do next.
+
+Each message exists twice. The plain text stands alone (the options form and the REST API show
+nothing else) and gives times in UTC. The HTML says the same and lets the browser show the time
+in its own zone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup, escape
+
+from ...quotas.decide import Decision
+from ...quotas.units import RESOURCES, Resource, show, show_bytes, show_more_than, show_part
+from ...quotas.verdict import Verdict
+
+_LOCAL_TIME = Markup(
+    '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
+    # Without scripts, or where a policy forbids this one, the text in UTC stays.
+    "<script>document.querySelectorAll('time.usage-quota-time:not([title])').forEach(t=>{"
+    "t.title=t.textContent;t.textContent=new Date(t.dateTime).toLocaleString([],"
+    "{weekday:'long',day:'numeric',month:'long',year:'numeric',hour:'2-digit',minute:'2-digit',"
+    "timeZoneName:'short'})})</script>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message in both forms, and a heading (plain text) for the page that shows it."""
+
+    heading: str
+    text: str
+    html: str
+
+
+def denial_message(
+    decision: Decision,
+    contact: str,
+    resources: Mapping[str, Resource] = RESOURCES,
+    smaller: str = "",
+) -> Message:
+    """Why a decision denies a launch, and when it would be allowed.
+
+    `smaller` is the display name of a profile that could be started instead of one that never can.
+    """
+    sentences: list[str | Markup] = [
+        explain(verdict, resources, smaller) for verdict in decision.denying
+    ]
+    html = list(sentences)
+    if decision.retry_time:
+        _add_time(sentences, html, "You can start this server again from ", decision.retry_time)
+    elif decision.once_freed:
+        _add_time(sentences, html, "Once you have, you can start it from ", decision.once_freed)
+    return _message("Usage quota reached", sentences, html, contact)
+
+
+def _add_time(
+    text: list[str | Markup], html: list[str | Markup], before: str, at: datetime
+) -> None:
+    text.append(f"{before}{_utc(at)}.")
+    html.append(escape(before) + _local(at) + ".")
+
+
+def unavailable_message(contact: str) -> Message:
+    """Usage is not known, and the Hub is configured to start no server then."""
+    sentences = [
+        "Your server was not started, because the Hub cannot check usage quotas at the moment.",
+        "This is not because of anything you did. Please try again in a few minutes.",
+    ]
+    return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
+
+
+def explain(
+    verdict: Verdict, resources: Mapping[str, Resource] = RESOURCES, smaller: str = ""
+) -> str:
+    """One sentence: which resource, used and limit in human units, over which window."""
+    allotment = verdict.allotment
+    of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
+    quota = f"{in_a_sentence(resources[allotment.resource])} quota{of}"
+    unit = allotment.limit.unit
+    whose = "Your" if allotment.pool is None else "The"
+    if not verdict.allowance:
+        return f"{whose} {quota} is zero, so this server cannot be started."
+    if verdict.never:
+        instead = f", such as \u201c{smaller}\u201d" if smaller else ""
+        return (
+            f"This server asks for more than {whose.lower()} {quota} can ever give: it needs at"
+            f" least {show(verdict.need, unit)}, and the quota is"
+            f" {show(verdict.allowance, unit)} {allotment.window.short}. Choose a smaller"
+            f" server{instead}."
+        )
+    if verdict.to_free is not None:
+        return _to_free(verdict.used or 0.0, verdict.allowance, verdict.to_free, quota)
+    used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
+    if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
+        return f"The {quota} is used up: {used}."
+    if (verdict.remaining or 0.0) <= 0:
+        return f"You have used up your {quota}: {used}."
+    return (
+        f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server needs at"
+        f" least {show(verdict.need, unit)}."
+    )
+
+
+def _to_free(used: float, allowance: float, to_free: float, quota: str) -> str:
+    """What is said where waiting does not help, but freeing does; in bytes."""
+    return (
+        f"You have used up your {quota}: {show_bytes(used)} of {show_bytes(allowance)}. You cannot"
+        f" start this server until you have freed at least {show_more_than(to_free)}. If a server"
+        " of yours still runs, delete files there that you no longer need; it can take some minutes"
+        " to be noticed. Otherwise ask the administrators to help you delete them."
+    )
+
+
+def in_a_sentence(resource: Resource) -> str:
+    """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
+    name = resource.display_name
+    return name if name.isupper() else name[:1].lower() + name[1:]
+
+
+def _message(
+    heading: str, text: list[str | Markup], html: list[str | Markup], contact: str
+) -> Message:
+    if contact:
+        text, html = [*text, contact], [*html, _linked(contact)]
+    joined = Markup("<br>").join(html)
+    return Message(heading, " ".join(text), str(joined))
+
+
+def _linked(text: str) -> Markup:
+    """Escape a text and make links of the https addresses in it."""
+    parts = re.split(r"(https://[^\s<>\"']*[^\s<>\"'.,;:!?)])", text)
+    return Markup("").join(
+        Markup('<a href="{0}">{0}</a>').format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
+
+
+def _utc(instant: datetime) -> str:
+    instant = instant.astimezone(UTC)
+    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"
+
+
+def _local(instant: datetime) -> Markup:
+    iso = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # The script is full of braces, so this is not a job for str.format.
+    filled = _LOCAL_TIME.replace("{iso}", iso).replace("{text}", escape(_utc(instant)))
+    return Markup(filled)  # noqa: S704 made of an escaped text and a date only

@@ -1,0 +1,175 @@
+"""What the Hub's own pages show of quotas: in the header, where servers are started, and where a
+launch was denied.
+
+Templates ask for it through a variable of theirs. A page must not suffer from what it shows at its
+margin: where something goes wrong, it is logged once, and nothing is shown.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from ...config.quotas import QuotaOptions
+from ...quotas.verdict import Request
+from ...status.inputs import Known
+from ...status.permissions import permissions_of
+from ...status.users import AtHand, Forecast, Standing
+from ..launch.denial import LaunchDenied
+from ..launch.request import rates_of, requests_on_offer, subject_of_user
+from ..launch.servers import Pending, running_servers
+from .text import Banner, Chip, banner, chip
+
+T = TypeVar("T")
+
+VARIABLE = "usage_quota"
+"""The variable of templates. It is always there, and None where there is nothing to show."""
+
+
+class HubPages:
+    """Shows users of the Hub where they stand.
+
+    `pending` are the launches under way, `viewer` is the name of the service that pages link to.
+    """
+
+    def __init__(
+        self,
+        at_hand: AtHand,
+        options: QuotaOptions,
+        pending: Pending,
+        viewer: str,
+        log: logging.Logger,
+    ) -> None:
+        self.at_hand = at_hand
+        self.pending = pending
+        self.options = options
+        self.viewer = viewer
+        self._log = log
+        self._told: set[str] = set()
+
+    def of(self, user: Any) -> UserPages | None:
+        """What templates show to this user; None for who is not logged in, and for services."""
+        return UserPages(self, user) if hasattr(user, "spawners") else None
+
+    async def guarded(self, what: Awaitable[T]) -> T | None:
+        """The value, or None where it cannot be had; why is logged once for each kind of fault."""
+        try:
+            return await what
+        except Exception as error:
+            kind = type(error).__name__
+            if kind not in self._told:
+                self._told.add(kind)
+                self._log.exception("Usage quotas cannot be shown on a page of the Hub")
+            return None
+
+
+class UserPages:
+    """What one page shows to one user."""
+
+    def __init__(self, pages: HubPages, user: Any) -> None:
+        self.viewer = pages.viewer
+        self._pages = pages
+        self._user = user
+        self._now = datetime.now(UTC)
+        self._standings: dict[str, Standing] = {}
+
+    async def header(self) -> Chip | None:
+        """The tightest quota of the user."""
+        if not self._pages.options.show_in_header:
+            return None
+        return await self._pages.guarded(self._header())
+
+    async def launch(self, user: Any, url: str, scopes: Collection[str]) -> Banner | None:
+        """The quotas of `user`, for whom a server is about to be started, and all that they could
+        choose; `url` is the page's, `scopes` are those of who looks at it.
+        """
+        if not self._pages.options.show_at_launch:
+            return None
+        return await self._pages.guarded(self._launch(user, url, scopes))
+
+    async def home(self, spawner: Any) -> Banner | None:
+        """The user's quotas, and how long their default server could run."""
+        if not self._pages.options.show_at_launch:
+            return None
+        return await self._pages.guarded(self._home(spawner))
+
+    async def alternatives(self, user: Any, server_name: str) -> Sequence[object]:
+        """What `user` could start instead of this server, if its launch was denied by a quota."""
+        return await self._pages.guarded(_alternatives(user, server_name)) or ()
+
+    @staticmethod
+    def settled(value: Any) -> Any:
+        """The value of what may have to be awaited, for templates that are rendered without an
+        event loop, as those of error pages are: None where it would really have to be waited for.
+        """
+        if not inspect.iscoroutine(value):
+            return value
+        try:
+            value.send(None)
+        except StopIteration as done:
+            return done.value
+        value.close()
+        return None
+
+    async def _standing(self, user: Any) -> Standing:
+        if user.name not in self._standings:
+            pages = self._pages
+            running = running_servers([user], pages.options.gpu_resources)
+            standing = await pages.at_hand.standing(
+                subject_of_user(user), running, pages.pending.besides(None), self._now
+            )
+            self._standings[user.name] = standing
+        return self._standings[user.name]
+
+    async def _header(self) -> Chip | None:
+        return chip(await self._standing(self._user))
+
+    async def _launch(self, user: Any, url: str, scopes: Collection[str]) -> Banner | None:
+        if not self._may_see(user, scopes):
+            return None
+        standing = await self._standing(user)
+        if not standing.enforced:
+            # Nothing ends what is started.
+            return banner(standing, [])
+        spawner = _spawner_of(user, url)
+        gpu_resources = self._pages.options.gpu_resources
+        requests = await requests_on_offer(user, spawner, gpu_resources)
+        return banner(standing, self._forecasts(standing.known, requests))
+
+    async def _home(self, spawner: Any) -> Banner | None:
+        standing = await self._standing(self._user)
+        if spawner.active or spawner.options_form or not standing.enforced:
+            return banner(standing, [])
+        request = Request(
+            subject_of_user(self._user),
+            spawner.name,
+            profile_name="Your server",
+            rates=rates_of(spawner, self._pages.options.gpu_resources),
+        )
+        return banner(standing, self._forecasts(standing.known, [request]))
+
+    def _forecasts(self, known: Known, requests: Sequence[Request]) -> list[Forecast]:
+        return [self._pages.at_hand.forecast(known, request) for request in requests]
+
+    def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
+        """Whether who looks at the page may see this user's quotas: as in the viewer."""
+        viewing = {"name": self._user.name, "admin": self._user.admin, "scopes": list(scopes)}
+        return permissions_of(viewing, by_token=False).may_read(subject_of_user(user))
+
+
+def _spawner_of(user: Any, url: str) -> Any:
+    """The spawner for which a page offers options. The Hub tells templates that of the default
+    server, whichever it is for; the page's own address has the server's name.
+    """
+    _, _, name = urlsplit(url).path.partition(f"/spawn/{user.escaped_name}/")
+    return user.spawners.get(unquote(name)) or user.spawner
+
+
+async def _alternatives(user: Any, server_name: str) -> Sequence[object]:
+    launch = getattr(user.spawners.get(server_name or ""), "_spawn_future", None)
+    denial = launch.exception() if launch is not None and launch.done() else None
+    return denial.usage_quota_alternatives if isinstance(denial, LaunchDenied) else ()

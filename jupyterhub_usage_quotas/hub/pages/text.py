@@ -1,0 +1,230 @@
+"""What the Hub's pages say about quotas: plain values and texts, which the templates escape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ...quotas.decide import Outcome
+from ...quotas.policy.policy import PolicySet
+from ...quotas.units import Resource, show, show_duration, show_part
+from ...quotas.usage import Fresh
+from ...quotas.verdict import Verdict
+from ...status.inputs import Known
+from ...status.text import (
+    LEVELS,
+    NOT_ENFORCED,
+    level,
+    notice,
+    shown_allowance,
+    shown_remaining,
+    shown_servers,
+    used_share,
+)
+from ...status.users import Forecast, Standing, forecast
+from ..launch.request import Launch
+
+A_WEEKDAY_IS_ENOUGH = timedelta(days=6)
+"""How far ahead an instant is told by its weekday alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """An instant to come: for scripts, and for people, in UTC."""
+
+    iso: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """The words in the header. `until` completes `text`, `details` are more about the same."""
+
+    level: str
+    text: str
+    until: Instant | None
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """What is left of one quota."""
+
+    level: str
+    label: str
+    resource: str
+    policy: str
+    window: str
+    servers: str
+    shared: bool
+    remaining: str
+    total: str
+    until: Instant | None
+    """From when on servers may start again, where it is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """How long one profile could run now: `text`, completed by `until` where it is `denied`."""
+
+    slug: str
+    name: str
+    denied: bool
+    text: str
+    until: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What a page on which servers are started says."""
+
+    policies: tuple[PolicyRow, ...]
+    profiles: tuple[ProfileRow, ...]
+    notice: str
+
+
+def chip(standing: Standing) -> Chip | None:
+    """The tightest quota of a user; None where none limits them."""
+    limited = [one for one in standing.decision.verdicts if not math.isinf(one.allowance)]
+    if not limited:
+        return None
+    verdict = max(limited, key=_tightness)
+    how = level(verdict, standing.ends(verdict), standing.known.now)
+    resource = standing.known.policies.resources[verdict.allotment.resource]
+    until = None
+    denies = verdict.allotment.denies and standing.enforced
+    if how == "over" and denies and verdict.retry_time:
+        until = instant(verdict.retry_time, standing.known.now)
+    text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, standing)
+    if not standing.enforced:
+        if how == "over":
+            # Not as if something stood in the way.
+            how, text = "short", f"{text}, not enforced"
+        details = f"{details} {NOT_ENFORCED}"
+    return Chip(how, text, until, details)
+
+
+def _tightness(verdict: Verdict) -> tuple[int, float, float]:
+    """What is used up comes first, the latest to be free again at the front; then what is not
+    known; then the rest by how much of it is used. What nobody may use at all says little.
+    """
+    share = used_share(verdict)
+    if not verdict.allowance:
+        return 0, 0.0, 0.0
+    if verdict.fits is False and verdict.allotment.denies:
+        free = verdict.retry_time.timestamp() if verdict.retry_time else math.inf
+        return 3, free, 0.0
+    if share is None:
+        return 2, 0.0, 0.0
+    return 1, share, 0.0
+
+
+def _in_short(how: str, verdict: Verdict, resource: Resource, until: Instant | None) -> str:
+    name = resource.display_name
+    if how == "unknown":
+        return "Usage unknown"
+    if not verdict.allowance:
+        return f"{name} quota is zero"
+    if how == "over":
+        return f"{name} used up until" if until else f"{name} used up"
+    return f"{_amount_in_short(verdict, name)} left"
+
+
+def _amount_in_short(verdict: Verdict, name: str) -> str:
+    """ "GPU 3 h", "Memory 31 GiB-hours", "20 credits": nothing said twice."""
+    unit = verdict.allotment.limit.unit
+    shown = show(max(verdict.remaining or 0.0, 0.0), unit)
+    number = shown.removesuffix(f" {unit.symbol}")
+    if unit.symbol == f"{name}-hours":
+        return f"{name} {number} h"
+    return shown if unit.symbol.lower() == name.lower() else f"{name} {shown}"
+
+
+def _details(verdict: Verdict, resource: Resource, standing: Standing) -> str:
+    """A sentence about one verdict."""
+    if verdict.used is None:
+        return notice(verdict.reading, may_start=standing.may_start)
+    allotment = verdict.allotment
+    part = show_part(verdict.used, verdict.allowance, allotment.limit.unit)
+    shared = ", shared with others" if allotment.pool else ""
+    warns = "" if allotment.denies else " Servers may start all the same."
+    return (
+        f"{resource.display_name}: {part} used {allotment.window.phrase}"
+        f" ({allotment.name}{shared}).{warns}"
+    )
+
+
+def banner(standing: Standing, forecasts: list[Forecast]) -> Banner | None:
+    """All quotas of a user, and what could be started; None where no quota limits them.
+
+    Where they are not enforced, it says so, and not that anything would be denied.
+    """
+    policies, verdicts = standing.known.policies, standing.decision.verdicts
+    rows = [_row(one, policies, standing) for one in verdicts if not math.isinf(one.allowance)]
+    if not rows:
+        return None
+    unknown = [one.reading for one in verdicts if not isinstance(one.reading, Fresh)]
+    said = notice(unknown[0], may_start=standing.may_start) if unknown else ""
+    if not standing.enforced:
+        said = f"{NOT_ENFORCED} {said}".strip()
+    now = standing.known.now
+    return Banner(tuple(rows), tuple(_profile(one, now) for one in forecasts), said)
+
+
+def _row(verdict: Verdict, policies: PolicySet, standing: Standing) -> PolicyRow:
+    allotment, now = verdict.allotment, standing.known.now
+    how = level(verdict, standing.ends(verdict), now)
+    denies = allotment.denies and standing.enforced
+    over = how == "over" and denies and verdict.retry_time
+    return PolicyRow(
+        how,
+        LEVELS[how] if denies or how != "over" else "Used up, servers may start",
+        policies.resources[allotment.resource].display_name,
+        allotment.name,
+        allotment.window.phrase,
+        shown_servers(allotment.servers),
+        allotment.pool is not None,
+        shown_remaining(verdict) or "not known",
+        shown_allowance(verdict),
+        instant(verdict.retry_time, now) if over and verdict.retry_time else None,
+    )
+
+
+def _profile(forecast: Forecast, now: datetime) -> ProfileRow:
+    decision, request = forecast.decision, forecast.request
+    until = instant(decision.retry_time, now) if decision.retry_time else None
+    return ProfileRow(
+        request.profile, request.profile_name, forecast.denied, could_run(forecast), until
+    )
+
+
+def could_run(forecast: Forecast) -> str:
+    """For how long a server could run; where it would be denied, a text that the retry time
+    completes, if there is one.
+    """
+    decision = forecast.decision
+    match decision.outcome:
+        case Outcome.ALLOWED:
+            return "over a month" if forecast.lasts is None else show_duration(forecast.lasts)
+        case Outcome.DENIED:
+            return "Not before" if decision.retry_time else "Not within your quotas"
+        case Outcome.FAILOVER_CLOSED if not forecast.still_read:
+            return "Not before usage is known"
+        case _:
+            return "not known"
+
+
+def alternatives(known: Known, launch: Launch) -> tuple[ProfileRow, ...]:
+    """The other profiles that could be started instead of a launch that is denied."""
+    others = [one for one in launch.profiles.values() if one.profile != launch.request.profile]
+    forecasts = [forecast(known, one, failover_open=False) for one in others]
+    return tuple(_profile(one, known.now) for one in forecasts if one.fits)
+
+
+def instant(at: datetime, now: datetime) -> Instant:
+    """An instant as it is shown: "Wed 20:26 UTC", or with its date where it is further away."""
+    at = at.astimezone(UTC)
+    near = at - now < A_WEEKDAY_IS_ENOUGH
+    text = f"{at:%a %H:%M} UTC" if near else f"{at.day} {at:%b %H:%M} UTC"
+    return Instant(at.strftime("%Y-%m-%dT%H:%M:%SZ"), text)

@@ -1,0 +1,232 @@
+"""Declaring the viewer to the Hub: the service, its roles and scopes, and what it must know.
+
+Done when the Hub has read its whole configuration. What the admin declared stays as it is; only
+what is missing is added, on copies, so that the configuration itself is never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import conventions as names
+from ..config.usage import UsageConfig
+from ..config.viewer import UsageViewer, make_viewer, viewer_remarks
+from ..errors import ConfigurationError
+from .launch.enforcement import UsageQuotaManager
+
+LONGEST_VARIABLE = 100_000
+"""In characters; one variable of the environment cannot hold more than 128 KiB."""
+NOT_REACHABLE = (
+    "The Usage Quota Dashboard is not started: this Hub's proxy runs elsewhere and could not reach"
+    " it. Declare the service, or set UsageViewer.url to where the proxy reaches this machine, such"
+    " as http://hub:9000, with the port open"
+)
+
+Spec = dict[str, Any]
+
+NEEDED_SCOPES = frozenset({"list:users", "read:users:name", "read:users:groups"})
+"""With which the viewer knows who there is, and in which groups."""
+
+HANDED_OVER_RULES = ("policy", "failover_open", "contact")
+
+
+def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
+    """Make the viewer a service of the Hub `app`; returns what to tell the admin.
+
+    Raises `ConfigurationError` with the faults of the viewer's options.
+    """
+    viewer = make_viewer(app.config)
+    lines = viewer_remarks(app.config)
+    if not viewer.enabled:
+        return lines
+    services = [copy.copy(dict(spec)) for spec in app.services]
+    ours = next((spec for spec in services if is_viewer(spec)), None)
+    declared_by_admin = ours is not None
+    if ours is None and not viewer.url and _proxy_is_elsewhere(app.config):
+        # Nobody could open it, and JupyterHub stops if it cannot reach a service that it runs.
+        return [*lines, NOT_REACHABLE]
+    if ours is None:
+        ours = {
+            "name": names.VIEWER_SERVICE,
+            "url": viewer.url or _free_url(),
+            "command": [sys.executable, "-m", names.VIEWER_MODULE],
+            "oauth_no_confirm": True,
+        }
+        services.append(ours)
+    if ours.get("command"):
+        handed = environment_of(hand_over(app, manager, viewer))
+        ours["environment"] = handed | dict(ours.get("environment") or {})
+    if not ours.get("oauth_roles"):
+        allowed = list(ours.get("oauth_client_allowed_scopes") or [])
+        ours["oauth_client_allowed_scopes"] = _with(allowed, names.SCOPE_READ)
+    app.services = services
+    app.custom_scopes = {names.SCOPE_READ: SCOPE_DEFINITION} | dict(app.custom_scopes)
+    _give_roles(app, str(ours["name"]), declared_by_admin=declared_by_admin)
+    return lines
+
+
+SCOPE_DEFINITION = {"description": "See usage and usage quotas."}
+
+
+def is_viewer(spec: Mapping[str, Any]) -> bool:
+    """Whether a service is the viewer: by its name, or by what it runs."""
+    command = spec.get("command") or []
+    parts = [command] if isinstance(command, str) else [str(part) for part in command]
+    return spec.get("name") == names.VIEWER_SERVICE or any(
+        names.VIEWER_MODULE in part for part in parts
+    )
+
+
+def hand_over(app: Any, manager: UsageQuotaManager, viewer: UsageViewer) -> dict[str, Any]:
+    """What the viewer must know, as the sections of a configuration."""
+    shared = UsageConfig.class_trait_names(config=True)
+    section = app.config.get(UsageViewer.__name__, {})
+    own = [
+        name
+        for name in UsageViewer.class_trait_names(config=True)
+        if name in section or name not in shared
+    ]
+    strategy = manager.scope_fallback_strategy or manager.scope_backup_strategy
+    hubs = app._template_paths_default()[0]
+    paths = [str(path) for path in app.template_paths if path != hubs]
+    usual = {
+        "template_paths": paths,
+        "template_vars": {
+            name: value for name, value in app.template_vars.items() if _is_plain(value)
+        },
+    }
+    return {
+        "UsageConfig": {name: getattr(manager, name) for name in shared},
+        "UsageQuotaManager": {
+            **{name: getattr(manager, name) for name in HANDED_OVER_RULES},
+            "scope_backup_strategy": strategy,
+            "enforcement": manager.enforcement.value,
+        },
+        "UsageViewer": {
+            name: getattr(viewer, name) if name in section or name not in usual else usual[name]
+            for name in own
+            # The two spellings of one option become one.
+            if name not in ("session_secret_key", "secret_session_key")
+        }
+        | {"session_secret_key": viewer.session_secret},
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class HandedOver(dict[str, Any]):
+    """A value of a service's environment that is only made when the service is started.
+
+    There are secrets in it. JupyterHub writes the environment of a service into its database; of
+    this it finds an empty mapping. When it starts the service it calls values that can be called.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def __call__(self, _spawner: Any) -> str:
+        """The value."""
+        return self._text
+
+
+def environment_of(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment variables that hand over these sections of a configuration."""
+    try:
+        text = json.dumps(sections, default=_as_list)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            [f"UsageViewer: the configuration cannot be handed to the service: {error}"]
+        ) from error
+    parts = [text[at : at + LONGEST_VARIABLE] for at in range(0, len(text), LONGEST_VARIABLE)]
+    return {
+        f"{names.ENV_HANDED_OVER}_{number}": HandedOver(part) for number, part in enumerate(parts)
+    }
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+def _proxy_is_elsewhere(config: Mapping[str, Any]) -> bool:
+    """Whether somebody else starts the proxy: in Zero to JupyterHub it is a pod of its own."""
+    return any(
+        section.get("should_start", True) is False
+        for name, section in config.items()
+        if name.endswith("Proxy")
+    )
+
+
+def _free_url() -> str:
+    # Not https, even where the Hub's parts use TLS among themselves: JupyterHub 6.1 then cannot
+    # connect to a service that it runs, and stops.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _give_roles(app: Any, service: str, *, declared_by_admin: bool) -> None:
+    roles = [copy.copy(dict(role)) for role in app.load_roles]
+    own = [f"{names.SCOPE_READ}!user"]
+    access = f"access:services!service={service}"
+    # Who may open a service that the admin declared is the admin's to say, if they said so.
+    if not (declared_by_admin and _mentions(roles, (access, "access:services"))):
+        own.append(access)
+    by_name = {role.get("name"): role for role in roles}
+    if names.VIEWER_ROLE not in by_name:
+        roles.append(
+            {
+                "name": names.VIEWER_ROLE,
+                "description": "Know who there is, to show their usage quotas",
+                "scopes": sorted(NEEDED_SCOPES),
+                "services": [service],
+            }
+        )
+    _extend(roles, by_name.get("server"), "server", own, _default_scopes("server"))
+    user = by_name.get("user")
+    if app.has_trait("extra_user_scopes") and not (user and "scopes" in user):
+        # JupyterHub 6: nobody has to repeat what users may do otherwise.
+        app.extra_user_scopes = _with(app.extra_user_scopes, *own)
+    else:
+        _extend(roles, user, "user", own, _default_scopes("user"))
+    app.load_roles = roles
+
+
+def _mentions(roles: Sequence[Spec], scopes: Sequence[str]) -> bool:
+    return any(scope in (role.get("scopes") or ()) for role in roles for scope in scopes)
+
+
+def _extend(
+    roles: list[Spec], role: Spec | None, name: str, more: Sequence[str], usual: Sequence[str]
+) -> None:
+    """Give a default role more scopes, whether the admin redefined it or not."""
+    if role is None:
+        role = {"name": name}
+        roles.append(role)
+    role["scopes"] = _with(role.get("scopes", usual), *more)
+
+
+def _default_scopes(name: str) -> list[str]:
+    from jupyterhub.roles import get_default_roles  # noqa: PLC0415 needs the Hub's database models
+
+    found = next(role for role in get_default_roles() if role["name"] == name)
+    return list(found["scopes"])
+
+
+def _with(scopes: Sequence[str], *more: str) -> list[str]:
+    return [*scopes, *(scope for scope in more if scope not in scopes)]

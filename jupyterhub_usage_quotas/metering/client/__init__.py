@@ -1,0 +1,1 @@
+"""How a Prometheus is asked: connection, TLS, signatures, responses, circuit breaker, PromQL."""

@@ -1,0 +1,206 @@
+"""How a Prometheus-compatible server is reached: who we are, whom we trust, what we say besides.
+
+What goes wrong is told by the names of the options of `c.UsageConfig`, never by their values: they
+are secrets, or somebody put one there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ...errors import ConfigurationError, PrometheusUnauthorized
+from .sigv4 import SIGV4, SigV4Auth
+from .tls import CA_FILE, CERTIFICATE_FILE, KEY_FILE, TlsFiles, cannot_be_read
+
+BASIC_AUTH = "prometheus_auth"
+BEARER_TOKEN_FILE = "prometheus_bearer_token_file"  # noqa: S105 a name, not a secret
+HEADERS = "prometheus_headers"
+
+# Not options, but they contradict some.
+AUTHORIZATION_HEADER = f"Authorization in {HEADERS}"
+URL_CREDENTIALS = "the credentials in prometheus_url"
+PLAIN_URL = "http:// in prometheus_url"
+
+WAYS_TO_AUTHENTICATE = (
+    BASIC_AUTH,
+    BEARER_TOKEN_FILE,
+    SIGV4,
+    AUTHORIZATION_HEADER,
+    URL_CREDENTIALS,
+)
+
+LARGEST_TOKEN = 65536
+"""Bytes; what HTTP servers accept as a header is less."""
+
+OURS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
+"""Headers that belong to the request itself."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e\xa0-\xff](?:[\t\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?")
+_TOKEN = re.compile(rb"[\x21-\x7e]+")
+_UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True, slots=True)
+class SigV4:
+    """Requests are signed for a service of AWS in a region."""
+
+    region: str
+    service: str = "aps"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach one server. Raises `ConfigurationError` for what cannot be meant.
+
+    `auth` is a username and a password. A bearer token, certificates and credentials of AWS are
+    followed when they are renewed. Without `ca_file`, public CAs are trusted; `client_key_file` may
+    be left out where the certificate's file holds the key, too.
+    """
+
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+    bearer_token_file: Path | None = None
+    sigv4: SigV4 | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: Path | None = None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        given = {f"prometheus_{one.name}" for one in fields(self) if getattr(self, one.name)}
+        if authorizes(self.headers):
+            given.add(AUTHORIZATION_HEADER)
+        faults = [*faults_of_headers(self.headers), *contradictions(given)]
+        if faults:
+            raise ConfigurationError(faults)
+
+    def client_options(self) -> dict[str, Any]:
+        """The arguments of `httpx.AsyncClient` that make it so.
+
+        Reads certificates; raises `ConfigurationError` for files that cannot be used.
+        """
+        options: dict[str, Any] = {
+            "auth": self._authentication(),
+            "headers": [
+                (name.encode("ascii"), value.encode("latin-1"))
+                for name, value in self.headers.items()
+            ],
+        }
+        if self.ca_file or self.client_certificate_file:
+            tls = TlsFiles(self.ca_file, self.client_certificate_file, self.client_key_file)
+            options["verify"] = tls.context
+            options["event_hooks"] = {"request": [tls.renew]}
+        return options
+
+    def _authentication(self) -> httpx.Auth | None:
+        if self.auth:
+            return httpx.BasicAuth(*self.auth)
+        if self.bearer_token_file:
+            return BearerTokenFile(self.bearer_token_file)
+        return SigV4Auth(self.sigv4.region, self.sigv4.service) if self.sigv4 else None
+
+
+class BearerTokenFile(httpx.Auth):
+    """A token that somebody else renews, as Kubernetes does: read for every request.
+
+    A request that is refused is sent once more where the file holds another token by then.
+    Requests raise `PrometheusUnauthorized` where the file holds none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send, and perhaps once more."""
+        token = self._read()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code != _UNAUTHORIZED:
+            return
+        renewed = self._read()
+        if renewed != token:
+            request.headers["Authorization"] = f"Bearer {renewed}"
+            yield request
+
+    def _read(self) -> str:
+        try:
+            return read_token(self._path)
+        except ConfigurationError as error:
+            raise PrometheusUnauthorized("; ".join(error.faults)) from error
+
+
+def read_token(path: Path) -> str:
+    """The token in a file, without space around it; raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TOKEN + 1)
+    except (OSError, ValueError) as error:
+        raise cannot_be_read(BEARER_TOKEN_FILE, error) from error
+    token = content.strip()
+    if not token:
+        raise ConfigurationError([f"{BEARER_TOKEN_FILE} names a file that is empty"])
+    if len(content) > LARGEST_TOKEN or not _TOKEN.fullmatch(token):
+        raise ConfigurationError(
+            [
+                f"{BEARER_TOKEN_FILE} names a file that holds no token:"
+                " one line of printable ASCII characters without spaces"
+            ]
+        )
+    return token.decode("ascii")
+
+
+def authorizes(headers: Mapping[str, str]) -> bool:
+    """Whether headers say who we are."""
+    return any(str(name).lower() == "authorization" for name in headers)
+
+
+def faults_of_headers(headers: Mapping[str, str]) -> list[str]:
+    """A line for every header that cannot be sent; shows names, and no value."""
+    faults = []
+    seen = set()
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            faults.append(f"{HEADERS} has a name that cannot be the name of a header")
+            continue
+        if name.lower() in OURS:
+            faults.append(f"{HEADERS}: {name} belongs to the request and cannot be set")
+        elif name.lower() in seen:
+            faults.append(f"{HEADERS}: {name} is there twice, in upper and lower case")
+        elif not isinstance(value, str) or not value:
+            faults.append(f"{HEADERS}: the value of {name} must be a text that is not empty")
+        elif not _HEADER_VALUE.fullmatch(value):
+            faults.append(
+                f"{HEADERS}: the value of {name} must be one line of Latin-1 characters,"
+                " without space around it"
+            )
+        seen.add(name.lower())
+    return faults
+
+
+def contradictions(given: Collection[str]) -> list[str]:
+    """A line for each set of options, among those that are given, that cannot be used together."""
+    faults = []
+    ways = [way for way in WAYS_TO_AUTHENTICATE if way in given]
+    if len(ways) > 1:
+        faults.append(f"{_listed(ways)} exclude each other: each is a way to authenticate")
+    if KEY_FILE in given and CERTIFICATE_FILE not in given:
+        faults.append(f"{KEY_FILE} is set without {CERTIFICATE_FILE}")
+    tls = [name for name in (CA_FILE, CERTIFICATE_FILE) if name in given]
+    if tls and PLAIN_URL in given:
+        faults.append(f"{_listed(tls)} cannot be used with {PLAIN_URL}: it must be https://")
+    return faults
+
+
+def _listed(names: Collection[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+ANONYMOUS = Access()
+"""Nobody in particular, who trusts public CAs."""

@@ -1,0 +1,1 @@
+"""What KubeSpawner names pods, namespaces and home directories."""

@@ -1,0 +1,220 @@
+"""What is known of everybody's usage from one source: a value that grows by parts, and readings
+of it. Every reading of a user, whoever asks, is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+from ..quotas.charge import Readings
+from ..quotas.subject import REST
+from ..quotas.units import show_duration
+from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage
+from .client.promql import Users
+from .coverage import Seen, Span, clipped
+from .sources.base import STEP, Part, Source
+from .timelines import NOTHING_KEPT, Kept, buckets, joined, parts_of, within
+
+REMEMBERED = 512
+"""How many usages are kept as the rules want them, of those that were asked for last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of the time `(seen.start, seen.end]`. Immutable; to learn makes another.
+
+    `recent` are the users with usage after `recent_from`: only they are touched when what is
+    recent is read again.
+    """
+
+    source: Source
+    usage: Mapping[str, Kept[float]]
+    seen: Seen
+    unmeasured: tuple[Span, ...]
+    recent: frozenset[str]
+    recent_from: float
+    _prepared: dict[tuple[str, str], Usage] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, source: Source, part: Part) -> Knowledge:
+        """What the newest part of all says: known up to the last scrape."""
+        users = frozenset(part.usage)
+        known = cls(source, part.usage, part.seen, part.unmeasured, users, part.seen.start)
+        return known._until_last_scrape()
+
+    @property
+    def start(self) -> datetime:
+        """From when on everybody's usage is known."""
+        return datetime.fromtimestamp(self.seen.start, UTC)
+
+    @property
+    def end(self) -> datetime:
+        """Until when."""
+        return datetime.fromtimestamp(self.seen.end, UTC)
+
+    def reaches(self, over: timedelta, now: datetime) -> bool:
+        """Whether it goes back far enough for a reading over the time before `now`."""
+        return self.start <= now - over + STEP
+
+    def updated(self, part: Part, *, keep: float, newest: bool = True) -> Knowledge:
+        """With a newer part, which replaces what was known of its time; what was before the
+        instant `keep` may be forgotten.
+        """
+        start = part.seen.start
+        usage = dict(self.usage)
+        touched = {*part.usage, *(self.recent if start >= self.recent_from else usage)}
+        for user in touched:
+            before = within(usage.get(user, NOTHING_KEPT), keep, start)
+            now = joined(before, part.usage.get(user, NOTHING_KEPT))
+            if now:
+                usage[user] = now
+            else:
+                usage.pop(user, None)
+        begin = max(keep, self.seen.start)
+        known = Knowledge(
+            self.source,
+            usage,
+            self.seen.within(begin, start).then(part.seen).within(begin, part.seen.end),
+            clipped(self.unmeasured, keep, start) + part.unmeasured,
+            frozenset(part.usage),
+            start,
+            # A copy of the items is made in one step: they may be asked for meanwhile.
+            {key: known for key, known in list(self._prepared.items()) if key[0] not in touched},
+        )
+        return known._until_last_scrape() if newest else known
+
+    def extended(self, part: Part) -> Knowledge:
+        """With an older part, which ends where this begins."""
+        usage = dict(self.usage)
+        for user, earlier in part.usage.items():
+            usage[user] = joined(earlier, usage.get(user, NOTHING_KEPT))
+        return replace(
+            self,
+            usage=usage,
+            seen=part.seen.then(self.seen),
+            unmeasured=part.unmeasured + self.unmeasured,
+            _prepared={},
+        )
+
+    def forgetting(self, before: float) -> Knowledge:
+        """Without what was before an instant, of whomever it was."""
+        kept = (
+            (user, within(of_user, before, self.seen.end)) for user, of_user in self.usage.items()
+        )
+        return replace(
+            self,
+            usage={user: of_user for user, of_user in kept if of_user},
+            seen=self.seen.within(before, self.seen.end),
+            unmeasured=clipped(self.unmeasured, before, self.seen.end),
+            _prepared={},
+        )
+
+    def _until_last_scrape(self) -> Knowledge:
+        """What Prometheus shows after the last scrape is what it saw then: it is not known."""
+        gap = self.seen.gap_at(self.seen.end)
+        if gap and gap[0] <= self.recent_from:
+            return self  # it was not seen at all lately, and so nothing is shown either
+        last = max(self.seen.last_scrape or 0.0, self.recent_from)
+        if last >= self.seen.end:
+            return self
+        usage = dict(self.usage)
+        for user in self.recent:
+            if cut := within(usage[user], self.seen.start, last):
+                usage[user] = cut
+            else:
+                del usage[user]
+        seen = self.seen.within(self.seen.start, last)
+        return replace(self, usage=usage, seen=seen, recent=self.recent & usage.keys())
+
+    def reading(
+        self,
+        user: str,
+        resource: str,
+        over: timedelta,
+        now: datetime,
+        stale_after: timedelta,
+        problem: Unknown | None = None,
+    ) -> Reading:
+        """A user's reading of a resource over the time before `now`.
+
+        A resource that was not used is zero where the source was seen, else Unknown with the
+        reason why. `problem` is why nothing newer is known, where that has a reason.
+        """
+        asked_from = now.timestamp() - over.total_seconds()
+        start = max(asked_from, self.seen.start)
+        last = self.seen.last_scrape
+        if last is None or last <= start:
+            return problem or self._never_seen(over)
+        if resource != "time" and self._not_measured(user, start):
+            metric = self.source.requests_metric
+            return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
+        until = min(last, self.seen.end)
+        usage = self._usage(user, resource).known(
+            datetime.fromtimestamp(until, UTC),
+            (until - start - self.seen.missed(start, until)) / (until - asked_from),
+        )
+        if now.timestamp() - last <= stale_after.total_seconds():
+            return Fresh(usage)
+        if problem:
+            return Stale(usage, problem.reason, problem.detail)
+        detail = f"{self.source.name} was last scraped at {usage.covered_until:%Y-%m-%d %H:%M} UTC"
+        return Stale(usage, "stale", detail)
+
+    def readings(
+        self,
+        users: Users,
+        resources: Collection[str],
+        over: timedelta,
+        now: datetime,
+        stale_after: timedelta,
+        problem: Unknown | None = None,
+    ) -> Mapping[str, Readings]:
+        """Users' readings of these resources, by username; with None for users those of everybody
+        who used anything, and `REST`.
+        """
+        names: Iterable[str] = chain(self.usage, [REST]) if users is None else users
+        return {
+            user: {
+                resource: self.reading(user, resource, over, now, stale_after, problem)
+                for resource in resources
+            }
+            for user in names
+        }
+
+    def _usage(self, user: str, resource: str) -> Usage:
+        known = self._prepared.pop((user, resource), None)
+        if known is None:
+            kept = self.usage.get(user, NOTHING_KEPT)
+            known = Usage(buckets(kept, resource), datetime.fromtimestamp(self.seen.end, UTC))
+        # What was asked for last is last; what was not for longest is first, and goes first.
+        self._prepared[user, resource] = known
+        if len(self._prepared) > REMEMBERED:
+            self._prepared.pop(next(iter(self._prepared)), None)
+        return known
+
+    def _not_measured(self, user: str, start: float) -> bool:
+        """Whether it is not known what some server of the user's asked for."""
+        ran = [
+            timeline
+            for (resource, _), timeline in parts_of(self.usage.get(user, NOTHING_KEPT))
+            if resource == "time"
+        ]
+        return any(
+            timeline.within(max(begin, start), until)
+            for begin, until in self.unmeasured
+            if until > start
+            for timeline in ran
+        )
+
+    def _never_seen(self, over: timedelta) -> Unknown:
+        if self.source.resource:
+            return Unknown("metric_missing", f"{self.source.name} has no series at all")
+        where = f' in namespace "{self.source.namespace}"' if self.source.namespace else ""
+        return Unknown(
+            "not_scraped",
+            f"{self.source.name} was not scraped: no series of {self.seen.missing}{where}"
+            f" within {show_duration(over)}",
+        )

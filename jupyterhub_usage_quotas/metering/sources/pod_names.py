@@ -1,0 +1,65 @@
+"""Whose pods are, where only their names say it: exact names of known servers, never prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..client.promql import PodLabels, Users
+from ..client.response import Series
+from .base import having
+
+PodName = tuple[str, str]
+"""The namespace and the name of a pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user and the name of the server (empty for the default one) that a pod is of."""
+
+    user: str
+    server: str = ""
+
+
+class PodNames(Protocol):
+    """What the pods of all known servers are called: told from outside, by whoever knows them."""
+
+    @property
+    def like(self) -> Sequence[str]:
+        """Patterns (with `*`) that all such names have, to narrow a search; none for any name."""
+        ...
+
+    async def owners(self) -> Mapping[PodName, Owner]:
+        """The pods of all known servers, running or not. May be called from one thread only."""
+        ...
+
+    def left_over(self, pods: Collection[PodName]) -> None:
+        """Is told of pods that ran and are called so, and are nobody's that is known."""
+        ...
+
+
+def names_of(owners: Mapping[PodName, Owner], users: Users) -> set[str] | None:
+    """What the pods of these users are called; None for everybody's."""
+    if users is None:
+        return None
+    wanted = frozenset(users)
+    return {name for (_, name), owner in owners.items() if owner.user in wanted}
+
+
+def sorted_out(
+    found: Sequence[Series], labels: PodLabels, owners: Mapping[PodName, Owner], users: Users
+) -> tuple[dict[str, tuple[str, Owner]], set[PodName]]:
+    """The pods that were found and are these users', by uid, with their names; and those that are
+    nobody's. Labels may be those of the exporter itself. Raises `BadAnswer`.
+    """
+    owned: dict[str, tuple[str, Owner]] = {}
+    left: set[PodName] = set()
+    for series in having(found, "uid", labels.namespace, labels.pod):
+        pod = series.labels[labels.namespace], series.labels[labels.pod]
+        owner = owners.get(pod)
+        if owner is None:
+            left.add(pod)
+        elif users is None or owner.user in users:
+            owned[series.labels["uid"]] = pod[1], owner
+    return owned, left

@@ -1,0 +1,88 @@
+"""The last minute: what the Hub itself knows, and Prometheus does not yet.
+
+Servers that run have used something since usage was last known. Launches that were allowed and
+are still pending have used nothing, but what they need is spoken for: else five at once would pass
+on an allowance for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from .charge import Charge, PoolReadings, Readings
+from .policy.policy import PolicySet
+from .subject import REST
+from .usage import Bucket, Fresh, Usage
+from .verdict import Request
+
+MOMENT = timedelta(milliseconds=1)
+"""As short as can be: a period that began since would not see what came before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs since an instant, and what it asked for."""
+
+    request: Request
+    since: datetime
+
+
+def with_running(readings: Readings, servers: Sequence[Running], now: datetime) -> Readings:
+    """One user's readings, and what these servers of theirs used since usage was known."""
+    if not servers:
+        return readings
+    more = dict(readings)
+    for resource, reading in readings.items():
+        if isinstance(reading, Fresh):
+            usage = reading.usage
+            for server in servers:
+                asked = server.request
+                begin = max(server.since, usage.covered_until)
+                usage = usage.running(begin, now, asked.rates.get(resource, 0.0), asked.server)
+            more[resource] = Fresh(usage)
+    return more
+
+
+def pools_with_running(
+    pools: PoolReadings, servers: Mapping[str, Sequence[Running]], now: datetime
+) -> PoolReadings:
+    """The same for the members of pools, whose servers are given by username."""
+    more = {}
+    for name, members in pools.items():
+        unused = members.get(REST)
+        those = {user for user in servers if user in members or unused is not None}
+        more[name] = dict(members) | {
+            user: with_running(members.get(user, unused or {}), servers[user], now)
+            for user in those
+        }
+    return more
+
+
+def with_pending(
+    charge: Charge,
+    pending: Sequence[Request],
+    policies: PolicySet,
+    pools: PoolReadings,
+    now: datetime,
+) -> Charge:
+    """A charge, and what the pending launches among its users' need of the allotment, as if they
+    had used it just now.
+    """
+    allotment, reading = charge.allotment, charge.reading
+    if not isinstance(reading, Fresh):
+        return charge
+    members = pools.get(allotment.pool.name, {}) if allotment.pool else {allotment.user: {}}
+    session = allotment.minimum_session.total_seconds()
+    begin, end = (now - MOMENT).timestamp(), now.timestamp()
+    spoken_for = [
+        Bucket(begin, end, amount, request.server)
+        for request in pending
+        if (request.subject.name in members or REST in members)
+        and allotment.servers.selects(request.server)
+        and (amount := request.rate(allotment.resource, policies.prices) * session) > 0
+    ]
+    usage = reading.usage
+    more = Usage((*usage.buckets, *spoken_for), usage.covered_until, usage.coverage)
+    return replace(charge, reading=Fresh(more)) if spoken_for else charge

@@ -1,0 +1,252 @@
+"""Policies and sets of them: what an admin can write, as frozen values.
+
+How they are read from a configuration, and its faults, is in `configuration.py`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from ..subject import Subject
+from ..units import RESOURCES, Quantity, Resource, parse_duration
+from ..windows.calendar import Calendar
+from ..windows.gauge import Present
+from ..windows.refill import Refill
+from ..windows.rolling import Rolling
+from .limits import parse_limit, parse_window, present
+from .scope import Exempt, Scope
+from .selector import ALL_SERVERS, ServerSelector
+
+NOBODY = Exempt.model_construct()
+
+
+class Intersection(enum.StrEnum):
+    """How several policies for the same combination become one limit."""
+
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+
+
+class Share(enum.StrEnum):
+    """Whose allowance it is: each user's own, or one for all whom the policy covers."""
+
+    INDIVIDUAL = "individual"
+    POOLED = "pooled"
+
+
+class WhenExhausted(enum.StrEnum):
+    """What happens when nothing remains."""
+
+    DENY = "deny"
+    """Launches are denied."""
+    STOP = "stop"
+    """Launches are denied, and running servers may be stopped."""
+    WARN = "warn"
+    """Nothing is denied; it is counted and shown."""
+
+
+class Policy(BaseModel):
+    """One rule: so much of a resource, over a window, for a scope.
+
+    Only the servers that `servers` selects count, and only those are denied. `minimum_session`
+    is how long a launch must be able to run on what remains. A pool with `overflow` pays first;
+    what it cannot pay falls to the members' own allowances.
+
+    Home storage is not used over time: it has no window, and `servers` only says which are denied.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str = ""
+    resource: str
+    limit: Quantity
+    window: Rolling | Calendar | Refill | Present
+    scope: Scope
+    exempt: Exempt = NOBODY
+    servers: ServerSelector = ALL_SERVERS
+    share: Share = Share.INDIVIDUAL
+    overflow: Share | None = None
+    minimum_session: timedelta = timedelta(0)
+    when_exhausted: WhenExhausted = WhenExhausted.DENY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
+        if not isinstance(given, dict) or not _is_a_level(given.get("resource"), info):
+            return given
+        # What is given in its place has a fault of its own.
+        return {**given, "window": given.get("window", Present())}
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_is_text(cls, value: object) -> object:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"must be a text that is not empty; given {value!r}")
+        return value.strip()
+
+    @field_validator("resource", mode="before")
+    @classmethod
+    def _resource_is_known(cls, value: object, info: ValidationInfo) -> object:
+        known = _resources(info)
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"is not known; given {value!r}, right are {', '.join(known)}")
+        return value
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
+        resource = _resources(info).get(info.data.get("resource", ""))
+        # Without a known resource its own fault is reported; the unit cannot be judged.
+        return parse_limit(value, resource) if resource else RESOURCES["time"].quantity("0")
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
+        limit = info.data.get("limit")
+        if _is_a_level(info.data.get("resource"), info):
+            if not isinstance(value, Present):
+                raise ValueError(
+                    f"{info.data['resource']} is what is there now, not what is used over time, so"
+                    f" it has no window; leave it out; given {value!r}"
+                )
+            return present(limit)
+        return parse_window(value, limit.unit if limit else None)
+
+    @field_validator("share", "overflow", "when_exhausted", mode="before")
+    @classmethod
+    def _is_one_of(cls, value: object, info: ValidationInfo) -> object:
+        choices: Sequence[str] = {
+            "share": tuple(Share),
+            "overflow": (Share.INDIVIDUAL,),
+            "when_exhausted": tuple(WhenExhausted),
+        }[info.field_name or ""]
+        if value not in choices:
+            raise ValueError(f"given {value!r}, right are {', '.join(choices)}")
+        return value
+
+    @field_validator("minimum_session", mode="before")
+    @classmethod
+    def _session_is_a_duration(cls, value: object) -> timedelta:
+        if not isinstance(value, str):
+            raise ValueError(f'must be a duration such as "10 minutes"; given {value!r}')
+        return parse_duration(value)
+
+    @model_validator(mode="after")
+    def _goes_together(self, info: ValidationInfo) -> Policy:
+        if self.overflow and self.share is not Share.POOLED:
+            raise ValueError("overflow is only for policies with share: pooled")
+        resource = _resources(info)[self.resource]
+        if resource.has_hard_limit:
+            self._is_for_a_level()
+        elif not resource.by_server and self.servers != ALL_SERVERS:
+            raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
+        return self
+
+    def _is_for_a_level(self) -> None:
+        """Refuse what means something over time only."""
+        if self.pooled:
+            raise ValueError(f"{self.resource} cannot be pooled: every home is its user's own")
+        if self.minimum_session:
+            raise ValueError(
+                f"minimum_session is not for {self.resource}: a server does not use it by running"
+            )
+        if self.when_exhausted is WhenExhausted.STOP:
+            raise ValueError(
+                f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
+                " frees any; right are deny, warn"
+            )
+
+    @property
+    def pooled(self) -> bool:
+        """Whether those whom it covers draw on one allowance."""
+        return self.share is Share.POOLED
+
+    @property
+    def denies(self) -> bool:
+        """Whether launches are denied when nothing remains."""
+        return self.when_exhausted is not WhenExhausted.WARN
+
+    @property
+    def for_everybody(self) -> bool:
+        """Whether it covers every user there is."""
+        exempt = self.exempt
+        return self.scope.everyone and not (exempt.user or exempt.group or exempt.admin)
+
+    def covers(self, subject: Subject) -> bool:
+        """Whether a subject is in its scope, and not exempt from it."""
+        return self.scope.covers(subject) and not self.exempt.exempts(subject)
+
+    @property
+    def measure(self) -> tuple[object, ...]:
+        """What is measured: resource, window and servers."""
+        return (self.resource, self.window.combination, self.servers)
+
+    @property
+    def combination(self) -> tuple[object, ...]:
+        """What two policies must share for the intersection strategy to make them one.
+
+        Pools are never combined: each has members of its own.
+        """
+        return (*self.measure, self.denies, self.name if self.pooled else None)
+
+
+def _resources(info: ValidationInfo) -> Mapping[str, Resource]:
+    context: Mapping[str, Mapping[str, Resource]] = info.context or {}
+    return context.get("resources", RESOURCES)
+
+
+def _is_a_level(resource: object, info: ValidationInfo) -> bool:
+    known = _resources(info).get(resource) if isinstance(resource, str) else None
+    return known is not None and known.has_hard_limit
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies of a configuration, and what to do where none or several cover a user.
+
+    `resources` are those that policies can limit, by name; `prices` what a base unit of others
+    costs in credits.
+    """
+
+    policies: tuple[Policy, ...] = ()
+    empty: tuple[Policy, ...] = ()
+    intersection: Intersection = Intersection.MIN
+    resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
+    prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __iter__(self) -> Iterator[Policy]:
+        yield from self.policies
+        yield from self.empty
+
+    @property
+    def reach(self) -> timedelta:
+        """How much history the longest of their windows needs; zero where there is no policy."""
+        return max((policy.window.reach for policy in self), default=timedelta(0))
+
+    @property
+    def all_measured(self) -> frozenset[str]:
+        """The resources whose usage must be read for all of these policies."""
+        return frozenset().union(*(self.measured(policy.resource) for policy in self))
+
+    @property
+    def measured_over_time(self) -> frozenset[str]:
+        """Those of them that are used over time: not what is in home directories."""
+        levels = {one.name for one in self.resources.values() if one.has_hard_limit}
+        return self.all_measured - levels
+
+    def measured(self, resource: str) -> frozenset[str]:
+        """The resources whose usage must be read to know that of `resource`."""
+        return frozenset(self.prices) if resource == "credits" else frozenset({resource})

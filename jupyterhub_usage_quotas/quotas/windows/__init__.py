@@ -1,0 +1,1 @@
+"""How usage is held against a limit, a file a kind."""

@@ -1,0 +1,158 @@
+"""Refilled balances: so much is given back every interval, up to a cap (a token bucket).
+
+The balance is kept as what is *missing* from the cap. It starts at nothing, grows with usage, and
+falls by `amount` at every step, but not below nothing. What is missing can be more than the cap:
+that debt is paid back before anything is available. The cap is the policy's allowance, so this
+file does not know it, and what remains is the allowance less what is missing, as for every window.
+
+Steps are at whole multiples of `every` since the Unix epoch. Usage up to and including a step
+comes before the step's refill. Because of "not below nothing" the order of events matters, so
+history is folded step by step; a `Checkpoint` is the state right after a step, and folding on
+from one gives the same number to the last digit as folding from the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..units import show_days
+from ..usage import Usage
+from .rolling import Account, from_unix, whole_minute
+
+HISTORY = timedelta(days=30)
+"""How far back usage is read to begin with a full balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was missing right after the step of this number."""
+
+    step: int
+    missing: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A balance that gets `amount` (base units) back `every` so often."""
+
+    amount: float
+    every: timedelta
+
+    @property
+    def reach(self) -> timedelta:
+        """See `Window.reach`."""
+        return max(HISTORY, 10 * self.every)
+
+    @property
+    def combination(self) -> object:
+        """See `Window.combination`: the amounts may differ, as limits may."""
+        return ("refill", self.every)
+
+    @property
+    def short(self) -> str:
+        """See `Window.short`."""
+        return str(self)
+
+    @property
+    def phrase(self) -> str:
+        """See `Window.phrase`."""
+        return f"of a balance that is {self}"
+
+    def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
+        """The state right after the last step at or before `at`.
+
+        Without a checkpoint to go on from, the balance is full when usage begins.
+        """
+        every = self.every.total_seconds()
+        last = math.floor(at.timestamp() / every)
+        step, missing = (since.step, since.missing) if since else (-1, 0.0)
+        for number, used in usage.by_interval(every):
+            if since and number < since.step:
+                continue
+            if number >= last:
+                break
+            missing = self.after_steps(missing, number - step)
+            step = number + 1
+            missing = max(missing + used - self.amount, 0.0)
+        return Checkpoint(last, self.after_steps(missing, last - step))
+
+    def after_steps(self, missing: float, steps: int) -> float:
+        """What is missing after so many steps without usage."""
+        # One by one, as if there had been a checkpoint at each; over once nothing is missing.
+        for _ in range(steps):
+            if missing <= 0:
+                break
+            missing = max(missing - self.amount, 0.0)
+        return missing
+
+    def used(self, usage: Usage, at: datetime) -> float:
+        """What is missing from the cap at `at`, in base units."""
+        state = self.fold(usage, at)
+        since = state.step * self.every.total_seconds()
+        return state.missing + usage.between(since, at.timestamp())
+
+    def earliest(
+        self, usage: Usage, enough: Callable[[float], bool], after: datetime
+    ) -> datetime | None:
+        """See `Window.earliest`."""
+        minute = whole_minute(after)
+        missing = self.used(usage, minute)
+        step = math.floor(minute.timestamp() / self.every.total_seconds())
+        while not enough(missing):
+            if missing <= 0:
+                return None
+            missing = max(missing - self.amount, 0.0)
+            step += 1
+            minute = whole_minute(from_unix(step * self.every.total_seconds()))
+        return minute
+
+    def exhausted(
+        self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
+    ) -> datetime | None:
+        """See `Window.exhausted`."""
+        every, end = self.every.total_seconds(), until.timestamp()
+        at, missing = start.timestamp(), self.used(usage, start)
+        while at <= end:
+            if missing >= allowance:
+                return from_unix(at)
+            step = (math.floor(at / every) + 1) * every
+            # At the step itself something has come back already.
+            if rate > 0 and (reached := at + (allowance - missing) / rate) < step:
+                return from_unix(reached) if reached <= end else None
+            missing = max(missing + rate * (step - at) - self.amount, 0.0)
+            if missing <= 0 and rate * every <= self.amount and rate * every < allowance:
+                return None  # every interval will be like the next: it is never used up
+            at = step
+        return None
+
+    def account(self) -> Account:
+        """See `Window.account`."""
+        return _RefillAccount(self)
+
+    def __str__(self) -> str:
+        return f"refilled every {show_days(self.every).removeprefix('1 ')}"
+
+
+class _RefillAccount:
+    """What a pool has paid and not yet got back."""
+
+    def __init__(self, window: Refill) -> None:
+        self._window = window
+        self._every = window.every.total_seconds()
+        self._state: Checkpoint | None = None
+
+    def at(self, instant: float) -> tuple[float, float, float]:
+        """See `Account.at`."""
+        step = math.floor(instant / self._every)
+        before = self._state or Checkpoint(step, 0.0)
+        missing = self._window.after_steps(before.missing, step - before.step)
+        self._state = Checkpoint(step, missing)
+        return missing, 0.0, (step + 1) * self._every
+
+    def pay(self, start: float, end: float, rate: float) -> None:
+        """See `Account.pay`; within the interval that `at` was asked about last."""
+        state = self._state or Checkpoint(math.floor(start / self._every), 0.0)
+        self._state = Checkpoint(state.step, state.missing + rate * (end - start))

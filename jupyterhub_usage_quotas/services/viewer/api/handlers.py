@@ -1,0 +1,270 @@
+"""The JSON API. What it takes and gives is described in `openapi.py`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+from tornado.web import HTTPError
+
+from ....quotas.charge import NOT_MEASURED
+from ....quotas.serialize import iso
+from ....quotas.subject import Subject
+from ....quotas.usage import Fresh, Stale, Usage
+from ....quotas.verdict import Request
+from ....status.standing import request_of
+from ...web.json_handler import JSON, Api
+from ...web.params import BadParameter, step_of
+from ..pages.sessions import known_usage, of_servers, sessions, slots, unit_of
+from ..pages.table import Page, selected
+from . import serialize as values
+from .openapi import document
+
+CSV = "text/csv"
+MOST_SLOTS = 2000
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+
+class Me(Api):
+    """`me`: where the visitor stands."""
+
+    operation = "me"
+
+    async def get(self) -> None:
+        """The standing of the user of the session or token; a service has none."""
+        subject = self.permissions.visitor
+        if subject is None:
+            raise HTTPError(404)
+        await self.give_standing(await self.subject(subject.name))
+
+    async def give_standing(self, subject: Subject) -> None:
+        """Answer with a user's standing."""
+        standing = await self.services.standings.of(subject, self.now)
+        enforcement = self.services.configured.manager.enforcement.value
+        self.answer(values.standing_values(standing, enforcement=enforcement))
+
+    head = get
+
+
+class User(Me):
+    """`users/{name}`: where a user stands."""
+
+    operation = "user"
+
+    async def get(self, name: str) -> None:  # type: ignore[override]
+        """The standing of a user."""
+        await self.give_standing(await self.subject(name))
+
+    head = get  # type: ignore[assignment]
+
+
+class Users(Api):
+    """`users`: where all users stand whom the visitor may see."""
+
+    operation = "users"
+
+    async def get(self) -> None:
+        """A page of rows."""
+        if not self.permissions.sees_others:
+            raise HTTPError(403)
+        page = Page.of(self.query)
+        everybody = await self.services.standings.of_everybody(self.now)
+        visible = [one for one in everybody if self.permissions.may_read(one.subject)]
+        found = selected(visible, page.filter)
+        self.answer(
+            {
+                "as_of": iso(self.now),
+                "items": [values.row_values(one) for one in page.rows(found)],
+                "total": len(found),
+                "offset": page.offset,
+                "limit": page.limit,
+                "next": page.following(self.request.path, len(found)),
+            }
+        )
+
+    head = get
+
+
+class Policies(Api):
+    """`policies`: the policies that the visitor may know of."""
+
+    operation = "policies"
+
+    async def get(self) -> None:
+        """All of them for those who may see everybody, else those that cover the visitor."""
+        policies, permissions = self.services.standings.policies, self.permissions
+        seen = tuple(policies)
+        if not permissions.everybody:
+            if permissions.visitor is None or not permissions.may_read(permissions.visitor):
+                raise HTTPError(403)
+            standing = await self.services.standings.of(permissions.visitor, self.now)
+            own = [one.allotment.candidates for one in standing.decision.verdicts]
+            seen = tuple(one for one in seen if any(one in candidates for candidates in own))
+        self.answer(
+            {
+                "items": [
+                    values.policy_values(one, policies, whole=permissions.everybody) for one in seen
+                ]
+            }
+        )
+
+    head = get
+
+
+class UsageOverTime(Api):
+    """`users/{name}/usage`: the course of one resource."""
+
+    operation = "usage"
+
+    async def get(self, name: str) -> None:
+        """What was used in each interval."""
+        subject = await self.subject(name)
+        policies = self.services.standings.policies
+        measured = sorted(policies.measured_over_time)
+        resource = self.query.choice("resource", measured, "")
+        if not resource:
+            right = f"; right are {', '.join(measured)}" if measured else ""
+            raise BadParameter("resource", f"is missing{right}")
+        start, end, step = self._span()
+        known = await self.services.standings.learn(request_of(subject), self.now)
+        reading = known.usage.get(resource, NOT_MEASURED)
+        usage = reading.usage if isinstance(reading, Fresh | Stale) else None
+        unit = unit_of(policies, resource)
+        found = slots(usage, start, end, step) if usage else []
+        self.answer(
+            {
+                "user": subject.name,
+                "resource": resource,
+                "unit": unit.symbol,
+                "from": iso(start),
+                "to": iso(end),
+                "step_seconds": int(step.total_seconds()),
+                **values.reading_values(reading),
+                **values.coverage_values(usage),
+                "buckets": [values.slot_values(one, unit) for one in found] if usage else None,
+            }
+        )
+
+    head = get
+
+    def _span(self) -> tuple[Any, Any, timedelta]:
+        earliest = self.now - (self.services.standings.policies.reach or timedelta(days=1))
+        start = max(self.query.instant("from", earliest), earliest)
+        end = min(self.query.instant("to", self.now), self.now)
+        if start >= end:
+            raise BadParameter("from", "must be before `to`, and not in the future")
+        return start, end, step_of(self.query, start, end, MOST_SLOTS, STEPS)
+
+
+class Sessions(Api):
+    """`users/{name}/sessions`: the servers behind the usage."""
+
+    operation = "sessions"
+
+    async def get(self, name: str) -> None:
+        """JSON, or CSV for `format=csv` or where that is all that is accepted."""
+        subject = await self.subject(name)
+        accepted = self.request.headers.get("Accept", "")
+        usual = "csv" if CSV in accepted and JSON not in accepted else "json"
+        form = self.query.choice("format", ("json", "csv"), usual)
+        policies = self.services.standings.policies
+        known = await self.services.standings.learn(request_of(subject), self.now)
+        readings = of_servers(known.usage, policies)
+        found = sessions(readings, self.now)
+        if form == "csv":
+            self.set_header("Content-Disposition", 'attachment; filename="usage-sessions.csv"')
+            self.answer(self._csv([values.session_values(one, policies) for one in found]), CSV)
+            return
+        usages: list[Usage] = list(known_usage(readings).values())
+        least = min(usages, key=lambda usage: usage.covered_until, default=None)
+        self.answer(
+            {
+                "user": subject.name,
+                **values.coverage_values(least),
+                "unknown": {
+                    resource: state["reason"]
+                    for resource, reading in sorted(readings.items())
+                    for state in [values.reading_values(reading)]
+                    if state["state"] != "fresh"
+                },
+                "sessions": [values.session_values(one, policies) for one in found]
+                if usages or not readings
+                else None,
+            }
+        )
+
+    head = get
+
+    def _csv(self, rows: list[dict[str, Any]]) -> str:
+        resources = sorted({resource for one in rows for resource in one["used"]})
+        policies = self.services.standings.policies
+        units = {resource: unit_of(policies, resource).symbol for resource in resources}
+        text = io.StringIO()
+        writer = csv.writer(text)
+        columns = [f"{resource} ({units[resource]})" for resource in resources]
+        writer.writerow(["server", "profile", "profile name", "from", "to", "ongoing", *columns])
+        for one in rows:
+            server = one["server"]
+            named = [server["name"], server["profile"], server["profile_name"]]
+            amounts = [one["used"].get(resource, {}).get("amount", "") for resource in resources]
+            ongoing = "yes" if one["ongoing"] else "no"
+            writer.writerow([*map(_cell, named), one["from"], one["to"], ongoing, *amounts])
+        return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+class Forecast(Api):
+    """`users/{name}/forecast`: how long a server could run if it were started now."""
+
+    operation = "forecast"
+
+    async def get(self, name: str) -> None:
+        """What a server asks for is in the parameters: profiles are known to the Hub only."""
+        subject = await self.subject(name)
+        request = Request(
+            subject,
+            self.query.text("server"),
+            self.query.text("profile"),
+            {
+                "memory": self.query.memory("memory"),
+                "cpu": self.query.amount("cpu"),
+                "gpu": self.query.amount("gpu"),
+                "time": 1.0,
+            },
+            self.query.text("profile_name"),
+        )
+        known = await self.services.standings.learn(request, self.now)
+        decision = self.services.standings.decide(known, request)
+        self.answer(values.forecast_values(decision, known.lasts(request)))
+
+    head = get
+
+
+class OpenApi(Api):
+    """`openapi.json`: the description of this API, for everybody."""
+
+    operation = "openapi"
+    needs_login = False
+
+    async def get(self) -> None:
+        """The document."""
+        resources = sorted(self.services.standings.policies.measured_over_time)
+        self.answer(document(self.hub_auth.base_url, resources))
+
+    head = get
+
+
+class NoApi(Api):
+    """Whatever is not there."""
+
+    needs_login = False
+
+    async def prepare(self) -> None:
+        """Not found, whatever the method."""
+        raise HTTPError(404)

@@ -1,0 +1,1 @@
+"""The viewer's pages: handlers, and what each part of a page shows."""

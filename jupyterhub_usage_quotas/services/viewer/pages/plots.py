@@ -1,0 +1,277 @@
+"""The plot on a card: what was used in each interval of the window, by server, and what of it
+counts towards the limit. Texts and shares of heights, which templates only have to lay out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ....quotas.charge import reading_of
+from ....quotas.policy.selector import ServerAttributes
+from ....quotas.units import Unit, show, show_part
+from ....quotas.usage import Bucket, Fresh, Stale, Usage
+from ....quotas.verdict import Verdict
+from ....quotas.windows.calendar import Calendar
+from ....quotas.windows.gauge import Present
+from ....quotas.windows.refill import Refill
+from ....quotas.windows.rolling import Window
+from ....status.standing import Standing
+from .intervals import Interval, intervals
+
+DEFAULT_SERVER = "default server"
+"""What the server without a name is called."""
+SERVERS_AT_MOST = 5
+"""How many servers have a pattern of their own; the last one stands for all others."""
+IN_SIGHT = 4
+"""How many times what was used an allowance may be for its line to be in the plot."""
+MARKS_AT_MOST = 6
+REFILLS_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one server used in an interval: a share of the height, and a text."""
+
+    height: float
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One interval. `counts` is a share of the height, None where it is not known yet."""
+
+    name: str
+    mark: str
+    parts: tuple[Part, ...]
+    total: str
+    counts: float | None
+    counted: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot. `series` are the names of servers, in the order of every bar's parts; `ticks` are
+    heights and texts; `begins` is what counts at the left end, as a height; `limit` is a height,
+    None where that is beyond the plot.
+    """
+
+    resource: str
+    unit: str
+    interval: str
+    zone: str
+    series: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    begins: float
+    limit: float | None
+    allowance: str
+    own_part: bool
+
+    @property
+    def line(self) -> str:
+        """What counts, as points of a line in a square of 100 by 100, from left to right."""
+        heights = [self.begins, *(bar.counts for bar in self.bars if bar.counts is not None)]
+        step = 100 / len(self.bars)
+        return " ".join(f"{step * x:.2f},{100 - 100 * y:.2f}" for x, y in enumerate(heights))
+
+
+def plot(standing: Standing, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
+    """The plot of one verdict; None where nothing is known, nothing was
+    used, or it is not used over a window."""
+    window, now = verdict.allotment.window, standing.known.now
+    if isinstance(window, Present):
+        return None
+    usage = _usage(standing, verdict)
+    begin = _begin(window, now)
+    if usage is None or begin >= now:
+        return None
+    name, spans = intervals(begin, now, zone)
+    by_server = _by_server(usage, begin, now, _names(standing, verdict))
+    if not by_server:
+        return None
+    own_part = verdict.allotment.pool is not None
+    resource = standing.known.policies.resources[verdict.allotment.resource]
+    counts = _counts(window, usage, [begin, *(one.end for one in spans)], own_part=own_part)
+    scale = _Scale(spans, by_server, counts, verdict)
+    return Plot(
+        resource=resource.display_name,
+        unit=scale.unit,
+        interval=name,
+        zone=zone.key,
+        series=tuple(by_server),
+        bars=tuple(scale.bars(_marked(len(spans)), usage.covered_until)),
+        ticks=tuple(scale.ticks()),
+        begins=scale.begins,
+        limit=scale.limit,
+        allowance=scale.allowance,
+        own_part=own_part,
+    )
+
+
+def _usage(standing: Standing, verdict: Verdict) -> Usage | None:
+    """What is plotted: of a pool, only what the user used, for the rest is others'."""
+    reading, allotment = verdict.reading, verdict.allotment
+    if allotment.pool:
+        known = standing.known
+        reading = reading_of(known.policies, allotment.resource, known.usage)
+    if not isinstance(reading, Fresh | Stale):
+        return None
+    return reading.usage.of(allotment.servers)
+
+
+def _begin(window: Window, now: datetime) -> datetime:
+    if isinstance(window, Calendar):
+        return window.start(now)
+    if isinstance(window, Refill):
+        return now - min(window.reach, max(timedelta(days=1), REFILLS_SHOWN * window.every))
+    return now - window.reach
+
+
+def _counts(
+    window: Window, usage: Usage, instants: Sequence[datetime], *, own_part: bool
+) -> list[float]:
+    """What counts towards the limit at these instants: what was used since the first of them, which
+    is where the window begins.
+    """
+    if isinstance(window, Refill) and not own_part:
+        return [window.used(usage, one) for one in instants]
+    return [usage.between(instants[0].timestamp(), one.timestamp()) for one in instants]
+
+
+def _names(standing: Standing, verdict: Verdict) -> dict[ServerAttributes, str]:
+    """What servers are called; a resource that is not by server has just one name."""
+    resource = standing.known.policies.resources[verdict.allotment.resource]
+    return {} if resource.by_server else {ServerAttributes(): "all servers"}
+
+
+def server_name(server: ServerAttributes) -> str:
+    """What a server is called, with its profile where it has one."""
+    profile = server.profile_name or server.profile
+    return (server.name or DEFAULT_SERVER) + (f" ({profile})" if profile else "")
+
+
+def _by_server(
+    usage: Usage, begin: datetime, end: datetime, names: dict[ServerAttributes, str]
+) -> dict[str, Usage]:
+    """The usage of those servers that used most, and of the others as one."""
+    buckets: dict[str, list[Bucket]] = {}
+    for bucket in usage.buckets:
+        if bucket.end > begin.timestamp() and bucket.start < end.timestamp() and bucket.amount > 0:
+            name = names.get(bucket.server) or server_name(bucket.server)
+            buckets.setdefault(name, []).append(bucket)
+    first, last = begin.timestamp(), end.timestamp()
+    every = {name: Usage(tuple(some), usage.covered_until) for name, some in buckets.items()}
+    ordered = sorted(every, key=lambda name: (-every[name].between(first, last), name))
+    kept = ordered if len(ordered) <= SERVERS_AT_MOST else ordered[: SERVERS_AT_MOST - 1]
+    shown = {name: every[name] for name in kept}
+    if rest := [bucket for name in ordered[len(kept) :] for bucket in buckets[name]]:
+        shown[f"{len(ordered) - len(kept)} other servers"] = Usage(tuple(rest), usage.covered_until)
+    return shown
+
+
+def _marked(number: int) -> set[int]:
+    """The bars that have a mark beside the axis: not so many that they meet."""
+    every = max(math.ceil(number / MARKS_AT_MOST), 1)
+    return set(range(0, number, every))
+
+
+class _Scale:
+    """Amounts as shares of a plot's height."""
+
+    def __init__(
+        self,
+        spans: Sequence[Interval],
+        by_server: dict[str, Usage],
+        counts: Sequence[float],
+        verdict: Verdict,
+    ) -> None:
+        self._spans = spans
+        self._names = tuple(by_server)
+        self._counts = counts[1:]
+        self._amounts = [
+            [usage.between(span.start.timestamp(), span.end.timestamp()) for usage in shown]
+            for shown in [tuple(by_server.values())]
+            for span in spans
+        ]
+        self._unit = verdict.allotment.limit.unit
+        self._limit = verdict.allowance
+        highest = max(*counts, *map(math.fsum, self._amounts))
+        in_sight = math.isfinite(self._limit) and self._limit <= IN_SIGHT * highest
+        self._top = 1.06 * max(highest, self._limit if in_sight else 0.0) or 1.0
+        self.begins = counts[0] / self._top
+        self.limit = self._limit / self._top if in_sight else None
+
+    @property
+    def unit(self) -> str:
+        """The unit of the ticks; empty for plain times, which are written as on a clock."""
+        ends = show(self._top, self._unit).endswith(f" {self._unit.symbol}")
+        return self._unit.symbol if ends else ""
+
+    @property
+    def allowance(self) -> str:
+        """The limit in words; empty where there is none."""
+        return show(self._limit, self._unit) if math.isfinite(self._limit) else ""
+
+    def bars(self, marked: set[int], known_until: datetime) -> list[Bar]:
+        """The bars, those in `marked` with a mark."""
+        return [
+            self._bar(span, amounts, counts, known=span.start < known_until, marked=index in marked)
+            for index, (span, amounts, counts) in enumerate(
+                zip(self._spans, self._amounts, self._counts, strict=True)
+            )
+        ]
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round amounts from zero up, four to seven of them, without their unit."""
+        step = _round_step(self._top, self._unit)
+        number = math.floor(self._top / step)
+        return [
+            (step * one / self._top, show(step * one, self._unit).removesuffix(f" {self.unit}"))
+            for one in range(number + 1)
+        ]
+
+    def _bar(
+        self, span: Interval, amounts: Sequence[float], counts: float, *, known: bool, marked: bool
+    ) -> Bar:
+        total, unit = show(math.fsum(amounts), self._unit), self._unit
+        parts = tuple(Part(amount / self._top, show(amount, unit)) for amount in amounts)
+        of_servers = [
+            f"{name} {part.amount}"
+            for name, part, amount in zip(self._names, parts, amounts, strict=True)
+            if amount > 0
+        ]
+        counted = show(counts, unit)
+        if math.isfinite(self._limit):
+            counted = show_part(counts, self._limit, unit)
+        said = f"{span.name}: {total}"
+        if len(of_servers) > 1:
+            said += f" ({', '.join(of_servers)})"
+        elif of_servers:
+            said += f" ({self._names[_largest(amounts)]})"
+        said += f"; {counted} by then"
+        return Bar(
+            name=span.name,
+            mark=span.mark if marked else "",
+            parts=parts,
+            total=total if known else "not known",
+            counts=counts / self._top if known else None,
+            counted=show(counts, unit) if known else "not known",
+            said=said if known else f"{span.name}: not known",
+        )
+
+
+def _largest(amounts: Sequence[float]) -> int:
+    return max(range(len(amounts)), key=amounts.__getitem__)
+
+
+def _round_step(top: float, unit: Unit) -> float:
+    """A round amount that goes three to six times into the top."""
+    raw = top / unit.factor / 3
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    best = max(one for one in (1.0, 2.0, 5.0) if one * magnitude <= raw * 1.0001)
+    return best * magnitude * unit.factor

@@ -1,0 +1,151 @@
+"""What all handlers of the viewer have in common: who visits, and how answers are protected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from http.client import responses
+from typing import Any
+
+from jupyterhub.services.auth import HubOAuth, HubOAuthenticated, UserNotAllowed
+from tornado.web import HTTPError, RequestHandler
+
+from ...quotas.subject import Subject
+from ...status.permissions import Permissions, permissions_of
+from ...status.standing import Standings
+from ..viewer.configuration import Configured
+from .hub_api import HubClient
+from .params import Query
+from .rendering import Pages, new_nonce
+
+AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)
+"""A header that can hold a token of the Hub's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with."""
+
+    configured: Configured
+    auth: HubOAuth
+    hub: HubClient
+    standings: Standings
+    pages: Pages
+
+
+class Visit(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+    """One request to the viewer."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+    needs_login = True
+
+    def initialize(self, services: Services) -> None:
+        """Called by Tornado with what the application was made with."""
+        self.services = services
+        self.hub_auth = services.auth
+
+    @cached_property
+    def nonce(self) -> str:
+        """The nonce of the scripts of this answer."""
+        return new_nonce()
+
+    @cached_property
+    def now(self) -> datetime:
+        """The instant that this answer is about: the whole minute, so that within one, answers
+        are the same.
+        """
+        return datetime.now(UTC).replace(second=0, microsecond=0)
+
+    @cached_property
+    def query(self) -> Query:
+        """The parameters of the request."""
+        return Query(lambda name: self.get_query_argument(name, None, strip=False))
+
+    @property
+    def visitor(self) -> Mapping[str, Any] | None:
+        """What the Hub says about who visits; None where it was not asked or knows nobody."""
+        found: Mapping[str, Any] | None = getattr(self, "_hub_auth_user_cache", None)
+        return found
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        """What the visitor may see."""
+        by_token = bool(getattr(self, "_token_authenticated", False))
+        return permissions_of(self.visitor or {"kind": "nobody"}, by_token=by_token)
+
+    def set_default_headers(self) -> None:
+        """Headers of every answer, errors included."""
+        self.clear_header("Server")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "private, no-store")
+        self.set_header("Vary", "Cookie, Authorization")
+
+    async def prepare(self) -> None:
+        """Find out who visits, without keeping others waiting for the Hub."""
+        if str(self.request.method) not in self.allowed_methods:
+            raise HTTPError(405)
+        if self.needs_login:
+            await self._identify()
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """The methods that this handler has: not just Tornado's, which refuse."""
+        return [
+            name
+            for name in self.SUPPORTED_METHODS
+            if getattr(type(self), name.lower()) is not getattr(RequestHandler, name.lower())
+        ]
+
+    async def _identify(self) -> None:
+        header = self.request.headers.get("Authorization", "")
+        if header and not AUTHORIZATION.fullmatch(header):
+            # The Hub is not asked about what cannot be a token.
+            self._hub_auth_user_cache = None
+            self.not_logged_in()
+            return
+        try:
+            model = await self.hub_auth.get_user(self, sync=False)
+        except HTTPError as error:
+            # Its message names addresses that are none of the visitor's business.
+            raise HTTPError(503, "the Hub does not answer: %s", error.log_message) from error
+        if not model:
+            self._hub_auth_user_cache = None
+            self.not_logged_in()
+            return
+        try:
+            self._hub_auth_user_cache = self.check_hub_user(model)
+        except UserNotAllowed:
+            self._hub_auth_user_cache = None
+            raise HTTPError(403) from None
+
+    def not_logged_in(self) -> None:
+        """What happens to visitors whom the Hub does not know."""
+        raise HTTPError(401)
+
+    async def subject(self, name: str) -> Subject:
+        """The user of this name, if the visitor may see their usage.
+
+        Otherwise it is the same 404, whether there is such a user or not.
+        """
+        permissions = self.permissions
+        if (
+            permissions.visitor
+            and name == permissions.visitor.name
+            and permissions.may_read(permissions.visitor)
+        ):
+            return permissions.visitor
+        if permissions.everybody or permissions.needs_groups or name in permissions.users:
+            found = await self.services.hub.subject(name)
+            if found and permissions.may_read(found):
+                return found
+        raise HTTPError(404)
+
+    @staticmethod
+    def reason_of(status: int) -> str:
+        """The usual words for a status."""
+        return responses.get(status, "Error")

@@ -1,0 +1,105 @@
+"""The Hub's REST API, as far as the viewer asks it: who there is, and in which groups."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ...errors import UsageQuotasError
+from ...quotas.subject import Subject
+from ...status.permissions import subject_of
+
+PAGE = 200
+"""Users per request; the Hub gives no more at once unless it is configured to."""
+SUBJECT_KEPT = 15.0
+LIST_KEPT = 60.0
+"""How long, in seconds, answers are used again."""
+MANY = 10_000
+"""Of how many single users answers are kept."""
+
+
+class HubUnavailable(UsageQuotasError):
+    """The Hub gave no answer that can be used; the message is for the log."""
+
+
+class HubClient:
+    """Asks the Hub with the service's own token, and remembers for a short while."""
+
+    def __init__(
+        self,
+        api_url: str,
+        token: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=api_url.rstrip("/") + "/",
+            headers={
+                "Authorization": f"token {token}",
+                "Accept": "application/jupyterhub-pagination+json, application/json",
+            },
+            verify=tls or True,
+            timeout=10,
+            trust_env=False,
+        )
+        self._clock = clock
+        self._subjects: dict[str, tuple[float, Subject | None]] = {}
+        self._list_kept: tuple[float, Sequence[Subject]] | None = None
+        self._listing = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def subject(self, name: str) -> Subject | None:
+        """A user; None where there is none of this name. Raises `HubUnavailable`."""
+        kept = self._subjects.get(name)
+        if kept and self._clock() - kept[0] < SUBJECT_KEPT:
+            return kept[1]
+        answer = await self._get(f"users/{quote(name, safe='')}")
+        subject = subject_of(answer) if answer is not None else None
+        if len(self._subjects) >= MANY:
+            self._subjects.clear()
+        self._subjects[name] = (self._clock(), subject)
+        return subject
+
+    async def subjects(self) -> Sequence[Subject]:
+        """All users, in the order of their names. Raises `HubUnavailable`."""
+        # Whoever asks while somebody else does waits for the same answer.
+        async with self._listing:
+            if self._list_kept and self._clock() - self._list_kept[0] < LIST_KEPT:
+                return self._list_kept[1]
+            found = sorted(await self._list(), key=lambda one: one.name)
+            self._list_kept = (self._clock(), found)
+            return found
+
+    async def _list(self) -> list[Subject]:
+        # By name, for a user who is added or deleted meanwhile may be met twice.
+        found: dict[str, Subject] = {}
+        offset: int | None = 0
+        while offset is not None:
+            page = await self._get("users", offset=offset, limit=PAGE, sort="id")
+            if not isinstance(page, Mapping) or "_pagination" not in page:
+                raise HubUnavailable("the Hub does not give its users in pages")
+            for model in page["items"]:
+                found[model["name"]] = subject_of(model)
+            following = page["_pagination"].get("next")
+            offset = following["offset"] if following else None
+        return list(found.values())
+
+    async def _get(self, path: str, **query: Any) -> Any:
+        try:
+            answer = await self._http.get(path, params=query)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise HubUnavailable(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,117 @@
+"""Reading the parameters of a request, and refusing what they cannot be, by name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+
+from ...quotas.units import parse_bytes
+
+LONGEST_TEXT = 300
+MEMORY = "[0-9]{1,15}|[0-9]{1,6}([.][0-9]{1,3})?([KMGT]|[KMGT]iB|[kMGT]B)"
+"""How an amount of memory is written, as a regular expression: bytes, or with a unit."""
+NUMBER = re.compile("[0-9]{1,9}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
+LARGEST_AMOUNT = 1_000_000
+"""Of cores or GPUs that a server can ask for."""
+
+
+class BadParameter(ValueError):
+    """A parameter that cannot be used; `name` says which, the message why."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(problem)
+        self.name = name
+
+
+class Query:
+    """The parameters of one request. `get` gives the text of one, or None."""
+
+    def __init__(self, get: Callable[[str], str | None]) -> None:
+        self._get = get
+
+    def text(self, name: str) -> str:
+        """A text; empty where it is not given."""
+        given = self._get(name) or ""
+        if len(given) > LONGEST_TEXT:
+            raise BadParameter(name, f"must not be longer than {LONGEST_TEXT} characters")
+        return given
+
+    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
+        """One of several words."""
+        given = self._get(name)
+        if given is None:
+            return default
+        if given not in choices:
+            raise BadParameter(name, f"must be one of {', '.join(choices)}")
+        return given
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds."""
+        given = self._get(name)
+        if given is None:
+            return default
+        # Not int() alone, which also reads "1_0" and digits of other scripts.
+        if not (given.isascii() and given.isdigit() and len(given) <= len(str(high))):
+            raise BadParameter(name, f"must be a whole number from {low} to {high}")
+        if not low <= int(given) <= high:
+            raise BadParameter(name, f"must be a whole number from {low} to {high}")
+        return int(given)
+
+    def amount(self, name: str) -> float:
+        """An amount that is not negative; 0 where it is not given."""
+        given = self._get(name)
+        if given is None:
+            return 0.0
+        if not NUMBER.fullmatch(given) or float(given) > LARGEST_AMOUNT:
+            raise BadParameter(name, f"must be a number from 0 to {LARGEST_AMOUNT}, such as 0.5")
+        return float(given)
+
+    def memory(self, name: str) -> float:
+        """An amount of memory in bytes, written "8GiB" or as a number of bytes."""
+        given = self._get(name)
+        if given is None:
+            return 0.0
+        if not re.fullmatch(MEMORY, given):
+            raise BadParameter(name, "must be an amount of memory, such as 8GiB, or bytes")
+        return float(given) if given.isdigit() else parse_bytes(given)
+
+    def instant(self, name: str, default: datetime) -> datetime:
+        """An instant in ISO 8601, with its zone."""
+        given = self._get(name)
+        if given is None:
+            return default
+        try:
+            # A "+" that was not encoded arrives as a space.
+            found = datetime.fromisoformat(given.replace(" ", "+"))
+            if found.tzinfo is None:
+                raise ValueError
+            return found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            problem = "must be an instant with its zone in ISO 8601, such as 2026-11-24T10:05:00Z"
+            raise BadParameter(name, problem) from None
+
+
+def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
+    """Refuse a parameter that means nothing here, for whoever gave it meant something."""
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            right = f"right are {', '.join(known)}" if known else "none is known here"
+            advice = f"did you mean {close[0]}?" if close else right
+            raise BadParameter(name[:LONGEST_TEXT], f"is not known; {advice}")
+
+
+def step_of(
+    query: Query, start: datetime, end: datetime, most: int, choices: dict[str, timedelta]
+) -> timedelta:
+    """The step that a span is divided into: as asked, else the first that gives few enough."""
+    span = end - start
+    name = query.choice("step", [*choices, "auto"], "auto")
+    if name == "auto":
+        fitting = [step for step in choices.values() if span / step <= most]
+        return fitting[0] if fitting else max(choices.values())
+    if span / choices[name] > most:
+        raise BadParameter("step", f"would give more than {most} intervals; take a longer one")
+    return choices[name]

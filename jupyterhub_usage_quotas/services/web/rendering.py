@@ -1,0 +1,166 @@
+"""The viewer's pages: rendered with the Hub's own templates, and an admin's, so that they look
+like the rest of the Hub; and the policy under which browsers show them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.ext import Extension
+from jupyterhub._data import DATA_FILES_PATH
+from markupsafe import Markup
+
+from .assets import Assets
+
+OUR_TEMPLATES = Path(__file__).parent.parent / "viewer" / "templates"
+HUBS_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
+
+
+class ScriptNonces(Extension):
+    """Gives every script that is written in a template the page's nonce.
+
+    The Hub's own page has a script in its text. Marked in the template's source, before anything
+    is filled in, so that what outside text would bring along stays unmarked and does not run.
+    """
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        """Mark the scripts of one template."""
+        return re.sub(r"<script\b(?![^>]*\bnonce=)", '<script nonce="{{ csp_nonce }}"', source)
+
+
+@dataclass(frozen=True, slots=True)
+class PageUser:
+    """What the Hub's templates ask of the user who is logged in."""
+
+    name: str
+    admin: bool = False
+
+    @property
+    def json_escaped_name(self) -> str:
+        """The name inside of a string of a script, where no character of it ends the script."""
+        escaped = json.dumps(self.name)[1:-1]
+        return re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", escaped)
+
+
+class Pages:
+    """Renders templates.
+
+    `hub_host` is the origin of the Hub where that is not the service's own; `variables` are an
+    admin's, for templates of their own. `assets` are our scripts and styles, those that were
+    built if none are given.
+    """
+
+    def __init__(
+        self,
+        template_paths: Sequence[str],
+        variables: Mapping[str, Any],
+        *,
+        hub_prefix: str,
+        hub_host: str = "",
+        base_url: str,
+        assets: Assets | None = None,
+    ) -> None:
+        hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
+        ours = jinja2.FileSystemLoader(str(OUR_TEMPLATES))
+        self._environment = jinja2.Environment(
+            loader=jinja2.ChoiceLoader(
+                [
+                    # As in the Hub: "templates/page.html" is the Hub's, whatever was put before it.
+                    jinja2.PrefixLoader({"templates": jinja2.ChoiceLoader([hubs, ours])}),
+                    jinja2.FileSystemLoader([*template_paths]),
+                    ours,
+                    hubs,
+                ]
+            ),
+            autoescape=True,
+            extensions=[ScriptNonces],
+        )
+        self._environment.filters["when"] = when
+        self._environment.filters["local_time"] = local_time
+        self._hub_host = hub_host
+        self._base_url = base_url
+        hub = hub_host + hub_prefix
+        self._common: dict[str, Any] = {
+            "announcement": "",
+            **variables,
+            "base_url": hub,
+            "prefix": hub_host + hub_prefix.removesuffix("hub/"),
+            "login_url": hub + "login",
+            "logout_url": hub + "logout",
+            "static_url": lambda path, **_: f"{hub}static/{path}",
+            "usage_quota_url": base_url,
+            "usage_quota_assets": (assets or Assets.found()).addresses(f"{base_url}static/"),
+            "no_spawner_check": True,
+            "services": [],
+        }
+
+    def render(self, template: str, user: PageUser | None, nonce: str, **variables: Any) -> str:
+        """A page as HTML. Raises jinja2's errors where an admin's template is wrong."""
+        return self._environment.get_template(template).render(
+            self._common
+            | {
+                "user": user,
+                "admin_access": False,
+                "parsed_scopes": {"admin-ui": True} if user and user.admin else {},
+                "csp_nonce": nonce,
+            }
+            | variables
+        )
+
+    def content_security_policy(self, nonce: str) -> str:
+        """What a browser may load and run for a page with this nonce.
+
+        No page may frame it, not even one of the same origin: users' servers are there, too.
+        """
+        own = f"'self' {self._hub_host}".strip()
+        return "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src {own} 'nonce-{nonce}'",
+                # The Hub's components set styles on elements.
+                f"style-src {own} 'unsafe-inline'",
+                f"img-src {own} data:",
+                f"font-src {own} data:",
+                f"connect-src {own}",
+                f"form-action {own}",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
+
+
+def new_nonce() -> str:
+    """A nonce for one page."""
+    return secrets.token_urlsafe(16)
+
+
+def local_time(instant: datetime | None, form: str = "long") -> Markup:
+    """An instant that a script of the page shows in the browser's own zone; in UTC until then.
+
+    In the form "short" the zone is not named: where it is used, it is named once for all.
+    """
+    if instant is None:
+        return Markup("")
+    instant = instant.astimezone(UTC)
+    text = when(instant)
+    if form == "short":
+        text = f"{instant.day} {instant:%b %Y, %H:%M}"
+    return Markup('<time class="usage-quota-time" data-form="{}" datetime="{}">{}</time>').format(
+        form, f"{instant:%Y-%m-%dT%H:%M:%SZ}", text
+    )
+
+
+def when(instant: datetime | None) -> str:
+    """An instant for people, in UTC."""
+    if instant is None:
+        return ""
+    instant = instant.astimezone(UTC)
+    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"

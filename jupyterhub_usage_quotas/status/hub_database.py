@@ -1,0 +1,146 @@
+"""The Hub's database: who there is, and which servers they have. Nothing is ever written to it.
+
+The Hub passes its own session; other processes open one with `reading`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyterhub import orm
+from sqlalchemy import Text, create_engine, literal_column
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, selectinload
+
+from ..errors import DatabaseUnreadable, ServersUnknown
+from ..metering.client.promql import Users
+from ..metering.kubespawner.pods import KnownServer
+from ..metering.sources.pod_names import PodName
+from ..quotas.policy.policy import Policy
+from ..quotas.subject import Subject
+from .members import Members
+
+DB_URL = "sqlite:///jupyterhub.sqlite"
+"""JupyterHub's default."""
+SQLITE = "sqlite:///"
+USERS_AT_A_TIME = 200
+
+
+@contextmanager
+def reading(db_url: str) -> Iterator[Session]:
+    """A session of the database at this URL, as `c.JupyterHub.db_url` has it.
+
+    Raises `DatabaseUnreadable`, also for what goes wrong while the session is used.
+    """
+    path = Path(db_url.removeprefix(SQLITE))
+    if db_url.startswith(SQLITE) and not path.is_file():
+        # To connect would make one.
+        raise DatabaseUnreadable(
+            f"there is no database of the Hub at {path.absolute()}: run this where the Hub runs"
+        )
+    try:
+        engine = create_engine(db_url)
+        try:
+            with Session(engine) as session:
+                yield session
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        # Not with the text: there may be a password in it.
+        kind = type(error).__name__
+        raise DatabaseUnreadable(f"the Hub's database could not be read: {kind}") from error
+
+
+def subjects_in(session: Session) -> list[Subject]:
+    """All users, in the order of their names."""
+    users = session.query(orm.User).options(selectinload(orm.User.groups)).order_by(orm.User.name)
+    return [_subject(one) for one in users]
+
+
+def groups_in(session: Session) -> list[str]:
+    """The names of all groups, with members or without."""
+    return [name for (name,) in session.query(orm.Group.name).order_by(orm.Group.name)]
+
+
+def subjects_by_slices(db: Any, groups: Collection[str] = ()) -> Iterator[Subject]:
+    """All users of the Hub's database; with groups, their members only.
+
+    They are read `USERS_AT_A_TIME`: the Hub queries its database on the event loop.
+    """
+    last = 0
+    while True:
+        columns = db.query(orm.User.id, orm.User.name, orm.User.admin)
+        some = columns.filter(orm.User.id > last).order_by(orm.User.id).limit(USERS_AT_A_TIME).all()
+        if not some:
+            return
+        last = some[-1].id
+        rows = (
+            db.query(orm.User.id, orm.Group.name)
+            .join(orm.User.groups)
+            .filter(orm.User.id >= some[0].id, orm.User.id <= last)
+        )
+        of_user: dict[int, set[str]] = {}
+        for number, group in rows:
+            of_user.setdefault(number, set()).add(group)
+        for user in some:
+            theirs = frozenset(of_user.get(user.id, ()))
+            if not groups or theirs & set(groups):
+                yield Subject(user.name, theirs, bool(user.admin))
+
+
+def pool_members_in(db: Any, policies: Iterable[Policy]) -> Members:
+    """The members of every pooled policy, without reading all users where few are named."""
+    return {policy.name: _members(policy, db) for policy in policies if policy.pooled}
+
+
+def _members(policy: Policy, db: Any) -> Users:
+    if policy.for_everybody:
+        return None
+    scope = policy.scope
+    users = db.query(orm.User)
+    if not (scope.everyone or scope.user.globs or scope.group.globs):
+        users = users.filter(
+            orm.User.name.in_(scope.user.exact)
+            | orm.User.groups.any(orm.Group.name.in_(scope.group.exact))
+        )
+    return {user.name for user in users if policy.covers(_subject(user))}
+
+
+def _subject(user: orm.User) -> Subject:
+    groups = frozenset(group.name for group in user.groups)
+    return Subject(str(user.name), groups, bool(user.admin))
+
+
+def servers_of(db: Any) -> Iterator[KnownServer]:
+    """The servers of all users in a session of the Hub's database.
+
+    Every user has a default server, and has had one before it is in the database.
+    """
+    # As text: to the type of the column SQLAlchemy would say a warning, in every Hub's log.
+    state = literal_column(f"{orm.Spawner.__tablename__}.state", Text)
+    rows = db.query(orm.Spawner.user_id, orm.Spawner.name, state).all()
+    of_users: dict[int, dict[str, PodName | None]] = {}
+    for user_id, name, text in rows:
+        of_users.setdefault(user_id, {})[name or ""] = _pod(json.loads(text or "{}"))
+    for user_id, user in db.query(orm.User.id, orm.User.name):
+        for name, pod in ({"": None} | of_users.get(user_id, {})).items():
+            yield KnownServer(user, name, user_id, pod)
+
+
+def _pod(state: Any) -> PodName | None:
+    """The pod that KubeSpawner wrote down: after an upgrade it may have another name than now."""
+    name, namespace = ((state or {}).get(key) for key in ("pod_name", "namespace"))
+    return (str(namespace), str(name)) if name and namespace else None
+
+
+def servers_at(db_url: str) -> list[KnownServer]:
+    """The same from the URL of the database. Raises `ServersUnknown`."""
+    try:
+        with reading(db_url) as session:
+            return list(servers_of(session))
+    except DatabaseUnreadable as error:
+        raise ServersUnknown(f"{error} (pods are identified by the servers in it)") from error

@@ -1,0 +1,35 @@
+"""Who draws on a pool: the users whom a pooled policy covers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
+
+from ..metering.client.promql import Users
+from ..quotas.policy.policy import Policy
+from ..quotas.subject import Subject
+
+Members = Mapping[str, Users]
+"""By the name of a pooled policy, the usernames of its members; None where it is everyone's."""
+
+NO_MEMBERS: Members = MappingProxyType({})
+
+
+class Directory(Protocol):
+    """Who there is: the users of the Hub, as one of its services sees them."""
+
+    async def subjects(self) -> Sequence[Subject]:
+        """All users, in the order of their names. May raise `HubUnavailable`."""
+        ...
+
+
+def members_of_pools(policies: Iterable[Policy], subjects: Collection[Subject]) -> Members:
+    """The members of every pooled policy among these subjects."""
+    return {
+        policy.name: None
+        if policy.for_everybody
+        else {one.name for one in subjects if policy.covers(one)}
+        for policy in policies
+        if policy.pooled
+    }
