@@ -16,12 +16,12 @@ from jupyterhub.utils import maybe_future
 from traitlets.config import Config, PyFileConfigLoader
 
 from jupyterhub_usage_quotas import conventions, demo
-from jupyterhub_usage_quotas.cli import main
+from jupyterhub_usage_quotas.commands import main
 from jupyterhub_usage_quotas.demo.history import STEP, Span
 from jupyterhub_usage_quotas.demo.month import usage_of_a_month
 from jupyterhub_usage_quotas.demo.run import Ports
 from jupyterhub_usage_quotas.demo.spawner import LocalSpawnerWithProfiles
-from jupyterhub_usage_quotas.hub.request import read_launch, requests_on_offer
+from jupyterhub_usage_quotas.hub.launch.request import read_launch, requests_on_offer
 
 ROOT = Path(__file__).parent.parent.parent
 GIB = 1024**3
