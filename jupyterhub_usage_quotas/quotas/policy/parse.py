@@ -30,12 +30,13 @@ def parse_policies(
     policy: object,
     backup_strategy: object = None,
     *,
+    failover_open: bool = True,
     resources: object = None,
     credit_prices: object = None,
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
     admin's own `resources` ({name: {promql, unit, display_name}}) and `credit_prices` ({resource:
-    credits per hour of one unit}).
+    credits per hour of one unit}). `failover_open` is taken as it is.
 
     Raises `InvalidPolicies` with every fault found.
     """
@@ -58,6 +59,7 @@ def parse_policies(
         tuple(_named(one, str(one.scope), taken) for one in policies),
         tuple(_named(one, "no other policy", taken) for one in empty),
         intersection,
+        failover_open,
         known,
         prices,
     )
