@@ -123,8 +123,12 @@ ROW_KEYS = (
 
 
 def row_state(standing: Standing) -> str:
-    """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
+    """ "over", "soon" (will be within a day, at present servers), "unknown", "within"; "none" where
+    no quota applies.
+    """
     fits = [one.fits for one in standing.decision.verdicts]
+    if not fits:
+        return "none"
     if False in fits:
         return "over"
     if None in fits:

@@ -15,6 +15,7 @@ NAMES = {
     "soon": "Used up within a day",
     "unknown": "Not known",
     "within": "Within quota",
+    "none": "No quota",
 }
 """What the states of rows are called."""
 SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))

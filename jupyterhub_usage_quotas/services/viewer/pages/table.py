@@ -13,7 +13,7 @@ from ..api.serialize import row_state, used_share
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
-STATES = ("over", "soon", "unknown", "within")
+STATES = ("over", "soon", "unknown", "within", "none")
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
 
 
