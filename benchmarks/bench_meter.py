@@ -31,8 +31,7 @@ import httpx
 from benchmarks.report import Measured, write_report
 from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
-from jupyterhub_usage_quotas.demo.history import Span, backfill
-from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
@@ -45,6 +44,7 @@ from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import learn
+from tests.support.programs import Program, Span, backfill, free_port, start_prometheus
 
 NOW = int(time.time()) // 60 * 60
 AT = NOW - 6 * 3600
@@ -104,7 +104,7 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    known = await learn(POLICIES, meter, None, request, instant(AT))
+    known = await learn(POLICIES, meter, NO_LEDGER, request, instant(AT))
     known.decide(request)
 
 

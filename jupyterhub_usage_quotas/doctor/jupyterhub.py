@@ -16,6 +16,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
+from ..ledger.base import NO_LEDGER
 from ..quotas.policy.parse import doubts
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
@@ -170,11 +171,11 @@ def _scopes(deployment: Deployment, wanted: Any) -> set[str]:
 async def ledger(deployment: Deployment) -> list[Finding]:
     """Whether what people decided can be asked for."""
     kept = deployment.manager.ledger
-    if kept is None:
+    if kept is NO_LEDGER:
         return [ok("no ledger is set up, so nobody has more or less than the policies say")]
     try:
         async with asyncio.timeout(SECONDS):
-            await kept.adjustments(EVERYONE, [one.name for one in deployment.manager.policies])
+            await kept.active(EVERYONE, deployment.clock())
     except Exception as error:
         # Whatever keeps it: its faults are its own.
         return [

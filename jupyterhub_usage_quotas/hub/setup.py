@@ -22,6 +22,7 @@ from ..config.usage import HUB
 from ..config.validation import remarks
 from ..errors import ConfigurationError
 from ..quotas.policy.parse import doubts
+from ..status.snapshot import Tally
 from ..status.users import AtHand
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
@@ -30,7 +31,7 @@ from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
-from .refresh import Keeper, start
+from .refresh import make_refresh_loop, start
 from .viewer_service import declare_viewer, is_viewer
 
 CONFIG_READ = "session_factory"
@@ -129,12 +130,12 @@ def _config_was_read(change: Any) -> None:
             ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
         )
     if manager.enforcement is not Enforcement.off:
-        keeper = manager.make_keeper(app)
+        tally = Tally(manager.policies, manager.meter, manager.ledger)
         REGISTRY.register(
-            UsageGauges(lambda: keeper.tally.standings, manager.policies, manager.hub_namespace)
+            UsageGauges(lambda: tally.standings, manager.policies, manager.hub_namespace)
         )
-        start(keeper)
-        _show_on_pages(app, manager, keeper)
+        start(make_refresh_loop(app, manager, manager.meter, tally))
+        _show_on_pages(app, manager, tally)
     _log_summary(app, manager)
 
 
@@ -150,13 +151,13 @@ def require_hook(spawner_class: Any) -> None:
         )
 
 
-def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None:
+def _show_on_pages(app: Any, manager: UsageQuotaManager, tally: Tally) -> None:
     """Tell the Hub's templates what users have left."""
     at_hand = AtHand(
         manager.policies,
         manager.meter,
         manager.ledger,
-        lambda: keeper.tally.accounts,
+        lambda: tally.accounts,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")

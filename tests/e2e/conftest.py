@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.history import Span, backfill
-from jupyterhub_usage_quotas.demo.processes import free_port, start_prometheus
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.hub import PYTHONS, Hub, running_hub
+from tests.support.programs import Span, backfill, free_port, start_prometheus
 
 OVER = {"over": 20.0, "over-form": 20.0, "over-named": 20.0, "over<b>&": 20.0, "mate": 7.0}
 WITHIN = {"within": 2.0}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, launch, write_config
+from tests.support.programs import free_port
 
 from .conftest import Recorded, quotas
 

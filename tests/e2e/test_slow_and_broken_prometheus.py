@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.delaying_proxy import delaying_proxy
 from tests.support.hub import PYTHONS, Hub, running_hub
+from tests.support.programs import free_port
 from tests.support.visitor import Visitor, text_of
 
 from .conftest import Recorded, quotas

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.hub import PYTHONS, ROOT, launch, running_hub, write_config
+from tests.support.programs import free_port
 
 WRONG = """
 from jupyterhub_usage_quotas import setup_usage_quotas

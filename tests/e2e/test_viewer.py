@@ -19,8 +19,8 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.demo.processes import Program, free_port
 from tests.support.hub import PYTHONS, ROOT, Hub, launch, write_config
+from tests.support.programs import Program, free_port
 from tests.support.visitor import Visitor, text_of
 
 from .conftest import HOUR, LIMIT, NAMESPACE, Recorded, quotas

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "jupyterhub_usage_quotas"
+VIEWER = f"{PACKAGE}/services/viewer"
 SOURCES = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "frontend", PACKAGE]
 NOT_COMMITTED = ("node_modules", "static", "__pycache__")
 
@@ -54,10 +55,10 @@ def built(folder: Path, pattern: str) -> Path:
 def assert_whole(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        script = archive.read(f"{PACKAGE}/static/usage-quota.js").decode()
-        style = archive.read(f"{PACKAGE}/static/usage-quota.css").decode()
+        script = archive.read(f"{VIEWER}/static/usage-quota.js").decode()
+        style = archive.read(f"{VIEWER}/static/usage-quota.css").decode()
     assert not [name for name in names if "node_modules" in name or name.startswith("frontend")]
-    assert f"{PACKAGE}/templates/usage-quota-user.html" in names
+    assert f"{VIEWER}/templates/usage-quota-user.html" in names
     assert len(script) + len(style) < 40_000, "users wait for it"
     # Hubs run without internet, and policies allow nothing from elsewhere.
     assert not re.search(r"(url\(|import\s*\(?\s*[\"'])", script + style)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from jupyterhub_usage_quotas.demo.processes import find_program
+from tests.support.programs import find_program
 
 FOLDER = Path(__file__).parent.parent.parent / "charts-config/prometheus"
 RULES = FOLDER / "recording-rules.yaml"

@@ -11,6 +11,8 @@ from datetime import datetime
 from prometheus_client import Counter, Gauge, Histogram
 
 from ... import conventions
+from ...quotas.usage import Stale, Unknown
+from ..launch.record import DecisionRecord
 
 decisions = Counter(
     conventions.DECISIONS,
@@ -58,6 +60,20 @@ pods_without_user = Gauge(
 scrape_interval = Gauge(
     conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
 )
+
+
+class DecisionCounter:
+    """Counts decisions on launches, what was left to failover, and warnings."""
+
+    def decided(self, record: DecisionRecord) -> None:
+        """See `DecisionObserver`."""
+        decision = record.decision
+        outcome, enforcement = decision.outcome.value, record.enforcement.value
+        decisions.labels(outcome=outcome, enforcement=enforcement).inc()
+        if isinstance(decision.failover, Stale | Unknown):
+            failovers.labels(reason=decision.failover.reason).inc()
+        for verdict in decision.warnings:
+            warnings.labels(policy=verdict.allotment.name).inc()
 
 
 class _Known:

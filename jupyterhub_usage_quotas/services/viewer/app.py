@@ -16,6 +16,7 @@ from typing import Any
 from ... import conventions
 from ...config.quotas import Enforcement
 from ...errors import ConfigurationError
+from ...ledger.base import NO_LEDGER
 from ...metering.meter import Meter
 from ...quotas.usage import Unknown
 from ...status.standing import Standings
@@ -55,6 +56,7 @@ def make_viewer_service(
         manager.policies,
         meter,
         hub,
+        NO_LEDGER,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     renderer = Renderer(
