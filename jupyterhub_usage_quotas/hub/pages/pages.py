@@ -101,6 +101,14 @@ class UserPages:
         return await self._pages.guarded(_alternatives(user, server_name)) or ()
 
     @staticmethod
+    def denial(user: Any, url: str) -> str | None:
+        """Why a quota denied the last launch of the server that a page offers options for, as HTML;
+        None where none did. `url` is the page's.
+        """
+        denied = _denial(_spawner_of(user, url))
+        return None if denied is None else denied.jupyterhub_html_message
+
+    @staticmethod
     def settled(value: Any) -> Any:
         """The value of what may have to be awaited, for templates that are rendered without an
         event loop, as those of error pages are: None where it would really have to be waited for.
@@ -166,6 +174,12 @@ def _spawner_of(user: Any, url: str) -> Any:
 
 
 async def _alternatives(user: Any, server_name: str) -> Sequence[object]:
-    launch = getattr(user.spawners.get(server_name or ""), "_spawn_future", None)
-    denial = launch.exception() if launch is not None and launch.done() else None
-    return denial.usage_quota_alternatives if isinstance(denial, LaunchDenied) else ()
+    denied = _denial(user.spawners.get(server_name or ""))
+    return denied.usage_quota_alternatives if denied else ()
+
+
+def _denial(spawner: Any) -> LaunchDenied | None:
+    """The denial of a spawner's last launch."""
+    launch = getattr(spawner, "_spawn_future", None)
+    failure = launch.exception() if launch is not None and launch.done() else None
+    return failure if isinstance(failure, LaunchDenied) else None
