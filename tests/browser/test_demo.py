@@ -155,6 +155,14 @@ def test_what_each_profile_could_run_for_is_beside_it(page: Page, demo: Demo):
     expect(mark(page, "small")).to_have_text(re.compile(r"Could run for 11h( \dm)?$"))
     expect(mark(page, "large")).to_have_text(re.compile(r"Could run for 2h 4[5-9]m$"))
     expect(mark(page, "gpu")).to_have_text("Could run for 2h")
+    own_size = mark(page, "own-size")
+    expect(own_size).to_have_text(re.compile(r"Could run for 22h( \dm)?$"))
+    page.get_by_label("Memory", exact=True).select_option("8 GiB")
+    expect(own_size).to_have_text(re.compile(r"Could run for 5h 3\dm$"))
+    page.get_by_label("CPUs", exact=True).select_option("8")  # of which there is no quota
+    expect(own_size).to_have_text(re.compile(r"Could run for 5h 3\dm$"))
+    page.get_by_label("Memory", exact=True).select_option("32 GiB")
+    expect(own_size).to_have_text(re.compile(r"Could run for 1h 2\dm$"))
 
 
 def test_bob_is_told_why_and_when_in_his_own_time_zone(page: Page, demo: Demo):
@@ -198,6 +206,31 @@ def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
     expect(page.locator("tbody[data-user=bob]")).to_contain_text("Used up")
 
 
+def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Demo):
+    log_in(page, demo, "admin")
+    page.goto(f"{demo.url}/services/usage-quota/users")
+    counts = page.get_by_role("list", name="States").get_by_role("link")
+    expect(counts).to_have_text(
+        [
+            re.compile(rf"{name}\s+{number}$")
+            for name, number in (
+                ("All", 5),
+                ("Used up", 1),
+                ("Used up within a day", 0),
+                ("Not known", 0),
+                ("Within quota", 3),
+                ("No quota", 1),
+            )
+        ]
+    )
+    counts.filter(has_text="No quota").click()
+    expect(page.locator("tbody[data-user]")).to_have_count(1)
+    expect(page.locator("tbody[data-user=admin]")).to_contain_text("No quota applies.")
+    counts.filter(has_text="Within quota").click()
+    expect(page.locator("tbody[data-user]")).to_have_count(3)
+    expect(page.locator("tbody[data-user=admin]")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("username", "profile", "requests"),
     [
@@ -228,6 +261,12 @@ def test_what_is_chosen_within_a_profile_is_what_the_server_requests(page: Page,
     recorded = {"own-size: memory": 8 * GIB, "own-size: cpu": 2, "own-size: time": 1}
     demo.program.wait_until(lambda: demo.requests("dave") == recorded)
     Visitor(demo.url, "dave").stop()
+    # The form has it selected the next time, and what is beside the profile is of that.
+    page.goto(f"{demo.url}/hub/spawn/dave")
+    expect(page.get_by_label("Memory", exact=True)).to_have_value("8")
+    selected = page.locator("#usage-quota-profiles tr[data-profile=own-size]:not([hidden])")
+    expect(selected).to_have_attribute("data-choices", '{"cpu": "2", "memory": "8"}')
+    expect(mark(page, "own-size")).to_contain_text("Could run for ")
 
 
 def processes_of(demo: Demo) -> list[str]:

@@ -17,9 +17,9 @@ from urllib.parse import unquote, urlsplit
 from ...config.quotas import QuotaOptions
 from ...quotas.verdict import Request
 from ...status.permissions import permissions_of
-from ...status.users import AtHand, Standing, forecast
+from ...status.users import AtHand, Standing
 from ..launch.denial import LaunchDenied
-from ..launch.request import rates_of, requests_on_offer, subject_of_user
+from ..launch.request import Offer, offers_of, rates_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from .text import Banner, Chip, banner, chip
 
@@ -144,8 +144,7 @@ class UserPages:
             return banner(standing, [])
         spawner = _spawner_of(user, url)
         gpu_resources = self._pages.options.gpu_resources
-        requests = await requests_on_offer(user, spawner, gpu_resources)
-        return banner(standing, [forecast(standing.known, one) for one in requests])
+        return banner(standing, await offers_of(user, spawner, gpu_resources))
 
     async def _home(self, spawner: Any) -> Banner | None:
         standing = await self._standing(self._user)
@@ -157,7 +156,7 @@ class UserPages:
             profile_name="Your server",
             rates=rates_of(spawner, self._pages.options.gpu_resources),
         )
-        return banner(standing, [forecast(standing.known, request)])
+        return banner(standing, [Offer(request)])
 
     def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
         """Whether who looks at the page may see this user's quotas: as in the viewer."""

@@ -20,7 +20,7 @@ from jupyterhub_usage_quotas.commands import main
 from jupyterhub_usage_quotas.demo.month import usage_of_a_month
 from jupyterhub_usage_quotas.demo.run import Ports
 from jupyterhub_usage_quotas.demo.spawner import LocalSpawnerWithProfiles
-from jupyterhub_usage_quotas.hub.launch.request import read_launch, requests_on_offer
+from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
 from tests.support.programs import STEP, Span
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -170,8 +170,11 @@ async def test_a_server_requests_what_its_profile_says(config: Config, slug: str
 
 
 async def test_every_profile_is_on_offer(config: Config):
-    offered = await requests_on_offer(USER, spawner(config), GPUS)
-    assert [one.profile for one in offered] == list(CHOICES)
+    offers = [one for one in await offers_of(USER, spawner(config), GPUS) if one.selected]
+    assert [one.request.profile for one in offers] == list(CHOICES)
+    own_size = offers[-1]
+    assert own_size.words == "CPUs: 1, Memory: 2 GiB"
+    assert own_size.request.rates == {"memory": 2 * GIB, "cpu": 1, "gpu": 0, "time": 1}
 
 
 async def test_the_form_begins_with_what_was_chosen_the_last_time(config: Config):
