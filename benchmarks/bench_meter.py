@@ -33,10 +33,10 @@ from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.snapshot import Knowledge
-from jupyterhub_usage_quotas.metering.sources.base import Part
+from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
+from jupyterhub_usage_quotas.metering.sources.base import UsageSegment
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import Pieces, timelines
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -241,10 +241,10 @@ async def filled(meter: Meter, users: int, days: int) -> float:
     del pieces, world
     gc.collect()
     source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
-    part = Part(usage, seen_everywhere(start, end))
+    part = UsageSegment(usage, covered_everywhere(start, end))
     await meter.refresh(timedelta(minutes=20))
     history = next(iter(meter._histories.values()))
-    history.known = Knowledge.of(source, part)
+    history.snapshot = UsageSnapshot.of(source, part)
     history._reach = timedelta(days=days)
     return held
 

@@ -17,7 +17,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.units import STORAGE
 from .pages import PageOptions
 from .usage import UsageConfig
-from .validation import faults_of_options
+from .validation import errors_in_options
 
 MANAGER: Final = "UsageQuotaManager"
 """The section of the configuration that admins write these options in."""
@@ -128,7 +128,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         return given if isinstance(given, bool) else list(given)
 
     def __init__(self, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults."""
+        """Read the configuration; raises `ConfigurationError` with all its errors."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
         if config:
             check_configuration(config)
@@ -151,28 +151,28 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
 
 
 def check_configuration(config: Mapping[str, Any]) -> None:
-    """Refuse a configuration with faults; raises `ConfigurationError` that names all of them."""
+    """Refuse a configuration with errors; raises `ConfigurationError` that names all of them."""
     probe = QuotaOptions()
-    faults = list(faults_of_options(config, CONFIGURED, probe))
+    errors = list(errors_in_options(config, CONFIGURED, probe))
     if {"scope_backup_strategy", "scope_fallback_strategy"} <= set(config.get(MANAGER, {})):
-        faults.append(
+        errors.append(
             "UsageQuotaManager.scope_fallback_strategy: is the earlier name of"
             " scope_backup_strategy, and both are set; leave one out"
         )
     try:
         profiles = (one.name for one in probe.policies if one.servers.profile)
-        faults += probe.faults_of_pods(profiles)
+        errors += probe.errors_in_pods(profiles)
         if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
-            faults.append(
+            errors.append(
                 "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
             )
     except InvalidPolicies as error:
-        faults += [f"{_section(fault.where)}.{fault}" for fault in error.faults]
-    if faults:
-        raise ConfigurationError(faults)
+        errors += [f"{_section(one.where)}.{one}" for one in error.errors]
+    if errors:
+        raise ConfigurationError(errors)
 
 
 def _section(where: str) -> str:
-    """The class whose option has a fault."""
+    """The class whose option has an error."""
     own = UsageConfig.class_trait_names(config=True)
     return UsageConfig.__name__ if where.partition("[")[0] in own else MANAGER

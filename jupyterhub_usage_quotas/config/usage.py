@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from traitlets import Bool, Enum, Float, List, TraitError, Unicode, default, val
 
 from .. import conventions
 from ..metering.client import promql
-from ..metering.client.prometheus import Observer, PrometheusClient
+from ..metering.client.prometheus import PrometheusClient
+from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.meter import Meter, Timing
 from ..metering.sources.base import Expression, ServerMetrics, Source
 from ..metering.sources.home_storage import HomeStorage
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
-from ..quotas.usage import Unknown
+from .about import DocumentationOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
 
@@ -28,11 +28,7 @@ HUB = "hub"
 RECORDED = "recorded"
 
 
-def _observe_nothing(_outcome: str, _seconds: float) -> None:
-    """Who is told of requests where nobody wants to know."""
-
-
-class UsageConfig(PodOptions, PrometheusOptions):
+class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -209,7 +205,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             )
         return float(proposal.value)
 
-    def make_source(self) -> KubeStateMetrics | ServerMetrics:
+    def make_source(self, events: MeterEvents = NO_EVENTS) -> KubeStateMetrics | ServerMetrics:
         """The configured source of what servers ask for."""
         max_gap = timedelta(seconds=self.max_gap)
         if self.usage_source == HUB:
@@ -229,41 +225,34 @@ class UsageConfig(PodOptions, PrometheusOptions):
             tuple(self.gpu_resources),
             max_gap,
             self._other_namespaces,
-            self.make_pod_names(),
+            self.make_pod_names(events),
         )
 
     @property
     def _other_namespaces(self) -> tuple[str, ...]:
         return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
 
-    def make_client(self, observe: Observer = _observe_nothing) -> PrometheusClient:
-        """A client of the configured Prometheus; `observe` is told of its requests."""
+    def make_client(self, events: MeterEvents = NO_EVENTS) -> PrometheusClient:
+        """A client of the configured Prometheus."""
         return PrometheusClient(
             self.shown_prometheus_url,
-            access=self.make_access(),
+            connection=self.make_connection(),
             request_timeout=timedelta(seconds=self.request_timeout),
-            observer=observe,
+            events=events,
         )
 
-    def make_meter(self, **observers: Any) -> Meter:
+    def make_meter(self, events: MeterEvents = NO_EVENTS, *, keep_homes: bool = True) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        `observe_request`, `on_fresh`, `on_refresh` and `on_homes` may be given, to be told of
-        requests, readings and refreshes, also of home storage; with `keep_homes=False` that is
-        asked for when it is wanted.
+        With `keep_homes=False`, home storage is asked for when it is wanted.
         """
-        homes = self.home_storage_source(
-            keep=observers.pop("keep_homes", True),
-            on_refresh=observers.pop("on_homes", lambda _why: None),
-        )
-        client = self.make_client(observers.pop("observe_request", _observe_nothing))
+        homes = self.home_storage_source(keep=keep_homes)
+        client = self.make_client(events)
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
-        sources: list[Source] = [self.make_source(), *defined]
-        return Meter(client, sources, self._timing(), homes=homes, **observers)
+        sources: list[Source] = [self.make_source(events), *defined]
+        return Meter(client, sources, self._timing(), homes=homes, events=events)
 
-    def home_storage_source(
-        self, *, keep: bool, on_refresh: Callable[[Unknown | None], None] = lambda _why: None
-    ) -> HomeStorage | None:
+    def home_storage_source(self, *, keep: bool) -> HomeStorage | None:
         """Where home storage is told of, to be kept up to date or not; None for nowhere."""
         if not self.home_storage:
             return None
@@ -274,7 +263,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             hubs = {self.hub_namespace, ""}
             within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
         names = home_names(self.home_storage_directory)
-        return HomeStorage(within, names, kept=keep, on_refresh=on_refresh)
+        return HomeStorage(within, names, kept=keep)
 
     def _timing(self) -> Timing:
         return Timing(

@@ -1,4 +1,4 @@
-"""Finding the faults of a configuration, all of them at once, before anything runs on it."""
+"""Finding the errors in a configuration, all of them at once, before anything runs on it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_LONGER_NEEDED: Mapping[str, str] = {
 """Options of earlier versions that are accepted and have no effect, and why."""
 
 
-def faults_of_options(
+def errors_in_options(
     config: Mapping[str, Any], classes: Sequence[type[UsageConfig]], probe: UsageConfig
 ) -> Iterator[str]:
     """A line for every option in the sections of `classes` that is unknown or has a wrong value.
@@ -36,15 +36,15 @@ def faults_of_options(
         for name, value in config.get(section_of(cls), {}).items():
             where = f"{section_of(cls)}.{name}"
             if name in own:
-                for fault in _fault_of_value(where, probe, name, value):
+                for error in _errors_in_value(where, probe, name, value):
                     refused.add(name)
-                    yield fault
+                    yield error
             elif name not in NO_LONGER_NEEDED:
                 yield f"{where}: unknown option; {_advice(name, classes)}"
-    for name, fault in _faults_of_defaults(probe):
+    for name, error in _errors_in_defaults(probe):
         refused.add(name)
-        yield fault
-    yield from (f"{UsageConfig.__name__}: {fault}" for fault in probe.faults_together(refused))
+        yield error
+    yield from (f"{UsageConfig.__name__}: {error}" for error in probe.errors_together(refused))
 
 
 def section_of(cls: type[UsageConfig]) -> str:
@@ -52,7 +52,7 @@ def section_of(cls: type[UsageConfig]) -> str:
     return str(cls.section_names()[-1])
 
 
-def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
+def _errors_in_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
     if isinstance(value, LazyConfigValue):
         value = value.get_value(getattr(probe, name))
     try:
@@ -61,7 +61,7 @@ def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> It
         yield f"{where}: {error}"
 
 
-def _faults_of_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
+def _errors_in_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
     """Defaults that come from the environment can be wrong, too: their names, and lines."""
     for name in probe.trait_names(config=True):
         try:

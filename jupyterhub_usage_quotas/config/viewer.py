@@ -11,7 +11,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 from .. import conventions
 from ..errors import ConfigurationError
 from .usage import UsageConfig
-from .validation import faults_of_options, remarks
+from .validation import errors_in_options, remarks
 
 
 class UsageViewer(UsageConfig):
@@ -83,16 +83,16 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageViewer)
 
 
 def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
-    """The options of a configuration; raises `ConfigurationError` with all their faults."""
-    faults = list(faults_of_options(config, CONFIGURED, UsageViewer()))
+    """The options of a configuration; raises `ConfigurationError` with all their errors."""
+    errors = list(errors_in_options(config, CONFIGURED, UsageViewer()))
     section = config.get(UsageViewer.__name__, {})
     if {"session_secret_key", "secret_session_key"} <= set(section):
-        faults.append(
+        errors.append(
             "UsageViewer.secret_session_key: is another spelling of session_secret_key, and both"
             " are set; leave one out"
         )
-    if faults:
-        raise ConfigurationError(faults)
+    if errors:
+        raise ConfigurationError(errors)
     return UsageViewer(config=config)
 
 

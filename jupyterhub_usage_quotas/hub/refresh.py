@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Protocol
 
 from ..config.quotas import QuotaOptions
 from ..metering.meter import Meter
 from ..quotas.policy.policy import PolicySet
-from ..quotas.usage import Unknown
 from ..status.hub_database import pool_members_in, subjects_by_slices
 from ..status.snapshot import Tally
 from .metrics import own as metrics
@@ -128,32 +126,6 @@ class UnmatchedHomes:
                 len(homes.directories),
                 ", ".join(repr(name) for name in sorted(left)[:HOMES_SHOWN]),
             )
-
-
-def observers(log: logging.Logger) -> Mapping[str, Any]:
-    """What counts and logs how a meter does: arguments of `UsageConfig.make_meter`."""
-    return {
-        "observe_request": metrics.observe_request,
-        "on_fresh": metrics.usage_known_until,
-        "on_refresh": partial(tell_refresh, log),
-        "on_homes": count_homes,
-    }
-
-
-def tell_refresh(log: logging.Logger, why: Unknown | None, error: Exception | None) -> None:
-    """Count a refresh; a fault of ours is logged with its traceback."""
-    metrics.refreshes.labels(outcome=why.reason if why else "success").inc()
-    if error:
-        log.error("The usage of all users could not be refreshed", exc_info=error)
-
-
-def count_homes(why: Unknown | None) -> None:
-    """Count a refresh of home storage that failed.
-
-    Not one that succeeded: it says nothing about usage, and would hide from alerts that fails.
-    """
-    if why:
-        metrics.refreshes.labels(outcome=f"{metrics.OF_HOMES}{why.reason}").inc()
 
 
 def start(loop: RefreshLoop) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Text, create_engine, literal_column
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 
-from ..errors import DatabaseUnreadable, ServersUnknown
+from ..errors import DatabaseUnreadable, PodOwnersUnknown
 from ..metering.client.promql import Users
 from ..metering.kubespawner.pods import KnownServer
 from ..metering.sources.pod_names import PodName
@@ -138,9 +138,9 @@ def _pod(state: Any) -> PodName | None:
 
 
 def servers_at(db_url: str) -> list[KnownServer]:
-    """The same from the URL of the database. Raises `ServersUnknown`."""
+    """The same from the URL of the database. Raises `PodOwnersUnknown`."""
     try:
         with reading(db_url) as session:
             return list(servers_of(session))
     except DatabaseUnreadable as error:
-        raise ServersUnknown(f"{error} (pods are identified by the servers in it)") from error
+        raise PodOwnersUnknown(f"{error} (pods are identified by the servers in it)") from error

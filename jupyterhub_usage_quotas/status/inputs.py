@@ -16,7 +16,7 @@ from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.charge import PoolAccounts, PoolReadings, Readings
 from ..quotas.decide import Decision, decide
 from ..quotas.forecast import launch_times
-from ..quotas.in_flight import Running, pools_with_running, with_running
+from ..quotas.in_flight import Running, add_running, add_running_to_pools
 from ..quotas.policy.policy import PolicySet
 from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import REST, Everyone, Subject
@@ -64,10 +64,10 @@ class Known:
         pools that were added up before stay as they were.
         """
         own = running.get(user, ())
-        usage = with_running(self.usage, own, self.now)
+        usage = add_running(self.usage, own, self.now)
         pools = self.pools
         if not isinstance(pools, PoolAccounts):
-            pools = pools_with_running(pools, running, self.now)
+            pools = add_running_to_pools(pools, running, self.now)
         servers = [one.request for one in own]
         return replace(self, usage=usage, pools=pools, pending=pending, running=servers)
 

@@ -27,6 +27,7 @@ from tests.support.tutorials import (
 )
 from tests.support.visitor import Visitor, text_of
 
+pytestmark = pytest.mark.waits
 DENIED = 3
 
 

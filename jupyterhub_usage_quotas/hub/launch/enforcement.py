@@ -19,9 +19,8 @@ from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import Known, learn
 from ...status.members import NO_MEMBERS, Members
-from ..metrics.own import DecisionCounter
+from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
-from ..refresh import observers
 from .denial import LaunchDenied, deny, for_log
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -33,7 +32,7 @@ class UsageQuotaManager(QuotaOptions):
     """Enforces usage quotas when a server is started."""
 
     def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults.
+        """Read the configuration; raises `ConfigurationError` with all its errors.
 
         `ledger` knows what people decided.
         """
@@ -47,7 +46,7 @@ class UsageQuotaManager(QuotaOptions):
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
         keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(**observers(self.log), keep_homes=keep_homes)
+        return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
@@ -108,7 +107,7 @@ class UsageQuotaManager(QuotaOptions):
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
-            # A fault of ours must not become a fault of the Hub; failover is for exactly this.
+            # A bug of ours must not become a failure of the Hub; failover is for exactly this.
             self.log.exception("The usage quota of %r could not be decided", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)

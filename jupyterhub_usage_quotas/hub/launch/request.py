@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...errors import UsageQuotasError
 from ...quotas.subject import Subject, in_utc
 from ...quotas.verdict import Request
 from .profiles import (
@@ -34,7 +35,7 @@ ASKING = (
 """The traits of spawners that say what a server asks for."""
 
 
-class OptionsRefused(Exception):
+class OptionsRefused(UsageQuotasError):
     """The spawner does not take what its user chose; its own exception is the cause."""
 
 

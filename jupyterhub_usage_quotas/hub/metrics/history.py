@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from ...metering.meter import Meter
-from ...metering.snapshot import Knowledge
+from ...metering.snapshot import UsageSnapshot
 from ...quotas.units import show_duration
 from . import own as metrics
 
@@ -23,28 +23,28 @@ class HistoryGauges:
 
     async def refreshed(self, now: datetime) -> None:  # noqa: ARG002 the listeners'
         """See `RefreshListener`."""
-        for known in self._meter.known:
+        for known in self._meter.snapshots:
             self._show(known)
 
-    def _show(self, known: Knowledge) -> None:
-        name, seen = known.source.name, known.seen
-        length = max(seen.end - seen.start, 1.0)
-        missed = seen.missed(seen.start, seen.end)
+    def _show(self, known: UsageSnapshot) -> None:
+        name, coverage = known.source.name, known.coverage
+        length = max(coverage.end - coverage.start, 1.0)
+        missed = coverage.missed(coverage.start, coverage.end)
         metrics.history.labels(source=name).set(length)
         metrics.coverage.labels(source=name).set(1 - missed / length)
-        if seen.interval:
-            metrics.scrape_interval.labels(source=name).set(seen.interval)
-        if name not in self._logged and self._meter.complete and seen.last_scrape:
+        if coverage.interval:
+            metrics.scrape_interval.labels(source=name).set(coverage.interval)
+        if name not in self._logged and self._meter.complete and coverage.last_scrape:
             self._logged.add(name)
             self._log.info("%s", history_for_log(known, self._meter.timing.max_gap))
 
 
-def history_for_log(known: Knowledge, longest_bridged: timedelta) -> str:
+def history_for_log(known: UsageSnapshot, longest_bridged: timedelta) -> str:
     """A line about how far back usage is known, and what is missing."""
-    seen = known.seen
-    how_long = show_duration(timedelta(seconds=round(seen.end - seen.start)))
+    coverage = known.coverage
+    how_long = show_duration(timedelta(seconds=round(coverage.end - coverage.start)))
     line = f"The usage of the last {how_long} from {known.source.name} is at hand"
-    gaps = [gap for gap in seen.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
+    gaps = [gap for gap in coverage.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
     if not gaps:
         return f"{line}, without gaps"
     longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:GAPS_SHOWN]

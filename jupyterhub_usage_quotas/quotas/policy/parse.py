@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..units import RESOURCES, STORAGE, Resource, defined_resource
-from .errors import Fault, InvalidPolicies
+from .errors import InvalidPolicies, PolicyError
 from .policy import Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
@@ -40,21 +40,22 @@ def parse_policies(
 
     Raises `InvalidPolicies` with every fault found.
     """
-    faults: list[Fault] = []
-    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, faults)
-    prices = _parse_prices(credit_prices, known, faults)
-    policies = _parse_entries("policy", policy, known, faults)
-    backup = _backup_mapping(backup_strategy, faults)
+    errors: list[PolicyError] = []
+    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, errors)
+    prices = _parse_prices(credit_prices, known, errors)
+    policies = _parse_entries("policy", policy, known, errors)
+    backup = _backup_mapping(backup_strategy, errors)
     empty_given = _as_list(backup.get("empty"))
-    empty = _parse_entries(_EMPTY, empty_given, known, faults)
-    intersection = _parse_intersection(backup.get("intersection", "min"), faults)
-    faults.extend(_names_given_twice(policy, empty_given))
+    empty = _parse_entries(_EMPTY, empty_given, known, errors)
+    intersection = _parse_intersection(backup.get("intersection", "min"), errors)
+    errors.extend(_names_given_twice(policy, empty_given))
     if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; write for example {cpu: 1, gpu: 10}"
-        faults.append(Fault("credit_prices", problem))
-    if faults:
-        raise InvalidPolicies(faults)
-    taken = {one.name for one in (*policies, *empty) if one.name}
+        errors.append(PolicyError("credit_prices", problem))
+    if errors:
+        raise InvalidPolicies(errors)
+    own = {one.name for one in (*policies, *empty) if one.name}
+    taken = set(own)
     return PolicySet(
         tuple(_named(one, str(one.scope), taken) for one in policies),
         tuple(_named(one, "no other policy", taken) for one in empty),
@@ -62,6 +63,7 @@ def parse_policies(
         failover_open,
         known,
         prices,
+        frozenset(taken - own),
     )
 
 
@@ -83,26 +85,32 @@ def _as_list(empty: object) -> object:
     return [empty] if isinstance(empty, Mapping) else empty
 
 
-def _parse_resources(given: object, faults: list[Fault]) -> dict[str, Resource]:
+def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Resource]:
     where = "resources"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, f"must be a mapping of names to definitions; given {given!r}"))
+        errors.append(
+            PolicyError(where, f"must be a mapping of names to definitions; given {given!r}")
+        )
         return {}
     parsed = {}
     for name, entry in given.items():
         place = f"{where}[{name!r}]"
         keys = {"promql", "unit", "display_name"}
         if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
-            faults.append(Fault(place, "must have a name of letters and digits that is not taken"))
+            errors.append(
+                PolicyError(place, "must have a name of letters and digits that is not taken")
+            )
         elif (
             not isinstance(entry, Mapping)
             or not {"promql", "unit"} <= set(entry) <= keys
             or not all(isinstance(value, str) and value for value in entry.values())
         ):
-            faults.append(
-                Fault(place, f"must have the texts promql, unit and display_name; given {entry!r}")
+            errors.append(
+                PolicyError(
+                    place, f"must have the texts promql, unit and display_name; given {entry!r}"
+                )
             )
         else:
             parsed[name] = defined_resource(name, entry.get("display_name", name), entry["unit"])
@@ -110,72 +118,76 @@ def _parse_resources(given: object, faults: list[Fault]) -> dict[str, Resource]:
 
 
 def _parse_prices(
-    given: object, known: Mapping[str, Resource], faults: list[Fault]
+    given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> dict[str, float]:
     """Credits per base unit, from credits per hour of the unit in the resource's example."""
     where = "credit_prices"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, f"must be a mapping such as {{cpu: 1}}; given {given!r}"))
+        errors.append(PolicyError(where, f"must be a mapping such as {{cpu: 1}}; given {given!r}"))
         return {}
     prices = {}
     for name, price in given.items():
         resource = known.get(name) if name != "credits" else None
         if name == STORAGE.name:
             problem = "is not used over time, so it costs no credits; leave it out"
-            faults.append(Fault(f"{where}[{name!r}]", problem))
+            errors.append(PolicyError(f"{where}[{name!r}]", problem))
         elif resource is None or not resource.by_server:
             right = ", ".join(one for one in RESOURCES if one != "credits")
-            faults.append(Fault(f"{where}[{name!r}]", f"is not a resource; right are {right}"))
+            errors.append(
+                PolicyError(f"{where}[{name!r}]", f"is not a resource; right are {right}")
+            )
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
             problem = f"must be a number of credits per hour, not negative; given {price!r}"
-            faults.append(Fault(f"{where}[{name!r}]", problem))
+            errors.append(PolicyError(f"{where}[{name!r}]", problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
             prices[name] = price / resource.quantity(resource.example).unit.factor
     return prices
 
 
-def _backup_mapping(given: object, faults: list[Fault]) -> Mapping[str, Any]:
+def _backup_mapping(given: object, errors: list[PolicyError]) -> Mapping[str, Any]:
     where = "scope_backup_strategy"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         problem = f"must be a mapping such as {{intersection: min}}; given {given!r}"
-        faults.append(Fault(where, problem))
+        errors.append(PolicyError(where, problem))
         return {}
     for key in sorted(set(given) - {"empty", "intersection"}, key=str):
-        faults.append(Fault(f"{where}.{key}", "unknown key; right are empty and intersection"))
+        errors.append(
+            PolicyError(f"{where}.{key}", "unknown key; right are empty and intersection")
+        )
     return given
 
 
-def _parse_intersection(given: object, faults: list[Fault]) -> Intersection:
+def _parse_intersection(given: object, errors: list[PolicyError]) -> Intersection:
     try:
         return Intersection(str(given))
     except ValueError:
         problem = f"given {given!r}, right are {', '.join(Intersection)}"
-        faults.append(Fault("scope_backup_strategy.intersection", problem))
+        errors.append(PolicyError("scope_backup_strategy.intersection", problem))
         return Intersection.MIN
 
 
 def _parse_entries(
-    where: str, given: object, known: Mapping[str, Resource], faults: list[Fault]
+    where: str, given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> tuple[Policy, ...]:
     if not isinstance(given, list | tuple):
-        faults.append(Fault(where, f"must be a list of policies; given {given!r}"))
+        errors.append(PolicyError(where, f"must be a list of policies; given {given!r}"))
         return ()
     parsed = (
-        _parse_entry(f"{where}[{index}]", entry, known, faults) for index, entry in enumerate(given)
+        _parse_entry(f"{where}[{index}]", entry, known, errors) for index, entry in enumerate(given)
     )
     return tuple(policy for policy in parsed if policy)
 
 
 def _parse_entry(
-    where: str, entry: object, known: Mapping[str, Resource], faults: list[Fault]
+    where: str, entry: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> Policy | None:
     if not isinstance(entry, Mapping):
-        faults.append(Fault(where, f"must be a mapping; given {entry!r}"))
+        errors.append(PolicyError(where, f"must be a mapping; given {entry!r}"))
         return None
     fields = dict(entry)
     if isinstance(entry.get("name"), str):
@@ -183,16 +195,16 @@ def _parse_entry(
     if where.startswith(_EMPTY):
         if "scope" in fields:
             problem = "not allowed here: it is for the users whom no policy covers; leave it out"
-            faults.append(Fault(f"{where}.scope", problem))
+            errors.append(PolicyError(f"{where}.scope", problem))
         fields["scope"] = {"everyone": True}
     try:
         return Policy.model_validate(fields, context={"resources": known})
     except ValidationError as error:
-        faults.extend(_readable(where, error))
+        errors.extend(_readable(where, error))
         return None
 
 
-def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
+def _readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
     """Turn pydantic's findings into sentences that an admin can act on."""
     for finding in error.errors(include_url=False):
         location = finding["loc"]
@@ -208,10 +220,10 @@ def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
                 problem = "is missing"
             case _:
                 problem = f"{finding['msg']}; given {finding['input']!r}"
-        yield Fault(place, problem)
+        yield PolicyError(place, problem)
 
 
-def _names_given_twice(*lists: object) -> Iterator[Fault]:
+def _names_given_twice(*lists: object) -> Iterator[PolicyError]:
     """A fault for every name that several entries have, whatever else is wrong with them."""
     entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
     names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
@@ -219,7 +231,7 @@ def _names_given_twice(*lists: object) -> Iterator[Fault]:
     for name, count in sorted(counts.items()):
         if count > 1:
             problem = f"{count} policies have the name {name!r}; a name must be unique"
-            yield Fault("policy", problem)
+            yield PolicyError("policy", problem)
 
 
 def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:

@@ -18,12 +18,12 @@ import pytest
 import yaml
 
 from tests.support.expressions import ALERTS, Expression, labels_shown, of_dashboards
+from tests.support.paths import ROOT
 from tests.support.programs import Program, find_program, free_port
 from tests.support.rules import RULES
 from tests.support.visitor import Visitor
 
 HUBS = ("hub", "hub-2")
-ROOT = Path(__file__).parent.parent.parent.parent
 ALL = {
     "$namespace": ".*",
     "$policy": ".*",

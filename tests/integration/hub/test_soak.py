@@ -18,7 +18,7 @@ from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.snapshot import Knowledge
+from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome
@@ -31,6 +31,7 @@ from jupyterhub_usage_quotas.status.inputs import learn
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.meter_events import OnRefresh
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 
@@ -212,7 +213,7 @@ class Day:
             client,
             [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
             Timing(deadline=timedelta(seconds=30), stale_after=STALE_AFTER),
-            on_refresh=self._tell,
+            events=OnRefresh(self._tell),
             clock=lambda: self.now,
             breaker=Breaker(clock=self._seconds),
         )
@@ -235,8 +236,8 @@ class Day:
             await asyncio.gather(meter.refresh(REACH), meter.extend(), *launches)
             while meter.complete is False and await meter.extend():
                 pass
-            if meter.known:
-                self.sizes.append(size(meter.known[0]))
+            if meter.snapshots:
+                self.sizes.append(size(meter.snapshots[0]))
             self.now += timedelta(seconds=self.chance.randrange(60, 840))
         self.proxy.plan = lambda _asked: faults.honest
         self.now = instant(END)
@@ -291,7 +292,7 @@ class Day:
             assert verdict.used == pytest.approx(expected + spoken_for, rel=1e-6), (policy, user)
 
 
-def size(known: Knowledge) -> int:
+def size(known: UsageSnapshot) -> int:
     """How much is kept: how many numbers."""
     return sum(len(of_user) for of_user in known.usage.values())
 
@@ -336,18 +337,18 @@ async def test_a_day(serve_history: Callable[..., str], seed: int):
             assert both[0] == both[1]
             assert len(both[0]) == len(users)
             if resource == "time":
-                known_until = meter.known[0].seen.end
+                known_until = meter.snapshots[0].coverage.end
                 assert both[0] == pytest.approx(
                     {user: truth_at_end(truth, user, now, known_until) for user in users}
                 )
 
         # Nothing is kept of what no window needs any more, and of who is gone.
         keep = start - HOUR - 10 * MINUTE
-        for of_user in meter.known[0].usage.values():
+        for of_user in meter.snapshots[0].usage.values():
             assert all(timeline.end > keep for _, timeline in parts_of(of_user))
         gone = {pod.username for pod in truth.pods if "guest" in pod.username and pod.end < keep}
         assert len(gone) > 30
-        assert not gone & set(meter.known[0].usage)
+        assert not gone & set(meter.snapshots[0].usage)
         third = len(day.sizes) // 3
         assert max(day.sizes[-third:]) < 1.5 * max(day.sizes[:third])
         await meter.aclose()

@@ -17,7 +17,7 @@ import pytest
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.snapshot import Knowledge
+from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
 from jupyterhub_usage_quotas.quotas.charge import Readings
@@ -25,6 +25,7 @@ from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.meter_events import OnRefresh
 from tests.support.programs import Program, Span, backfill, find_program, free_port
 from tests.support.recorded import NOW, instant
 
@@ -104,8 +105,8 @@ class Kept:
         return await self.meter.read(users, RESOURCES, over, self.clock.now)
 
     @property
-    def known(self) -> Knowledge:
-        (known,) = self.meter.known
+    def known(self) -> UsageSnapshot:
+        (known,) = self.meter.snapshots
         return known
 
 
@@ -119,13 +120,13 @@ def used(readings: Mapping[str, Readings], now: datetime) -> dict[tuple[str, str
     return found
 
 
-def everything(known: Knowledge) -> object:
+def everything(known: UsageSnapshot) -> object:
     """All that a snapshot says, copied out of it."""
     usage = {
         user: {key: [*timeline] for key, timeline in parts_of(kept)}
         for user, kept in known.usage.items()
     }
-    return usage, known.seen, known.unmeasured, known.recent
+    return usage, known.coverage, known.unmeasured, known.recent
 
 
 def expected(now: datetime) -> dict[tuple[str, str], object]:
@@ -173,7 +174,7 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
             client,
             [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
             Timing(**(patient | timing)),
-            on_refresh=tell,
+            events=OnRefresh(tell),
             clock=lambda: clock.now,
             breaker=breaker or Breaker(failures=1000),
         )
@@ -270,7 +271,7 @@ async def test_nothing_at_all_is_no_reason_to_forget_what_is_known(make, proxy):
         kept.clock.pass_(minutes)
         await kept.refresh()
         assert not kept.failures
-        assert kept.known.seen.end == old.seen.end
+        assert kept.known.coverage.end == old.coverage.end
         for resource, reading in (await kept.read())["bob"].items():
             assert isinstance(reading, kind)
             since = reading.usage.between(BEGIN - 3 * HOUR, kept.clock.now.timestamp())
@@ -344,7 +345,7 @@ async def fresh_numbers(make, clock: Clock) -> dict[tuple[str, str], float]:
 
 async def test_who_holds_what_was_known_sees_it_unchanged_while_more_is_learnt(make):
     kept = make()
-    held: list[tuple[Knowledge, object]] = []
+    held: list[tuple[UsageSnapshot, object]] = []
     await kept.refresh()
     for _ in range(12):
         held.append((kept.known, everything(kept.known)))
@@ -543,7 +544,7 @@ async def test_a_launch_before_the_history_is_read_asks_about_that_user_alone(ma
         '="bob"' in query or '="nobody"' in query or query.startswith("count(")
         for query in about_pods
     )
-    assert not kept.meter.known
+    assert not kept.meter.snapshots
 
 
 async def test_a_launch_amid_the_history_asks_only_if_it_needs_what_is_not_read_yet(make, proxy):

@@ -96,8 +96,8 @@ def guarded(tmp_path_factory):
 async def client_of(**options: object):
     """A client as the options make it, and as the Hub would use it."""
     config = UsageConfig(**options)
-    assert config.faults_together() == []
-    client = PrometheusClient(config.shown_prometheus_url, access=config.make_access())
+    assert config.errors_together() == []
+    client = PrometheusClient(config.shown_prometheus_url, connection=config.make_connection())
     client.attempts = 1
     try:
         yield client

@@ -303,5 +303,5 @@ NOT = f"{SCRAPED}. It was not scraped, and nothing is counted, for"
 def test_what_is_known_of_the_history_is_told(all_ways, case, line):
     """Of gaps that are bridged nothing needs to be said."""
     for way, kept in all_ways[case, PODS].kept.items():
-        (known,) = kept.known
+        (known,) = kept.snapshots
         assert history_for_log(known, timedelta(minutes=10)) == line, way

@@ -83,7 +83,7 @@ def test_usage_is_how_the_servers_ran(all_ways, case):
     ways = all_ways[case]
     # Where Prometheus was away, what it had seen is shown for as long as it looks back.
     slack = MINUTE + (300 if "five" in case or "away" in case else 30)
-    until = ways.kept["grown"].known[0].seen.last_scrape
+    until = ways.kept["grown"].snapshots[0].coverage.last_scrape
     for user in ("steady", "gone", "bigger", "two", "often", "again", "flash", "new"):
         servers = [server for server in SERVERS if server.username == user]
         for resource in ("memory", "cpu", "time"):

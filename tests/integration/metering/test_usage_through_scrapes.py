@@ -211,7 +211,7 @@ def test_usage_is_what_the_samples_say(all_ways, case):
 def test_usage_is_what_the_pods_did(all_ways, case):
     ways = all_ways[case]
     over = REACH
-    until = ways.kept["grown"].known[0].seen.last_scrape
+    until = ways.kept["grown"].snapshots[0].coverage.last_scrape
     for user in ("steady", "gone", "cycle", "sized", "sized at once", "pair", "often", "new"):
         lives = [one for one in people(case) if one.username == user]
         for resource in RESOURCES:
@@ -248,4 +248,4 @@ def test_labels_not_honoured_but_no_pod_among_its_own(tmp_path, namespace):
 def test_the_interval_is_found_out(all_ways, case, interval):
     """In whole minutes: that is how often is looked."""
     for kept in all_ways[case].kept.values():
-        assert kept.known[0].seen.interval == interval
+        assert kept.snapshots[0].coverage.interval == interval

@@ -20,6 +20,7 @@ from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
 from tests.support.cases import counted_once, servers, users
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.meter_events import OnRefresh
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 from tests.support.victoria import import_spans, serve_victoria, start_victoria_metrics
@@ -114,7 +115,7 @@ def meter(url: str, *sources: Source) -> Meter:
     def tell(why: Unknown | None, error: Exception | None) -> None:
         assert why is None, (why, error)
 
-    return Meter(client, sources, patient, on_refresh=tell, clock=lambda: instant(NOW))
+    return Meter(client, sources, patient, events=OnRefresh(tell), clock=lambda: instant(NOW))
 
 
 @pytest.fixture(params=["direct", "kept"])
@@ -313,7 +314,7 @@ async def test_a_meter_that_is_kept_follows_late_samples_and_a_server_that_was_r
     asked = Meter(
         client,
         [ksm(NAMESPACE)],
-        on_refresh=lambda why, _error: said.append(why.reason if why else ""),
+        events=OnRefresh(lambda why, _error: said.append(why.reason if why else "")),
         clock=lambda: instant(now),
     )
 

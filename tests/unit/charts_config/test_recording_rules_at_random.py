@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas import conventions
+from tests.support.examples import FEW
 from tests.support.rules import EXPORTED, RULES, promtool, written
 
 INSTANCES = ("ksm-0", "ksm-1", "ksm-2")
@@ -163,16 +164,11 @@ def evaluated(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-at_random = settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
 @pytest.mark.parametrize(
     ("rules", "prefix"), [(RULES, ""), (EXPORTED, "exported_")], ids=["as they are", "renamed"]
 )
 @given(cluster=clusters)
-@at_random
+@FEW
 def test_what_is_recorded_is_what_the_pods_ran(rules, prefix, tmp_path, cluster):
     series = ((one, value) for pod in cluster for one, value in series_of(pod, prefix))
     expected = {
@@ -237,6 +233,6 @@ anything = st.dictionaries(
 
 @pytest.mark.parametrize("rules", [RULES, EXPORTED], ids=["as they are", "renamed"])
 @given(series=anything)
-@at_random
+@FEW
 def test_no_series_makes_a_rule_fail(rules, tmp_path, series):
     evaluated(tmp_path, rules, series.items(), {"up": []})

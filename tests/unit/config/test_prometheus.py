@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,8 +15,8 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.usage import UsageConfig
-from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.metering.client.connection import Access, SigV4
+from jupyterhub_usage_quotas.errors import ConfigurationError, PrometheusUnauthorized
+from jupyterhub_usage_quotas.metering.client.connection import Connection, SigV4
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from tests.support.certificates import Authority
@@ -41,7 +42,7 @@ def faults_of(**options: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as refused:
         hub_with(**options)
     assert "s3cret" not in str(refused.value)
-    return refused.value.faults
+    return refused.value.errors
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_every_part_has_the_options(cls):
 def test_options_make_the_access(files, section, written_as):
     options = {name: written_as(path) for name, path in files.items()}
     made = hub_with(section, prometheus_url=HTTPS, prometheus_headers={"A": "b"}, **options)
-    assert made.make_access() == Access(
+    assert made.make_connection() == Connection(
         bearer_token_file=files["prometheus_bearer_token_file"],
         headers={"A": "b"},
         ca_file=files["prometheus_ca_file"],
@@ -78,8 +79,17 @@ def test_options_make_the_access(files, section, written_as):
     )
 
 
+async def test_what_goes_wrong_later_names_the_options_as_they_are_written(files):
+    options = {name: str(path) for name, path in files.items()}
+    client = hub_with(prometheus_url=HTTPS, **options).make_client()
+    files["prometheus_bearer_token_file"].unlink()
+    with pytest.raises(PrometheusUnauthorized, match="prometheus_bearer_token_file names"):
+        await client.query("up", datetime.now(UTC))
+    await client.aclose()
+
+
 def test_without_options_there_is_nothing_special():
-    assert hub_with().make_access() == Access()
+    assert hub_with().make_connection() == Connection()
 
 
 @pytest.mark.parametrize(
@@ -93,14 +103,14 @@ def test_without_options_there_is_nothing_special():
     ],
 )
 def test_sigv4(given, means):
-    assert hub_with(prometheus_sigv4=given).make_access().sigv4 == means
+    assert hub_with(prometheus_sigv4=given).make_connection().sigv4 == means
 
 
 def test_headers_may_be_added_one_by_one():
     config = Config()
     config.UsageConfig.prometheus_headers.update({"X-Scope-OrgID": "hub"})
     made = UsageQuotaManager(config=config)
-    assert made.make_access().headers == {"X-Scope-OrgID": "hub"}
+    assert made.make_connection().headers == {"X-Scope-OrgID": "hub"}
 
 
 async def test_a_decision_is_made_with_them(files):
@@ -236,7 +246,7 @@ def test_a_certificate_needs_its_key(files):
 @pytest.mark.parametrize("order", [(CERTIFICATE, KEY), (KEY, CERTIFICATE)])
 def test_the_order_of_options_does_not_matter(files, order):
     made = hub_with(prometheus_url=HTTPS, **{name: files[name] for name in order})
-    assert made.make_access().client_key_file == files[KEY]
+    assert made.make_connection().client_key_file == files[KEY]
 
 
 def test_a_key_of_another_certificate_is_a_fault_that_names_both(files, tmp_path):

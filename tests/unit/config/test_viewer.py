@@ -13,9 +13,10 @@ from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.services.viewer.app import main
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
 from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
+from tests.support.paths import ROOT
 
 POLICY = {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
-QUICKSTART = Path(__file__).parent.parent.parent / "data/quickstart/jupyterhub_config.d"
+QUICKSTART = ROOT / "tests/data/quickstart/jupyterhub_config.d"
 
 
 def environment(**sections) -> dict[str, str]:

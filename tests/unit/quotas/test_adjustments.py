@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf, nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import (
@@ -268,7 +268,6 @@ def test_a_grant_makes_a_refilled_balance_larger_while_it_lasts():
 
 # --- what always holds --------------------------------------------------------------------------
 
-PROPERTY = settings(deadline=None, max_examples=150)
 REFILL = {"refill": 1, "every": "2 hours"}
 WINDOWS = st.sampled_from(
     ["6h", "24h", {"calendar": "day"}, REFILL, REFILL | {"refill": 3}, {"calendar": "hour"}]
@@ -306,7 +305,6 @@ def generosity(decision):
     return 0.0 if decision.allowed else -(decision.retry_time or datetime.max).timestamp()
 
 
-@PROPERTY
 @given(entries=policies, buckets=sessions, others=others, more=grants, way=ways)
 def test_a_grant_never_makes_a_decision_less_generous(entries, buckets, others, more, way):
     """Whoever is given more does not wait longer."""
@@ -315,7 +313,6 @@ def test_a_grant_never_makes_a_decision_less_generous(entries, buckets, others, 
     assert generosity(granted) >= generosity(without)
 
 
-@PROPERTY
 @given(entries=policies, buckets=sessions, others=others, more=grants | overrides, way=ways)
 def test_what_is_voided_might_as_well_never_have_been(entries, buckets, others, more, way):
     """Adding a grant and then voiding it changes nothing, whatever else there is."""

@@ -8,15 +8,13 @@ from itertools import groupby
 from math import inf
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
-
-PROPERTY = settings(deadline=None, max_examples=300)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = 3600
@@ -504,7 +502,6 @@ all_histories = st.fixed_dictionaries(dict.fromkeys(UNITS, history))
 all_asks = st.fixed_dictionaries(dict.fromkeys(UNITS, st.integers(min_value=0, max_value=3)))
 
 
-@PROPERTY
 @pytest.mark.parametrize("policies", [one_policy, several_policies], ids=["one", "several"])
 @given(data=st.data(), histories=all_histories, asks=all_asks, per_minute=st.booleans())
 def test_the_retry_time_is_true(policies, data, histories, asks, per_minute):
@@ -527,7 +524,6 @@ def test_the_retry_time_is_true(policies, data, histories, asks, per_minute):
         assert before.outcome is Outcome.DENIED
 
 
-@PROPERTY
 @given(
     limits=one_policy | several_policies,
     histories=all_histories,
@@ -565,7 +561,6 @@ def has_room_by_hand(limit, history, asks, later):
     return remaining > 0 and remaining >= 60 * limit.session * asks[limit.resource]
 
 
-@PROPERTY
 @given(
     tenths=st.integers(min_value=1, max_value=30),
     session=st.tuples(st.integers(1, 300), st.integers(1, 300)).map(sorted),
@@ -583,7 +578,6 @@ def test_the_retry_time_is_true_for_rates_that_are_no_whole_numbers(tenths, sess
     assert decision.retry_time == NOW + timedelta(hours=24) - timedelta(minutes=limit - 1)
 
 
-@PROPERTY
 @given(limits=several_policies, histories=all_histories, asks=all_asks)
 def test_the_joint_retry_time_is_never_earlier_than_that_of_any_verdict(limits, histories, asks):
     """Where all must fit, the launch waits at least as long as each alone would make it wait."""
@@ -609,7 +603,6 @@ def generosity(decision):
     )
 
 
-@PROPERTY
 @given(limits=one_policy | several_policies, histories=all_histories, asks=all_asks, data=st.data())
 def test_usage_that_is_added_never_makes_a_decision_more_generous(limits, histories, asks, data):
     """Whoever used more is not allowed sooner than whoever used less."""
@@ -624,7 +617,6 @@ def test_usage_that_is_added_never_makes_a_decision_more_generous(limits, histor
     assert generosity(more_used) <= generosity(less_used)
 
 
-@PROPERTY
 @given(data=st.data(), histories=all_histories, asks=all_asks)
 def test_the_order_of_policies_and_groups_decides_nothing(data, histories, asks):
     """The same policies and groups in another order give the same decision, and the same again
@@ -666,7 +658,6 @@ def test_the_order_of_policies_and_groups_decides_nothing(data, histories, asks)
     assert len(seen) == 1
 
 
-@PROPERTY
 @given(
     limits=st.lists(limits_of(list(UNITS)), max_size=3, unique_by=lambda each: each.window),
     histories=all_histories,

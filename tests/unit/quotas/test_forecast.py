@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import inf
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
@@ -237,7 +237,6 @@ def test_the_largest_profile_fits_into_pools_and_credits_too():
 # Histories are whole rates per minute that end at NOW; what is used between two minutes is a
 # straight line, so `exhausted_by_hand` walks from one to the next.
 
-PROPERTY = settings(deadline=None, max_examples=150)
 FAR = 5000
 HISTORY = st.lists(st.tuples(st.sampled_from([0, 1, 2, 5]), st.integers(1, 40)), max_size=5).map(
     lambda stretches: [rate for rate, length in stretches for _ in range(length)]
@@ -283,7 +282,6 @@ def exhausted_by_hand(window, history, rate, limit, grant):
     return None
 
 
-@PROPERTY
 @given(
     window=WINDOWS,
     history=HISTORY,

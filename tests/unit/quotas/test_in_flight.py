@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jupyterhub_usage_quotas.quotas.decide import Outcome, decide
 from jupyterhub_usage_quotas.quotas.in_flight import (
     Running,
-    pools_with_running,
-    with_running,
+    add_running,
+    add_running_to_pools,
 )
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
@@ -59,20 +59,20 @@ def used(reading: Any, since: float = 86400, until: float = 0) -> float:
 
 def test_a_server_is_counted_by_prometheus_until_it_is_known_and_by_the_hub_from_there():
     recorded = usage((3600, 90, 1.0))
-    readings = with_running({"time": Fresh(recorded)}, [running(3600)], NOW)
+    readings = add_running({"time": Fresh(recorded)}, [running(3600)], NOW)
     assert used(readings["time"]) == pytest.approx(3600)
     assert used(readings["time"], until=90) == pytest.approx(3510)
     assert readings["time"].usage.covered_until == ago(90)
 
 
 def test_a_server_that_started_since_is_counted_from_its_start():
-    readings = with_running({"time": Fresh(usage())}, [running(20)], NOW)
+    readings = add_running({"time": Fresh(usage())}, [running(20)], NOW)
     assert used(readings["time"]) == pytest.approx(20, abs=1e-5)
 
 
 def test_every_resource_of_a_server_is_counted_at_its_rate_and_no_other():
     known = {name: Fresh(usage()) for name in ("time", "memory", "gpu", "seats")}
-    readings = with_running(known, [running(600, time=1, memory=2.5, gpu=0)], NOW)
+    readings = add_running(known, [running(600, time=1, memory=2.5, gpu=0)], NOW)
     assert {name: used(one) for name, one in readings.items()} == pytest.approx(
         {"time": 90, "memory": 225, "gpu": 0, "seats": 0}
     )
@@ -80,14 +80,14 @@ def test_every_resource_of_a_server_is_counted_at_its_rate_and_no_other():
 
 def test_what_is_not_fresh_is_left_as_it_is():
     readings = {"time": Stale(usage(), "stale", ""), "cpu": Unknown("timeout", "")}
-    assert with_running(readings, [running(600, time=1, cpu=1)], NOW) == readings
+    assert add_running(readings, [running(600, time=1, cpu=1)], NOW) == readings
 
 
 def test_it_is_kept_by_what_selectors_can_name_of_the_server():
     request = Request(
         Subject("ada"), server_name="x", profile="gpu", profile_name="G", rates={"gpu": 1}
     )
-    readings = with_running({"gpu": Fresh(usage())}, [Running(request, ago(30))], NOW)
+    readings = add_running({"gpu": Fresh(usage())}, [Running(request, ago(30))], NOW)
     (bucket,) = readings["gpu"].usage.buckets
     assert bucket.server == ServerAttributes("gpu", "G", "x", gpu=True)
 
@@ -95,8 +95,8 @@ def test_it_is_kept_by_what_selectors_can_name_of_the_server():
 def test_a_clock_that_is_ahead_adds_nothing():
     """A start in the future, or usage that is known further than now."""
     readings = {"time": Fresh(usage(covered=-30))}
-    assert used(with_running(readings, [running(-5)], NOW)["time"], until=-60) == 0
-    assert used(with_running(readings, [running(600)], NOW)["time"], until=-60) == 0
+    assert used(add_running(readings, [running(-5)], NOW)["time"], until=-60) == 0
+    assert used(add_running(readings, [running(600)], NOW)["time"], until=-60) == 0
 
 
 servers = st.lists(
@@ -108,7 +108,7 @@ servers = st.lists(
 def test_usage_grows_by_what_ran_since_it_was_known(started, covered):
     recorded = usage((5000, 4000, 2.0), covered=covered)
     those = [running(since, memory=rate) for since, rate in started]
-    more = with_running({"memory": Fresh(recorded)}, those, NOW)["memory"]
+    more = add_running({"memory": Fresh(recorded)}, those, NOW)["memory"]
     truth = sum(rate * max(min(since, covered), 0) for since, rate in started)
     # Instants of today are known to a quarter of a microsecond.
     rounding = 1e-3 + 2e-6 * sum(rate for _, rate in started)
@@ -120,7 +120,7 @@ def test_members_of_pools_are_each_counted_and_others_only_where_all_are_members
     unused = {"time": Fresh(usage())}
     pools = {"ours": {"ada": unused, "bob": unused}, "all": {"ada": unused, REST: unused}}
     those = {name: [running(60, name)] for name in ("ada", "cleo")}
-    more = pools_with_running(pools, those, NOW)
+    more = add_running_to_pools(pools, those, NOW)
     assert {name: set(members) for name, members in more.items()} == {
         "ours": {"ada", "bob"},
         "all": {"ada", "cleo", REST},

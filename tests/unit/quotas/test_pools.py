@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Grant, Override
@@ -238,7 +238,6 @@ def test_an_adjustment_of_a_pool_is_for_all_its_members():
 
 # --- what always holds --------------------------------------------------------------------------
 
-PROPERTY = settings(deadline=None, max_examples=120)
 windows = st.one_of(
     st.builds(lambda minutes: Rolling(minutes * MINUTE), st.integers(1, 300)),
     st.sampled_from([Calendar(Period.HOUR), Calendar(Period.DAY)]),
@@ -292,7 +291,6 @@ def counted(window, paid, start):
             gone = max(gone - window.amount, 0.0) if now % every == 0 else gone
 
 
-@PROPERTY
 @given(window=windows, limit=limits, used_by=members)
 def test_pool_and_members_pay_what_was_used_and_the_pool_no_more_than_it_has(
     window, limit, used_by
@@ -325,7 +323,6 @@ def test_pool_and_members_pay_what_was_used_and_the_pool_no_more_than_it_has(
             assert counts >= 60.0 * limit - tolerance - max(back, gone)
 
 
-@PROPERTY
 @given(
     window=st.sampled_from(["90 minutes", "24h"]), limits=st.tuples(limits, limits), used_by=members
 )

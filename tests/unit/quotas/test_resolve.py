@@ -6,14 +6,12 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.resolve import resolve
 from jupyterhub_usage_quotas.quotas.subject import Subject
-
-PROPERTY = settings(deadline=None, max_examples=150)
 
 HOUR = 3600
 
@@ -258,7 +256,6 @@ def by_hand(policies, user, groups, intersection):
     return result
 
 
-@PROPERTY
 @given(
     policies=st.lists(rules, max_size=6),
     user=st.sampled_from("abcde"),

@@ -6,12 +6,10 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage, buckets_from_rates
-
-PROPERTY = settings(deadline=None, max_examples=200)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH_OF_NOW = 1_772_366_400
@@ -89,7 +87,6 @@ def buckets_and_instants(draw, count):
     return buckets, sorted(draw(instants) for _ in range(count))
 
 
-@PROPERTY
 @given(buckets_and_instants(2))
 def test_between_is_the_sum_that_is_made_by_hand(case):
     """What was used between two instants is the sum of every bucket's share."""
@@ -101,7 +98,6 @@ def test_between_is_the_sum_that_is_made_by_hand(case):
     assert got == pytest.approx(expected, rel=1e-9, abs=1e-9 * total)
 
 
-@PROPERTY
 @given(buckets_and_instants(3))
 def test_two_stretches_that_meet_have_used_what_the_whole_has(case):
     """Nothing is lost or counted twice where one stretch of time ends and the next begins."""
@@ -112,7 +108,6 @@ def test_two_stretches_that_meet_have_used_what_the_whole_has(case):
     assert parts == pytest.approx(usage.between(first, third), rel=1e-9, abs=1e-9 * total)
 
 
-@PROPERTY
 @given(
     rates=st.lists(st.integers(min_value=0, max_value=64), min_size=1, max_size=40),
     size=st.sampled_from([1, 2**30]),
@@ -186,7 +181,6 @@ def test_a_session_is_one_bucket_however_long_it_lasts():
     assert bucket.amount == 2**33 * 60 * 43_200
 
 
-@PROPERTY
 @given(
     gaps=st.lists(
         st.tuples(st.sampled_from([0, 0, 0, 1, 15, 200]), st.sampled_from([0, 0, 1, 1, 2, 0.1])),

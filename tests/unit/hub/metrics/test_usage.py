@@ -332,7 +332,7 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
     class Counted(MadeUp):
         async def read(self, *arguments: Any) -> Any:
             # When it is read for the third time, what came after the second is done.
-            if len(self.grids) == 2:
+            if len(self.asked) == 2:
                 refreshed.set()
             return await super().read(*arguments)
 
@@ -355,19 +355,18 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
 @pytest.mark.parametrize(
     ("export_usage", "exported"),
     [
-        (True, {"ada", "bob", "cleo", "dan", *(f"many-{number}" for number in range(500))}),
-        (False, set()),
-        (["red"], {"ada", "cleo"}),
-        (["red", "blue"], {"ada", "bob", "cleo"}),
-        (["nobody's"], set()),
+        (True, ["ada", "bob", "cleo", "dan", *(f"many-{number}" for number in range(500))]),
+        (False, []),
+        (["red"], ["ada", "cleo"]),
+        (["red", "blue"], ["ada", "bob", "cleo"]),
+        (["nobody's"], []),
     ],
-    ids=str,
+    ids=["everybody", "nobody", "a group", "two groups", "a group of nobody"],
 )
 async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, export_usage, exported):
     tally, source = await kept(db, export_usage)
-    assert {one.username for one in tally.standings} == exported
-    assert len(tally.standings) == len(exported)
-    assert len(source.grids) >= 2, "the meter is kept for decisions all the same"
+    assert sorted(one.username for one in tally.standings) == sorted(exported)
+    assert len(source.asked) >= 2, "the meter is kept for decisions all the same"
 
 
 @pytest.mark.parametrize("wrong", ["red", [], [1], None, {"red": True}, 1])

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.metering.client.connection import ANONYMOUS, Access, SigV4
+from jupyterhub_usage_quotas.metering.client.connection import ANONYMOUS, Connection, SigV4
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.client.tls import TlsFiles, why_unreachable
 from tests.support.certificates import Authority, Pair
@@ -33,8 +33,8 @@ def server():
         yield router
 
 
-async def ask(access: Access) -> None:
-    client = PrometheusClient(URL, access=access)
+async def ask(access: Connection) -> None:
+    client = PrometheusClient(URL, connection=access)
     try:
         await client.query("up", NOW)
     finally:
@@ -57,7 +57,7 @@ async def test_who_is_anonymous_sends_no_credentials(server):
 async def test_headers_are_sent_with_every_request(server):
     route = server.post("/api/v1/query").respond(json=GOOD)
     client = PrometheusClient(
-        URL, access=Access(headers={"X-Scope-OrgID": "hub|lab", "X-Name": "Zürich"})
+        URL, connection=Connection(headers={"X-Scope-OrgID": "hub|lab", "X-Name": "Zürich"})
     )
     for _ in range(2):
         await client.query("up", NOW)
@@ -70,7 +70,7 @@ async def test_headers_are_sent_with_every_request(server):
 
 async def test_headers_go_with_credentials(server):
     route = server.post("/api/v1/query").respond(json=GOOD)
-    await ask(Access(auth=("ü", "p:w"), headers={"THANOS-TENANT": "hub"}))
+    await ask(Connection(auth=("ü", "p:w"), headers={"THANOS-TENANT": "hub"}))
     (basic,) = sent(route, "authorization")
     assert base64.b64decode(basic.removeprefix("Basic ")) == "ü:p:w".encode()
     assert sent(route, "thanos-tenant") == ["hub"]
@@ -99,20 +99,20 @@ async def test_headers_go_with_credentials(server):
 )
 def test_a_header_that_cannot_be_sent_is_a_fault(headers, says):
     with pytest.raises(ConfigurationError) as refused:
-        Access(headers=headers)
+        Connection(headers=headers)
     assert says in str(refused.value)
-    assert "prometheus_headers" in str(refused.value)
+    assert "headers" in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 
 def test_all_faults_are_told_at_once():
     with pytest.raises(ConfigurationError) as refused:
-        Access(headers={"A": "", "B": "\n"}, auth=("u", "p"), bearer_token_file=Path("x"))
-    assert len(refused.value.faults) == 3
+        Connection(headers={"A": "", "B": "\n"}, auth=("u", "p"), bearer_token_file=Path("x"))
+    assert len(refused.value.errors) == 3
 
 
 def test_what_is_shown_of_it_has_no_secret():
-    shown = repr(Access(auth=("user", "s3cret"), headers={"X-Key": "s3cret"}))
+    shown = repr(Connection(auth=("user", "s3cret"), headers={"X-Key": "s3cret"}))
     assert "s3cret" not in shown
 
 
@@ -127,33 +127,31 @@ HEADER = {"headers": {"authorization": "Bearer s3cret"}}
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (BASIC | TOKEN, ["prometheus_auth", "prometheus_bearer_token_file"]),
-        (BASIC | AWS, ["prometheus_auth", "prometheus_sigv4"]),
-        (TOKEN | AWS, ["prometheus_bearer_token_file", "prometheus_sigv4"]),
-        (BASIC | TOKEN | AWS, ["prometheus_auth", "bearer_token_file", "prometheus_sigv4"]),
-        (BASIC | HEADER, ["prometheus_auth", "Authorization in prometheus_headers"]),
-        (TOKEN | HEADER, ["bearer_token_file", "Authorization in prometheus_headers"]),
-        (AWS | HEADER, ["prometheus_sigv4", "Authorization in prometheus_headers"]),
+        (BASIC | TOKEN, ["auth", "bearer_token_file"]),
+        (BASIC | AWS, ["auth", "sigv4"]),
+        (TOKEN | AWS, ["bearer_token_file", "sigv4"]),
+        (BASIC | TOKEN | AWS, ["auth", "bearer_token_file", "sigv4"]),
+        (BASIC | HEADER, ["auth", "Authorization in headers"]),
+        (TOKEN | HEADER, ["bearer_token_file", "Authorization in headers"]),
+        (AWS | HEADER, ["sigv4", "Authorization in headers"]),
     ],
 )
 def test_two_ways_to_authenticate_are_a_fault_that_names_both(options, names):
     with pytest.raises(ConfigurationError, match="exclude each other") as refused:
-        Access(**options)
+        Connection(**options)
     assert all(name in str(refused.value) for name in names)
     assert "s3cret" not in str(refused.value)
 
 
 def test_a_key_without_a_certificate_is_a_fault_that_names_both():
     with pytest.raises(ConfigurationError) as refused:
-        Access(client_key_file=Path("key.pem"))
-    assert refused.value.faults == (
-        "prometheus_client_key_file is set without prometheus_client_certificate_file",
-    )
+        Connection(client_key_file=Path("key.pem"))
+    assert refused.value.errors == ("client_key_file is set without client_certificate_file",)
 
 
 async def test_an_authorization_header_alone_is_fine(server):
     route = server.post("/api/v1/query").respond(json=GOOD)
-    await ask(Access(**HEADER))
+    await ask(Connection(**HEADER))
     assert sent(route, "authorization") == ["Bearer s3cret"]
 
 
@@ -177,13 +175,13 @@ def replace(path: Path, text: str) -> None:
 async def test_space_around_a_token_is_not_sent(server, token_file, written):
     route = server.post("/api/v1/query").respond(json=GOOD)
     token_file.write_bytes(written.encode())
-    await ask(Access(bearer_token_file=token_file))
+    await ask(Connection(bearer_token_file=token_file))
     assert sent(route, "authorization") == ["Bearer t0k.en-_~+/="]
 
 
 async def test_a_token_that_is_replaced_between_requests_is_used(server, token_file):
     route = server.post("/api/v1/query").respond(json=GOOD)
-    client = PrometheusClient(URL, access=Access(bearer_token_file=token_file))
+    client = PrometheusClient(URL, connection=Connection(bearer_token_file=token_file))
     await client.query("up", NOW)
     replace(token_file, "second")
     await client.query("up", NOW)
@@ -200,7 +198,7 @@ async def test_a_token_that_is_replaced_while_it_is_refused_is_tried_at_once(ser
         return httpx.Response(401)
 
     route = server.post("/api/v1/query").mock(side_effect=refuse_the_first)
-    await ask(Access(bearer_token_file=token_file))
+    await ask(Connection(bearer_token_file=token_file))
     assert sent(route, "authorization") == ["Bearer first", "Bearer second"]
 
 
@@ -213,7 +211,7 @@ async def test_a_renewed_token_is_tried_once(server, token_file):
 
     route = server.post("/api/v1/query").mock(side_effect=refuse)
     with pytest.raises(errors.PrometheusUnauthorized, match="401"):
-        await ask(Access(bearer_token_file=token_file))
+        await ask(Connection(bearer_token_file=token_file))
     assert sent(route, "authorization") == ["Bearer first", "Bearer token-0"]
 
 
@@ -221,7 +219,7 @@ async def test_a_renewed_token_is_tried_once(server, token_file):
 async def test_the_same_token_is_not_tried_again(server, token_file, status):
     route = server.post("/api/v1/query").respond(status)
     with pytest.raises(errors.PrometheusUnauthorized, match=str(status)):
-        await ask(Access(bearer_token_file=token_file))
+        await ask(Connection(bearer_token_file=token_file))
     assert route.call_count == 1
 
 
@@ -247,8 +245,8 @@ async def test_a_file_without_a_token_says_so_and_nothing_is_sent(
     else:
         token_file.write_bytes(content)
     with pytest.raises(errors.PrometheusUnauthorized, match=says) as refused:
-        await ask(Access(bearer_token_file=token_file))
-    assert "prometheus_bearer_token_file" in str(refused.value)
+        await ask(Connection(bearer_token_file=token_file))
+    assert "bearer_token_file" in str(refused.value)
     assert "s3cret" not in str(refused.value)
     assert route.call_count == 0
 
@@ -290,7 +288,7 @@ def in_binary(pair: Pair) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())
 
 
-def options_of(access: Access) -> tuple[ssl.SSLContext, TlsFiles]:
+def options_of(access: Connection) -> tuple[ssl.SSLContext, TlsFiles]:
     options = access.client_options()
     (renew,) = options["event_hooks"]["request"]
     return options["verify"], renew
@@ -302,7 +300,7 @@ REQUEST = httpx.Request("POST", URL)
 async def test_the_client_certificate_is_shown_and_followed_when_it_is_replaced(authority):
     pair, server = authority.issue("hub"), server_context(authority)
     context, renew = options_of(
-        Access(
+        Connection(
             ca_file=authority.file,
             client_certificate_file=pair.certificate,
             client_key_file=pair.key,
@@ -327,7 +325,7 @@ async def test_the_client_certificate_is_shown_and_followed_when_it_is_replaced(
 
 
 async def test_without_a_client_certificate_none_is_shown(authority):
-    context, renew = options_of(Access(ca_file=authority.file))
+    context, renew = options_of(Connection(ca_file=authority.file))
     await renew(REQUEST)
     with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
         shake_hands(context, server_context(authority))
@@ -336,7 +334,7 @@ async def test_without_a_client_certificate_none_is_shown(authority):
 async def test_a_ca_file_that_breaks_leaves_what_was_trusted(authority):
     pair, server = authority.issue("hub"), server_context(authority)
     context, renew = options_of(
-        Access(
+        Connection(
             ca_file=authority.file,
             client_certificate_file=pair.certificate,
             client_key_file=pair.key,
@@ -350,7 +348,7 @@ async def test_a_ca_file_that_breaks_leaves_what_was_trusted(authority):
 
 
 def test_only_the_given_ca_is_trusted(authority):
-    context, _ = options_of(Access(ca_file=authority.file))
+    context, _ = options_of(Connection(ca_file=authority.file))
     assert len(context.get_ca_certs()) == 1
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -359,7 +357,7 @@ def test_only_the_given_ca_is_trusted(authority):
 def test_without_a_ca_file_public_ones_are_trusted(authority):
     pair = authority.issue("hub")
     context, _ = options_of(
-        Access(client_certificate_file=pair.certificate, client_key_file=pair.key)
+        Connection(client_certificate_file=pair.certificate, client_key_file=pair.key)
     )
     assert len(context.get_ca_certs()) > 20
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -393,12 +391,12 @@ def test_a_key_that_is_not_the_certificates_is_a_fault_that_names_both(authority
         "a folder": lambda: pair.key.parent,
         None: lambda: None,
     }[wrong]()
-    access = Access(client_certificate_file=pair.certificate, client_key_file=key_file)
+    access = Connection(client_certificate_file=pair.certificate, client_key_file=key_file)
     with pytest.raises(ConfigurationError) as refused:
         access.client_options()
-    (fault,) = refused.value.faults
-    assert "prometheus_client_certificate_file" in fault
-    assert "prometheus_client_key_file" in fault
+    (fault,) = refused.value.errors
+    assert "client_certificate_file" in fault
+    assert "client_key_file" in fault
     assert "s3cret" not in fault
 
 

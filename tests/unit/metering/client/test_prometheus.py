@@ -11,8 +11,9 @@ import pytest
 import respx
 
 from jupyterhub_usage_quotas import errors
-from jupyterhub_usage_quotas.metering.client.connection import Access
+from jupyterhub_usage_quotas.metering.client.connection import Connection
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from tests.support.meter_events import OnRequest
 
 URL = "http://prometheus.test:9090/prefix"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ async def client():
     made = PrometheusClient(
         URL,
         request_timeout=timedelta(seconds=1),
-        observer=lambda outcome, seconds: observed.append((outcome, seconds)),
+        events=OnRequest(lambda outcome, seconds: observed.append((outcome, seconds))),
     )
     made.observed = observed
     yield made
@@ -175,7 +176,7 @@ async def test_the_first_failing_piece_fails_the_range(client, server):
 
 async def test_credentials_are_sent_as_basic_authentication(server):
     route = server.post("/api/v1/query").respond(json=answer())
-    client = PrometheusClient(URL, access=Access(auth=("ad:min", "s3cret")))
+    client = PrometheusClient(URL, connection=Connection(auth=("ad:min", "s3cret")))
     await client.query("up", NOW)
     await client.aclose()
     sent = route.calls.last.request.headers["authorization"]

@@ -6,7 +6,7 @@ import ast
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.metering.client import promql
@@ -24,13 +24,11 @@ def unquoted(literal: str) -> str:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-@settings(deadline=None)
 def test_a_literal_stands_for_exactly_the_text(text):
     assert unquoted(promql.quote(text)) == text
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
-@settings(deadline=None)
 def test_a_pattern_matches_the_name_and_nothing_else(name):
     matcher = promql.one_of("pod", [name])
     pattern = unquoted(matcher.removeprefix("pod=~"))

@@ -8,7 +8,7 @@ from functools import cache
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kubespawner import KubeSpawner
 from traitlets import TraitError
@@ -52,7 +52,6 @@ def by_kubespawner(username: str, scheme: str, template: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", PATTERNS)
-@settings(deadline=None)  # KubeSpawner is imported by the first example
 @given(username=NAMES)
 @example("alice")
 @example("alice-b")
@@ -74,7 +73,6 @@ def test_names_are_kubespawners(scheme, username):
 
 
 @pytest.mark.parametrize("scheme", ["safe", "escape", "{unescaped_username}"])
-@settings(deadline=None)  # KubeSpawner is imported by the first example
 @given(one=NAMES, other=NAMES)
 @example("alice-b", "alice-2db")
 @example("al", "alice")
@@ -126,7 +124,6 @@ def test_most_hubs_need_to_say_nothing():
     assert UsageConfig().home_storage_directory == "escape"
 
 
-@settings(deadline=None)  # KubeSpawner is imported by the first example
 @given(username=NAMES)
 @example("alice-b")
 @example("Alice@uni.edu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +13,14 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.errors import ConfigurationError, ServersUnknown
+from jupyterhub_usage_quotas.errors import ConfigurationError, PodOwnersUnknown
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.kubespawner.pods import KnownServer, Naming, ServersPods
+from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.sources.pod_names import Owner
+from jupyterhub_usage_quotas.quotas.usage import Fresh, Unknown
 from jupyterhub_usage_quotas.status.hub_database import servers_at
+from tests.support.made_up import MadeUp
 
 LOG = logging.getLogger("test")
 EVERYBODY = [
@@ -30,6 +35,8 @@ EVERYBODY = [
     "-",
     "x'\"{}",
 ]
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def pods(*servers: KnownServer, **options) -> ServersPods:
@@ -106,7 +113,7 @@ def test_what_all_names_are_like(template, like):
 
 
 async def test_a_number_that_is_not_known_is_not_made_up():
-    with pytest.raises(ServersUnknown):
+    with pytest.raises(PodOwnersUnknown):
         await pods(KnownServer("al"), pod_name_template="jupyter-{userid}").owners()
 
 
@@ -134,16 +141,16 @@ def test_the_servers_are_all_that_the_hubs_database_knows(tmp_path):
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path):
-    with pytest.raises(ServersUnknown, match="run this where the Hub runs"):
+    with pytest.raises(PodOwnersUnknown, match="run this where the Hub runs"):
         servers_at(f"sqlite:///{tmp_path / 'none.sqlite'}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_database_is_told_without_its_password(tmp_path):
     (tmp_path / "empty.sqlite").touch()
-    with pytest.raises(ServersUnknown, match="OperationalError"):
+    with pytest.raises(PodOwnersUnknown, match="OperationalError"):
         servers_at(f"sqlite:///{tmp_path / 'empty.sqlite'}")
-    with pytest.raises(ServersUnknown) as error:
+    with pytest.raises(PodOwnersUnknown) as error:
         servers_at("postgresql+nothing://me:secret@127.0.0.1:9/hub")
     assert "secret" not in str(error.value)
 
@@ -177,3 +184,16 @@ def test_without_a_namespace_a_name_says_nothing():
     without.UsageConfig.hub_namespace = ""
     with pytest.raises(ConfigurationError, match="hub_namespace: must be set"):
         UsageQuotaManager(config=without)
+
+
+async def test_a_database_that_cannot_be_read_is_not_held_against_prometheus():
+    """However often: once it can be read again, Prometheus is asked at once."""
+    lost = PodOwnersUnknown("the Hub's database could not be read: OperationalError")
+    source = MadeUp({}, failure=lost)
+    meter = Meter(PrometheusClient("http://nowhere.test"), [source], clock=lambda: NOW)
+    readings = [await meter.read({"al"}, ["time"], timedelta(days=1), NOW) for _ in range(20)]
+    assert readings == [{"al": {"time": Unknown("servers_unknown", str(lost))}}] * 20
+    assert len(source.asked) == 20
+    source.failure = None
+    found = await meter.read({"al"}, ["time"], timedelta(days=1), NOW)
+    assert isinstance(found["al"]["time"], Fresh)

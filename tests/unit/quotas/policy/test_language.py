@@ -34,7 +34,7 @@ def read(resources=RESOURCES, credit_prices=PRICES, backup=None, **fields):
 def faults_of(*entries, resources=RESOURCES, credit_prices=PRICES):
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies(list(entries), resources=resources, credit_prices=credit_prices)
-    return [str(fault) for fault in refused.value.faults]
+    return [str(fault) for fault in refused.value.errors]
 
 
 def the_fault(*entries, **more):

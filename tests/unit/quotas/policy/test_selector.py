@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption
@@ -158,7 +158,6 @@ def test_the_retry_time_is_that_of_the_selected_servers():
     assert decision.retry_time == NOW + timedelta(hours=16, minutes=1)
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     hours=st.dictionaries(st.sampled_from(sorted(ALL)), st.integers(1, 20)),
     selector=st.sampled_from([row[0] for row in SELECTED]),

@@ -7,13 +7,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
 from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
 
-PROPERTY = settings(deadline=None, max_examples=200)
 MINUTE = timedelta(minutes=1)
 
 
@@ -270,7 +269,6 @@ def is_configured(window, local):
     return clock
 
 
-@PROPERTY
 @given(given_=windows_and_instants())
 def test_periods_tile_the_time_line(given_):
     """Every instant is in one period, which has a number, begins before it and ends after it."""
@@ -289,7 +287,6 @@ def test_periods_tile_the_time_line(given_):
     assert window.start(end) == end
 
 
-@PROPERTY
 @given(given_=windows_and_instants().filter(lambda given_: given_[0].period is not Period.HOUR))
 def test_a_period_begins_at_the_configured_local_time(given_):
     """Where that time exists, the first time that it does; else while the clocks skip it."""
@@ -304,7 +301,6 @@ def test_a_period_begins_at_the_configured_local_time(given_):
     assert any(when_by_hand(window.timezone, one) is None for one in meant)
 
 
-@PROPERTY
 @given(
     given_=windows_and_instants(),
     sessions=st.lists(st.tuples(st.integers(-5000, 0), st.integers(1, 600)), max_size=6),

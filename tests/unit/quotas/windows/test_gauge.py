@@ -19,8 +19,7 @@ from jupyterhub_usage_quotas.quotas.forecast import launch_times
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
-from jupyterhub_usage_quotas.quotas.serialize import report
-from jupyterhub_usage_quotas.quotas.serialize_home import home_of, report_home
+from jupyterhub_usage_quotas.quotas.serialize import DecisionReport, home_of, report_home
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
@@ -62,7 +61,7 @@ def decided(reading, *entries, request=None, failover_open=False, intersection="
 def fault(**fields) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([entry(**fields)], credit_prices={"cpu": 1})
-    (one,) = refused.value.faults
+    (one,) = refused.value.errors
     return str(one)
 
 
@@ -161,7 +160,7 @@ def test_what_is_not_known_is_left_to_failover(reading, limit):
     ]:
         decision = decided(reading, entry(limit=limit), failover_open=failover_open)
         assert decision.outcome is outcome
-        json.dumps(report(decision), allow_nan=False)
+        json.dumps(DecisionReport.of(decision).model_dump(), allow_nan=False)
 
 
 def test_without_any_reading_nothing_is_known():
@@ -174,8 +173,8 @@ def test_an_exported_limit_that_is_not_told_is_not_known():
     decision = decided(home(1, None), entry(limit="exported"))
     assert decision.outcome is Outcome.FAILOVER_CLOSED
     assert decision.failover.reason == "metric_missing"
-    (verdict,) = report(decision)["verdicts"]
-    assert (verdict["limit"], verdict["allowance"], verdict["used"]) == (None, None, None)
+    (verdict,) = DecisionReport.of(decision).verdicts
+    assert (verdict.limit, verdict.allowance, verdict.used) == (None, None, None)
 
 
 def test_only_selected_servers_are_denied_for_all_that_is_there():
@@ -336,7 +335,8 @@ def test_who_frees_what_is_shown_has_freed_more(amount, shown):
 
 
 def test_the_report():
-    (verdict,) = report(decided(home(12.5, 10), entry(limit="exported")))["verdicts"]
+    decision = decided(home(12.5, 10), entry(limit="exported"))
+    (verdict,) = DecisionReport.of(decision).model_dump()["verdicts"]
     assert verdict == verdict | {
         "policy": "storage for everyone",
         "resource": "storage",
@@ -372,7 +372,8 @@ def test_the_report():
 def test_what_is_reported_of_a_home(reading, values):
     keys = ("state", "reason", "there", "used_bytes", "limit_bytes", "measured_at")
     expected = dict(zip(keys, values, strict=True)) if values else None
-    assert report_home(reading) == expected
+    found = report_home(reading)
+    assert (found and found.model_dump()) == expected
 
 
 def test_only_a_home_that_is_there_is_one():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
@@ -16,7 +16,6 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 
-PROPERTY = settings(deadline=None, max_examples=200)
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 TEN = Refill(600.0, timedelta(minutes=10))  # ten minutes back every ten minutes
@@ -133,7 +132,6 @@ def walk(history, every, amount, ahead):
             gone += history[minute - begin]
 
 
-@PROPERTY
 @given(history=HISTORY, every=STEP, amount=st.integers(1, 30), limit=st.integers(0, 60))
 def test_the_retry_time_is_true_minute_by_minute(history, every, amount, limit):
     """The first minute at which less than the limit is missing; none for a limit of zero."""
@@ -198,7 +196,6 @@ def by_fractions(window, usage, at):
     return gone + between(step * every, end)
 
 
-@PROPERTY
 @given(usage=FLOATS, window=WINDOWS, ahead=st.floats(0, 100_000))
 def test_what_is_missing_is_what_an_exact_account_says(usage, window, ahead):
     """Step by step in fractions, up to the rounding of floating point."""
@@ -208,7 +205,6 @@ def test_what_is_missing_is_what_an_exact_account_says(usage, window, ahead):
     assert window.used(usage, at) == pytest.approx(float(expected), rel=1e-9, abs=total * 1e-9)
 
 
-@PROPERTY
 @given(usage=FLOATS, window=WINDOWS, data=st.data())
 def test_going_on_from_any_checkpoint_is_the_same_to_the_last_digit(usage, window, data):
     """However often an account is interrupted, at whatever steps, it ends with the same number."""
@@ -224,7 +220,6 @@ def test_going_on_from_any_checkpoint_is_the_same_to_the_last_digit(usage, windo
     assert window.fold(usage, instants[1], checkpoint) == window.fold(usage, instants[1])
 
 
-@PROPERTY
 @given(history=HISTORY, every=STEP, amount=st.integers(1, 30), parts=st.integers(2, 5))
 def test_splitting_what_was_used_changes_nothing(history, every, amount, parts):
     """A session in one bucket, in a bucket a minute, or as several servers at once."""
@@ -263,7 +258,6 @@ def exhausted_by_hand(history, every, amount, rate, limit, ahead):
     return None
 
 
-@PROPERTY
 @given(
     history=HISTORY,
     every=STEP,

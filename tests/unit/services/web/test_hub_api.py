@@ -6,10 +6,10 @@ import httpx
 import pytest
 import respx
 
+from jupyterhub_usage_quotas.errors import HubUnavailable
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.services.web.hub_api import (
     HubClient,
-    HubUnavailable,
     Subject,
 )
 from jupyterhub_usage_quotas.status.members import members_of_pools
