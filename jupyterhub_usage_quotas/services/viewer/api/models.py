@@ -127,7 +127,7 @@ class Row(Model):
         description="when all verdicts fit, if nothing more is used; null when not denied, or never"
     )
     state: RowState = Field(
-        description="`soon`: used up within a day, if present servers go on; `none`: no quota applies"
+        description="`soon`: used up within a day, as servers run now; `none`: no quota applies"
     )
     verdicts: tuple[RowVerdict, ...]
 
