@@ -147,7 +147,9 @@ def test_a_second_demo_at_the_same_port_says_so_and_the_first_goes_on(demo: Demo
 
 
 def test_what_each_profile_could_run_for_is_beside_it(page: Page, demo: Demo):
-    """Alice has 44 of 100 GiB-hours and 2 GPU-hours left; the profiles have 4, 16 and 16 GiB."""
+    """Alice has 44 of 100 GiB-hours and 2 GPU-hours left; the profiles have 4, 16 and 16 GiB. What
+    lasts for more than a day is reached by the 8 GiB-hours that leave the window in 20 to 22 hours.
+    """
     log_in(page, demo, "alice")
     page.locator("#start").click()
     expect(page.get_by_role("radio")).to_have_count(4)
@@ -156,7 +158,7 @@ def test_what_each_profile_could_run_for_is_beside_it(page: Page, demo: Demo):
     expect(mark(page, "large")).to_have_text(re.compile(r"Could run for 2h 4[5-9]m$"))
     expect(mark(page, "gpu")).to_have_text("Could run for 2h")
     own_size = mark(page, "own-size")
-    expect(own_size).to_have_text(re.compile(r"Could run for 22h( \dm)?$"))
+    expect(own_size).to_have_text("Could run for 26h")
     page.get_by_label("Memory", exact=True).select_option("8 GiB")
     expect(own_size).to_have_text(re.compile(r"Could run for 5h 3\dm$"))
     page.get_by_label("CPUs", exact=True).select_option("8")  # of which there is no quota
@@ -174,10 +176,6 @@ def test_bob_is_told_why_and_when_in_his_own_time_zone(page: Page, demo: Demo):
     expect(error).to_contain_text(re.compile(r"^\s*You have used up your memory quota"))
     expect(error).to_contain_text("of 100 GiB-hours in the last 7 days")
     expect(error).to_contain_text("contact the administrators of this JupyterHub")
-    assert_time_is_shown_in_tokyo(page)
-    # It is still there when the page is loaded anew, and Bob may choose something else.
-    page.goto(f"{demo.url}/hub/spawn/bob")
-    expect(error).to_contain_text("You have used up your memory quota")
     assert_time_is_shown_in_tokyo(page)
     picture(page, "denied")
 
@@ -212,7 +210,7 @@ def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Dem
     counts = page.get_by_role("list", name="States").get_by_role("link")
     expect(counts).to_have_text(
         [
-            re.compile(rf"{name}\s+{number}$")
+            re.compile(rf"{name}\s+{number}\s*$")
             for name, number in (
                 ("All", 5),
                 ("Used up", 1),
