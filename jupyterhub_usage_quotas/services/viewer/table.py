@@ -1,0 +1,198 @@
+"""The table of all users: which rows, in which order, its headings, and how many in which state.
+
+The page and the API show the same rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import urlencode
+
+from ...status.text import SOON, used_share
+from ...status.users import UserStatus
+from ..web.params import Query
+
+ROWS_AT_MOST = 200
+OFFSET_AT_MOST = 10_000_000
+STATES = ("over", "soon", "unknown", "within", "none")
+NAMES = {
+    "over": "Used up",
+    "soon": "Used up within a day",
+    "unknown": "Not known",
+    "within": "Within quota",
+    "none": "No quota",
+}
+"""What the states of rows are called."""
+SORTS = ("name", "-name", "used", "-used", "state", "-state")
+SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
+"""By what the table is sorted, and the heading that does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows, in which order; an empty text does not choose.
+
+    `search` is a part of the name, in upper or lower case; with a `policy`, the rows are of those
+    who have a verdict by it, and `used` orders by its share alone.
+    """
+
+    search: str = ""
+    group: str = ""
+    policy: str = ""
+    state: str = ""
+    sort: str = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of the chosen rows is wanted, and how to ask for another part."""
+
+    filter: Filter
+    offset: int
+    limit: int
+
+    @classmethod
+    def of(cls, query: Query) -> Page:
+        """What a request asks for; raises `BadParameter`."""
+        wanted = Filter(
+            search=query.text("search"),
+            group=query.text("group"),
+            policy=query.text("policy"),
+            state=query.choice("state", ("", *STATES), ""),
+            sort=query.choice("sort", SORTS, "name"),
+        )
+        limit = query.number("limit", 50, 1, ROWS_AT_MOST)
+        return cls(wanted, query.number("offset", 0, 0, OFFSET_AT_MOST), limit)
+
+    def rows(self, chosen: Sequence[UserStatus]) -> Sequence[UserStatus]:
+        """This part of the chosen rows."""
+        return chosen[self.offset : self.offset + self.limit]
+
+    def address(self, path: str, offset: int) -> str:
+        """The address of the part that begins elsewhere."""
+        given = {name: value for name, value in asdict(self.filter).items() if value}
+        return f"{path}?{urlencode(given | {'offset': offset, 'limit': self.limit})}"
+
+    def following(self, path: str, total: int) -> str | None:
+        """The address of the next part; None after the last one."""
+        after = self.offset + self.limit
+        return self.address(path, after) if after < total else None
+
+    def previous(self, path: str) -> str | None:
+        """The address of the part before; None before the first one."""
+        return self.address(path, max(self.offset - self.limit, 0)) if self.offset else None
+
+
+def row_state(status: UserStatus) -> str:
+    """ "over", "soon" (will be within a day, at present servers), "unknown", "within"; "none" where
+    no quota applies.
+    """
+    fits = [one.fits for one in status.decision.verdicts]
+    if not fits:
+        return "none"
+    if False in fits:
+        return "over"
+    if None in fits:
+        return "unknown"
+    last = status.inputs.now + SOON
+    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
+    return "soon" if any(end <= last for end in ends) else "within"
+
+
+def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:
+    """The chosen statuses in order; equal ones stay in the order of their names."""
+    chosen = [one for one in statuses if _is_wanted(one, wanted)]
+    by, descending = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
+    match by:
+        case "used":
+            chosen.sort(key=lambda one: _share(one, wanted.policy), reverse=descending)
+        case "state":
+            chosen.sort(key=lambda one: STATES.index(row_state(one)), reverse=descending)
+        case _:
+            chosen.sort(key=lambda one: one.subject.name, reverse=descending)
+    return chosen
+
+
+def _is_wanted(status: UserStatus, wanted: Filter) -> bool:
+    subject = status.subject
+    return (
+        wanted.search.casefold() in subject.name.casefold()
+        and (not wanted.group or wanted.group in subject.groups)
+        and (not wanted.state or wanted.state == row_state(status))
+        and (not wanted.policy or bool(_shares(status, wanted.policy)))
+    )
+
+
+def _share(status: UserStatus, policy: str) -> float:
+    """The largest share that is used; below everything where none is known."""
+    return max(_shares(status, policy), default=-math.inf)
+
+
+def _shares(status: UserStatus, policy: str) -> list[float]:
+    shares = []
+    for outlook in status.outlooks:
+        candidates = {one.name for one in outlook.verdict.allotment.candidates}
+        if not policy or policy in candidates:
+            share = used_share(outlook.verdict)
+            shares.append(-math.inf if share is None else share)
+    return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading: `sort` is how the table is sorted by it now ("ascending", "descending" or
+    empty), `address` that of the table sorted by it, or the other way round.
+    """
+
+    title: str
+    sort: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows are in a state, and the address of the table with them alone."""
+
+    state: str
+    name: str
+    number: int
+    address: str
+    chosen: bool
+
+
+def columns(page: Page, path: str) -> dict[str, Column]:
+    """The headings that sort the table, by what they sort by."""
+    found = {}
+    for by, title in SORTABLE:
+        now = page.filter.sort
+        sort = {by: "ascending", f"-{by}": "descending"}.get(now, "")
+        # Who used most is what people look for first.
+        usual = f"-{by}" if by == "used" else by
+        other = usual.removeprefix("-") if usual.startswith("-") else f"-{by}"
+        wanted = other if now == usual else usual
+        found[by] = Column(title, sort, _address(page, path, sort=wanted))
+    return found
+
+
+def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
+    """How many there are in each state, whichever is chosen now; first of all, all of them."""
+    everyone = selected(visible, replace(page.filter, state=""))
+    numbers = Counter(row_state(one) for one in everyone)
+    chosen = page.filter.state
+    first = Count("", "All", len(everyone), _address(page, path, state=""), not chosen)
+    return [
+        first,
+        *(
+            Count(one, NAMES[one], numbers[one], _address(page, path, state=one), chosen == one)
+            for one in STATES
+        ),
+    ]
+
+
+def _address(page: Page, path: str, **changed: str) -> str:
+    """The address of the first page of the table with something changed."""
+    wanted: Filter = replace(page.filter, **changed)
+    return replace(page, filter=wanted).address(path, 0)
