@@ -1,7 +1,7 @@
 """A service's port, open and answering before the service is ready.
 
-JupyterHub 5 ends when a service that it runs has not answered about ten seconds after its start, and
-on a busy machine the imports of a service alone can take longer. So the port is opened first: this
+JupyterHub 5 ends when a service that it runs has not answered about ten seconds after its start.
+On a busy machine the imports of a service alone can take longer. So the port is opened first: this
 module imports the standard library only. Until `hand_over`, the service's own page says that it is
 starting and loads itself again; everything else is answered with 503 and a `Retry-After`.
 """

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 
 import httpx
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from jupyterhub_usage_quotas.services.web import serving
 from jupyterhub_usage_quotas.services.web.early_port import EarlyPort, listen, listening_address
 from tests.support.ports import free_port
 
@@ -121,30 +118,3 @@ def test_a_port_that_is_taken_is_left_to_the_service():
 )
 def test_a_name_of_a_service_stands_for_every_interface(url, address):
     assert listening_address(url) == address
-
-
-def test_the_port_is_opened_before_anything_heavy_is_imported():
-    code = (
-        "import sys, jupyterhub_usage_quotas.services.usage_viewer;"
-        "print(sorted({'tornado', 'jupyterhub', 'pydantic', 'httpx'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("ended", [True, False])
-async def test_a_service_whose_hub_ended_while_it_started_ends(ended):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as hub:
-        if ended:
-            hub.communicate()
-        asked_to_end = asyncio.Event()
-        watching = asyncio.create_task(serving._end_with_hub(asked_to_end, hub.pid))
-        if ended:
-            await asyncio.wait_for(asked_to_end.wait(), 20)
-        else:
-            await asyncio.sleep(0)
-            assert not asked_to_end.is_set()
-            assert not watching.done()
-            hub.communicate()
-            await asyncio.wait_for(asked_to_end.wait(), 20)
-        await watching
