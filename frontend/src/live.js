@@ -45,7 +45,7 @@ function wait() {
   if (!document.hidden) timer = setTimeout(() => void refresh(), EVERY);
 }
 
-/** Ask what is new, and show it. */
+/** Ask what is new, and show it; when that is done, whatever came of it, there is an event. */
 async function refresh() {
   clearTimeout(timer);
   asking?.abort();
@@ -65,7 +65,9 @@ async function refresh() {
     if (mine.signal.aborted) return;
     failed();
   }
-  if (asking === mine) wait();
+  if (asking !== mine) return;
+  wait();
+  document.dispatchEvent(new CustomEvent("usage-quota:asked"));
 }
 
 /** @param {AbortSignal} signal */
@@ -109,7 +111,6 @@ function show(html) {
   }
   const changed = [...levels()].filter(([said]) => before.size && !before.has(said));
   announce(changed.map(([said]) => said).join(". "));
-  document.dispatchEvent(new CustomEvent("usage-quota:updated"));
 }
 
 /** @param {unknown} node */

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.programs import Program, free_port
 from tests.support.visitor import Visitor
 
-from .conftest import picture
+from .conftest import patient_context, picture
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 
@@ -46,8 +46,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        timezone_id="Asia/Tokyo", locale="en-GB", viewport={"width": 1000, "height": 560}
+    context = patient_context(
+        browser, timezone_id="Asia/Tokyo", locale="en-GB", viewport={"width": 1000, "height": 560}
     )
     yield context.new_page()
     context.close()
@@ -117,7 +117,7 @@ def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
 def test_within_quota_pressing_start_leads_to_a_server(page: Page, demo: Demo, username: str):
     log_in(page, demo, username)
     page.locator("#start").click()
-    page.wait_for_url(f"**/user/{username}/**", timeout=60_000)
+    page.wait_for_url(f"**/user/{username}/**")
     Visitor(demo.url, username).stop()
 
 

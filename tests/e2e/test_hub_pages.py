@@ -140,7 +140,6 @@ def test_a_pool_counts_what_its_members_used(hub: Hub):
             lambda visitor=visitor: (
                 words(Opened(visitor, "/home").chip) == "Usage quota: Memory 3 GiB-hours left"
             ),
-            90,
         )
         (row,) = Opened(visitor, "/home").cells("usage-quota-policies")
         assert row == ["Memory in the last day, shared with others", "3 GiB-hours", "10 GiB-hours"]

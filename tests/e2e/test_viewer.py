@@ -376,7 +376,7 @@ def test_a_session_survives_a_restart_of_the_service(hub: Hub):
         return httpx.get(url, trust_env=False).is_success
 
     Visitor.wait_until(lambda: not Path(f"/proc/{before}").exists() or not is_back())
-    hub.program.wait_until(is_back, timeout=60)
+    hub.program.wait_until(is_back)
     assert viewer_pid(hub) != before
     visitor.http.follow_redirects = False
     page = visitor.http.get(f"{SERVICE}/")
