@@ -44,9 +44,11 @@ PHONE = {"width": 360, "height": 740}
 COUNT_ASKED = """
     let times = 0;
     document.addEventListener("usage-quota:asked", () => { times += 1 });
-    window.asked = (wanted) => new Promise(resolve => {
+    window.asked = (wanted) => new Promise((resolve, reject) => {
         const look = () => times >= wanted && resolve(times);
         document.addEventListener("usage-quota:asked", look);
+        // Of the real clock.
+        AbortSignal.timeout(60_000).onabort = () => reject(new Error(`asked ${times} times`));
         look();
     });
 """
