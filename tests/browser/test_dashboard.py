@@ -676,6 +676,7 @@ def test_what_changes_is_shown_without_reloading(campus: Campus):
     deadline = time.monotonic() + PATIENCE
     while used.inner_text() == "0 seat-hours":
         assert time.monotonic() < deadline
+        page.wait_for_timeout(500)
         page.evaluate(COME_BACK)
     shown, _ = amount(used.inner_text())
     assert shown == pytest.approx(5 * round(shown / 5))
