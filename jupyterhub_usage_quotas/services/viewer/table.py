@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from urllib.parse import urlencode
 
-from ...status.text import SOON, used_share
+from ...status.text import Severity, used_share
 from ...status.users import UserStatus
 from ..web.params import Query
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
-STATES = ("over", "soon", "unknown", "within")
-NAMES = {
-    "over": "Used up",
-    "soon": "Used up within a day",
-    "unknown": "Not known",
-    "within": "Within quota",
-}
-"""What the states of rows are called."""
+STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK)
+"""The states of rows, in the order in which they are shown."""
+EARLIER_STATES: Mapping[str, str] = MappingProxyType(
+    {"over": Severity.EXHAUSTED, "soon": Severity.LOW, "within": Severity.OK}
+)
+"""How states were called earlier, in addresses that people may have kept."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
 SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
 """By what the table is sorted, and the heading that does it."""
@@ -60,7 +59,7 @@ class Page:
             search=query.text("search"),
             group=query.text("group"),
             policy=query.text("policy"),
-            state=query.choice("state", ("", *STATES), ""),
+            state=query.choice("state", ("", *STATES), "", EARLIER_STATES),
             sort=query.choice("sort", SORTS, "name"),
         )
         limit = query.number("limit", 50, 1, ROWS_AT_MOST)
@@ -85,18 +84,6 @@ class Page:
         return self.address(path, max(self.offset - self.limit, 0)) if self.offset else None
 
 
-def row_state(status: UserStatus) -> str:
-    """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
-    fits = [one.fits for one in status.decision.verdicts]
-    if False in fits:
-        return "over"
-    if None in fits:
-        return "unknown"
-    last = status.inputs.now + SOON
-    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
-    return "soon" if any(end <= last for end in ends) else "within"
-
-
 def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:
     """The chosen statuses in order; equal ones stay in the order of their names."""
     chosen = [one for one in statuses if _is_wanted(one, wanted)]
@@ -105,7 +92,7 @@ def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]
         case "used":
             chosen.sort(key=lambda one: _share(one, wanted.policy), reverse=descending)
         case "state":
-            chosen.sort(key=lambda one: STATES.index(row_state(one)), reverse=descending)
+            chosen.sort(key=lambda one: STATES.index(one.severity), reverse=descending)
         case _:
             chosen.sort(key=lambda one: one.subject.name, reverse=descending)
     return chosen
@@ -116,7 +103,7 @@ def _is_wanted(status: UserStatus, wanted: Filter) -> bool:
     return (
         wanted.search.casefold() in subject.name.casefold()
         and (not wanted.group or wanted.group in subject.groups)
-        and (not wanted.state or wanted.state == row_state(status))
+        and (not wanted.state or wanted.state == status.severity)
         and (not wanted.policy or bool(_shares(status, wanted.policy)))
     )
 
@@ -175,13 +162,13 @@ def columns(page: Page, path: str) -> dict[str, Column]:
 def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
     """How many there are in each state, whichever is chosen now; first of all, all of them."""
     everyone = selected(visible, replace(page.filter, state=""))
-    numbers = Counter(row_state(one) for one in everyone)
+    numbers = Counter(one.severity for one in everyone)
     chosen = page.filter.state
     first = Count("", "All", len(everyone), _address(page, path, state=""), not chosen)
     return [
         first,
         *(
-            Count(one, NAMES[one], numbers[one], _address(page, path, state=one), chosen == one)
+            Count(one, one.label, numbers[one], _address(page, path, state=one), chosen == one)
             for one in STATES
         ),
     ]

@@ -17,7 +17,6 @@ from ....quotas.units import Unit
 from ....status.text import used_share
 from ....status.users import Forecast, UserStatus
 from ..sessions import Session, Slot, unit_of
-from ..table import row_state
 from . import models
 
 
@@ -71,7 +70,7 @@ def row(given: UserStatus) -> models.Row:
         admin=given.subject.admin,
         outcome=given.decision.outcome,
         retry_time=given.decision.retry_time,
-        state=row_state(given),
+        state=given.severity,
         verdicts=tuple(
             models.RowVerdict.of(
                 outlook.verdict,
