@@ -84,11 +84,11 @@ class UserStatus:
         return exhausted_at(verdict, inputs.policies, self.servers, inputs.adjustments, inputs.now)
 
     @cached_property
-    def severity(self) -> Severity:
-        """How serious the worst of the quotas is."""
+    def severity(self) -> Severity | None:
+        """How serious the worst of the quotas is; None where there is none."""
         now = self.inputs.now
         each = (severity(one.verdict, one.exhausted_at, now) for one in self.outlooks)
-        return Severity.worst(each)
+        return Severity.worst(each) if self.outlooks else None
 
     def severity_of(self, verdict: Verdict) -> Severity:
         """How serious one of the verdicts is."""

@@ -18,12 +18,18 @@ from ..web.params import Query
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
-STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK)
+NO_QUOTA = "none"
+"""The state of a user whom no quota limits."""
+STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK, NO_QUOTA)
 """The states of rows, in the order in which they are shown."""
 EARLIER_STATES: Mapping[str, str] = MappingProxyType(
     {"over": Severity.EXHAUSTED, "soon": Severity.LOW, "within": Severity.OK}
 )
 """How states were called earlier, in addresses that people may have kept."""
+NAMES: Mapping[str, str] = MappingProxyType(
+    {NO_QUOTA: "No quota", **{one.value: one.label for one in Severity}}
+)
+"""What the states of rows are called."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
 SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
 """By what the table is sorted, and the heading that does it."""
@@ -84,6 +90,11 @@ class Page:
         return self.address(path, max(self.offset - self.limit, 0)) if self.offset else None
 
 
+def row_state(status: UserStatus) -> str:
+    """How serious the worst of a user's quotas is, or that there is none."""
+    return status.severity or NO_QUOTA
+
+
 def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:
     """The chosen statuses in order; equal ones stay in the order of their names."""
     chosen = [one for one in statuses if _is_wanted(one, wanted)]
@@ -92,7 +103,7 @@ def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]
         case "used":
             chosen.sort(key=lambda one: _share(one, wanted.policy), reverse=descending)
         case "state":
-            chosen.sort(key=lambda one: STATES.index(one.severity), reverse=descending)
+            chosen.sort(key=lambda one: STATES.index(row_state(one)), reverse=descending)
         case _:
             chosen.sort(key=lambda one: one.subject.name, reverse=descending)
     return chosen
@@ -103,7 +114,7 @@ def _is_wanted(status: UserStatus, wanted: Filter) -> bool:
     return (
         wanted.search.casefold() in subject.name.casefold()
         and (not wanted.group or wanted.group in subject.groups)
-        and (not wanted.state or wanted.state == status.severity)
+        and (not wanted.state or wanted.state == row_state(status))
         and (not wanted.policy or bool(_shares(status, wanted.policy)))
     )
 
@@ -162,13 +173,13 @@ def columns(page: Page, path: str) -> dict[str, Column]:
 def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
     """How many there are in each state, whichever is chosen now; first of all, all of them."""
     everyone = selected(visible, replace(page.filter, state=""))
-    numbers = Counter(one.severity for one in everyone)
+    numbers = Counter(row_state(one) for one in everyone)
     chosen = page.filter.state
     first = Count("", "All", len(everyone), _address(page, path, state=""), not chosen)
     return [
         first,
         *(
-            Count(one, one.label, numbers[one], _address(page, path, state=one), chosen == one)
+            Count(one, NAMES[one], numbers[one], _address(page, path, state=one), chosen == one)
             for one in STATES
         ),
     ]

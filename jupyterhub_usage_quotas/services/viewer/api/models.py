@@ -126,7 +126,10 @@ class Row(Model):
     retry_time: Instant | None = Field(
         description="when all verdicts fit, if nothing more is used; null when not denied, or never"
     )
-    state: RowState = Field(description="`soon`: used up within a day, if present servers go on")
+    state: RowState = Field(
+        description="how serious the worst quota is; `low`: most of it is used, or will be within a"
+        " day with the servers that run; `none`: no quota applies"
+    )
     verdicts: tuple[RowVerdict, ...]
 
 

@@ -17,6 +17,7 @@ from ....quotas.units import Unit
 from ....status.text import used_share
 from ....status.users import Forecast, UserStatus
 from ..sessions import Session, Slot, unit_of
+from ..table import row_state
 from . import models
 
 
@@ -70,7 +71,7 @@ def row(given: UserStatus) -> models.Row:
         admin=given.subject.admin,
         outcome=given.decision.outcome,
         retry_time=given.decision.retry_time,
-        state=given.severity,
+        state=row_state(given),
         verdicts=tuple(
             models.RowVerdict.of(
                 outlook.verdict,

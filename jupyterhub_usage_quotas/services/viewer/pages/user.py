@@ -224,7 +224,7 @@ class Row:
 
     name: str
     groups: tuple[str, ...]
-    severity: Severity
+    severity: Severity | None
     ends_at: datetime | None
     """When the first of the quotas is used up, if that is soon and nothing is worse."""
     cards: tuple[Card, ...]

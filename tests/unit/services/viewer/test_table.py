@@ -21,6 +21,7 @@ def state_of(given: str | None) -> str:
         ("low", "low"),
         ("unknown", "unknown"),
         ("ok", "ok"),
+        ("none", "none"),
         # What they were called earlier.
         ("over", "exhausted"),
         ("soon", "low"),
@@ -32,6 +33,6 @@ def test_states_and_their_earlier_words(given, state):
 
 
 def test_another_word_is_refused_with_those_of_today():
-    with pytest.raises(BadParameter, match="exhausted, low, unknown, ok") as refused:
+    with pytest.raises(BadParameter, match="exhausted, low, unknown, ok, none") as refused:
         state_of("fine")
     assert "over" not in str(refused.value)
