@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.enforcement import UsageQuotaManager
 from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
-from ..quotas.policy.parse import doubts
+from ..quotas.policy.doubts import doubts
 from ..quotas.serialize import iso, report
 from ..quotas.serialize_home import home_of, report_home
 from ..quotas.subject import Subject

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
-from ..quotas.policy.parse import doubts
+from ..quotas.policy.doubts import doubts
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
 from .deployment import Deployment

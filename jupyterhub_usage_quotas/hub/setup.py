@@ -21,7 +21,7 @@ from ..config.quotas import CONFIGURED, Enforcement
 from ..config.usage import HUB
 from ..config.validation import remarks
 from ..errors import ConfigurationError
-from ..quotas.policy.parse import doubts
+from ..quotas.policy.doubts import doubts
 from ..status.users import AtHand
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager

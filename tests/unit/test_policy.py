@@ -186,14 +186,14 @@ FAULTS = [
     ({"limit": 1000}, "limit", ["1000", "no unit", "GiB-hours"]),
     ({"limit": {"value": -1, "unit": "GiB-hours"}}, "limit", ["-1", "not be negative"]),
     ({"limit": "-1 GiB-hours"}, "limit", ["-1 GiB-hours", "not be negative"]),
-    ({"limit": "1,5 GiB-hours"}, "limit", [",5 GiB-hours", "GiB-hours"]),
+    ({"limit": "1,5 GiB-hours"}, "limit", ["'1,5 GiB-hours'", "expected '1.5 GiB-hours'"]),
     ({"limit": "1e999 GiB-hours"}, "limit", ["1e999 GiB-hours", "finite"]),
     ({"limit": {"value": float("nan"), "unit": "GiB-hours"}}, "limit", ["nan"]),
     ({"limit": {"value": float("inf"), "unit": "GiB-hours"}}, "limit", ["inf"]),
     ({"limit": {"value": "1000", "unit": "GiB-hours"}}, "limit", ["'1000'", "number"]),
     ({"limit": {"value": True, "unit": "GiB-hours"}}, "limit", ["True", "number"]),
     ({"limit": {"value": 9, "unit": 3}}, "limit", ["3", "GiB-hours"]),
-    ({"limit": {"value": 9}}, "limit", ["value and unit", "given value"]),
+    ({"limit": {"value": 9}}, "limit", ["value and unit", "got value"]),
     ({"limit": {}}, "limit", ["value and unit"]),
     ({"limit": {"value": 9, "unit": "GiB-hours", "per": 1}}, "limit", ["value and unit", "per"]),
     ({"limit": True}, "limit", ["True", "GiB-hours"]),
@@ -201,7 +201,7 @@ FAULTS = [
     ({"limit": [1000, "GiB-hours"]}, "limit", ["[1000, 'GiB-hours']", "GiB-hours"]),
     ({"limit": LEFT_OUT}, "limit", ["missing"]),
     ({"window": -7}, "window", ["-7", "between 0 and 3660 days"]),
-    ({"window": 0}, "window", ["given 0", "at least a minute"]),
+    ({"window": 0}, "window", ["got 0", "at least a minute"]),
     ({"window": "0h"}, "window", ["'0h'", "at least a minute"]),
     ({"window": "30 seconds"}, "window", ["'30 seconds'", "at least a minute"]),
     ({"window": True}, "window", ["True", "number of days", "36h"]),
@@ -266,9 +266,7 @@ def test_a_name_is_a_text_that_says_something(name):
 
 @pytest.mark.parametrize("given_entry", ["memory", None, 7, ["memory"], True])
 def test_an_entry_is_a_mapping(given_entry):
-    assert faults_of([OTHER, given_entry]) == [
-        f"policy[1]: must be a mapping; given {given_entry!r}"
-    ]
+    assert faults_of([OTHER, given_entry]) == [f"policy[1]: must be a mapping: got {given_entry!r}"]
 
 
 @pytest.mark.parametrize("policy", [None, "memory", 7, FINE, {}, True])

@@ -191,7 +191,7 @@ def test_only_warn_does_not_deny(written, denies):
 SEAT = {"resource": "seats", "limit": "4 seat-hours"}
 FAULTS = [
     # what is changed in an entry that was fine; the field that is named; what the fault says
-    ({"scope": {"group": [{"glob": ""}]}}, "scope.group", ["glob", "neither"]),
+    ({"scope": {"group": [{"glob": ""}]}}, "scope.group", ["''", "patterns"]),
     ({"scope": {"group": [{"glob": 7}]}}, "scope.group", ["glob", "7"]),
     ({"scope": {"group": [{"globs": "a*"}]}}, "scope.group", ["glob", "globs"]),
     ({"scope": {"user": {"glob": "a*"}}}, "scope.user", ["list"]),

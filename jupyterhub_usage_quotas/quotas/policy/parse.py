@@ -6,14 +6,16 @@ Each fault names the entry, the field, what was given and what would be right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..units import RESOURCES, STORAGE, Resource, defined_resource
+from ..messages import not_among, one_of, printable, shown, wrong
+from ..units import RESOURCES, STORAGE, Resource, defined_resource, is_unit, show_duration
 from .errors import Fault, InvalidPolicies
-from .policy import Intersection, Policy, PolicySet
+from .patterns import cannot_be_written, not_on_one_line
+from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
 
@@ -48,8 +50,11 @@ def parse_policies(
     empty = _parse_entries(_EMPTY, empty_given, known, faults)
     intersection = _parse_intersection(backup.get("intersection", "min"), faults)
     faults.extend(_names_given_twice(policy, empty_given))
+    if intersection is not Intersection.SUM:
+        faults.extend(_sessions_that_never_fit("policy", policies, known))
+        faults.extend(_sessions_that_never_fit(_EMPTY, empty, known))
     if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
-        problem = "is empty, so credits cost nothing; write for example {cpu: 1, gpu: 10}"
+        problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
         faults.append(Fault("credit_prices", problem))
     if faults:
         raise InvalidPolicies(faults)
@@ -61,17 +66,6 @@ def parse_policies(
         known,
         prices,
     )
-
-
-def doubts(policies: PolicySet) -> Iterator[str]:
-    """A line about everything that is accepted and can hardly be meant."""
-    own = {policy.measure for policy in policies if not policy.pooled}
-    for policy in policies:
-        if policy.overflow and policy.measure not in own:
-            yield (
-                f"policy {policy.name!r}: what the pool cannot pay has nowhere to fall, because no"
-                " policy with share: individual has the same resource, window and servers"
-            )
 
 
 def _as_list(empty: object) -> object:
@@ -86,25 +80,41 @@ def _parse_resources(given: object, faults: list[Fault]) -> dict[str, Resource]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, f"must be a mapping of names to definitions; given {given!r}"))
+        faults.append(Fault(where, wrong("must be a mapping of names to definitions", given)))
         return {}
     parsed = {}
     for name, entry in given.items():
-        place = f"{where}[{name!r}]"
-        keys = {"promql", "unit", "display_name"}
-        if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
-            faults.append(Fault(place, "must have a name of letters and digits that is not taken"))
-        elif (
-            not isinstance(entry, Mapping)
-            or not {"promql", "unit"} <= set(entry) <= keys
-            or not all(isinstance(value, str) and value for value in entry.values())
-        ):
-            faults.append(
-                Fault(place, f"must have the texts promql, unit and display_name; given {entry!r}")
-            )
+        place = f"{where}[{shown(name)}]"
+        if problem := _problem_of_name(name) or _problem_of_definition(entry):
+            faults.append(Fault(place, problem))
         else:
             parsed[name] = defined_resource(name, entry.get("display_name", name), entry["unit"])
     return parsed
+
+
+def _problem_of_name(name: object) -> str:
+    fits = isinstance(name, str) and name.isidentifier()
+    if fits and name not in _TAKEN and len(str(name)) <= LONGEST_NAME:
+        return ""
+    return wrong("wrong name", name, "letters and digits that are not taken")
+
+
+def _problem_of_definition(entry: object) -> str:
+    expected = "the texts promql, unit and display_name"
+    if (
+        not isinstance(entry, Mapping)
+        or not {"promql", "unit"} <= set(entry) <= {"promql", "unit", "display_name"}
+        or not all(isinstance(value, str) and value.strip() for value in entry.values())
+    ):
+        return wrong("wrong definition", entry, expected)
+    # An expression may have several lines.
+    if cannot_be_written(entry["promql"]) or "\0" in entry["promql"]:
+        return wrong("promql that Prometheus cannot read", entry["promql"], expected)
+    if not_on_one_line(entry.get("display_name", "")):
+        return wrong("display_name that is not one line of text", entry["display_name"], expected)
+    if is_unit(entry["unit"]):
+        return ""
+    return wrong("wrong unit", entry["unit"], "what is counted, one word, for example 'licence'")
 
 
 def _parse_prices(
@@ -115,20 +125,21 @@ def _parse_prices(
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, f"must be a mapping such as {{cpu: 1}}; given {given!r}"))
+        faults.append(Fault(where, wrong("must be a mapping", given, "for example {cpu: 1}")))
         return {}
     prices = {}
     for name, price in given.items():
         resource = known.get(name) if name != "credits" else None
+        place = f"{where}[{shown(name)}]"
         if name == STORAGE.name:
             problem = "is not used over time, so it costs no credits; leave it out"
-            faults.append(Fault(f"{where}[{name!r}]", problem))
+            faults.append(Fault(place, problem))
         elif resource is None or not resource.by_server:
-            right = ", ".join(one for one in RESOURCES if one != "credits")
-            faults.append(Fault(f"{where}[{name!r}]", f"is not a resource; right are {right}"))
+            priced = [one for one in RESOURCES if one != "credits"]
+            faults.append(Fault(place, f"not a resource; expected {one_of(priced)}"))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
-            problem = f"must be a number of credits per hour, not negative; given {price!r}"
-            faults.append(Fault(f"{where}[{name!r}]", problem))
+            problem = wrong("wrong price", price, "a number of credits per hour, not negative")
+            faults.append(Fault(place, problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
             prices[name] = price / resource.quantity(resource.example).unit.factor
@@ -140,19 +151,20 @@ def _backup_mapping(given: object, faults: list[Fault]) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        problem = f"must be a mapping such as {{intersection: min}}; given {given!r}"
+        problem = wrong("must be a mapping", given, "for example {intersection: min}")
         faults.append(Fault(where, problem))
         return {}
-    for key in sorted(set(given) - {"empty", "intersection"}, key=str):
-        faults.append(Fault(f"{where}.{key}", "unknown key; right are empty and intersection"))
+    for key in sorted(set(given) - {"empty", "intersection"}, key=shown):
+        problem = not_among("unknown key", str(key), ("empty", "intersection"))
+        faults.append(Fault(f"{where}.{_place(key)}", problem))
     return given
 
 
 def _parse_intersection(given: object, faults: list[Fault]) -> Intersection:
     try:
-        return Intersection(str(given))
+        return Intersection(given)
     except ValueError:
-        problem = f"given {given!r}, right are {', '.join(Intersection)}"
+        problem = wrong(got=given, expected=one_of(Intersection))
         faults.append(Fault("scope_backup_strategy.intersection", problem))
         return Intersection.MIN
 
@@ -161,7 +173,7 @@ def _parse_entries(
     where: str, given: object, known: Mapping[str, Resource], faults: list[Fault]
 ) -> tuple[Policy, ...]:
     if not isinstance(given, list | tuple):
-        faults.append(Fault(where, f"must be a list of policies; given {given!r}"))
+        faults.append(Fault(where, wrong("must be a list of policies", given)))
         return ()
     parsed = (
         _parse_entry(f"{where}[{index}]", entry, known, faults) for index, entry in enumerate(given)
@@ -173,11 +185,11 @@ def _parse_entry(
     where: str, entry: object, known: Mapping[str, Resource], faults: list[Fault]
 ) -> Policy | None:
     if not isinstance(entry, Mapping):
-        faults.append(Fault(where, f"must be a mapping; given {entry!r}"))
+        faults.append(Fault(where, wrong("must be a mapping", entry)))
         return None
     fields = dict(entry)
     if isinstance(entry.get("name"), str):
-        where = f"{where} ({entry['name']!r})"
+        where = f"{where} ({shown(entry['name'])})"
     if where.startswith(_EMPTY):
         if "scope" in fields:
             problem = "not allowed here: it is for the users whom no policy covers; leave it out"
@@ -194,19 +206,40 @@ def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
     """Turn pydantic's findings into sentences that an admin can act on."""
     for finding in error.errors(include_url=False):
         location = finding["loc"]
-        place = ".".join([where, *map(str, location)])
+        place = ".".join([where, *map(_place, location)])
         match finding["type"]:
             case "value_error":
                 problem = str(finding["ctx"]["error"])
             case "extra_forbidden":
                 inside = str(location[0]) if len(location) > 1 else ""
-                model = _MODELS.get(inside, Policy)
-                problem = f"unknown key; right are {', '.join(model.model_fields)}"
+                known = _MODELS.get(inside, Policy).model_fields
+                problem = not_among("unknown key", str(location[-1]), list(known))
             case "missing":
                 problem = "is missing"
             case _:
-                problem = f"{finding['msg']}; given {finding['input']!r}"
+                problem = wrong(str(finding["msg"]), finding["input"])
         yield Fault(place, problem)
+
+
+def _place(key: object) -> str:
+    """A key of a mapping, in the name of a place."""
+    return printable(key if isinstance(key, str) else shown(key), LONGEST_NAME)
+
+
+def _sessions_that_never_fit(
+    where: str, policies: Sequence[Policy], known: Mapping[str, Resource]
+) -> Iterator[Fault]:
+    """A fault for every policy under which no server could ever start."""
+    for policy in policies:
+        seconds = policy.minimum_session.total_seconds()
+        if known[policy.resource].counts_servers and 0 < policy.limit.base < seconds:
+            name = f" ({shown(policy.name)})" if policy.name else ""
+            problem = wrong(
+                "no server could ever start",
+                show_duration(policy.minimum_session),
+                f"at most the limit, {policy.limit}",
+            )
+            yield Fault(f"{where}{name}.minimum_session", problem)
 
 
 def _names_given_twice(*lists: object) -> Iterator[Fault]:
@@ -216,7 +249,7 @@ def _names_given_twice(*lists: object) -> Iterator[Fault]:
     counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())
     for name, count in sorted(counts.items()):
         if count > 1:
-            problem = f"{count} policies have the name {name!r}; a name must be unique"
+            problem = f"{count} policies have the name {shown(name)}; a name must be unique"
             yield Fault("policy", problem)
 
 
@@ -225,7 +258,7 @@ def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:
     if policy.name:
         return policy
     per = f" {policy.window.short}" if policy.window.short else ""
-    base = f"{policy.resource}{per} for {whom}"
+    base = printable(f"{policy.resource}{per} for {whom}", LONGEST_NAME - len(" (9999)"))
     name, number = base, 2
     while name in taken:
         name, number = f"{base} ({number})", number + 1

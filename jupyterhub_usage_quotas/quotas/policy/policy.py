@@ -19,17 +19,22 @@ from pydantic import (
     model_validator,
 )
 
+from ..messages import not_among, one_of, wrong
 from ..subject import Subject
 from ..units import RESOURCES, Quantity, Resource, parse_duration
 from ..windows.calendar import Calendar
 from ..windows.gauge import Present
 from ..windows.refill import Refill
 from ..windows.rolling import Rolling
-from .limits import parse_limit, parse_window, present
+from .limits import never_full, parse_limit, parse_window, present
+from .patterns import not_on_one_line
 from .scope import Exempt, Scope
 from .selector import ALL_SERVERS, ServerSelector
 
 NOBODY = Exempt.model_construct()
+
+LONGEST_NAME = 200
+"""Characters of a policy's name, which is the value of labels and a part of lines in logs."""
 
 
 class Intersection(enum.StrEnum):
@@ -94,15 +99,22 @@ class Policy(BaseModel):
     @classmethod
     def _name_is_text(cls, value: object) -> object:
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"must be a text that is not empty; given {value!r}")
-        return value.strip()
+            raise ValueError(wrong("must be a text that is not empty", value))
+        name = value.strip()
+        if len(name) > LONGEST_NAME:
+            problem = f"name of {len(name)} characters"
+            raise ValueError(wrong(problem, value, f"at most {LONGEST_NAME}"))
+        if not_on_one_line(name):
+            raise ValueError(wrong("name that is not one line of text", value))
+        return name
 
     @field_validator("resource", mode="before")
     @classmethod
     def _resource_is_known(cls, value: object, info: ValidationInfo) -> object:
         known = _resources(info)
         if not isinstance(value, str) or value not in known:
-            raise ValueError(f"is not known; given {value!r}, right are {', '.join(known)}")
+            meant = value if isinstance(value, str) else ""
+            raise ValueError(not_among(wrong("unknown resource", value), meant, list(known)))
         return value
 
     @field_validator("limit", mode="before")
@@ -119,8 +131,11 @@ class Policy(BaseModel):
         if _is_a_level(info.data.get("resource"), info):
             if not isinstance(value, Present):
                 raise ValueError(
-                    f"{info.data['resource']} is what is there now, not what is used over time, so"
-                    f" it has no window; leave it out; given {value!r}"
+                    wrong(
+                        f"{info.data['resource']} is what is there now, not what is used over time,"
+                        " so it has no window; leave it out",
+                        value,
+                    )
                 )
             return present(limit)
         return parse_window(value, limit.unit if limit else None)
@@ -134,14 +149,14 @@ class Policy(BaseModel):
             "when_exhausted": tuple(WhenExhausted),
         }[info.field_name or ""]
         if value not in choices:
-            raise ValueError(f"given {value!r}, right are {', '.join(choices)}")
+            raise ValueError(wrong(got=value, expected=one_of(choices)))
         return value
 
     @field_validator("minimum_session", mode="before")
     @classmethod
     def _session_is_a_duration(cls, value: object) -> timedelta:
         if not isinstance(value, str):
-            raise ValueError(f'must be a duration such as "10 minutes"; given {value!r}')
+            raise ValueError(wrong("must be a duration", value, 'for example "10 minutes"'))
         return parse_duration(value)
 
     @model_validator(mode="after")
@@ -153,6 +168,8 @@ class Policy(BaseModel):
             self._is_for_a_level()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
+        if why := never_full(self.limit, self.window):
+            raise ValueError(why)
         return self
 
     def _is_for_a_level(self) -> None:
@@ -166,7 +183,7 @@ class Policy(BaseModel):
         if self.when_exhausted is WhenExhausted.STOP:
             raise ValueError(
                 f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
-                " frees any; right are deny, warn"
+                " frees any; expected one of: deny, warn"
             )
 
     @property
