@@ -41,9 +41,9 @@ def rolling(count: int) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("count", [5, 10, 20, 40, 80])
 def bench_policies(benchmark, count):
-    policies, usage = parse_policies(rolling(count)), hourly_usage()
+    policies, usage = parse_policies(rolling(count), failover_open=False), hourly_usage()
     request = Request(Subject("ada"))
-    decision = benchmark(decide, policies, usage, request, NOW, failover_open=False)
+    decision = benchmark(decide, policies, usage, request, NOW)
     assert decision.outcome is Outcome.DENIED
     assert len(decision.verdicts) == count
 
@@ -58,5 +58,5 @@ WINDOWS = {
 @pytest.mark.parametrize("window", WINDOWS)
 def bench_windows(benchmark, window):
     policy = {"resource": "time", "limit": "2 hours", "window": WINDOWS[window], "scope": EVERYONE}
-    policies, usage = parse_policies([policy]), hourly_usage()
-    benchmark(decide, policies, usage, Request(Subject("ada")), NOW, failover_open=False)
+    policies, usage = parse_policies([policy], failover_open=False), hourly_usage()
+    benchmark(decide, policies, usage, Request(Subject("ada")), NOW)

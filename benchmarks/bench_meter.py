@@ -105,7 +105,7 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
     known = await learn(POLICIES, meter, None, request, instant(AT))
-    known.decide(request, failover_open=False)
+    known.decide(request)
 
 
 async def decisions(url: str, users: int) -> list[Measured]:

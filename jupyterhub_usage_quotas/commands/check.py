@@ -119,7 +119,7 @@ def run_check(options: argparse.Namespace) -> int:
         },
     )
     known, home = asyncio.run(_learn(manager, request, {options.user, *options.member}))
-    decision = known.decide(request, failover_open=manager.failover_open)
+    decision = known.decide(request)
     lasts = known.lasts(request)
     if options.json:
         more = {

@@ -1,16 +1,21 @@
-"""Loading a configuration of JupyterHub as the Hub does, for commands that are given one."""
+"""Loading a configuration outside of the Hub: JupyterHub's own file for commands; what the Hub
+handed over, and files of its own, for a service.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from ..conventions import ENV_HANDED_OVER
 from ..errors import ConfigurationError
-from .colon_assignments import apply_annotated_settings
+from .colon_assignments import apply_annotated_settings, apply_settings_of
 from .quotas import CONFIGURED
 from .validation import remarks
 
@@ -30,6 +35,45 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
         # The file is the admin's code: it can fail in any way.
         raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
     return config, [*lines, *remarks(config, CONFIGURED)]
+
+
+def load_service_config(
+    environment: Mapping[str, str], files: Sequence[Path]
+) -> tuple[Config, list[str]]:
+    """The configuration of a service: what the Hub handed over, then its files, of which later ones
+    take precedence; returns what to tell the admin, too. Raises `ConfigurationError`.
+    """
+    config = handed_over(environment)
+    lines: list[str] = []
+    for path in files:
+        loaded, more = _load_file(path)
+        config.merge(loaded)
+        lines += more
+    return config, lines
+
+
+def handed_over(environment: Mapping[str, str]) -> Config:
+    """What the Hub handed over in the environment; empty where it did not run the service."""
+    parts: list[str] = []
+    while (name := f"{ENV_HANDED_OVER}_{len(parts)}") in environment:
+        parts.append(environment[name])
+    if not parts:
+        return Config()
+    try:
+        return Config(json.loads("".join(parts)))
+    except (ValueError, TypeError) as error:
+        # Not with the text: there are secrets in it.
+        raise ConfigurationError([f"{ENV_HANDED_OVER}_0: is not what the Hub writes"]) from error
+
+
+def _load_file(path: Path) -> tuple[Config, list[str]]:
+    try:
+        loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
+        config: Config = loader.load_config()
+    except Exception as error:
+        # The file is the admin's code: it can fail in any way.
+        raise ConfigurationError([f"{path}: {type(error).__name__}: {error}"]) from error
+    return config, apply_settings_of(config, path)
 
 
 def printable(text: str) -> str:

@@ -140,6 +140,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         return parse_policies(
             self.policy,
             self.scope_fallback_strategy or self.scope_backup_strategy,
+            failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
         )

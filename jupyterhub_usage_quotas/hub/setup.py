@@ -157,7 +157,6 @@ def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None
         manager.meter,
         manager.ledger,
         lambda: keeper.tally.accounts,
-        failover_open=manager.failover_open,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")

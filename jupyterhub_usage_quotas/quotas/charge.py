@@ -13,8 +13,8 @@ from .pools import settle
 from .resolve import Allotment, combine
 from .subject import EVERYONE
 from .usage import Fresh, Reading, Unknown, Usage, priced, together
-from .windows.gauge import Level, Present
-from .windows.rolling import from_unix
+from .windows.base import from_unix
+from .windows.gauge import GaugeReading
 
 Readings = Mapping[str, Reading]
 """One user's readings, by resource."""
@@ -69,17 +69,17 @@ def charges(
 
 
 def _with_exported_limit(charge: Charge) -> Charge:
-    """The charge with the limit that the reading tells, where it is an exported one."""
-    window, reading = charge.allotment.window, charge.reading
-    if not isinstance(window, Present) or not window.exported or isinstance(reading, Unknown):
+    """The charge with the limit that the source reports, where that is the one that counts."""
+    reading = charge.reading
+    if not charge.allotment.window.exported or isinstance(reading, Unknown):
         return charge
-    level = reading.usage
-    if not isinstance(level, Level) or not level.there:
+    there = reading.usage
+    if not isinstance(there, GaugeReading) or not there.there:
         # Where there is nothing, any limit is enough.
         return replace(charge, allotment=charge.allotment.with_exported(math.inf))
-    if level.limit is None:
+    if there.limit is None:
         return replace(charge, reading=NO_HARD_LIMIT)
-    return replace(charge, allotment=charge.allotment.with_exported(level.limit))
+    return replace(charge, allotment=charge.allotment.with_exported(there.limit))
 
 
 def _plain_pool(policy: Policy) -> bool:

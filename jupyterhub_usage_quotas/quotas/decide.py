@@ -19,7 +19,7 @@ from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
 from .verdict import Request, Verdict, earliest, has_room, judge
-from .windows.rolling import whole_minute
+from .windows.base import whole_minute
 
 NO_POOLS: PoolReadings = MappingProxyType({})
 
@@ -85,7 +85,6 @@ def decide(
     request: Request,
     now: datetime,
     *,
-    failover_open: bool,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings | PoolAccounts = NO_POOLS,
     pending: Sequence[Request] = (),
@@ -95,8 +94,8 @@ def decide(
     `usage` has the user's reading of every resource that is limited, `pools` those of the members
     of every pooled policy (or what was worked out from them before); what is missing counts as
     unknown. `pending` are launches that were allowed and do not run yet. A policy that is
-    exhausted denies. Otherwise, where a reading is not Fresh, `failover_open` says whether the
-    launch is allowed.
+    exhausted denies. Otherwise, where a reading is not Fresh, the `failover_open` of the policies
+    says whether the launch is allowed.
     """
     verdicts = judge_all(
         policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
@@ -116,7 +115,7 @@ def decide(
         )
     unclear = next((group for group in groups if _group_fits(group) is None), None)
     if unclear:
-        outcome = Outcome.FAILOVER_OPEN if failover_open else Outcome.FAILOVER_CLOSED
+        outcome = Outcome.FAILOVER_OPEN if policies.failover_open else Outcome.FAILOVER_CLOSED
         reading = next(one.reading for one in unclear if one.fits is None)
         return Decision(request, outcome, verdicts, failover=reading)
     return Decision(request, Outcome.ALLOWED, verdicts)

@@ -118,9 +118,7 @@ def _launch_time(
     adjustments: Sequence[Adjustment],
     pools: PoolReadings | PoolAccounts,
 ) -> timedelta | None:
-    decision = decide(
-        policies, usage, request, now, failover_open=True, adjustments=adjustments, pools=pools
-    )
+    decision = decide(policies, usage, request, now, adjustments=adjustments, pools=pools)
     if decision.outcome is Outcome.DENIED:
         return timedelta(0)
     servers = [*running, request]
@@ -168,7 +166,7 @@ def largest_that_fits(
     fitting = []
     for name, request in profiles.items():
         empty_pools = {one.name: {request.subject.name: unused} for one in policies if one.pooled}
-        decision = decide(policies, unused, request, now, failover_open=True, pools=empty_pools)
-        if decision.allowed:
+        decision = decide(policies, unused, request, now, pools=empty_pools)
+        if decision.outcome is not Outcome.DENIED:
             fitting.append((request.rate(by, policies.prices), name))
     return max(fitting)[1] if fitting else None

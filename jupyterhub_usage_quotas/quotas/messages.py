@@ -21,7 +21,6 @@ CLOSE_ENOUGH: Final = 0.6
 _MISSING: Final = object()
 
 
-
 class _Repr(reprlib.Repr):
     """Shows mappings in the order in which they were written."""
 

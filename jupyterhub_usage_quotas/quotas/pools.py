@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from .usage import Bucket, Usage, together
-from .windows.rolling import Window, from_unix
+from .windows.base import Window, from_unix
 
 SHORTEST = 1e-3
 """Seconds. Events that are nearer to each other than this are taken for one."""

@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from .adjustments import Adjustment, allowance, changes, combined
 from .policy.policy import Intersection, Policy, PolicySet
 from .policy.selector import ServerSelector
 from .subject import EVERYONE, Subject
 from .units import Quantity
-from .windows.refill import Refill
-from .windows.rolling import Window
+from .windows.base import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +170,9 @@ def _total(deciding: Sequence[Policy]) -> Quantity:
 
 
 def _window(candidates: Sequence[Policy], intersection: Intersection) -> Window:
-    """Their window; of refilled balances the smallest, largest or total amount that comes back.
-
-    Not that of the policy which decides now: adjustments may have another decide later.
-    """
-    refills = [policy.window for policy in candidates if isinstance(policy.window, Refill)]
-    if refills:
-        amount = combined([refill.amount for refill in refills], intersection)
-        return replace(refills[0], amount=amount)
-    return candidates[0].window
+    """Their window; what it gives back is the smallest, largest or total amount of theirs."""
+    windows = [policy.window for policy in candidates]
+    return windows[0].combine(windows, partial(combined, intersection=intersection))
 
 
 def _minimum_session(candidates: Sequence[Policy], intersection: Intersection) -> timedelta:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .serialize import iso
 from .usage import Fresh, Reading, Stale, Unknown
-from .windows.gauge import Level
+from .windows.gauge import GaugeReading
 
 NOWHERE = "not_scraped"
 """Why nothing is known where nobody exports home storage: then there is nothing to say."""
@@ -29,7 +29,7 @@ class Home:
 def home_of(reading: Reading | None) -> Home | None:
     """The home directory that a reading tells of, be it as it was; None where it tells of none."""
     level = reading.usage if isinstance(reading, Fresh | Stale) else None
-    if not isinstance(level, Level) or not level.there:
+    if not isinstance(level, GaugeReading) or not level.there:
         return None
     limited = level.limit is not None and math.isfinite(level.limit)
     return Home(level.amount, level.limit if limited else None, level.covered_until)
@@ -46,7 +46,7 @@ def report_home(reading: Reading | None) -> dict[str, Any] | None:
     return {
         "state": type(reading).__name__.lower(),
         "reason": None if isinstance(reading, Fresh) else reading.reason,
-        "used_bytes": level.amount if isinstance(level, Level) else None,
+        "used_bytes": level.amount if isinstance(level, GaugeReading) else None,
         "limit_bytes": home.limit if home else None,
         "there": home is not None if level else None,
         "measured_at": iso(level.covered_until) if level else None,

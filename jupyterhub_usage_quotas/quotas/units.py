@@ -31,16 +31,13 @@ _TIME_ALIASES = {
     "weeks": ("w", "wk", "week"),
 }
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
-# ASCII: to Python, digits of other scripts are digits as well, which nobody can tell apart in a log.
+# ASCII, since to Python the digits of every script are digits.
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL | re.ASCII)
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d*(?!\d)", re.ASCII)
-LONGEST_TEXT = 1000
-"""Characters of a quantity. Longer is no quantity."""
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
+_LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a slip of the keyboard."""
-
-
 LARGEST_AMOUNT = 1e45
 """In base units. More than anybody has, and far from where floating point ends."""
 
@@ -114,7 +111,7 @@ class Resource:
         if not self.over_time:
             symbol = self._amount_symbol(text.strip())
             if symbol is None:
-                raise self._no_unit(text)
+                raise self._refused(f"not a unit of {self.name}", text)
             return Unit(symbol, self.amounts[symbol])
         words = _hyphenated(text)
         if words in self.bare_suffixes:
@@ -123,17 +120,12 @@ class Resource:
         canonical_amount = self._amount_symbol(amount)
         canonical_time = _time_symbol(time)
         if canonical_amount is None or canonical_time is None:
-            raise self._no_unit(text)
+            raise self._refused(f"not a unit of {self.name}", text)
         symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
         return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
 
-    def _no_unit(self, text: str) -> InvalidQuantity:
-        return InvalidQuantity(wrong(f"not a unit of {self.name}", text, self._an_example))
-
-    @property
-    def _an_example(self) -> str:
-        """What is expected of a limit, for messages."""
-        return f"for example {self.example!r}"
+    def _refused(self, what: str, text: str) -> InvalidQuantity:
+        return InvalidQuantity(wrong(what, text, f"for example {self.example!r}"))
 
     def quantity(self, text: str) -> Quantity:
         """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
@@ -141,9 +133,7 @@ class Resource:
         if not unit:
             if number == 0:
                 return Quantity(0.0, self.quantity(self.example).unit)
-            raise InvalidQuantity(
-                wrong("has no unit and could be misread", text, self._an_example)
-            )
+            raise self._refused("has no unit and could be misread", text)
         return bounded_quantity(number, self.unit(unit), text)
 
     def _amount_symbol(self, text: str) -> str | None:
@@ -165,15 +155,14 @@ def _time_symbol(text: str) -> str | None:
 
 def split_quantity(text: str) -> tuple[float, str]:
     """Split "1,000 GiB-hours" into 1000.0 and "GiB-hours". Raises `InvalidQuantity`."""
-    match = _QUANTITY.fullmatch(text) if len(text) <= LONGEST_TEXT else None
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = match["number"] if match else ""
     if match is None or not re.match(r"[+-]?\.?\d", number, re.ASCII):
         raise InvalidQuantity(wrong("does not start with a number", text, "digits 0 to 9"))
     unit = match["unit"] or ""
-    if unit.startswith(",") and _DECIMAL_COMMA.match(text):
-        raise InvalidQuantity(
-            wrong("has a decimal comma", text, repr(printable(text.replace(",", ".", 1).strip())))
-        )
+    if _DECIMAL_COMMA.match(text):
+        right = printable(text.replace(",", ".", 1).strip())
+        raise InvalidQuantity(wrong("has a decimal comma", text, repr(right)))
     value = float(number.replace(",", "").replace("_", ""))
     if not math.isfinite(value):
         raise InvalidQuantity(wrong("not a finite number", text))

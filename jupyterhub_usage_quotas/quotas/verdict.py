@@ -15,7 +15,6 @@ from .policy.selector import ServerAttributes
 from .resolve import Allotment
 from .subject import Subject
 from .usage import Fresh, Reading, Usage
-from .windows.gauge import Present
 
 ROUNDING = 1e-9
 """The share of an allowance below which a difference is none."""
@@ -76,8 +75,8 @@ class Verdict:
 
     @property
     def to_free(self) -> float | None:
-        """More than how much must be freed for it to fit, where that helps and not waiting."""
-        freeing = isinstance(self.allotment.window, Present) and self.allowance > 0
+        """Base units of which more must be freed before it fits; None if freeing does not help."""
+        freeing = not self.allotment.window.comes_back and self.allowance > 0
         if self.fits is not False or not freeing or self.used is None:
             return None
         return max(self.used - self.allowance, 0.0)

@@ -41,14 +41,13 @@ class Known:
     pending: Sequence[Request] = ()
     running: Sequence[Request] = ()
 
-    def decide(self, request: Request, *, failover_open: bool) -> Decision:
+    def decide(self, request: Request) -> Decision:
         """The decision on a request of this user."""
         return decide(
             self.policies,
             self.usage,
             request,
             self.now,
-            failover_open=failover_open,
             adjustments=self.adjustments,
             pools=self.pools,
             pending=self.pending,

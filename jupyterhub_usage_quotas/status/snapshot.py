@@ -19,7 +19,6 @@ from ..quotas.policy.selector import ALL_SERVERS
 from ..quotas.resolve import resolve
 from ..quotas.subject import EVERYONE, REST, Subject
 from ..quotas.verdict import Request, judge
-from ..quotas.windows.rolling import Rolling
 from .members import Members
 
 SLICE = 0.005
@@ -158,7 +157,5 @@ def _groups(charge: Charge) -> str:
 
 
 def _days(charge: Charge) -> str:
-    window, servers = charge.allotment.window, charge.allotment.servers
-    if not isinstance(window, Rolling) or servers != ALL_SERVERS:
-        return ""
-    return f"{window.length.total_seconds() / DAY:g}"
+    length, servers = charge.allotment.window.length, charge.allotment.servers
+    return f"{length.total_seconds() / DAY:g}" if length and servers == ALL_SERVERS else ""

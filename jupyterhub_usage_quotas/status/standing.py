@@ -98,14 +98,12 @@ class Standings:
         hub: Directory,
         ledger: Ledger | None = None,
         *,
-        failover_open: bool,
         enforced: bool = True,
     ) -> None:
         self.policies = policies
         self._meter = meter
         self._hub = hub
         self._ledger = ledger
-        self._failover_open = failover_open
         self._enforced = enforced
         self._known: Everybody | None = None
         self._ends: dict[tuple[str, str], datetime | None] = {}
@@ -127,10 +125,6 @@ class Standings:
                 request.subject.name, await self._adjustments(request.subject.name)
             )
         return await learn(self.policies, self._meter, self._ledger, request, now)
-
-    def decide(self, known: Known, request: Request) -> Decision:
-        """The decision on a request of the user who is known."""
-        return known.decide(request, failover_open=self._failover_open)
 
     async def of(self, subject: Subject, now: datetime) -> Standing:
         """Where a user stands. Raises `HubUnavailable` where it depends on who else there is."""
@@ -186,7 +180,7 @@ class Standings:
     ) -> Standing:
         request = request_of(subject)
         servers = tuple(running_servers(request, known.usage))
-        decision = self.decide(known, request)
+        decision = known.decide(request)
         outlooks = [
             Outlook(verdict, await self._end(verdict, known, servers))
             for verdict in decision.verdicts

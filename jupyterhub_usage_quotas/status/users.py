@@ -81,7 +81,6 @@ class AtHand:
         ledger: Ledger | None,
         pools: Callable[[], PoolAccounts],
         *,
-        failover_open: bool,
         enforced: bool = True,
     ) -> None:
         self.enforced = enforced
@@ -89,7 +88,6 @@ class AtHand:
         self._meter = meter
         self._ledger = ledger
         self._pools = pools
-        self._failover_open = failover_open
 
     async def standing(
         self,
@@ -106,17 +104,13 @@ class AtHand:
         adjustments = await self._ledger.adjustments(subject.name, names) if self._ledger else ()
         known = recall(self._policies, self._meter, adjustments, request, now, self._pools())
         known = known.and_lately(subject.name, running, pending)
-        decision = known.decide(request, failover_open=self._failover_open)
+        decision = known.decide(request)
         return Standing(known, decision, self.enforced)
 
-    def forecast(self, known: Known, request: Request) -> Forecast:
-        """What would become of a server of the user who is known."""
-        return forecast(known, request, failover_open=self._failover_open)
 
-
-def forecast(known: Known, request: Request, *, failover_open: bool) -> Forecast:
+def forecast(known: Known, request: Request) -> Forecast:
     """What would become of a server if it were started now."""
-    decision = known.decide(request, failover_open=failover_open)
+    decision = known.decide(request)
     if decision.outcome is not Outcome.ALLOWED:
         return Forecast(request, decision, timedelta(0) if not decision.allowed else None)
     return Forecast(request, decision, known.lasts(request))

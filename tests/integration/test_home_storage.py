@@ -21,7 +21,7 @@ from jupyterhub_usage_quotas.quotas.decide import Outcome
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.quotas.windows.gauge import Level
+from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
 from tests.support.cluster import GIB, HOUR, NAMESPACE, hub_pod
 from tests.support.homes import told
 from tests.support.recorded import NOW, instant, meter
@@ -92,7 +92,7 @@ async def reading(url: str, user: str, homes: HomeStorage | None = None, kept: b
     return found[user]["storage"]
 
 
-async def level(url: str, user: str, *more) -> Level:
+async def level(url: str, user: str, *more) -> GaugeReading:
     found = await reading(url, user, *more)
     assert isinstance(found, Fresh), found
     return found.usage

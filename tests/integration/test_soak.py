@@ -68,7 +68,8 @@ POLICIES = parse_policies(
             "scope": {"everyone": True},
             "share": "pooled",
         },
-    ]
+    ],
+    failover_open=False,
 )
 WINDOWS = {"each": 8 * HOUR, "gpus": 3 * HOUR, "all": 6 * HOUR}
 
@@ -271,7 +272,7 @@ class Day:
             Request(Subject(user), server_name="pending", rates=asked.rates)
         ] * self.chance.choice([0, 2])
         lately = known.and_lately(user, self.truth.running(now.timestamp()), others)
-        self.is_right(lately.decide(asked, failover_open=False), now, len(others))
+        self.is_right(lately.decide(asked), now, len(others))
 
     def is_right(self, decision: Decision, now: datetime, pending: int) -> None:
         """Where usage is known it is the truth; where it is not, that is said."""

@@ -17,15 +17,12 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, SCOPE_READ
+from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, SCOPE_READ, VIEWER_SERVICE
 from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown, Usage
-from jupyterhub_usage_quotas.services.viewer.app import (
-    Surroundings,
-    close_application,
-    make_application,
-)
+from jupyterhub_usage_quotas.services.viewer.app import make_viewer_service
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
+from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 
 ACCESS = "access:services!service=usage-quota"
 PREFIX = "/hubs/one/services/usage-quota/"
@@ -167,17 +164,18 @@ def running_viewer(sections: Mapping[str, Any], files: Collection[Path] = ()) ->
         hub_server = HTTPServer(Application([("/hub/api/(.*)", _HubHandler, {"hub": hub})]))
         hub_server.add_sockets(hub_sockets)
         environment = {f"{ENV_HANDED_OVER}_0": json.dumps(sections)}
-        around = Surroundings.of(
+        around = ServiceEnvironment.of(
             {
                 "JUPYTERHUB_API_TOKEN": "token-of-the-service",
                 "JUPYTERHUB_API_URL": f"http://127.0.0.1:{_port(hub_sockets)}/hub/api",
                 "JUPYTERHUB_SERVICE_PREFIX": PREFIX,
-            }
+            },
+            VIEWER_SERVICE,
         )
         configured = read_configuration(environment, list(files))
-        application = make_application(configured, around, meter)  # type: ignore[arg-type]
+        service = make_viewer_service(configured, around, meter)  # type: ignore[arg-type]
         sockets = bind_sockets(0, "127.0.0.1")
-        server = HTTPServer(application, xheaders=True)
+        server = HTTPServer(service.application, xheaders=True)
         server.add_sockets(sockets)
         state.update(url=f"http://127.0.0.1:{_port(sockets)}", stop=asyncio.Event())
         state["loop"] = asyncio.get_running_loop()
@@ -186,7 +184,7 @@ def running_viewer(sections: Mapping[str, Any], files: Collection[Path] = ()) ->
         server.stop()
         hub_server.stop()
         await server.close_all_connections()
-        await close_application(application)
+        await service.aclose()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()

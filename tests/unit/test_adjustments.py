@@ -66,11 +66,10 @@ def used(*sessions):
 
 def decide_on(policies, buckets=(), adjustments=(), now=NOW, intersection="min"):
     return decide(
-        parse_policies(policies, {"intersection": intersection}),
+        parse_policies(policies, {"intersection": intersection}, failover_open=False),
         {"time": Fresh(Usage(tuple(buckets), NOW))},
         Request(Subject("ada", frozenset({"a", "b"}))),
         now,
-        failover_open=False,
         adjustments=adjustments,
     )
 

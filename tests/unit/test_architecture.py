@@ -79,6 +79,35 @@ def impurities(source: str) -> list[str]:
     return found
 
 
+def window_kinds() -> set[str]:
+    """The classes in `quotas/windows/` that are held against a limit: those with an `account`."""
+    found = set()
+    for path in sorted((ROOT / "quotas" / "windows").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and path.name != "base.py":
+                methods = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+                found |= {node.name} if "account" in methods else set()
+    return found
+
+
+def told_apart(source: str, kinds: set[str]) -> list[str]:
+    """Windows that are told apart by their kind: by `isinstance`, by `match`, by `type`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, of]):
+                looked = ast.walk(of)
+            case ast.MatchClass(cls=of):
+                looked = ast.walk(of)
+            case ast.Compare():
+                looked = ast.walk(node)
+            case _:
+                continue
+        names = {one.id for one in looked if isinstance(one, ast.Name)}
+        found += sorted(names & kinds)
+    return found
+
+
 def long_functions(source: str) -> list[tuple[str, int]]:
     """Functions whose body, without the docstring, has more lines than fit on a screen."""
     found = []
@@ -105,6 +134,13 @@ def test_the_rules_import_nothing_that_is_not_pure():
 
 def test_the_rules_read_no_clock_and_no_file_and_log_nothing():
     assert findings(modules_of("quotas"), lambda path: impurities(path.read_text())) == {}
+
+
+def test_window_kinds_are_told_apart_in_their_own_folder_only():
+    kinds = window_kinds()
+    assert kinds == {"Rolling", "Calendar", "Refill", "Current"}
+    outside = [path for path in FILES if path.parent.name != "windows"]
+    assert findings(outside, lambda path: told_apart(path.read_text(), kinds)) == {}
 
 
 def test_nothing_imports_the_tests():
@@ -174,6 +210,21 @@ def test_an_import_of_the_rules_own_would_not_be_found():
 )
 def test_what_is_not_pure_would_be_found(line):
     assert impurities(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "isinstance(x, Rolling)",
+        "isinstance(x.window, Calendar | Rolling)",
+        "isinstance(x, (str, Rolling))",
+        "type(x) is Rolling",
+        "x != Rolling(y)",
+        "match x:\n    case Rolling(length=y):\n        pass",
+    ],
+)
+def test_a_window_that_is_told_apart_would_be_found(line):
+    assert told_apart(line, {"Rolling", "Calendar"})
 
 
 def test_a_function_that_is_too_long_would_be_found():

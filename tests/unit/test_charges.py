@@ -48,11 +48,10 @@ def hours(*spans: tuple[float, float], rate: float = 1.0, server=CPU) -> Fresh:
 def asked(policies, own, members, *adjustments, user="ada", prices=None) -> Decision:
     """`members`: by pool, the readings of `time` of each member."""
     return decide(
-        parse_policies(policies, credit_prices=prices),
+        parse_policies(policies, credit_prices=prices, failover_open=False),
         own,
         Request(Subject(user)),
         NOW,
-        failover_open=False,
         adjustments=adjustments,
         pools={
             name: {one: {"time": reading} for one, reading in whose.items()}
@@ -166,11 +165,10 @@ def test_credits_of_selected_servers():
         rule("cpu", "100 credits", resource="credits", servers={"gpu": False}),
     ]
     decision = decide(
-        parse_policies(policies, credit_prices=PRICES),
+        parse_policies(policies, credit_prices=PRICES, failover_open=False),
         readings,
         Request(Subject("ada")),
         NOW,
-        failover_open=False,
     )
     credits_used = {one.allotment.name: one.used for one in decision.verdicts}
     assert credits_used == pytest.approx({"all": 46, "gpu": 44, "cpu": 2})
@@ -180,11 +178,10 @@ def test_credits_of_a_pool():
     readings = {"cpu": hours((4, 2)), "gpu": hours()}
     policies = [rule("pool", "100 credits", resource="credits", share="pooled")]
     decision = decide(
-        parse_policies(policies, credit_prices=PRICES),
+        parse_policies(policies, credit_prices=PRICES, failover_open=False),
         readings,
         Request(Subject("ada")),
         NOW,
-        failover_open=False,
         pools={"pool": {"ada": readings, "bob": readings}},
     )
     assert decision.verdicts[0].used == pytest.approx(4)
@@ -195,11 +192,14 @@ def test_credits_are_not_known_when_what_they_are_the_price_of_is_not(missing):
     away = Unknown("timeout", "no answer")
     readings = {"cpu": hours((4, 2)), "gpu": hours()} | {missing: away}
     decision = decide(
-        parse_policies([rule("p", "100 credits", resource="credits")], credit_prices=PRICES),
+        parse_policies(
+            [rule("p", "100 credits", resource="credits")],
+            credit_prices=PRICES,
+            failover_open=False,
+        ),
         readings,
         Request(Subject("ada")),
         NOW,
-        failover_open=False,
     )
     assert decision.failover == away
 

@@ -88,12 +88,12 @@ def told(decision):
 
 
 def decide_row(row, now=NOW):
-    policies = parse_policies(row.policies, row.backup)
+    policies = parse_policies(row.policies, row.backup, failover_open=row.failover_open)
     readings = {"time": reading_of(()), "memory": reading_of(()), "gpu": reading_of(())}
     readings |= {resource: reading_of(sessions) for resource, sessions in row.used.items()}
     readings |= row.readings
     request = Request(Subject("ada", frozenset(row.groups)), rates=row.asks)
-    return decide(policies, readings, request, now, failover_open=row.failover_open)
+    return decide(policies, readings, request, now)
 
 
 FIVE = rule("5 hours")
@@ -469,9 +469,11 @@ def usage_of(history, per_minute=False, ended=NOW):
 
 
 def decide_on(limits, histories, asks, now=NOW, **options):
-    policies = parse_policies([limit.entry() for limit in limits], options.pop("backup", None))
+    policies = parse_policies(
+        [limit.entry() for limit in limits], options.pop("backup", None), failover_open=False
+    )
     readings = {name: usage_of(history, **options) for name, history in histories.items()}
-    return decide(policies, readings, Request(Subject("ada"), rates=asks), now, failover_open=False)
+    return decide(policies, readings, Request(Subject("ada"), rates=asks), now)
 
 
 def limits_of(resources):
@@ -575,7 +577,7 @@ def test_the_retry_time_is_true_for_rates_that_are_no_whole_numbers(tenths, sess
     bucket = Bucket(NOW.timestamp() - 60 * length, NOW.timestamp(), tenths / 10 * 60 * length)
     readings = {"cpu": Fresh(Usage((bucket,), NOW))}
     decision = decide(
-        parse_policies([entry]), readings, Request(Subject("ada")), NOW, failover_open=False
+        parse_policies([entry], failover_open=False), readings, Request(Subject("ada")), NOW
     )
     assert decision.outcome is Outcome.DENIED
     assert decision.retry_time == NOW + timedelta(hours=24) - timedelta(minutes=limit - 1)
@@ -649,7 +651,7 @@ def test_the_order_of_policies_and_groups_decides_nothing(data, histories, asks)
         (entries, groups),
     ):
         request = Request(Subject("ada", frozenset(member_of)), rates=asks)
-        decision = decide(parse_policies(order, backup), readings, request, NOW, failover_open=True)
+        decision = decide(parse_policies(order, backup, failover_open=True), readings, request, NOW)
         verdicts = frozenset(
             (
                 verdict.allotment.resource,

@@ -142,7 +142,7 @@ def test_what_denies_because_nothing_remains_is_exhausted_now():
     """0.1 CPUs for 83 minutes are 8.3 CPU-minutes, up to the rounding of floating point."""
     readings = {"cpu": Fresh(used((-83, 0, 0.1)))}
     policies = [rule("8.3 CPU-minutes", resource="cpu")]
-    denied = decide(parse_policies(policies), readings, ask(), NOW, failover_open=False)
+    denied = decide(parse_policies(policies, failover_open=False), readings, ask(), NOW)
     assert not denied.allowed
     assert forecast(policies, NOTHING, readings=readings) == [0]
 

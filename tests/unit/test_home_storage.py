@@ -25,7 +25,7 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.quotas.windows.gauge import Level, Present
+from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
 from jupyterhub_usage_quotas.status.snapshot import Standing
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -39,20 +39,24 @@ def entry(**fields):
     return {"resource": "storage", "limit": "10 GiB", "scope": {"everyone": True}} | fields
 
 
-def home(gib: float, limit: float | None = None) -> Level:
+def home(gib: float, limit: float | None = None) -> GaugeReading:
     """A home with so much in it; a limit of infinity is none, None is not told."""
-    return Level((), NOW, None, amount=gib * GIB, limit=None if limit is None else limit * GIB)
+    return GaugeReading(
+        (), NOW, None, amount=gib * GIB, limit=None if limit is None else limit * GIB
+    )
 
 
-NO_HOME = Level((), NOW, None, there=False)
+NO_HOME = GaugeReading((), NOW, None, there=False)
 
 
 def decided(reading, *entries, request=None, failover_open=False, intersection="min", **more):
-    policies = parse_policies([*(entries or [entry()])], {"intersection": intersection})
+    policies = parse_policies(
+        [*(entries or [entry()])], {"intersection": intersection}, failover_open=failover_open
+    )
     reading = Fresh(reading) if isinstance(reading, Usage) else reading
     usage = {"storage": reading} | more.pop("usage", {})
     request = request or Request(Subject("ada"))
-    return decide(policies, usage, request, NOW, failover_open=failover_open, **more)
+    return decide(policies, usage, request, NOW, **more)
 
 
 def fault(**fields) -> str:
@@ -72,13 +76,13 @@ def fault(**fields) -> str:
 def test_a_limit_is_an_amount(limit, amount):
     (policy,) = parse_policies([entry(limit=limit)])
     assert policy.limit.base == amount
-    assert policy.window == Present()
+    assert policy.window == Current()
     assert policy.name == "storage for everyone"
 
 
 def test_the_exported_limit_is_each_users_own():
     (policy,) = parse_policies([entry(limit="exported", when_exhausted="warn")])
-    assert policy.window == Present(exported=True)
+    assert policy.window == Current(exported=True)
     assert policy.when_exhausted is WhenExhausted.WARN
 
 
@@ -161,8 +165,8 @@ def test_what_is_not_known_is_left_to_failover(reading, limit):
 
 
 def test_without_any_reading_nothing_is_known():
-    policies = parse_policies([entry()])
-    decision = decide(policies, {}, Request(Subject("ada")), NOW, failover_open=False)
+    policies = parse_policies([entry()], failover_open=False)
+    decision = decide(policies, {}, Request(Subject("ada")), NOW)
     assert decision.outcome is Outcome.FAILOVER_CLOSED
 
 
@@ -265,9 +269,9 @@ def test_it_is_not_usage_over_time():
     assert level.between(0, NOW.timestamp() * 2) == 0
     assert level.of(parse_policies([entry(servers={"gpu": True})]).policies[0].servers) is level
     with pytest.raises(TypeError):
-        Present().account()
+        Current().account()
     # And usage over time is no level.
-    assert Present().used(used_up(5)["time"].usage, NOW) == 0
+    assert Current().used(used_up(5)["time"].usage, NOW) == 0
 
 
 # --- what people are told -------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import Known
-from jupyterhub_usage_quotas.status.users import AtHand, Standing
+from jupyterhub_usage_quotas.status.users import AtHand, Standing, forecast
 
 from .test_failover import URL, alive
 
@@ -61,9 +61,9 @@ def spent(amount: float, *, hours_ago: float = 30) -> Fresh:
 
 
 def standing(*rules: dict[str, Any], failover_open: bool = False, **readings: Any) -> Standing:
-    policies = parse_policies(list(rules), credit_prices={"cpu": 1})
+    policies = parse_policies(list(rules), failover_open=failover_open, credit_prices={"cpu": 1})
     known = Known(policies, readings, {}, (), NOW)
-    return Standing(known, known.decide(Request(Subject("ada")), failover_open=failover_open))
+    return Standing(known, known.decide(Request(Subject("ada"))))
 
 
 def unenforced(*rules: dict[str, Any], **readings: Any) -> Standing:
@@ -200,10 +200,9 @@ def test_a_policy_that_only_warns_denies_nothing():
 
 
 def lasting(rate: float, *, open_: bool = False, **readings: Any) -> str:
-    at_hand = AtHand(parse_policies([]), None, None, None, failover_open=open_)
     rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
-    known = standing(*rules, **readings).known
-    return could_run(at_hand.forecast(known, Request(Subject("ada"), rates={"cpu": rate})))
+    known = standing(*rules, failover_open=open_, **readings).known
+    return could_run(forecast(known, Request(Subject("ada"), rates={"cpu": rate})))
 
 
 def test_how_long_a_profile_could_run():
@@ -311,7 +310,6 @@ def pages_of(made: UsageQuotaManager, keeper: Keeper | None = None, ledger: Any 
         made.meter,
         ledger,
         lambda: keeper.tally.accounts if keeper else PoolAccounts(made.policies, {}, ()),
-        failover_open=False,
     )
     return HubPages(at_hand, made, made.pending, "usage-quota", LOG)
 

@@ -156,11 +156,10 @@ def rule(limit: str, session: str, window: object = 1, **more: Any) -> dict[str,
 
 def decision(policies, recorded: Usage, pending: list[Request], now=NOW, **request: Any):
     return decide(
-        parse_policies(policies, credit_prices={"time": 1.0, "gpu": 10.0}),
+        parse_policies(policies, credit_prices={"time": 1.0, "gpu": 10.0}, failover_open=False),
         dict.fromkeys(("time", "gpu"), Fresh(recorded)),
         Request(Subject("ada"), **request),
         now,
-        failover_open=False,
         pending=pending,
     )
 
@@ -239,11 +238,10 @@ def test_only_the_selected_servers_are_set_aside_for(servers, counts):
 @pytest.mark.parametrize("state", [Stale(usage(), "stale", ""), Unknown("timeout", "")])
 def test_where_usage_is_not_known_failover_decides_whatever_is_pending(state):
     made = decide(
-        parse_policies([rule("1 hour", "1 hour")]),
+        parse_policies([rule("1 hour", "1 hour")], failover_open=True),
         {"time": state},
         Request(Subject("ada")),
         NOW,
-        failover_open=True,
         pending=[Request(Subject("ada"))] * 5,
     )
     assert made.outcome is Outcome.FAILOVER_OPEN
@@ -277,11 +275,10 @@ def pool_decision(user: str, pending: list[Request], **more: Any):
     policies = [rule("3 hours", "1 hour", name="pool", share="pooled", **more)]
     unused = {"time": Fresh(usage())}
     return decide(
-        parse_policies(policies),
+        parse_policies(policies, failover_open=False),
         unused,
         Request(Subject(user)),
         NOW,
-        failover_open=False,
         pools={"pool": {"ada": unused, "bob": unused}},
         pending=pending,
     )
@@ -297,7 +294,9 @@ def test_a_pool_sets_aside_for_all_its_members_and_for_nobody_else():
 
 def test_everyones_pool_sets_aside_for_whomever_it_is():
     unused = {"time": Fresh(usage())}
-    policies = parse_policies([rule("3 hours", "1 hour", name="pool", share="pooled")])
+    policies = parse_policies(
+        [rule("3 hours", "1 hour", name="pool", share="pooled")], failover_open=False
+    )
     pools = {"pool": {"ada": unused, REST: unused}}
     pending = [Request(Subject("zoe")), Request(Subject("yan")), Request(Subject("bob"))]
     several = [
@@ -306,7 +305,6 @@ def test_everyones_pool_sets_aside_for_whomever_it_is():
             unused,
             Request(Subject("ada")),
             NOW,
-            failover_open=False,
             pools=pools,
             pending=those,
         )

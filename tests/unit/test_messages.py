@@ -30,11 +30,10 @@ def denied(*policies: dict, hours: float = 100, rates: dict | None = None) -> De
     }
     everyone = [policy | {"scope": {"everyone": True}} for policy in policies]
     decision = decide(
-        parse_policies(everyone),
+        parse_policies(everyone, failover_open=False),
         usage,
         Request(Subject("alice"), rates=rates or {"time": 1.0}),
         NOW,
-        failover_open=False,
     )
     assert not decision.allowed
     return decision

@@ -149,11 +149,10 @@ FIRST = POOLED | {"overflow": "individual"}
 def decide_on(policies, pool, now=NOON, groups=(), names=("pool",), **more):
     members = {name: {"time": Fresh(usage)} for name, usage in pool.items()}
     return decide(
-        parse_policies(policies),
+        parse_policies(policies, failover_open=False),
         {"time": Fresh(pool.get("ada", used()))},
         Request(Subject("ada", frozenset(groups))),
         now,
-        failover_open=False,
         pools=dict.fromkeys(names, members),
         **more,
     )
@@ -189,11 +188,13 @@ def test_with_overflow_it_is_enough_that_the_pool_or_ones_own_has_room(
 
 
 def test_a_pool_whose_usage_is_not_known_leaves_ones_own():
-    policies = parse_policies([policy("60 minutes", **FIRST), policy("20 minutes")])
+    policies = parse_policies(
+        [policy("60 minutes", **FIRST), policy("20 minutes")], failover_open=False
+    )
     request, unknown = Request(Subject("ada")), {"pool": {"bob": {"time": Unknown("timeout", "")}}}
     for minutes, outcome in [(19, "allowed"), (20, "failover_closed")]:
         readings = {"time": Fresh(used((-minutes, 0, 1)))}
-        decision = decide(policies, readings, request, NOON, failover_open=False, pools=unknown)
+        decision = decide(policies, readings, request, NOON, pools=unknown)
         assert decision.outcome == outcome
 
 

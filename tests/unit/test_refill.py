@@ -70,10 +70,8 @@ def test_steps_are_at_multiples_of_the_interval_since_the_epoch():
 
 def decide_on(limit, window, usage, now, **more):
     entry = {"resource": "time", "limit": limit, "window": window, "scope": {"everyone": True}}
-    policies = parse_policies([entry | more])
-    return decide(
-        policies, {"time": Fresh(usage)}, Request(Subject("ada")), now, failover_open=False
-    )
+    policies = parse_policies([entry | more], failover_open=False)
+    return decide(policies, {"time": Fresh(usage)}, Request(Subject("ada")), now)
 
 
 EVERY_TEN = {"refill": 10, "every": "10 minutes"}
@@ -308,9 +306,7 @@ def test_of_equal_limits_the_smallest_refill_is_the_minimum(names):
             entry | ({"name": name} if name else {})
             for entry, name in zip(order, names, strict=True)
         ]
-        policies = parse_policies(entries)
-        decision = decide(
-            policies, {"time": Fresh(usage)}, Request(Subject("ada")), NOON, failover_open=False
-        )
+        policies = parse_policies(entries, failover_open=False)
+        decision = decide(policies, {"time": Fresh(usage)}, Request(Subject("ada")), NOON)
         outcomes.add((decision.allowed, decision.retry_time))
     assert outcomes == {(False, NOON + timedelta(hours=36))}

@@ -55,7 +55,7 @@ def usage(*sessions, coverage=1.0):
 def reported(policies, readings, *, asks=ASKS, failover_open=False, user="ada"):
     """What another program reads: through JSON and back, with nothing that JSON does not have."""
     request = Request(Subject(user, frozenset(GROUPS)), rates=asks)
-    decision = decide(parse_policies(policies), readings, request, NOW, failover_open=failover_open)
+    decision = decide(parse_policies(policies, failover_open=failover_open), readings, request, NOW)
     return json.loads(json.dumps(report(decision), allow_nan=False))
 
 

@@ -99,7 +99,7 @@ def start(server, gpu=0):
 
 def decide_on(policies, request, usage, now=NOW):
     readings = {"time": Fresh(usage)}
-    return decide(parse_policies(policies), readings, request, now, failover_open=False)
+    return decide(parse_policies(policies, failover_open=False), readings, request, now)
 
 
 def test_an_exhausted_gpu_budget_leaves_a_cpu_profile_startable():
@@ -301,11 +301,10 @@ def test_who_is_exempt_for_a_time_needs_no_reading():
     unknown = {"time": Unknown("timeout", "no answer")}
     decisions = [
         decide(
-            parse_policies(policies),
+            parse_policies(policies, failover_open=False),
             unknown,
             Request(Subject(user)),
             NOW,
-            failover_open=False,
             adjustments=[exemption],
         )
         for user in ("ada", "bob")

@@ -149,7 +149,7 @@ async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersect
     for subject in subjects():
         request = Request(subject, rates={})
         known = await learn(policies, meter, ledger, request, NOW, MEMBERS)
-        for verdict in known.decide(request, failover_open=False).verdicts:
+        for verdict in known.decide(request).verdicts:
             username = "" if verdict.allotment.pool else subject.name
             said = (verdict.used, verdict.allowance, verdict.remaining)
             key = (username, verdict.allotment.name)

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from jsonschema import Draft202012Validator
 
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
-from jupyterhub_usage_quotas.quotas.windows.gauge import Level
+from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
 from tests.support.viewer import Viewer, running_viewer, the_minute, token_of
 
 GIB = 1024**3
@@ -19,9 +19,9 @@ POLICY = {"name": "homes", "resource": "storage", "limit": "exported"}
 MEASURED = the_minute() - timedelta(minutes=1)
 
 
-def level(gib: float, limit: float | None, there: bool = True) -> Level:
+def level(gib: float, limit: float | None, there: bool = True) -> GaugeReading:
     told = None if limit is None else limit * GIB
-    return Level((), MEASURED, None, amount=gib * GIB, limit=told, there=there)
+    return GaugeReading((), MEASURED, None, amount=gib * GIB, limit=told, there=there)
 
 
 READINGS = {

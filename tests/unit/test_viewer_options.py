@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER
+from jupyterhub_usage_quotas.config.loading import handed_over
+from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, VIEWER_SERVICE
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.services.viewer.app import Surroundings, main
-from jupyterhub_usage_quotas.services.viewer.configuration import handed_over, read_configuration
+from jupyterhub_usage_quotas.services.viewer.app import main
+from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
+from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 
 POLICY = {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
 QUICKSTART = Path(__file__).parent.parent / "data/quickstart/jupyterhub_config.d"
@@ -139,6 +141,10 @@ def test_what_was_handed_over_is_never_repeated(capsys, monkeypatch):
     assert "s3cret" not in capsys.readouterr().err
 
 
+def environment_of(given: dict[str, str]) -> ServiceEnvironment:
+    return ServiceEnvironment.of(given, VIEWER_SERVICE)
+
+
 MANAGED = {
     "JUPYTERHUB_SERVICE_NAME": "usage-quota",
     "JUPYTERHUB_SERVICE_PREFIX": "/base/services/usage-quota/",
@@ -151,8 +157,8 @@ MANAGED = {
 }
 
 
-def test_the_surroundings_of_a_service_that_the_hub_runs():
-    around = Surroundings.of(MANAGED)
+def test_the_environment_of_a_service_that_the_hub_runs():
+    around = environment_of(MANAGED)
     assert around.prefix == "/base/services/usage-quota/"
     assert around.hub_prefix == "/base/hub/"
     assert around.listen_on == ("127.0.0.1", 1234)
@@ -177,7 +183,7 @@ def test_the_surroundings_of_a_service_that_the_hub_runs():
     ],
 )
 def test_a_service_in_its_own_pod_needs_little(given, prefix, hub_prefix, client_id):
-    around = Surroundings.of({"JUPYTERHUB_API_TOKEN": "t"} | given)
+    around = environment_of({"JUPYTERHUB_API_TOKEN": "t"} | given)
     assert (around.prefix, around.hub_prefix, around.client_id) == (prefix, hub_prefix, client_id)
 
 
@@ -201,4 +207,4 @@ def test_without_a_token_it_says_which_variable_to_set(capsys, monkeypatch):
 def test_a_name_in_the_cluster_is_no_interface_of_this_machine(url, interface):
     """The quickstart's `url: http://hub:9000` names a Kubernetes service, which no pod can bind."""
     given = MANAGED | {"JUPYTERHUB_SERVICE_URL": url}
-    assert Surroundings.of(given).listen_on == interface
+    assert environment_of(given).listen_on == interface

@@ -9,23 +9,26 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
+from jupyterhub_usage_quotas.services.viewer.app import ASSETS, STATIC, TEMPLATES
 from jupyterhub_usage_quotas.services.web.assets import Assets
-from jupyterhub_usage_quotas.services.web.rendering import Pages, PageUser
+from jupyterhub_usage_quotas.services.web.rendering import PageUser, Renderer
 
 ERROR = {"status_code": 404, "reason": "Not Found", "message": "It is not there."}
 
 
-def pages(*paths: Path, host: str = "", **variables) -> Pages:
-    return Pages(
-        [str(path) for path in paths],
-        variables,
+def pages(*paths: Path, host: str = "", assets: Assets | None = None, **variables) -> Renderer:
+    return Renderer(
+        TEMPLATES,
+        assets or Assets.found(STATIC, ASSETS),
+        template_paths=[str(path) for path in paths],
+        variables=variables,
         hub_prefix="/base/hub/",
         hub_host=host,
         base_url="/base/services/usage-quota/",
     )
 
 
-def render(made: Pages, name: str = "alice", **more) -> BeautifulSoup:
+def render(made: Renderer, name: str = "alice", **more) -> BeautifulSoup:
     html = made.render("usage-quota-error.html", PageUser(name), "N0NCE", **ERROR, **more)
     return BeautifulSoup(html, "html.parser")
 
@@ -97,17 +100,16 @@ def test_the_part_that_changes_is_the_same_each_time():
 
 def test_addresses_of_scripts_change_with_their_content(tmp_path):
     (tmp_path / "usage-quota.js").write_text("one()")
-    before = Assets.found(tmp_path)
+    before = Assets.found(tmp_path, ASSETS)
     (tmp_path / "usage-quota.js").write_text("two()")
-    after = Assets.found(tmp_path)
+    after = Assets.found(tmp_path, ASSETS)
     assert before.addresses("/s/")["js"] != after.addresses("/s/")["js"]
     assert before.addresses("/s/")["js"].startswith("/s/usage-quota.js?v=")
     assert after.missing == ["usage-quota.css"]
 
 
 def test_without_built_scripts_pages_are_plain():
-    made = Pages([], {}, hub_prefix="/hub/", base_url="/u/", assets=Assets({}))
-    page = render(made)
+    page = render(pages(assets=Assets({})))
     assert not page.find("script", type="module")
     assert page.find("h1")
 

@@ -102,7 +102,7 @@ def plotted(reading: Reading, others: Reading | None = None, **policy) -> Plot |
     }
     known = Known(policies, mine, pools, (), NOW)
     person = Subject("ann", frozenset(), admin=False)
-    decision = known.decide(request_of(person), failover_open=True)
+    decision = known.decide(request_of(person))
     (verdict,) = decision.verdicts
     return plot(Standing(person, known, decision, (), ()), verdict, ZURICH)
 

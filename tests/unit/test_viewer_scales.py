@@ -69,7 +69,7 @@ def calls_for(members: int, pool: dict[str, Any]) -> int:
     people = [Subject(f"user-{number}", frozenset({"red"})) for number in range(members)]
     readings = {one.name: {"gpu": Fresh(usage(number))} for number, one in enumerate(people)}
     made = Standings(
-        parse_policies([pool, OWN]), FakeMeter(readings), People(people), None, failover_open=True
+        parse_policies([pool, OWN], failover_open=True), FakeMeter(readings), People(people), None
     )
     return calls_of(lambda: asyncio.run(made.of_everybody(NOW)))
 

@@ -81,9 +81,9 @@ def standings(
     *adjustments, entries=POLICIES, enforced=True, **readings
 ) -> tuple[Standings, FakeMeter, People]:
     meter, hub = FakeMeter(dict(readings)), People()
-    policies = parse_policies(entries, {})
+    policies = parse_policies(entries, {}, failover_open=True)
     ledger = Decided(*adjustments)
-    made = Standings(policies, meter, hub, ledger, failover_open=True, enforced=enforced)
+    made = Standings(policies, meter, hub, ledger, enforced=enforced)
     return made, meter, hub
 
 
@@ -123,7 +123,7 @@ async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
     request = Request(Subject(person.name, person.groups, admin=person.admin))
     members = {"team": {"ann", "bob"}}
     known = await learn(made.policies, meter, None, request, NOW, members)
-    expected = report(known.decide(request, failover_open=True))
+    expected = report(known.decide(request))
     assert report((await made.of(person, NOW)).decision) == expected
     everybody = {one.subject: one for one in await made.of_everybody(NOW)}
     assert report(everybody[person].decision) == expected

@@ -54,7 +54,9 @@ def decide_on(
     """Decide for Ada, who used so much server `time`, and of other resources what `used` says.
     Bob, who used what `bob` says, is the other member of the pool.
     """
-    read = parse_policies(policies, backup, resources=SEATS, credit_prices={"cpu": 1, "gpu": 10})
+    read = parse_policies(
+        policies, backup, resources=SEATS, credit_prices={"cpu": 1, "gpu": 10}, failover_open=False
+    )
     everything = dict.fromkeys(read.resources, ()) | {"time": time} | (used or {})
     ada = {name: Fresh(Usage(tuple(buckets), NOW)) for name, buckets in everything.items()}
     return decide(
@@ -62,7 +64,6 @@ def decide_on(
         ada,
         Request(Subject("ada", frozenset(groups), admin=admin), rates=asks or {"time": 1.0}),
         now or NOW,
-        failover_open=False,
         adjustments=adjustments,
         pools={"pool": {"ada": ada, "bob": {"time": Fresh(Usage(bob, NOW))}}},
     )

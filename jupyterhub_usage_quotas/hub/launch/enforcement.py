@@ -74,7 +74,7 @@ class UsageQuotaManager(QuotaOptions):
         `members` are those of every pooled policy that covers the user.
         """
         known = await self.learn(request, now, members)
-        return known.decide(request, failover_open=self.failover_open)
+        return known.decide(request)
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
@@ -113,7 +113,7 @@ class UsageQuotaManager(QuotaOptions):
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
         nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
-        decision = nothing_known.decide(launch.request, failover_open=self.failover_open)
+        decision = nothing_known.decide(launch.request)
         return launch, nothing_known, decision
 
     def _decide_lately(
@@ -124,7 +124,7 @@ class UsageQuotaManager(QuotaOptions):
         running = running_servers(users, self.gpu_resources)
         pending = self.pending.besides(spawner)
         known = known.and_lately(user.name, running, pending)
-        decision = known.decide(request, failover_open=self.failover_open)
+        decision = known.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
             self.pending.add(spawner, request)
         return known, decision

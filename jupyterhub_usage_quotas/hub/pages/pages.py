@@ -16,9 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from ...config.quotas import QuotaOptions
 from ...quotas.verdict import Request
-from ...status.inputs import Known
 from ...status.permissions import permissions_of
-from ...status.users import AtHand, Forecast, Standing
+from ...status.users import AtHand, Standing, forecast
 from ..launch.denial import LaunchDenied
 from ..launch.request import rates_of, requests_on_offer, subject_of_user
 from ..launch.servers import Pending, running_servers
@@ -138,7 +137,7 @@ class UserPages:
         spawner = _spawner_of(user, url)
         gpu_resources = self._pages.options.gpu_resources
         requests = await requests_on_offer(user, spawner, gpu_resources)
-        return banner(standing, self._forecasts(standing.known, requests))
+        return banner(standing, [forecast(standing.known, one) for one in requests])
 
     async def _home(self, spawner: Any) -> Banner | None:
         standing = await self._standing(self._user)
@@ -150,10 +149,7 @@ class UserPages:
             profile_name="Your server",
             rates=rates_of(spawner, self._pages.options.gpu_resources),
         )
-        return banner(standing, self._forecasts(standing.known, [request]))
-
-    def _forecasts(self, known: Known, requests: Sequence[Request]) -> list[Forecast]:
-        return [self._pages.at_hand.forecast(known, request) for request in requests]
+        return banner(standing, [forecast(standing.known, request)])
 
     def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
         """Whether who looks at the page may see this user's quotas: as in the viewer."""

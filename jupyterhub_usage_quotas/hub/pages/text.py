@@ -218,7 +218,7 @@ def could_run(forecast: Forecast) -> str:
 def alternatives(known: Known, launch: Launch) -> tuple[ProfileRow, ...]:
     """The other profiles that could be started instead of a launch that is denied."""
     others = [one for one in launch.profiles.values() if one.profile != launch.request.profile]
-    forecasts = [forecast(known, one, failover_open=False) for one in others]
+    forecasts = [forecast(known, one) for one in others]
     return tuple(_profile(one, known.now) for one in forecasts if one.fits)
 
 

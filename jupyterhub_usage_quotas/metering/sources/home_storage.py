@@ -18,7 +18,7 @@ from ... import conventions as names
 from ...quotas.charge import Readings
 from ...quotas.units import STORAGE
 from ...quotas.usage import Fresh, Reading, Stale, Unknown
-from ...quotas.windows.gauge import Level
+from ...quotas.windows.gauge import GaugeReading
 from ..client import promql
 from ..client.prometheus import PrometheusClient
 from ..client.response import Series
@@ -54,7 +54,7 @@ class Homes:
         stale_after: timedelta,
         problem: Unknown | None = None,
     ) -> Reading:
-        """What is in a directory: a `Level`.
+        """What is in a directory: a `GaugeReading`.
 
         A directory that is not there is empty where an exporter is known to be scraped, else
         Unknown. `problem` is why nothing newer is known, where that has a reason.
@@ -66,9 +66,9 @@ class Homes:
         last = max(one.measured for one in self.directories.values())
         measured = datetime.fromtimestamp(home.measured if home else last, UTC)
         level = (
-            Level((), measured, None, amount=home.size, limit=home.limit)
+            GaugeReading((), measured, None, amount=home.size, limit=home.limit)
             if home
-            else Level((), measured, None, there=False)
+            else GaugeReading((), measured, None, there=False)
         )
         if now - measured <= stale_after:
             return Fresh(level)
@@ -187,7 +187,7 @@ class HomeMeter:
     async def readings(
         self, users: Collection[str], now: datetime, allowed: timedelta
     ) -> Mapping[str, Readings]:
-        """Users' readings, by username; each is of a `Level`, or Unknown."""
+        """Users' readings, by username; each is of a `GaugeReading`, or Unknown."""
         if self._homes is not None:
             return self.at_hand(users, now)
         homes = await self._look(now, allowed)

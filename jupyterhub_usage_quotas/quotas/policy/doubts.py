@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..messages import shown
+from ..units import show, show_duration
 from .patterns import is_a_pattern, not_on_one_line
 from .policy import Policy, PolicySet
 from .scope import Names
@@ -20,7 +21,7 @@ def doubts(policies: PolicySet) -> Iterator[str]:
                 f"{place}: overflow has no effect: no individual policy has the same resource,"
                 " window and servers"
             )
-        for line in _doubts_of_policy(policy):
+        for line in (*_doubts_of_policy(policy), *_doubts_of_session(policy, policies)):
             yield f"{place}: {line}"
 
 
@@ -37,6 +38,17 @@ def _doubts_of_policy(policy: Policy) -> Iterator[str]:
         for pattern in getattr(policy.servers, kind):
             if pattern != pattern.strip():
                 yield f"servers.{kind}: {shown(pattern)} has space around it, which must match too"
+
+
+def _doubts_of_session(policy: Policy, policies: PolicySet) -> Iterator[str]:
+    """Only where a server uses as much as it runs is it known what a session takes."""
+    seconds = policy.minimum_session.total_seconds()
+    if policies.resources[policy.resource].counts_servers and 0 < policy.limit.base < seconds:
+        session = show_duration(policy.minimum_session)
+        yield (
+            "minimum_session is longer than the limit, so no server can start without a grant:"
+            f" got {session}; expected at most {show(policy.limit.base, policy.limit.unit)}"
+        )
 
 
 def _doubts_of_users(names: Names) -> Iterator[str]:

@@ -6,13 +6,13 @@ Each fault names the entry, the field, what was given and what would be right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..messages import not_among, one_of, printable, shown, wrong
-from ..units import RESOURCES, STORAGE, Resource, defined_resource, is_unit, show_duration
+from ..units import RESOURCES, STORAGE, Resource, defined_resource, is_unit
 from .errors import Fault, InvalidPolicies
 from .patterns import cannot_be_written, not_on_one_line
 from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
@@ -32,12 +32,13 @@ def parse_policies(
     policy: object,
     backup_strategy: object = None,
     *,
+    failover_open: bool = True,
     resources: object = None,
     credit_prices: object = None,
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
     admin's own `resources` ({name: {promql, unit, display_name}}) and `credit_prices` ({resource:
-    credits per hour of one unit}).
+    credits per hour of one unit}). `failover_open` is taken as it is.
 
     Raises `InvalidPolicies` with every fault found.
     """
@@ -50,9 +51,6 @@ def parse_policies(
     empty = _parse_entries(_EMPTY, empty_given, known, faults)
     intersection = _parse_intersection(backup.get("intersection", "min"), faults)
     faults.extend(_names_given_twice(policy, empty_given))
-    if intersection is not Intersection.SUM:
-        faults.extend(_sessions_that_never_fit("policy", policies, known))
-        faults.extend(_sessions_that_never_fit(_EMPTY, empty, known))
     if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
         faults.append(Fault("credit_prices", problem))
@@ -63,6 +61,7 @@ def parse_policies(
         tuple(_named(one, str(one.scope), taken) for one in policies),
         tuple(_named(one, "no other policy", taken) for one in empty),
         intersection,
+        failover_open,
         known,
         prices,
     )
@@ -224,22 +223,6 @@ def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
 def _place(key: object) -> str:
     """A key of a mapping, in the name of a place."""
     return printable(key if isinstance(key, str) else shown(key), LONGEST_NAME)
-
-
-def _sessions_that_never_fit(
-    where: str, policies: Sequence[Policy], known: Mapping[str, Resource]
-) -> Iterator[Fault]:
-    """A fault for every policy under which no server could ever start."""
-    for policy in policies:
-        seconds = policy.minimum_session.total_seconds()
-        if known[policy.resource].counts_servers and 0 < policy.limit.base < seconds:
-            name = f" ({shown(policy.name)})" if policy.name else ""
-            problem = wrong(
-                "no server could ever start",
-                show_duration(policy.minimum_session),
-                f"at most the limit, {policy.limit}",
-            )
-            yield Fault(f"{where}{name}.minimum_session", problem)
 
 
 def _names_given_twice(*lists: object) -> Iterator[Fault]:

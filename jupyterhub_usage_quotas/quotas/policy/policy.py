@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Final
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    SkipValidation,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -22,11 +24,8 @@ from pydantic import (
 from ..messages import not_among, one_of, wrong
 from ..subject import Subject
 from ..units import RESOURCES, Quantity, Resource, parse_duration
-from ..windows.calendar import Calendar
-from ..windows.gauge import Present
-from ..windows.refill import Refill
-from ..windows.rolling import Rolling
-from .limits import never_full, parse_limit, parse_window, present
+from ..windows.base import Window
+from .limits import no_window, parse_limit, parse_window
 from .patterns import not_on_one_line
 from .scope import Exempt, Scope
 from .selector import ALL_SERVERS, ServerSelector
@@ -35,6 +34,9 @@ NOBODY = Exempt.model_construct()
 
 LONGEST_NAME = 200
 """Characters of a policy's name, which is the value of labels and a part of lines in logs."""
+
+_LEFT_OUT: Final = object()
+"""In place of a window that nobody wrote, for a resource that has none."""
 
 
 class Intersection(enum.StrEnum):
@@ -78,7 +80,7 @@ class Policy(BaseModel):
     name: str = ""
     resource: str
     limit: Quantity
-    window: Rolling | Calendar | Refill | Present
+    window: SkipValidation[Window]
     scope: Scope
     exempt: Exempt = NOBODY
     servers: ServerSelector = ALL_SERVERS
@@ -93,7 +95,7 @@ class Policy(BaseModel):
         if not isinstance(given, dict) or not _is_a_level(given.get("resource"), info):
             return given
         # What is given in its place has a fault of its own.
-        return {**given, "window": given.get("window", Present())}
+        return {**given, "window": given.get("window", _LEFT_OUT)}
 
     @field_validator("name", mode="before")
     @classmethod
@@ -129,7 +131,7 @@ class Policy(BaseModel):
     def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
         limit = info.data.get("limit")
         if _is_a_level(info.data.get("resource"), info):
-            if not isinstance(value, Present):
+            if value is not _LEFT_OUT:
                 raise ValueError(
                     wrong(
                         f"{info.data['resource']} is what is there now, not what is used over time,"
@@ -137,7 +139,7 @@ class Policy(BaseModel):
                         value,
                     )
                 )
-            return present(limit)
+            return no_window(limit)
         return parse_window(value, limit.unit if limit else None)
 
     @field_validator("share", "overflow", "when_exhausted", mode="before")
@@ -168,7 +170,7 @@ class Policy(BaseModel):
             self._is_for_a_level()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
-        if why := never_full(self.limit, self.window):
+        if why := self.window.cannot_hold(self.limit.base):
             raise ValueError(why)
         return self
 
@@ -232,7 +234,9 @@ def _is_a_level(resource: object, info: ValidationInfo) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies of a configuration, and what to do where none or several cover a user.
+    """All policies of a configuration, and the backup strategy: what happens where no policy covers
+    a user (`empty`), where several do (`intersection`), and where usage is not known
+    (`failover_open`: the launch is allowed or denied).
 
     `resources` are those that policies can limit, by name; `prices` what a base unit of others
     costs in credits.
@@ -241,6 +245,7 @@ class PolicySet:
     policies: tuple[Policy, ...] = ()
     empty: tuple[Policy, ...] = ()
     intersection: Intersection = Intersection.MIN
+    failover_open: bool = True
     resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
     prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -12,13 +12,16 @@ from __future__ import annotations
 import enum
 import math
 from calendar import monthrange
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..messages import one_of, wrong
+from ..units import InvalidQuantity, Unit
 from ..usage import Usage
-from .rolling import Account, from_unix, whole_minute
+from .base import Account, OverTime, from_unix, only_keys, whole_minute
 
 ANCHOR = date(2001, 1, 1)
 """A Monday, and the first day of a year."""
@@ -53,7 +56,7 @@ MONTH_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(OverTime):
     """The usage since a period of the calendar began; periods are half-open, `[start, end)`.
 
     `weekday` (0 is Monday) is when a week begins; `day` (1 to 31, the month's last where it is
@@ -77,6 +80,11 @@ class Calendar:
     def reach(self) -> timedelta:
         """See `Window.reach`."""
         return LONGEST[self.period]
+
+    @property
+    def length(self) -> None:
+        """See `Window.length`: usage counts until the period ends."""
+        return
 
     @property
     def combination(self) -> object:
@@ -170,6 +178,10 @@ class Calendar:
         """See `Window.account`."""
         return _CalendarAccount(self)
 
+    def plotted_from(self, at: datetime) -> datetime:
+        """See `Window.plotted_from`."""
+        return self.start(at)
+
     def _instant(self, day: date, hour: int) -> datetime:
         local = datetime.combine(day, time(hour), ZoneInfo(self.timezone))
         return local.astimezone(UTC)
@@ -206,3 +218,73 @@ class _CalendarAccount:
     def pay(self, start: float, end: float, rate: float) -> None:
         """See `Account.pay`."""
         self._paid += rate * (end - start)
+
+
+def read_calendar(value: Mapping[Any, Any], _unit: Unit | None) -> Calendar:
+    """Read {calendar: week, starts: monday, timezone: UTC}. Raises `InvalidQuantity`."""
+    only_keys(value, "calendar", "starts", "weekday", "day", "month", "hour", "timezone")
+    try:
+        period = Period(value["calendar"])
+    except ValueError:
+        raise InvalidQuantity(wrong("calendar", value["calendar"], one_of(Period))) from None
+    given = {key: value[key] for key in ("weekday", "day", "month", "hour") if key in value}
+    if "starts" in value:
+        given |= _starts(period, value["starts"], given)
+    return Calendar(
+        period,
+        timezone=_timezone(value.get("timezone", "UTC")),
+        weekday=_named(given, "weekday", WEEKDAYS, period is Period.WEEK),
+        day=_number(given, "day", 1, 31, period in MONTHS),
+        month=_named(given, "month", MONTH_NAMES, period in (Period.QUARTER, Period.YEAR)) + 1,
+        hour=_number(given, "hour", 0, 23, period is not Period.HOUR),
+    )
+
+
+def _starts(period: Period, starts: object, given: Mapping[str, object]) -> dict[str, object]:
+    """`starts` is the weekday of a week, the day of a month, the month of a quarter or year."""
+    key = {
+        Period.WEEK: "weekday",
+        Period.MONTH: "day",
+        Period.QUARTER: "month",
+        Period.YEAR: "month",
+    }.get(period)
+    if key is None:
+        raise InvalidQuantity(f"starts does not go with calendar: {period}; expected hour")
+    if key in given:
+        raise InvalidQuantity(f"starts and {key} say the same; leave one out")
+    return {key: starts}
+
+
+def _timezone(name: object) -> str:
+    try:
+        if not isinstance(name, str):
+            raise TypeError
+        ZoneInfo(name)
+    except (OSError, TypeError, ValueError, KeyError):
+        raise InvalidQuantity(
+            wrong("timezone: not known", name, "for example 'Europe/Zurich'")
+        ) from None
+    return name
+
+
+def _number(given: Mapping[str, object], key: str, low: int, high: int, fits: bool) -> int:  # noqa: FBT001
+    value = given.get(key, low)
+    _fits(given, key, fits)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidQuantity(wrong(key, value, f"a number from {low} to {high}"))
+    return value
+
+
+def _named(given: Mapping[str, object], key: str, names: tuple[str, ...], fits: bool) -> int:  # noqa: FBT001
+    """The index of a name; its first three letters are enough."""
+    value = given.get(key, names[0])
+    _fits(given, key, fits)
+    short = [name[:3] for name in names]
+    if isinstance(value, str) and (value.lower() in names or value.lower() in short):
+        return short.index(value.lower()[:3])
+    raise InvalidQuantity(wrong(key, value, one_of(names)))
+
+
+def _fits(given: Mapping[str, object], key: str, fits: bool) -> None:  # noqa: FBT001
+    if key in given and not fits:
+        raise InvalidQuantity(f"{key} does not go with this calendar period; leave it out")

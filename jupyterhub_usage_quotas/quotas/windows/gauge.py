@@ -1,28 +1,28 @@
-"""Levels: what is there now, as opposed to what was used over time. Home storage is one.
+"""Gauges: what is there now, as opposed to what was used over time. Home storage is one.
 
-A level does not add up over time and does not go away by itself: nothing comes back by waiting,
-only by freeing it.
+What a gauge shows does not add up over time and does not go away by itself: nothing comes back by
+waiting, only by freeing it. It has no window; `Current` stands in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
 from ..policy.selector import ServerSelector
 from ..usage import Usage
-from .rolling import whole_minute
+from .base import Window, whole_minute
 
 
 @dataclass(frozen=True, slots=True)
-class Level(Usage):
+class GaugeReading(Usage):
     """An `amount` (base units) that was there when it was measured, at `covered_until`.
 
     As usage it has no buckets, so whatever adds up usage over time finds nothing in it. `limit` is
-    the hard limit that its exporter tells: infinite where there is none, None where it does not
-    tell. What is not `there` at all is an amount of zero.
+    the hard limit that its exporter reports: infinite where there is none, None where it reports
+    none or any. What is not `there` at all is an amount of zero.
     """
 
     amount: float = 0.0
@@ -30,16 +30,16 @@ class Level(Usage):
     there: bool = True
 
     def of(self, servers: ServerSelector) -> Usage:  # noqa: ARG002 see below
-        """The level itself: which server wrote what is not known."""
+        """The reading itself: which server wrote what is not known."""
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class Current:
     """No window: what is there now is held against the limit. See `Window` for what it answers.
 
-    With `exported`, the limit is the one that the exporter tells, which each user has an own one
-    of; it is never combined with limits that an admin wrote.
+    With `exported`, the limit is the per-user hard limit that the exporter reports; it is never
+    combined with limits that an admin wrote.
     """
 
     exported: bool = False
@@ -48,6 +48,20 @@ class Present:
     def reach(self) -> timedelta:
         """No history is needed."""
         return timedelta(0)
+
+    @property
+    def length(self) -> None:
+        """See `Window.length`."""
+        return
+
+    def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine
+        """See `Window.cannot_hold`."""
+        return ""
+
+    @property
+    def comes_back(self) -> bool:
+        """Not by waiting: it has to be freed."""
+        return False
 
     @property
     def combination(self) -> object:
@@ -64,14 +78,22 @@ class Present:
         """See `Window.phrase`."""
         return "now"
 
-    def used(self, usage: Usage, at: datetime) -> float:  # noqa: ARG002 a level stays as it is
-        """The level; usage over time is none."""
-        return usage.amount if isinstance(usage, Level) else 0.0
+    def combine(
+        self,
+        windows: Sequence[Window],
+        combined: Callable[[Sequence[float]], float],  # noqa: ARG002 it gives no amounts
+    ) -> Window:
+        """See `Window.combine`."""
+        return windows[0]
+
+    def used(self, usage: Usage, at: datetime) -> float:  # noqa: ARG002 it stays as it is
+        """What is there; usage over time is none of it."""
+        return usage.amount if isinstance(usage, GaugeReading) else 0.0
 
     def earliest(
         self, usage: Usage, enough: Callable[[float], bool], after: datetime
     ) -> datetime | None:
-        """At once, or never: a level does not change by waiting."""
+        """At once, or never: it does not change by waiting."""
         return whole_minute(after) if enough(self.used(usage, after)) else None
 
     def exhausted(
@@ -86,8 +108,16 @@ class Present:
         return start if self.used(usage, start) >= allowance else None
 
     def account(self) -> NoReturn:
-        """A level is not paid for; policies refuse to pool it."""
+        """What is there is not paid for; policies refuse to pool it."""
         raise TypeError("what is there now cannot be paid from a pool")
+
+    def plotted_from(self, at: datetime) -> None:  # noqa: ARG002 see below
+        """See `Window.plotted_from`: of what was there before nothing is kept."""
+        return
+
+    def course(self, usage: Usage, instants: Sequence[datetime]) -> list[float]:
+        """See `Window.course`."""
+        return [self.used(usage, one) for one in instants]
 
     def __str__(self) -> str:
         return "now"

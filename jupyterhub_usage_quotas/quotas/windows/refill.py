@@ -14,16 +14,27 @@ from one gives the same number to the last digit as folding from the start.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from ..units import show_days
+from ..messages import wrong
+from ..units import (
+    LONGEST_DURATION,
+    InvalidQuantity,
+    Unit,
+    bounded_quantity,
+    parse_duration,
+    show_days,
+)
 from ..usage import Usage
-from .rolling import Account, from_unix, whole_minute
+from .base import Account, OverTime, Window, from_unix, only_keys, whole_minute
 
 HISTORY = timedelta(days=30)
 """How far back usage is read to begin with a full balance."""
+SHORTEST = timedelta(minutes=1)
+REFILLS_PLOTTED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Refill:
+class Refill(OverTime):
     """A balance that gets `amount` (base units) back `every` so often."""
 
     amount: float
@@ -45,6 +56,20 @@ class Refill:
     def reach(self) -> timedelta:
         """See `Window.reach`."""
         return max(HISTORY, 10 * self.every)
+
+    @property
+    def length(self) -> None:
+        """See `Window.length`: usage counts until it is given back."""
+        return
+
+    def cannot_hold(self, limit: float) -> str:
+        """See `Window.cannot_hold`: a balance that is empty must be full again in a lifetime."""
+        if limit / self.amount * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
+            return ""
+        return wrong(
+            "refill is too small to fill the limit",
+            expected=f"enough to fill it within {LONGEST_DURATION.days} days",
+        )
 
     @property
     def combination(self) -> object:
@@ -60,6 +85,16 @@ class Refill:
     def phrase(self) -> str:
         """See `Window.phrase`."""
         return f"of a balance that is {self}"
+
+    def combine(
+        self, windows: Sequence[Window], combined: Callable[[Sequence[float]], float]
+    ) -> Refill:
+        """See `Window.combine`: the amounts that come back become one, as limits do.
+
+        Not those of the policy which decides now: adjustments may have another decide later.
+        """
+        amounts = [one.amount for one in windows if isinstance(one, Refill)]
+        return replace(self, amount=combined(amounts))
 
     def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
         """The state right after the last step at or before `at`.
@@ -132,6 +167,14 @@ class Refill:
         """See `Window.account`."""
         return _RefillAccount(self)
 
+    def plotted_from(self, at: datetime) -> datetime:
+        """See `Window.plotted_from`: some refills, and at least a day."""
+        return at - min(self.reach, max(timedelta(days=1), REFILLS_PLOTTED * self.every))
+
+    def course(self, usage: Usage, instants: Sequence[datetime]) -> list[float]:
+        """See `Window.course`: what is missing, which falls with every refill."""
+        return [self.used(usage, one) for one in instants]
+
     def __str__(self) -> str:
         return f"refilled every {show_days(self.every).removeprefix('1 ')}"
 
@@ -156,3 +199,21 @@ class _RefillAccount:
         """See `Account.pay`; within the interval that `at` was asked about last."""
         state = self._state or Checkpoint(math.floor(start / self._every), 0.0)
         self._state = Checkpoint(state.step, state.missing + rate * (end - start))
+
+
+def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
+    """Read {refill: 5, every: "10 minutes"}; what comes back is in the `unit` of the limit, None
+    where the limit is faulty itself. Raises `InvalidQuantity`.
+    """
+    only_keys(value, "refill", "every")
+    every, amount = value.get("every"), value["refill"]
+    if not isinstance(every, str):
+        raise InvalidQuantity(wrong("every", every, 'a duration, for example "10 minutes"'))
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
+        raise InvalidQuantity(wrong("refill", amount, "a number above 0, in the unit of the limit"))
+    length = parse_duration(every)
+    if length < SHORTEST:
+        raise InvalidQuantity(wrong("every: too short", every, "at least a minute"))
+    # Without the limit's unit nothing depends on the amount, which may be beyond all floats.
+    base = bounded_quantity(amount, unit, amount).base if unit else float(min(amount, 1e300))
+    return Refill(base, length)

@@ -1,12 +1,4 @@
-"""How usage is held against a limit: what counts at an instant, and when it will count less.
-
-A window answers three questions. `used` says how much usage counts at an instant. `earliest` says
-when so little of it counts, if nothing more is used, that a condition holds: this is where retry
-times come from; they are whole minutes, because that is what people are shown. `exhausted` says
-when so much counts that nothing remains, if usage goes on at a rate.
-
-Calendar periods are in `calendars.py`, refilled balances in `refill.py`.
-"""
+"""Rolling windows: the usage in the last days or hours, at every instant anew."""
 
 from __future__ import annotations
 
@@ -14,92 +6,38 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
 
-from ..units import show_days
+from ..messages import wrong
+from ..units import (
+    LONGEST_DURATION,
+    InvalidQuantity,
+    bounded_duration,
+    parse_duration,
+    show_days,
+)
 from ..usage import Usage
+from .base import MINUTE, Account, OverTime, from_unix
 
-MINUTE = 60
-
-
-class Window(Protocol):
-    """A kind of window. Values of one kind are equal when they mean the same.
-
-    All amounts are in base units.
-    """
-
-    @property
-    def reach(self) -> timedelta:
-        """How much history before an instant `used` needs."""
-        ...
-
-    @property
-    def combination(self) -> object:
-        """What two policies must share to be combined into one."""
-        ...
-
-    @property
-    def short(self) -> str:
-        """In a name: "per 7 days"."""
-        ...
-
-    @property
-    def phrase(self) -> str:
-        """In a sentence about what was used: "in the last 7 days"."""
-        ...
-
-    def used(self, usage: Usage, at: datetime) -> float:
-        """What counts at `at`."""
-        ...
-
-    def earliest(
-        self, usage: Usage, enough: Callable[[float], bool], after: datetime
-    ) -> datetime | None:
-        """The first whole minute from `after` on at which `enough(used)` holds, if nothing more
-        is used; None when it never does. `enough` must hold for less usage where it does for more.
-        """
-        ...
-
-    def exhausted(
-        self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
-    ) -> datetime | None:
-        """The first instant in `[start, until]` at which `used` reaches the allowance, if from
-        `start` on `rate` is used per second on top of `usage`; None when it does not.
-        """
-        ...
-
-    def account(self) -> Account:
-        """An account of what a pool pays, to be advanced in time."""
-        ...
+SHORTEST = timedelta(minutes=1)
 
 
-class Account(Protocol):
-    """What a pool has paid, as far as it counts, while time goes on."""
-
-    def at(self, instant: float) -> tuple[float, float, float]:
-        """Advance to an instant (Unix seconds, never back): what counts then, the rate at which
-        it falls by itself, and until when that rate holds.
-        """
-        ...
-
-    def pay(self, start: float, end: float, rate: float) -> None:
-        """Note a payment of so much per second."""
-        ...
+def read_rolling(value: float | str) -> Rolling:
+    """Read a number of days, or a duration such as "36h". Raises `InvalidQuantity`."""
+    length = parse_duration(value) if isinstance(value, str) else _days(value)
+    if length < SHORTEST:
+        raise InvalidQuantity(wrong("too short", value, "at least a minute"))
+    return Rolling(length)
 
 
-def whole_minute(instant: datetime) -> datetime:
-    """The first whole minute at or after an instant."""
-    return from_unix(math.ceil(instant.timestamp() / MINUTE) * MINUTE)
-
-
-def from_unix(seconds: float) -> datetime:
-    """A UTC datetime of Unix seconds."""
-    return datetime.fromtimestamp(seconds, UTC)
+def _days(value: float) -> timedelta:
+    # Compared before it is multiplied: an integer may be beyond all floats.
+    sensible = 0 <= value <= LONGEST_DURATION.days
+    return bounded_duration(value * 86400 if sensible else math.inf, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Rolling:
+class Rolling(OverTime):
     """The usage in `(at - length, at]`: every hour used comes back one `length` later."""
 
     length: timedelta
@@ -186,6 +124,10 @@ class Rolling:
     def account(self) -> Account:
         """See `Window.account`."""
         return _RollingAccount(self.length.total_seconds())
+
+    def plotted_from(self, at: datetime) -> datetime:
+        """See `Window.plotted_from`."""
+        return at - self.length
 
     def __str__(self) -> str:
         return show_days(self.length)

@@ -1,4 +1,6 @@
-"""What every service beside the Hub needs: handlers, permissions, the Hub's API, rendering.
+"""What every service beside the Hub needs: its environment, handlers, the Hub's API, parameters,
+rendering, and how it is served and ended.
 
-What must not live here: anything about one service's pages.
+What must not live here: anything about one service. A service brings its folders, its handlers and
+its context, and imports this; nothing here imports a service (`.importlinter` holds it).
 """

@@ -1,4 +1,4 @@
-"""The scripts and styles of the pages: made from `frontend/` when the package is built.
+"""The scripts and styles of a service's pages: made from `frontend/` when the package is built.
 
 Their addresses change with their content, so that browsers may keep them for good.
 """
@@ -6,34 +6,30 @@ Their addresses change with their content, so that browsers may keep them for go
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tornado.web import StaticFileHandler
 
-STATIC = Path(__file__).parent.parent / "viewer" / "static"
-NAMES = ("usage-quota.js", "usage-quota.css")
 A_YEAR = 365 * 24 * 3600
 VERSION_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The files that there are, each with a version that stands for its content."""
+    """The files that were built, each with a version that stands for its content, and the names of
+    those that were not: without them, pages are plain and stay as they were opened.
+    """
 
     versions: Mapping[str, str]
+    missing: Sequence[str] = ()
 
     @classmethod
-    def found(cls, folder: Path = STATIC) -> Assets:
-        """Those that were built; without them, pages are plain and stay as they were opened."""
-        paths = [folder / name for name in NAMES]
-        return cls({path.name: _version(path.read_bytes()) for path in paths if path.is_file()})
-
-    @property
-    def missing(self) -> list[str]:
-        """The names of those that were not built."""
-        return [name for name in NAMES if name not in self.versions]
+    def found(cls, folder: Path, names: Sequence[str]) -> Assets:
+        """Those of these names that are in the folder."""
+        built = {name: _version(folder / name) for name in names if (folder / name).is_file()}
+        return cls(built, [name for name in names if name not in built])
 
     def addresses(self, prefix: str) -> dict[str, str]:
         """The addresses for templates, by the kind of file: "js" and "css"."""
@@ -43,12 +39,12 @@ class Assets:
         }
 
 
-def _version(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:VERSION_LENGTH]
+def _version(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:VERSION_LENGTH]
 
 
 class AssetHandler(StaticFileHandler):
-    """Serves them to everybody: there is nothing of anybody in them."""
+    """Serves them to everybody: they hold nothing about anybody."""
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included."""
@@ -58,12 +54,12 @@ class AssetHandler(StaticFileHandler):
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         self.set_header("Cross-Origin-Resource-Policy", "same-site")
 
-    def set_extra_headers(self, path: str) -> None:
-        """Kept for good where the address stands for this content, else asked for each time."""
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 Tornado's signature
+        """Kept for good where the address stands for this content, else checked each time."""
         wanted = self.get_query_argument("v", "")
-        current = Assets.found(Path(str(self.root))).versions.get(path)
+        is_current = bool(wanted) and wanted == _version(Path(str(self.absolute_path)))
         kept = f"public, max-age={A_YEAR}, immutable"
-        self.set_header("Cache-Control", kept if wanted and wanted == current else "no-cache")
+        self.set_header("Cache-Control", kept if is_current else "no-cache")
 
     def write_error(self, status_code: int, **_kwargs: object) -> None:
         """Nothing but the status."""

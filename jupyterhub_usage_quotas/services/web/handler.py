@@ -1,7 +1,8 @@
-"""What all handlers of the viewer have in common: who visits, and how answers are protected."""
+"""What all handlers of a service have in common: who visits, and how answers are protected."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,43 +16,34 @@ from tornado.web import HTTPError, RequestHandler
 
 from ...quotas.subject import Subject
 from ...status.permissions import Permissions, permissions_of
-from ...status.standing import Standings
-from ..viewer.configuration import Configured
-from .hub_api import HubClient
-from .params import Query
-from .rendering import Pages, new_nonce
+from .hub_api import HubClient, HubUnavailable
+from .params import BadParameter, Query
 
 AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)
 """A header that can hold a token of the Hub's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What handlers work with."""
+class AppContext:
+    """What the handlers of every service work with; a service adds its own in a subclass."""
 
-    configured: Configured
     auth: HubOAuth
     hub: HubClient
-    standings: Standings
-    pages: Pages
+    log: logging.Logger
 
 
-class Visit(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
-    """One request to the viewer."""
+class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+    """One request to a service."""
 
     SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
     needs_login = True
+    context: AppContext
 
-    def initialize(self, services: Services) -> None:
+    def initialize(self, context: AppContext) -> None:
         """Called by Tornado with what the application was made with."""
-        self.services = services
-        self.hub_auth = services.auth
-
-    @cached_property
-    def nonce(self) -> str:
-        """The nonce of the scripts of this answer."""
-        return new_nonce()
+        self.context = context
+        self.hub_auth = context.auth
 
     @cached_property
     def now(self) -> datetime:
@@ -140,12 +132,37 @@ class Visit(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         ):
             return permissions.visitor
         if permissions.everybody or permissions.needs_groups or name in permissions.users:
-            found = await self.services.hub.subject(name)
+            found = await self.context.hub.subject(name)
             if found and permissions.may_read(found):
                 return found
         raise HTTPError(404)
 
-    @staticmethod
-    def reason_of(status: int) -> str:
-        """The usual words for a status."""
-        return responses.get(status, "Error")
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """What a visitor got wrong is not logged; a Hub that does not answer is worth a line, not
+        a traceback.
+        """
+        if isinstance(value, HubUnavailable):
+            self.context.log.warning("The Hub does not answer: %s", value)
+        elif not isinstance(value, BadParameter):
+            super().log_exception(typ, value, tb)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with what is wrong, and with nothing about the inside."""
+        info = kwargs.get("exc_info")
+        error = info[1] if info else None
+        if isinstance(error, BadParameter):
+            status_code = 400
+        elif isinstance(error, HubUnavailable):
+            status_code = 503
+        self.set_status(status_code)
+        if status_code == 405:  # noqa: PLR2004
+            self.set_header("Allow", ", ".join(self.allowed_methods))
+        parameter = error if isinstance(error, BadParameter) else None
+        self.write_problem(status_code, responses.get(status_code, "Error"), parameter)
+
+    def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
+        """Answer with a status, the usual words for it, and the parameter that caused it if one
+        did.
+        """
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(f"{status} {reason}. {parameter or ''}".strip())

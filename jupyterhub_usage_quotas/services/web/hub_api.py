@@ -1,4 +1,4 @@
-"""The Hub's REST API, as far as the viewer asks it: who there is, and in which groups."""
+"""The Hub's REST API, as far as services ask it: who there is, and in which groups."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Query:
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
-    """Refuse a parameter that means nothing here, for whoever gave it meant something."""
+    """Refuse a parameter that means nothing here, because whoever gave it meant something."""
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

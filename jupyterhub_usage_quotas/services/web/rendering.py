@@ -1,5 +1,5 @@
-"""The viewer's pages: rendered with the Hub's own templates, and an admin's, so that they look
-like the rest of the Hub; and the policy under which browsers show them.
+"""A service's pages: rendered with the Hub's own templates, and an admin's, so that they look like
+the rest of the Hub; and the policy under which browsers show them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -20,7 +21,6 @@ from markupsafe import Markup
 
 from .assets import Assets
 
-OUR_TEMPLATES = Path(__file__).parent.parent / "viewer" / "templates"
 HUBS_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
 
 
@@ -50,26 +50,26 @@ class PageUser:
         return re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", escaped)
 
 
-class Pages:
-    """Renders templates.
+class Renderer:
+    """Renders the templates of a service.
 
-    `hub_host` is the origin of the Hub where that is not the service's own; `variables` are an
-    admin's, for templates of their own. `assets` are our scripts and styles, those that were
-    built if none are given.
+    `templates` is the service's own folder, `assets` its scripts and styles; `template_paths` and
+    `variables` are an admin's. `hub_host` is the origin of the Hub where that is not the service's.
     """
 
     def __init__(
         self,
-        template_paths: Sequence[str],
-        variables: Mapping[str, Any],
+        templates: Path,
+        assets: Assets,
         *,
+        template_paths: Sequence[str] = (),
+        variables: Mapping[str, Any] = MappingProxyType({}),
         hub_prefix: str,
         hub_host: str = "",
         base_url: str,
-        assets: Assets | None = None,
     ) -> None:
         hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
-        ours = jinja2.FileSystemLoader(str(OUR_TEMPLATES))
+        ours = jinja2.FileSystemLoader(str(templates))
         self._environment = jinja2.Environment(
             loader=jinja2.ChoiceLoader(
                 [
@@ -97,7 +97,7 @@ class Pages:
             "logout_url": hub + "logout",
             "static_url": lambda path, **_: f"{hub}static/{path}",
             "usage_quota_url": base_url,
-            "usage_quota_assets": (assets or Assets.found()).addresses(f"{base_url}static/"),
+            "usage_quota_assets": assets.addresses(f"{base_url}static/"),
             "no_spawner_check": True,
             "services": [],
         }

@@ -15,19 +15,32 @@ from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
 from ....quotas.verdict import Request
 from ....status.standing import request_of
-from ...web.json_handler import JSON, Api
+from ...web.json_handler import JSON, JsonHandler
 from ...web.params import BadParameter, step_of
+from ..context import ViewerContext
 from ..pages.sessions import known_usage, of_servers, sessions, slots, unit_of
 from ..pages.table import Page, selected
 from . import serialize as values
-from .openapi import document
+from .openapi import document, parameters_of
 
 CSV = "text/csv"
 MOST_SLOTS = 2000
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 
-class Me(Api):
+class ViewerApi(JsonHandler):
+    """An answer of the viewer's API. `operation` is its name in the description."""
+
+    context: ViewerContext
+    operation = ""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Those of the description."""
+        return parameters_of(self.operation)
+
+
+class Me(ViewerApi):
     """`me`: where the visitor stands."""
 
     operation = "me"
@@ -41,8 +54,8 @@ class Me(Api):
 
     async def give_standing(self, subject: Subject) -> None:
         """Answer with a user's standing."""
-        standing = await self.services.standings.of(subject, self.now)
-        enforcement = self.services.configured.manager.enforcement.value
+        standing = await self.context.standings.of(subject, self.now)
+        enforcement = self.context.configured.manager.enforcement.value
         self.answer(values.standing_values(standing, enforcement=enforcement))
 
     head = get
@@ -60,7 +73,7 @@ class User(Me):
     head = get  # type: ignore[assignment]
 
 
-class Users(Api):
+class Users(ViewerApi):
     """`users`: where all users stand whom the visitor may see."""
 
     operation = "users"
@@ -70,7 +83,7 @@ class Users(Api):
         if not self.permissions.sees_others:
             raise HTTPError(403)
         page = Page.of(self.query)
-        everybody = await self.services.standings.of_everybody(self.now)
+        everybody = await self.context.standings.of_everybody(self.now)
         visible = [one for one in everybody if self.permissions.may_read(one.subject)]
         found = selected(visible, page.filter)
         self.answer(
@@ -87,19 +100,19 @@ class Users(Api):
     head = get
 
 
-class Policies(Api):
+class Policies(ViewerApi):
     """`policies`: the policies that the visitor may know of."""
 
     operation = "policies"
 
     async def get(self) -> None:
         """All of them for those who may see everybody, else those that cover the visitor."""
-        policies, permissions = self.services.standings.policies, self.permissions
+        policies, permissions = self.context.standings.policies, self.permissions
         seen = tuple(policies)
         if not permissions.everybody:
             if permissions.visitor is None or not permissions.may_read(permissions.visitor):
                 raise HTTPError(403)
-            standing = await self.services.standings.of(permissions.visitor, self.now)
+            standing = await self.context.standings.of(permissions.visitor, self.now)
             own = [one.allotment.candidates for one in standing.decision.verdicts]
             seen = tuple(one for one in seen if any(one in candidates for candidates in own))
         self.answer(
@@ -113,7 +126,7 @@ class Policies(Api):
     head = get
 
 
-class UsageOverTime(Api):
+class UsageOverTime(ViewerApi):
     """`users/{name}/usage`: the course of one resource."""
 
     operation = "usage"
@@ -121,14 +134,14 @@ class UsageOverTime(Api):
     async def get(self, name: str) -> None:
         """What was used in each interval."""
         subject = await self.subject(name)
-        policies = self.services.standings.policies
+        policies = self.context.standings.policies
         measured = sorted(policies.measured_over_time)
         resource = self.query.choice("resource", measured, "")
         if not resource:
             right = f"; right are {', '.join(measured)}" if measured else ""
             raise BadParameter("resource", f"is missing{right}")
         start, end, step = self._span()
-        known = await self.services.standings.learn(request_of(subject), self.now)
+        known = await self.context.standings.learn(request_of(subject), self.now)
         reading = known.usage.get(resource, NOT_MEASURED)
         usage = reading.usage if isinstance(reading, Fresh | Stale) else None
         unit = unit_of(policies, resource)
@@ -150,7 +163,7 @@ class UsageOverTime(Api):
     head = get
 
     def _span(self) -> tuple[Any, Any, timedelta]:
-        earliest = self.now - (self.services.standings.policies.reach or timedelta(days=1))
+        earliest = self.now - (self.context.standings.policies.reach or timedelta(days=1))
         start = max(self.query.instant("from", earliest), earliest)
         end = min(self.query.instant("to", self.now), self.now)
         if start >= end:
@@ -158,7 +171,7 @@ class UsageOverTime(Api):
         return start, end, step_of(self.query, start, end, MOST_SLOTS, STEPS)
 
 
-class Sessions(Api):
+class Sessions(ViewerApi):
     """`users/{name}/sessions`: the servers behind the usage."""
 
     operation = "sessions"
@@ -169,8 +182,8 @@ class Sessions(Api):
         accepted = self.request.headers.get("Accept", "")
         usual = "csv" if CSV in accepted and JSON not in accepted else "json"
         form = self.query.choice("format", ("json", "csv"), usual)
-        policies = self.services.standings.policies
-        known = await self.services.standings.learn(request_of(subject), self.now)
+        policies = self.context.standings.policies
+        known = await self.context.standings.learn(request_of(subject), self.now)
         readings = of_servers(known.usage, policies)
         found = sessions(readings, self.now)
         if form == "csv":
@@ -199,7 +212,7 @@ class Sessions(Api):
 
     def _csv(self, rows: list[dict[str, Any]]) -> str:
         resources = sorted({resource for one in rows for resource in one["used"]})
-        policies = self.services.standings.policies
+        policies = self.context.standings.policies
         units = {resource: unit_of(policies, resource).symbol for resource in resources}
         text = io.StringIO()
         writer = csv.writer(text)
@@ -219,7 +232,7 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
-class Forecast(Api):
+class Forecast(ViewerApi):
     """`users/{name}/forecast`: how long a server could run if it were started now."""
 
     operation = "forecast"
@@ -239,14 +252,14 @@ class Forecast(Api):
             },
             self.query.text("profile_name"),
         )
-        known = await self.services.standings.learn(request, self.now)
-        decision = self.services.standings.decide(known, request)
+        known = await self.context.standings.learn(request, self.now)
+        decision = known.decide(request)
         self.answer(values.forecast_values(decision, known.lasts(request)))
 
     head = get
 
 
-class OpenApi(Api):
+class OpenApi(ViewerApi):
     """`openapi.json`: the description of this API, for everybody."""
 
     operation = "openapi"
@@ -254,17 +267,7 @@ class OpenApi(Api):
 
     async def get(self) -> None:
         """The document."""
-        resources = sorted(self.services.standings.policies.measured_over_time)
+        resources = sorted(self.context.standings.policies.measured_over_time)
         self.answer(document(self.hub_auth.base_url, resources))
 
     head = get
-
-
-class NoApi(Api):
-    """Whatever is not there."""
-
-    needs_login = False
-
-    async def prepare(self) -> None:
-        """Not found, whatever the method."""
-        raise HTTPError(404)

@@ -11,7 +11,6 @@ from ....quotas.forecast import Outlook
 from ....quotas.units import Unit, show
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
-from ....quotas.windows.rolling import Rolling
 from ....status.standing import Standing
 from ....status.text import (
     LEVELS,
@@ -145,7 +144,7 @@ def _incomplete(standing: Standing, verdict: Verdict) -> str:
     pooled = any(policy.pooled for policy in standing.known.policies)
     if pooled:
         longest = standing.known.policies.reach
-    if coverage is None or coverage >= COMPLETE or window != Rolling(longest):
+    if coverage is None or coverage >= COMPLETE or window.length != longest:
         return ""
     share = f"{coverage:.0%}" if coverage >= 0.01 else "less than 1%"  # noqa: PLR2004
     return (

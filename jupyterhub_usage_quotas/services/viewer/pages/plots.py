@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ....quotas.charge import reading_of
@@ -15,10 +15,7 @@ from ....quotas.policy.selector import ServerAttributes
 from ....quotas.units import Unit, show, show_part
 from ....quotas.usage import Bucket, Fresh, Stale, Usage
 from ....quotas.verdict import Verdict
-from ....quotas.windows.calendar import Calendar
-from ....quotas.windows.gauge import Present
-from ....quotas.windows.refill import Refill
-from ....quotas.windows.rolling import Window
+from ....quotas.windows.base import added_up
 from ....status.standing import Standing
 from .intervals import Interval, intervals
 
@@ -29,7 +26,6 @@ SERVERS_AT_MOST = 5
 IN_SIGHT = 4
 """How many times what was used an allowance may be for its line to be in the plot."""
 MARKS_AT_MOST = 6
-REFILLS_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +77,13 @@ class Plot:
 
 
 def plot(standing: Standing, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
-    """The plot of one verdict; None where nothing is known, nothing was
-    used, or it is not used over a window."""
+    """The plot of one verdict; None where nothing is known, nothing was used, or it is not used
+    over a window.
+    """
     window, now = verdict.allotment.window, standing.known.now
-    if isinstance(window, Present):
-        return None
     usage = _usage(standing, verdict)
-    begin = _begin(window, now)
-    if usage is None or begin >= now:
+    begin = window.plotted_from(now)
+    if usage is None or begin is None or begin >= now:
         return None
     name, spans = intervals(begin, now, zone)
     by_server = _by_server(usage, begin, now, _names(standing, verdict))
@@ -96,7 +91,9 @@ def plot(standing: Standing, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
         return None
     own_part = verdict.allotment.pool is not None
     resource = standing.known.policies.resources[verdict.allotment.resource]
-    counts = _counts(window, usage, [begin, *(one.end for one in spans)], own_part=own_part)
+    # Of a pool the user's part is what the user used, whatever came back to all.
+    course = added_up if own_part else window.course
+    counts = course(usage, [begin, *(one.end for one in spans)])
     scale = _Scale(spans, by_server, counts, verdict)
     return Plot(
         resource=resource.display_name,
@@ -122,25 +119,6 @@ def _usage(standing: Standing, verdict: Verdict) -> Usage | None:
     if not isinstance(reading, Fresh | Stale):
         return None
     return reading.usage.of(allotment.servers)
-
-
-def _begin(window: Window, now: datetime) -> datetime:
-    if isinstance(window, Calendar):
-        return window.start(now)
-    if isinstance(window, Refill):
-        return now - min(window.reach, max(timedelta(days=1), REFILLS_SHOWN * window.every))
-    return now - window.reach
-
-
-def _counts(
-    window: Window, usage: Usage, instants: Sequence[datetime], *, own_part: bool
-) -> list[float]:
-    """What counts towards the limit at these instants: what was used since the first of them, which
-    is where the window begins.
-    """
-    if isinstance(window, Refill) and not own_part:
-        return [window.used(usage, one) for one in instants]
-    return [usage.between(instants[0].timestamp(), one.timestamp()) for one in instants]
 
 
 def _names(standing: Standing, verdict: Verdict) -> dict[ServerAttributes, str]:

@@ -1,0 +1,17 @@
+"""What the viewer's handlers work with, beside what every service's do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...status.standing import Standings
+from ..web.page_handler import PageContext
+from .configuration import Configured
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerContext(PageContext):
+    """The viewer's configuration, and where users stand."""
+
+    configured: Configured
+    standings: Standings

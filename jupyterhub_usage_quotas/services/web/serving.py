@@ -1,0 +1,136 @@
+"""How a service runs: its command line and log, the HTTP server, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.web import Application
+
+from .environment import ServiceEnvironment
+
+WRONG_CONFIGURATION = 2
+"""The exit code of a service that cannot start as it is configured."""
+CANNOT_LISTEN = 1
+SECONDS_WITHOUT_PARENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that is ready to be served.
+
+    `background` runs while it is served; `closing` closes its connections afterwards.
+    """
+
+    application: Application
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        for close in self.closing:
+            await close()
+
+
+def config_files(arguments: Sequence[str] | None, *, module: str, description: str) -> list[Path]:
+    """The configuration files named on the command line of a service that runs as this module."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument(
+        "--config-files",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a configuration file; may be given several times, later files take precedence",
+    )
+    files: list[Path] = parser.parse_args(arguments).config_files
+    return files
+
+
+def set_up_logging() -> None:
+    """Log to standard error, where the Hub or Kubernetes picks it up."""
+    form = "[%(levelname)s %(asctime)s %(name)s] %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def run(make: Callable[[], Service], around: ServiceEnvironment, log: logging.Logger) -> int:
+    """Serve until the process is asked to end; returns the exit code.
+
+    The service is made inside of the event loop that serves it.
+    """
+    try:
+        asyncio.run(_serve(make, around, log))
+    except OSError as error:
+        sys.stderr.write(f"Cannot listen at {around.url}: {error}\n")
+        return CANNOT_LISTEN
+    return 0
+
+
+async def _serve(
+    make: Callable[[], Service], around: ServiceEnvironment, log: logging.Logger
+) -> None:
+    service = make()
+    # Behind the Hub's proxy: it says which address the request came from, and by which protocol.
+    server = HTTPServer(service.application, xheaders=True, ssl_options=around.server_tls)
+    address, port = around.listen_on
+    server.listen(port, address)
+    log.info("%s is served at %s, listening on %s:%d", around.name, around.prefix, address, port)
+    asked_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked_to_end.set)
+    tasks = [asyncio.create_task(one()) for one in service.background]
+    if around.managed:
+        tasks.append(asyncio.create_task(_end_with_parent(asked_to_end)))
+    await asked_to_end.wait()
+    server.stop()
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        # Connections are closed when these have ended: they may be querying Prometheus just now.
+        await asyncio.wait(tasks)
+    await service.aclose()
+
+
+async def _end_with_parent(asked_to_end: asyncio.Event) -> None:
+    """End when the Hub that runs this ended without stopping it, and keep no port from the next."""
+    parent = os.getppid()
+    # Nothing tells a process that its parent ended.
+    while os.getppid() == parent:  # noqa: ASYNC110
+        await asyncio.sleep(SECONDS_WITHOUT_PARENT)
+    asked_to_end.set()
+
+
+def make_application(
+    routes: Sequence[tuple[Any, ...]], *, session_secret: str = "", **settings: Any
+) -> Application:
+    """The application with these routes. Sessions outlast a restart if there is a secret."""
+    key = session_secret.encode()
+    return Application(
+        [*routes],
+        # Cookies are signed with it: the same key for the same secret, else a new one each time.
+        cookie_secret=hashlib.sha256(key).digest() if key else secrets.token_bytes(32),
+        log_function=_log_request,
+        **settings,
+    )
+
+
+def _log_request(handler: Any) -> None:
+    """Only what went wrong inside; without parameters, which may say whom somebody looks for."""
+    if handler.get_status() >= 500:  # noqa: PLR2004
+        request = handler.request
+        logging.getLogger("tornado.access").warning(
+            "%d %s %s", handler.get_status(), request.method, request.path
+        )
