@@ -18,7 +18,6 @@ from ..errors import ConfigurationError
 from ..hub.launch.enforcement import UsageQuotaManager
 from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
-from ..quotas.policy.doubts import doubts
 from ..quotas.serialize import iso, report
 from ..quotas.serialize_home import home_of, report_home
 from ..quotas.subject import Subject
@@ -101,7 +100,7 @@ def run_check(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
         manager = UsageQuotaManager(config=config)
-        for line in doubts(manager.policies):
+        for line in manager.doubts():
             print(f"note: {line}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)

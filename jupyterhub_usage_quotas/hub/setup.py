@@ -21,7 +21,6 @@ from ..config.quotas import CONFIGURED, Enforcement
 from ..config.usage import HUB
 from ..config.validation import remarks
 from ..errors import ConfigurationError
-from ..quotas.policy.doubts import doubts
 from ..status.users import AtHand
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
@@ -118,7 +117,7 @@ def _config_was_read(change: Any) -> None:
         app.log.critical("%s", error)
         app.exit(1)
     installation.put_hooks(app.config)
-    for line in [*remarks(app.config, CONFIGURED), *doubts(manager.policies), *of_viewer]:
+    for line in [*remarks(app.config, CONFIGURED), *manager.doubts(), *of_viewer]:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
     logging.getLogger("asyncio").addFilter(NotAFailure())

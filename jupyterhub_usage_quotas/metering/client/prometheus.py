@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 from tenacity import (
@@ -62,9 +63,12 @@ class PrometheusClient:
         request_timeout: timedelta = timedelta(seconds=3),
         observer: Observer = lambda _outcome, _seconds: None,
     ) -> None:
+        """`url` is the address, path prefix included; its parameters go with every request."""
         self._observer = observer
+        address, _, parameters = url.partition("?")
         self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/") + "/api/v1/",
+            base_url=address.rstrip("/") + "/api/v1/",
+            params=parse_qsl(parameters, keep_blank_values=True),
             timeout=request_timeout.total_seconds(),
             limits=httpx.Limits(max_connections=8),
             **access.client_options(),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..messages import shown
-from ..units import show, show_duration
+from ..units import Resource, show, show_duration
+from .limits import is_bare
 from .patterns import is_a_pattern, not_on_one_line
 from .policy import Policy, PolicySet
 from .scope import Names
@@ -23,6 +24,19 @@ def doubts(policies: PolicySet) -> Iterator[str]:
             )
         for line in (*_doubts_of_policy(policy), *_doubts_of_session(policy, policies)):
             yield f"{place}: {line}"
+
+
+def limits_without_unit(
+    where: str, entries: object, resources: Mapping[str, Resource]
+) -> Iterator[str]:
+    """A line for every limit that is a whole number, whose unit 2i2c's package defines."""
+    for index, entry in enumerate(entries if isinstance(entries, list | tuple) else ()):
+        if not isinstance(entry, Mapping):
+            continue
+        resource = resources.get(str(entry.get("resource")))
+        if resource and is_bare(entry.get("limit"), resource):
+            limit = f"{entry['limit']} {resource.bare_unit}"
+            yield f"{where}[{index}].limit has no unit and is taken as {limit}; write {limit!r}"
 
 
 def _doubts_of_policy(policy: Policy) -> Iterator[str]:

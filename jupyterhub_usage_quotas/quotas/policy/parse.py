@@ -160,12 +160,12 @@ def _backup_mapping(given: object, faults: list[Fault]) -> Mapping[str, Any]:
 
 
 def _parse_intersection(given: object, faults: list[Fault]) -> Intersection:
-    try:
-        return Intersection(given)
-    except ValueError:
-        problem = wrong(got=given, expected=one_of(Intersection))
-        faults.append(Fault("scope_backup_strategy.intersection", problem))
-        return Intersection.MIN
+    for one in Intersection:
+        if one == given:
+            return one
+    problem = wrong(got=given, expected=one_of(Intersection))
+    faults.append(Fault("scope_backup_strategy.intersection", problem))
+    return Intersection.MIN
 
 
 def _parse_entries(
