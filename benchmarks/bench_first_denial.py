@@ -17,9 +17,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jupyterhub_usage_quotas.demo.processes import start_prometheus
 from tests.support.hub import Hub
 from tests.support.kubernetes.cluster import running_cluster
+from tests.support.programs import start_prometheus
 from tests.support.tutorials import NAMESPACE, allowed_annotations, upgraded
 from tests.support.visitor import Visitor
 

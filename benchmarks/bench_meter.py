@@ -31,13 +31,12 @@ import httpx
 from benchmarks.report import Measured, write_report
 from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas import conventions as names
-from jupyterhub_usage_quotas.demo.history import Span, backfill
-from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.snapshot import Knowledge
-from jupyterhub_usage_quotas.metering.sources.base import Part
+from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
+from jupyterhub_usage_quotas.metering.sources.base import UsageSegment
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import Pieces, timelines
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -45,6 +44,7 @@ from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import learn
+from tests.support.programs import Program, Span, backfill, free_port, start_prometheus
 
 NOW = int(time.time()) // 60 * 60
 AT = NOW - 6 * 3600
@@ -104,7 +104,7 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    known = await learn(POLICIES, meter, None, request, instant(AT))
+    known = await learn(POLICIES, meter, NO_LEDGER, request, instant(AT))
     known.decide(request)
 
 
@@ -241,10 +241,10 @@ async def filled(meter: Meter, users: int, days: int) -> float:
     del pieces, world
     gc.collect()
     source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
-    part = Part(usage, seen_everywhere(start, end))
+    part = UsageSegment(usage, covered_everywhere(start, end))
     await meter.refresh(timedelta(minutes=20))
     history = next(iter(meter._histories.values()))
-    history.known = Knowledge.of(source, part)
+    history.snapshot = UsageSnapshot.of(source, part)
     history._reach = timedelta(days=days)
     return held
 

@@ -6,8 +6,14 @@ deployments are written against them. Change one only with a note in the changel
 
 from __future__ import annotations
 
+import enum
 from types import MappingProxyType
 from typing import Final
+
+__version__ = "1.0.0.dev0"
+"""The version of this package: the one place, which the build reads."""
+DISTRIBUTION: Final = "jupyterhub-usage-quotas"
+"""What pip calls this package. An older one of other authors has the same name."""
 
 # --- what kube-state-metrics exports ------------------------------------------------------------
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
@@ -69,6 +75,8 @@ REFRESHES: Final = "jupyterhub_usage_quotas_refreshes_total"
 HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
 COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
 PODS_WITHOUT_USER: Final = "jupyterhub_usage_quotas_pods_without_user"
+BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
+"""Gauge, always 1; the labels `version` and `documentation_url` are what it says."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
 
 # --- what the Hub exports about users' usage -----------------------------------------------------
@@ -89,8 +97,29 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
 )
 """Earlier names of usage and limit, by resource, which dashboards still use."""
 
-# --- where things are explained ------------------------------------------------------------------
-DOCUMENTATION: Final = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
+
+class Reason(enum.StrEnum):
+    """Why usage is not known, or only as it was: the `reason` label of `FAILOVERS`, the `outcome`
+    of `PROMETHEUS_REQUESTS` and `REFRESHES`, and `reason` in JSON. What each means is in
+    docs/reference/check.md.
+    """
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    UNAUTHORIZED = "unauthorized"
+    UNAVAILABLE = "unavailable"
+    QUERY_REJECTED = "query_rejected"
+    SERVERS_UNKNOWN = "servers_unknown"
+    BAD_ANSWER = "bad_answer"
+    PARTIAL_ANSWER = "partial_answer"
+    NOT_SCRAPED = "not_scraped"
+    STALE = "stale"
+    METRIC_MISSING = "metric_missing"
+    NOT_READ_YET = "not_read_yet"
+    NOT_MEASURED = "not_measured"
+    BAD_USERNAME = "bad_username"
+    INTERNAL_ERROR = "internal_error"
+
 
 # --- environment variables -----------------------------------------------------------------------
 ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"

@@ -1,15 +1,73 @@
 """The exceptions of this package, as one tree.
 
-Faults of the rules themselves (`quotas.faults.InvalidPolicies`, `quotas.units.InvalidQuantity`)
-are ValueErrors of the pure core; they become a `ConfigurationError` where configuration is read.
-What is raised to deny a launch is an exception of JupyterHub's kind: see `hub/denial.py`.
+    UsageQuotasError
+    ├── ConfigurationError         what the admin wrote is wrong (a TraitError)
+    ├── UsageUnknown               usage could not be learnt; `reason` is for metrics
+    │   ├── PodOwnersUnknown       servers_unknown
+    │   └── PrometheusError        no answer of Prometheus that can be trusted
+    │       ├── PrometheusUnreachable    unreachable
+    │       ├── PrometheusTimeout        timeout
+    │       ├── PrometheusUnauthorized   unauthorized
+    │       ├── PrometheusUnavailable    unavailable
+    │       ├── QueryRejected            query_rejected
+    │       ├── BadAnswer                bad_answer
+    │       └── PartialAnswer            partial_answer
+    ├── DatabaseUnreadable         the Hub's database does not answer
+    ├── HubUnavailable             the Hub's API does not answer
+    ├── LedgerError
+    │   ├── LedgerUnavailable      what keeps the ledger does not answer
+    │   └── AdjustmentRefused      what somebody decided cannot be written down
+    │       ├── InvalidAdjustment        a ValueError
+    │       ├── UnknownAdjustment        a LookupError
+    │       ├── AlreadyVoided
+    │       └── KeyReused
+    ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
+    ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
+    ├── InvalidText                in `metering.client.promql`; a ValueError
+    ├── BadParameter               in `services.web.params`; a ValueError
+    └── ProgramFailed              in `demo.processes`
+
+Two are outside, since the rules in `quotas/` depend on nothing of the package: `InvalidPolicies`
+and `InvalidQuantity`, which are ValueErrors. Where a configuration is read they become lines of a
+`ConfigurationError`.
+
+Of these, an *error* is a mistake in what somebody wrote; a *failure* is something outside that did
+not work. Anything that is raised and not in the tree is a *bug* of ours: it is logged with its
+traceback, and a launch is left to failover with the reason `internal_error`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from traitlets import TraitError
+
+from .conventions import Reason
+
+__all__ = [
+    "AdjustmentRefused",
+    "AlreadyVoided",
+    "BadAnswer",
+    "ConfigurationError",
+    "DatabaseUnreadable",
+    "HubUnavailable",
+    "InvalidAdjustment",
+    "KeyReused",
+    "LedgerError",
+    "LedgerUnavailable",
+    "PartialAnswer",
+    "PodOwnersUnknown",
+    "PrometheusError",
+    "PrometheusTimeout",
+    "PrometheusUnauthorized",
+    "PrometheusUnavailable",
+    "PrometheusUnreachable",
+    "QueryRejected",
+    "UnknownAdjustment",
+    "UsageQuotasError",
+    "UsageUnknown",
+]
 
 
 class UsageQuotasError(Exception):
@@ -17,74 +75,120 @@ class UsageQuotasError(Exception):
 
 
 class ConfigurationError(UsageQuotasError, TraitError):
-    """The configuration is wrong; `faults` has a line for every fault, the message all of them.
+    """The configuration is wrong; `errors` has a line for every error, the message all of them.
 
     It is a TraitError so that traitlets applications show it without a traceback.
     """
 
-    def __init__(self, faults: Sequence[str]) -> None:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = "".join(f"\n  - {fault}" for fault in faults)
-        super().__init__(f"The configuration of usage quotas has {count}:{lines}")
-        self.faults = tuple(faults)
+    def __init__(self, errors: Sequence[str]) -> None:
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        lines = "".join(f"\n  - {error}" for error in errors)
+        super().__init__(f"Invalid usage quota configuration ({count}):{lines}")
+        self.errors = tuple(errors)
+
+
+class UsageUnknown(UsageQuotasError):
+    """Usage could not be learnt.
+
+    `reason` is one word of a bounded set, for metrics and logs; the message says more.
+    `counts_against_prometheus` says whether it shows that Prometheus is out of order: after several
+    such failures it is left alone for a while.
+    """
+
+    reason: ClassVar[Reason]
+    counts_against_prometheus: ClassVar[bool] = False
+
+
+class PodOwnersUnknown(UsageUnknown):
+    """It is not known which users' pods ran: the Hub's database, which knows, is not readable."""
+
+    reason = Reason.SERVERS_UNKNOWN
+
+
+class PrometheusError(UsageUnknown):
+    """Prometheus did not give an answer that can be trusted."""
+
+    counts_against_prometheus = True
+
+
+class PrometheusUnreachable(PrometheusError):
+    """No connection, or it broke."""
+
+    reason = Reason.UNREACHABLE
+
+
+class PrometheusTimeout(PrometheusError):
+    """No answer in time."""
+
+    reason = Reason.TIMEOUT
+
+
+class PrometheusUnauthorized(PrometheusError):
+    """It refuses our credentials (401 or 403)."""
+
+    reason = Reason.UNAUTHORIZED
+
+
+class PrometheusUnavailable(PrometheusError):
+    """It says that it cannot answer now (429 or 5xx)."""
+
+    reason = Reason.UNAVAILABLE
+
+
+class QueryRejected(PrometheusError):
+    """It does not accept the query (other 4xx, or an error in the answer); others it may."""
+
+    reason = Reason.QUERY_REJECTED
+    counts_against_prometheus = False
+
+
+class BadAnswer(PrometheusError):
+    """The answer is not what Prometheus sends: HTML, truncated JSON, another shape, NaN."""
+
+    reason = Reason.BAD_ANSWER
+
+
+class PartialAnswer(PrometheusError):
+    """The answer carries warnings, so it may be incomplete."""
+
+    reason = Reason.PARTIAL_ANSWER
 
 
 class DatabaseUnreadable(UsageQuotasError):
     """The Hub's database is not there, or cannot be read."""
 
 
-class PrometheusError(UsageQuotasError):
-    """Prometheus did not give an answer that can be trusted.
-
-    `reason` is one word of the bounded set below, for metrics and logs; the message says more.
-    """
-
-    reason = "prometheus_error"
+class HubUnavailable(UsageQuotasError):
+    """The Hub's API gave no answer that can be used; the message is for the log."""
 
 
-class PrometheusUnreachable(PrometheusError):
-    """No connection, or it broke."""
-
-    reason = "unreachable"
+class LedgerError(UsageQuotasError):
+    """Something about the ledger of adjustments."""
 
 
-class PrometheusTimeout(PrometheusError):
-    """No answer in time."""
-
-    reason = "timeout"
+class LedgerUnavailable(LedgerError):
+    """The ledger could not be read or written: nothing of what was asked for was written."""
 
 
-class PrometheusUnauthorized(PrometheusError):
-    """It refuses our credentials (401 or 403)."""
-
-    reason = "unauthorized"
+class AdjustmentRefused(LedgerError):
+    """An adjustment was not written; the message says why, for the person who wanted it."""
 
 
-class PrometheusUnavailable(PrometheusError):
-    """It says that it cannot answer now (429 or 5xx)."""
+class InvalidAdjustment(AdjustmentRefused, ValueError):
+    """It has errors; `errors` has a line for every one."""
 
-    reason = "unavailable"
-
-
-class QueryRejected(PrometheusError):
-    """It does not accept the query (other 4xx, or an error in the answer)."""
-
-    reason = "query_rejected"
+    def __init__(self, errors: Sequence[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = tuple(errors)
 
 
-class ServersUnknown(QueryRejected):
-    """It cannot be asked about users' pods, because it is not known what those are called."""
-
-    reason = "servers_unknown"
+class UnknownAdjustment(AdjustmentRefused, LookupError):
+    """The ledger has no adjustment with this id."""
 
 
-class BadAnswer(PrometheusError):
-    """The answer is not what Prometheus sends: HTML, truncated JSON, another shape, NaN."""
-
-    reason = "bad_answer"
+class AlreadyVoided(AdjustmentRefused):
+    """It was voided before."""
 
 
-class PartialAnswer(PrometheusError):
-    """The answer carries warnings, so it may be incomplete."""
-
-    reason = "partial_answer"
+class KeyReused(AdjustmentRefused):
+    """The idempotency key belongs to another request than this one."""

@@ -1,17 +1,25 @@
-"""Fixtures that start real programs. A program that is missing is an error, never a skip."""
+"""What holds for every test: its surroundings, how thoroughly it looks, and when it runs.
+
+A program that is missing is an error, never a skip.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
+from tests.support.order import InGroups, in_order
+from tests.support.paths import ROOT
 from tests.support.recorded import serve_history
+from tests.support.recorded_hub import hub, recorded
 
-__all__ = ["serve_history"]
+__all__ = ["hub", "recorded", "serve_history"]
 
-ROOT = Path(__file__).parent.parent
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
 for _variable in list(os.environ):
@@ -20,5 +28,39 @@ for _variable in list(os.environ):
         del os.environ[_variable]
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+for _profile, _examples in {"dev": 25, "ci": 150, "nightly": 1000}.items():
+    settings.register_profile(_profile, deadline=None, max_examples=_examples)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests into the order in which workers are done the soonest."""
+    items[:] = in_order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    """Keep tests together that share what is slow to start."""
+    return InGroups(config, log)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """Programs configure the loggers of their process; no other test must see that."""
+    known = [logging.root, *_loggers()]
+    before = [(one, one.level, one.disabled, one.propagate, [*one.handlers]) for one in known]
+    yield
+    for logger in _loggers():
+        if logger not in known:
+            logger.setLevel(logging.NOTSET)
+            logger.disabled, logger.propagate = False, True
+            logger.handlers[:] = []
+    for logger, level, disabled, propagate, handlers in before:
+        if logger.level != level:
+            logger.setLevel(level)
+        logger.disabled, logger.propagate, logger.handlers[:] = disabled, propagate, handlers
+
+
+def _loggers() -> list[logging.Logger]:
+    return [
+        one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)
+    ]

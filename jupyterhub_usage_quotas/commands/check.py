@@ -18,8 +18,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.enforcement import UsageQuotaManager
 from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
-from ..quotas.serialize import iso, report
-from ..quotas.serialize_home import home_of, report_home
+from ..quotas.serialize import home_of, iso, report, report_home
 from ..quotas.subject import Subject
 from ..quotas.units import (
     STORAGE,

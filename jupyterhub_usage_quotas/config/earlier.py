@@ -108,7 +108,7 @@ def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str
 
 
 def said_twice(config: Mapping[str, Any], section: str) -> Iterator[str]:
-    """A fault for every option that is set under two names."""
+    """An error for every option that is set under two names."""
     names = _options_in(config, section)
     for former, today in RENAMED.get(section, {}).items():
         if {former, today} <= set(names):

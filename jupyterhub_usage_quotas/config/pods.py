@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.engine import make_url
@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from traitlets import Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
+from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
 from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
 from ..quotas.messages import not_among, wrong
@@ -106,16 +107,12 @@ class PodOptions(LoggingConfigurable):
     def _hub_database_default(self) -> str:
         return str(self.config.get("JupyterHub", {}).get("db_url", DB_URL))
 
-    def make_pod_names(
-        self, on_unowned: Callable[[int], None] = lambda _count: None
-    ) -> ServersPods | None:
-        """The names of pods, where pods are identified so; `on_unowned` gets the number of those
-        that match no server.
-        """
+    def make_pod_names(self, events: MeterEvents = NO_EVENTS) -> ServersPods | None:
+        """The names of pods, where pods are identified so."""
         if self.identify_pods_by != NAME:
             return None
         naming = Naming(self.pod_naming, getattr(self, "hub_namespace", ""))
-        return ServersPods(naming, self._known_servers, self.log, on_unowned)
+        return ServersPods(naming, self._known_servers, self.log, events)
 
     async def _known_servers(self) -> Iterable[KnownServer]:
         db = getattr(self.parent, "db", None)
@@ -123,11 +120,11 @@ class PodOptions(LoggingConfigurable):
             return servers_of(db)
         return await asyncio.to_thread(servers_at, self.hub_database)
 
-    def faults_of_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
-        """A line for every fault that no option has alone; these policies select profiles."""
+    def errors_in_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
+        """A line for every error that no option has alone; these policies select profiles."""
         if self.identify_pods_by != NAME:
             return []
-        faults = [
+        errors = [
             f"UsageQuotaManager.policy: {policy} selects servers by profile, which no name of a pod"
             " says: it needs UsageConfig.identify_pods_by = 'annotation'"
             for policy in selects_profiles
@@ -136,10 +133,10 @@ class PodOptions(LoggingConfigurable):
             Naming(self.pod_naming, "hub").pod(KnownServer("user", "name", 1))
         except Exception as error:
             # The template is the admin's: KubeSpawner can fail on it in any way.
-            faults.append(f"UsageConfig.pod_naming: no name of a pod: {type(error).__name__}")
+            errors.append(f"UsageConfig.pod_naming: no name of a pod: {type(error).__name__}")
         if not getattr(self, "hub_namespace", ""):
-            faults.append(
+            errors.append(
                 "UsageConfig.hub_namespace: must be set where identify_pods_by is 'name': other"
                 " namespaces may have pods of the same names"
             )
-        return faults
+        return errors

@@ -16,8 +16,8 @@ from traitlets.config import LoggingConfigurable
 
 from .. import conventions
 from ..errors import ConfigurationError
-from ..metering.client import connection as access
-from ..metering.client.connection import Access, SigV4
+from ..metering.client import connection
+from ..metering.client.connection import Connection, SigV4
 from ..metering.client.sigv4 import SIGV4, check_botocore
 from ..metering.client.tls import (
     CA_FILE,
@@ -30,15 +30,18 @@ from ..metering.client.tls import (
 from .traits import Anything
 from .urls import problem_of_prometheus, without_credentials
 
-URL = "prometheus_url"
-SECRETS = frozenset({"prometheus_auth", "prometheus_headers", "session_secret_key"})
+PREFIX = "prometheus_"
+"""The options are called as the fields of a `Connection`, after this."""
+SECRETS = frozenset({"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"})
 """Options whose values no message repeats."""
 
-CHECKS: Mapping[str, Callable[[Path], Any]] = {
-    access.BEARER_TOKEN_FILE: access.read_token,
-    CA_FILE: partial(check_certificates, option=CA_FILE),
-    CERTIFICATE_FILE: partial(check_certificates, option=CERTIFICATE_FILE),
-    KEY_FILE: partial(check_readable, option=KEY_FILE),
+URL = f"{PREFIX}url"
+
+CHECKS: Mapping[str, Callable[[Path, str], Any]] = {
+    PREFIX + connection.BEARER_TOKEN_FILE: connection.read_token,
+    PREFIX + CA_FILE: check_certificates,
+    PREFIX + CERTIFICATE_FILE: check_certificates,
+    PREFIX + KEY_FILE: check_readable,
 }
 """What the options that name a file must pass, each for itself."""
 
@@ -157,14 +160,14 @@ class PrometheusOptions(LoggingConfigurable):
             raise TraitError(f"got {_outline(given)}; expected the path of a file")
         path = os.fsdecode(given)
         if path:
-            _check(partial(CHECKS[option], Path(path)))
+            _check(partial(CHECKS[option], Path(path), option))
         return path
 
     prometheus_sigv4 = Anything(
         help="""
         Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
         {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
-        found where AWS' own tools find them. Needs the extra: `jupyterhub-usage-quotas[aws]`.
+        found where AWS' own tools find them. Needs botocore, which the extra `aws` brings.
         """
     ).tag(config=True)
 
@@ -177,9 +180,9 @@ class PrometheusOptions(LoggingConfigurable):
         given = _meant(proposal.value) or {}
         if not isinstance(given, Mapping):
             raise TraitError(f"got {_outline(given)}; expected a dict of texts")
-        faults = access.faults_of_headers(given)
-        if faults:
-            raise TraitError("; ".join(faults))
+        errors = connection.errors_of_headers(given, PREFIX)
+        if errors:
+            raise TraitError("; ".join(errors))
         return dict(given)
 
     @validate("prometheus_sigv4")
@@ -196,7 +199,7 @@ class PrometheusOptions(LoggingConfigurable):
                 f"got {_outline(given)}; expected a dict with the name of a region, for example"
                 " {'region': 'eu-central-1'}, and perhaps a service"
             )
-        _check(check_botocore)
+        _check(partial(check_botocore, PREFIX + SIGV4))
         return asdict(SigV4(**given))
 
     @property
@@ -206,7 +209,7 @@ class PrometheusOptions(LoggingConfigurable):
 
     @property
     def prometheus_address(self) -> str:
-        """Where requests go: without credentials, which `make_access` has, with parameters."""
+        """Where requests go: without credentials, which `make_connection` has, with parameters."""
         parts = urlsplit(self.prometheus_url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -217,34 +220,43 @@ class PrometheusOptions(LoggingConfigurable):
         given = {"username": parts.username or "", "password": parts.password or ""}
         return {key: unquote(value) for key, value in given.items()} if any(given.values()) else {}
 
-    def faults_together(self, refused: Collection[str] = ()) -> list[str]:
-        """A line for every fault that no option has alone.
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """A line for every error that no option has alone.
 
-        The values of `refused`, which have faults of their own, are not known here, only that
+        The values of `refused`, which have errors of their own, are not known here, only that
         they were given.
         """
-        options = (access.BASIC_AUTH, access.BEARER_TOKEN_FILE, SIGV4, *CHECKS)
-        given = {name for name in options if name in refused or getattr(self, name)}
-        if access.HEADERS not in refused and access.authorizes(self.prometheus_headers):
-            given.add(access.AUTHORIZATION_HEADER)
+        files = (name.removeprefix(PREFIX) for name in CHECKS)
+        given = {
+            name
+            for name in (connection.BASIC_AUTH, SIGV4, *files)
+            if PREFIX + name in refused or getattr(self, PREFIX + name)
+        }
+        headers = PREFIX + connection.HEADERS
+        if headers not in refused and connection.authorizes(self.prometheus_headers):
+            given.add(connection.AUTHORIZATION_HEADER)
         if URL not in refused:
-            given |= {access.URL_CREDENTIALS} if self._url_credentials else set()
-            given |= {access.PLAIN_URL} if urlsplit(self.prometheus_url).scheme == "http" else set()
-        faults = access.contradictions(given)
-        if CERTIFICATE_FILE in given and not {CERTIFICATE_FILE, KEY_FILE} & set(refused):
+            given |= {connection.URL_CREDENTIALS} if self._url_credentials else set()
+            given |= (
+                {connection.PLAIN_URL} if urlsplit(self.prometheus_url).scheme == "http" else set()
+            )
+        errors = connection.contradictions(given, PREFIX)
+        pair = {PREFIX + CERTIFICATE_FILE, PREFIX + KEY_FILE}
+        if CERTIFICATE_FILE in given and not pair & set(refused):
             try:
                 check_pair(
                     Path(self.prometheus_client_certificate_file),
                     _path(self.prometheus_client_key_file),
+                    PREFIX,
                 )
             except ConfigurationError as error:
-                faults += error.faults
-        return faults
+                errors += error.errors
+        return errors
 
-    def make_access(self) -> Access:
+    def make_connection(self) -> Connection:
         """How Prometheus is reached; raises `ConfigurationError`."""
         auth = self.prometheus_auth or self._url_credentials
-        return Access(
+        return Connection(
             auth=(auth["username"], auth["password"]) if auth else None,
             bearer_token_file=_path(self.prometheus_bearer_token_file),
             sigv4=SigV4(**self.prometheus_sigv4) if self.prometheus_sigv4 else None,
@@ -252,6 +264,7 @@ class PrometheusOptions(LoggingConfigurable):
             ca_file=_path(self.prometheus_ca_file),
             client_certificate_file=_path(self.prometheus_client_certificate_file),
             client_key_file=_path(self.prometheus_client_key_file),
+            prefix=PREFIX,
         )
 
 
@@ -266,11 +279,11 @@ def _outline(given: Any) -> str:
 
 
 def _check(check: Callable[[], Any]) -> None:
-    """Run a check of the metering, whose faults are those of a trait here."""
+    """Run a check of the metering, whose errors are those of a trait here."""
     try:
         check()
     except ConfigurationError as error:
-        raise TraitError("; ".join(error.faults)) from error
+        raise TraitError("; ".join(error.errors)) from error
 
 
 def _is_name_in_aws(value: Any) -> bool:

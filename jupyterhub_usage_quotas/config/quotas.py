@@ -20,7 +20,7 @@ from .earlier import MANAGER, RENAMED, understood
 from .pages import PageOptions
 from .traits import Anything
 from .usage import UsageConfig
-from .validation import faults_of_options
+from .validation import errors_in_options
 
 
 class Enforcement(enum.StrEnum):
@@ -122,7 +122,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         return given if isinstance(given, bool) else list(given)
 
     def __init__(self, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults."""
+        """Read the configuration; raises `ConfigurationError` with all its errors."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
         if config:
             check_configuration(config)
@@ -154,31 +154,31 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
 
 
 def check_configuration(config: Mapping[str, Any]) -> None:
-    """Refuse a configuration with faults; raises `ConfigurationError` that names all of them."""
+    """Refuse a configuration with errors; raises `ConfigurationError` that names all of them."""
     probe = QuotaOptions()
-    faults = list(faults_of_options(config, CONFIGURED, probe))
+    errors = list(errors_in_options(config, CONFIGURED, probe))
     try:
         profiles = (one.name for one in probe.policies if one.servers.profile)
-        faults += probe.faults_of_pods(profiles)
+        errors += probe.errors_in_pods(profiles)
         if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
-            faults.append(
+            errors.append(
                 "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
             )
     except InvalidPolicies as error:
-        faults += [_as_written(config, f"{_section(one.where)}.{one}") for one in error.faults]
-    if faults:
-        raise ConfigurationError(faults)
+        errors += [_as_written(config, f"{_section(one.where)}.{one}") for one in error.errors]
+    if errors:
+        raise ConfigurationError(errors)
 
 
-def _as_written(config: Mapping[str, Any], fault: str) -> str:
-    """A fault at the place that the admin wrote, who may have used an earlier name."""
+def _as_written(config: Mapping[str, Any], error: str) -> str:
+    """An error at the place that the admin wrote, who may have used an earlier name."""
     for former, today in RENAMED[MANAGER].items():
         if former in config.get(MANAGER, {}):
-            return fault.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)
-    return fault
+            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)
+    return error
 
 
 def _section(where: str) -> str:
-    """The class whose option has a fault."""
+    """The class whose option has an error."""
     own = UsageConfig.class_trait_names(config=True)
     return UsageConfig.__name__ if where.partition("[")[0] in own else MANAGER

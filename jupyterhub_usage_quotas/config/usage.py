@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from traitlets import Bool, Enum, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..metering.client import promql
-from ..metering.client.prometheus import Observer, PrometheusClient
+from ..metering.client.prometheus import PrometheusClient
+from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.meter import Meter, Timing
 from ..metering.sources.base import Expression, ServerMetrics, Source
@@ -21,7 +22,7 @@ from ..metering.sources.home_storage import HomeStorage
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..quotas.messages import wrong
 from ..quotas.policy.patterns import broken
-from ..quotas.usage import Unknown
+from .about import DocumentationOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder
@@ -36,11 +37,7 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "ephemeral_storage", "pods",
 """Kubernetes resources that servers request and that no pattern of GPUs may match."""
 
 
-def _observe_nothing(_outcome: str, _seconds: float) -> None:
-    """Who is told of requests where nobody wants to know."""
-
-
-class UsageConfig(PodOptions, PrometheusOptions):
+class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -236,21 +233,21 @@ class UsageConfig(PodOptions, PrometheusOptions):
         """,
     ).tag(config=True)
 
-    def faults_together(self, refused: Collection[str] = ()) -> list[str]:
-        """See `PrometheusOptions.faults_together`."""
-        faults = super().faults_together(refused)
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """See `PrometheusOptions.errors_together`."""
+        errors = super().errors_together(refused)
         times = {"stale_after", "refresh_interval", "prometheus_scrape_interval"}
         if times.isdisjoint(refused):
             # Usage is read at whole minutes, so it is as old as all of these at times.
             oldest = MINUTE + self.refresh_interval + self.prometheus_scrape_interval
             if self.stale_after < oldest:
-                faults.append(
+                errors.append(
                     "stale_after does not go with refresh_interval"
                     f"{' and prometheus_scrape_interval' * bool(self.prometheus_scrape_interval)}:"
                     f" usage would be stale again and again: got {self.stale_after:g};"
                     f" expected at least {oldest:g}, a minute more than their sum"
                 )
-        return faults
+        return errors
 
     def doubts_together(self) -> Iterator[str]:
         """A line for options that are accepted and can hardly be meant, beside each other."""
@@ -269,7 +266,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             if is_placeholder(getattr(self, name, "")):
                 yield f"UsageConfig.{name} has a place in angle brackets that is to be filled in"
 
-    def make_source(self) -> KubeStateMetrics | ServerMetrics:
+    def make_source(self, events: MeterEvents = NO_EVENTS) -> KubeStateMetrics | ServerMetrics:
         """The configured source of what servers ask for."""
         max_gap = timedelta(seconds=self.max_gap)
         if self.usage_source == HUB:
@@ -289,41 +286,34 @@ class UsageConfig(PodOptions, PrometheusOptions):
             tuple(self.gpu_resources),
             max_gap,
             self._other_namespaces,
-            self.make_pod_names(),
+            self.make_pod_names(events),
         )
 
     @property
     def _other_namespaces(self) -> tuple[str, ...]:
         return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
 
-    def make_client(self, observe: Observer = _observe_nothing) -> PrometheusClient:
-        """A client of the configured Prometheus; `observe` is told of its requests."""
+    def make_client(self, events: MeterEvents = NO_EVENTS) -> PrometheusClient:
+        """A client of the configured Prometheus."""
         return PrometheusClient(
             self.prometheus_address,
-            access=self.make_access(),
+            connection=self.make_connection(),
             request_timeout=timedelta(seconds=self.request_timeout),
-            observer=observe,
+            events=events,
         )
 
-    def make_meter(self, **observers: Any) -> Meter:
+    def make_meter(self, events: MeterEvents = NO_EVENTS, *, keep_homes: bool = True) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        `observe_request`, `on_fresh`, `on_refresh` and `on_homes` may be given, to be told of
-        requests, readings and refreshes, also of home storage; with `keep_homes=False` that is
-        asked for when it is wanted.
+        With `keep_homes=False`, home storage is asked for when it is wanted.
         """
-        homes = self.home_storage_source(
-            keep=observers.pop("keep_homes", True),
-            on_refresh=observers.pop("on_homes", lambda _why: None),
-        )
-        client = self.make_client(observers.pop("observe_request", _observe_nothing))
+        homes = self.home_storage_source(keep=keep_homes)
+        client = self.make_client(events)
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
-        sources: list[Source] = [self.make_source(), *defined]
-        return Meter(client, sources, self._timing(), homes=homes, **observers)
+        sources: list[Source] = [self.make_source(events), *defined]
+        return Meter(client, sources, self._timing(), homes=homes, events=events)
 
-    def home_storage_source(
-        self, *, keep: bool, on_refresh: Callable[[Unknown | None], None] = lambda _why: None
-    ) -> HomeStorage | None:
+    def home_storage_source(self, *, keep: bool) -> HomeStorage | None:
         """Where home storage is told of, to be kept up to date or not; None for nowhere."""
         if not self.home_storage:
             return None
@@ -334,7 +324,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             hubs = {self.hub_namespace, ""}
             within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
         names = home_names(self.home_storage_directory)
-        return HomeStorage(within, names, kept=keep, on_refresh=on_refresh)
+        return HomeStorage(within, names, kept=keep)
 
     def _timing(self) -> Timing:
         return Timing(

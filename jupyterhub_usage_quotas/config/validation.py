@@ -1,4 +1,4 @@
-"""Finding the faults of a configuration, all of them at once, before anything runs on it."""
+"""Finding the errors in a configuration, all of them at once, before anything runs on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from traitlets import HasTraits, List, TraitError, TraitType, Undefined, Unicode
 from traitlets.config.loader import LazyConfigValue
 
-from ..conventions import DOCUMENTATION
 from ..quotas.messages import not_among, one_of, printable, shown, wrong
 from ..quotas.policy.patterns import cannot_be_written
 from .earlier import (
@@ -23,7 +22,7 @@ from .prometheus import SECRETS
 from .traits import Anything
 from .usage import UsageConfig
 
-REFERENCE = f"{DOCUMENTATION}reference/configuration.html"
+REFERENCE = "docs/reference/configuration.md"
 DEEPEST = 40
 """How deep lists and mappings may be in each other; no option needs a tenth of it."""
 LARGEST = 10**300
@@ -32,7 +31,7 @@ ALIKE = 0.85
 """How alike the name of a section must be to one of ours to be a misspelling; see `difflib`."""
 
 
-def faults_of_options(
+def errors_in_options(
     config: Mapping[str, Any], classes: Sequence[type[UsageConfig]], probe: UsageConfig
 ) -> Iterator[str]:
     """A line for every option in the sections of `classes` that is unknown or has a wrong value.
@@ -46,15 +45,15 @@ def faults_of_options(
         for where, written, value in _options(config, section):
             name = spelling_of_today(section, written)
             if name in cls.class_trait_names(config=True):
-                for fault in _fault_of_value(where, probe, name, value):
+                for error in _errors_in_value(where, probe, name, value):
                     refused.add(name)
-                    yield fault
+                    yield error
             elif written not in NO_LONGER_NEEDED:
                 yield f"{where}: {_about_unknown(written, classes)}"
-    for name, fault in _faults_of_defaults(probe):
+    for name, error in _errors_in_defaults(probe):
         refused.add(name)
-        yield fault
-    yield from (f"{UsageConfig.__name__}: {fault}" for fault in probe.faults_together(refused))
+        yield error
+    yield from (f"{UsageConfig.__name__}: {error}" for error in probe.errors_together(refused))
 
 
 def section_of(cls: type[UsageConfig]) -> str:
@@ -70,7 +69,7 @@ def _options(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, str
             yield f"{written_in}.{printable(str(name))}", name, value
 
 
-def _fault_of_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
+def _errors_in_value(where: str, probe: UsageConfig, name: str, value: Any) -> Iterator[str]:
     trait = probe.traits()[name]
     try:
         if isinstance(value, LazyConfigValue):
@@ -126,7 +125,7 @@ def _inside(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | set | frozenset) else []
 
 
-def _faults_of_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
+def _errors_in_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
     """Defaults that come from the environment can be wrong, too: their names, and lines."""
     section = section_of(type(probe))
     for name, trait in probe.traits(config=True).items():
@@ -162,4 +161,4 @@ def _about_unknown(name: str, classes: Sequence[type[UsageConfig]]) -> str:
     if owners:
         return f"unknown option; it belongs to {owners[-1]}"
     known = sorted({known for cls in classes for known in cls.class_trait_names(config=True)})
-    return not_among("unknown option", name, known, f"all options are listed at {REFERENCE}")
+    return not_among("unknown option", name, known, f"all options are listed in {REFERENCE}")

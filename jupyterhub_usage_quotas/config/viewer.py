@@ -17,7 +17,7 @@ from .earlier import understood
 from .traits import WholeNumber
 from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
-from .validation import faults_of_options, remarks
+from .validation import errors_in_options, remarks
 
 SHORTEST_SECRET = 16
 """Characters of a session secret."""
@@ -157,10 +157,10 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageViewer)
 
 
 def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
-    """The options of a configuration; raises `ConfigurationError` with all their faults."""
-    faults = list(faults_of_options(config, CONFIGURED, UsageViewer()))
-    if faults:
-        raise ConfigurationError(faults)
+    """The options of a configuration; raises `ConfigurationError` with all their errors."""
+    errors = list(errors_in_options(config, CONFIGURED, UsageViewer()))
+    if errors:
+        raise ConfigurationError(errors)
     return UsageViewer(config=understood(config))
 
 

@@ -17,11 +17,13 @@ from typing import Any
 
 import httpx
 
+from ..errors import UsageQuotasError
+
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 20.0
 
 
-class ProgramFailed(Exception):
+class ProgramFailed(UsageQuotasError):
     """A program is missing, ended, or did not answer in time; the message has its last words."""
 
 

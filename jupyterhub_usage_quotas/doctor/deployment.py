@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, DatabaseUnreadable
 from ..hub.launch.enforcement import UsageQuotaManager
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.client.server_facts import ServerFacts, server_facts
-from ..metering.diagnosis import Told, ask_what_is_told
+from ..metering.diagnosis import SourceDiagnosis, diagnose
 from ..metering.kubespawner.pods import Naming, pods_like
 from ..metering.sources.base import ServerMetrics
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
@@ -43,7 +43,7 @@ class Deployment:
     manager: UsageQuotaManager
     clock: Callable[[], datetime] = _now
     _facts: ServerFacts | None = field(default=None, init=False)
-    _told: Told | None = field(default=None, init=False)
+    _diagnosis: SourceDiagnosis | None = field(default=None, init=False)
     _in_hub: InHub | DatabaseUnreadable | None = field(default=None, init=False)
 
     @cached_property
@@ -76,13 +76,13 @@ class Deployment:
             self._facts = await server_facts(self.prometheus, self.clock)
         return self._facts
 
-    async def told(self) -> Told:
-        """What the source told lately. Raises `PrometheusError`."""
-        if self._told is None:
+    async def diagnosis(self) -> SourceDiagnosis:
+        """What the source reported recently. Raises `PrometheusError`."""
+        if self._diagnosis is None:
             naming = Naming(self.manager.pod_naming, self.manager.hub_namespace)
             like = pods_like(naming.template)
-            self._told = await ask_what_is_told(self.prometheus, self.source, like, self.clock())
-        return self._told
+            self._diagnosis = await diagnose(self.prometheus, self.source, like, self.clock())
+        return self._diagnosis
 
     async def in_hub(self) -> InHub:
         """Who the Hub knows. Raises `DatabaseUnreadable`."""

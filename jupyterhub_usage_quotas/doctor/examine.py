@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from ..errors import PrometheusError
+from ..errors import PodOwnersUnknown, PrometheusError
 from . import homes, people, prometheus, source
 from . import jupyterhub as hub
 from .deployment import Deployment
@@ -30,6 +30,7 @@ _SCRAPED = ("prometheus", "source")
 
 CHECKS: Sequence[Check] = (
     Check(CONFIGURATION, hub.configuration),
+    Check("distribution", hub.distribution),
     Check("enforced", hub.enforced),
     Check("denials", hub.denials),
     Check("prometheus", prometheus.answers),
@@ -78,7 +79,9 @@ async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
             " the query, look at its log."
         )
         return [failed(f"Prometheus gave no answer that can be used: {error}", cure)]
+    except PodOwnersUnknown as error:
+        return [failed(f"usage cannot be read: {error}", "Run this where the Hub runs.")]
     except Exception as error:
         # One check that cannot cope with a set-up must not hide what the others find.
-        cure = "This is a fault of jupyterhub-usage-quotas: please report it, with this line."
+        cure = "This is a bug of jupyterhub-usage-quotas: please report it, with this line."
         return [failed(f"could not be looked at: {type(error).__name__}: {error}", cure)]

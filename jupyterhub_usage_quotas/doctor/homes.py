@@ -61,7 +61,7 @@ def _matching(homes: Homes, people: list[str], scheme: str) -> Finding:
     if len(strangers) > found:
         return warning(
             f"{says}; {listed(strangers)} are nobody's",
-            "Homes of deleted users and shared folders are no fault.",
+            "Homes of deleted users and shared folders are not a problem.",
         )
     return ok(says)
 

@@ -11,11 +11,14 @@ import httpx
 import jupyterhub
 from jupyterhub.scopes import expand_scopes
 
+from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.quotas import Enforcement
+from ..conventions import DISTRIBUTION
 from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
+from ..ledger.base import NO_LEDGER
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
 from .deployment import Deployment
@@ -59,6 +62,16 @@ async def configuration(deployment: Deployment) -> list[Finding]:
     return found
 
 
+async def distribution(_deployment: Deployment) -> list[Finding]:
+    """Whether what is imported is what is installed, and not the older package of this name."""
+    cure = (
+        "Versions below 1 are an older package of other authors. Uninstall both (`python3 -m pip"
+        f" uninstall {DISTRIBUTION}`, until it finds none) and install one:"
+        f" docs/{INSTALL_PAGE}.md."
+    )
+    return [warning(line, cure) for line in namesakes()] or [ok(imported())]
+
+
 async def enforced(deployment: Deployment) -> list[Finding]:
     """Whether launches come to be decided on."""
     sections = (one for one in deployment.config.values() if isinstance(one, Mapping))
@@ -68,7 +81,7 @@ async def enforced(deployment: Deployment) -> list[Finding]:
         spawner = deployment.app.spawner_class
         require_hook(spawner)
     except ConfigurationError as error:
-        return [failed("; ".join(error.faults), "Do as it says.")]
+        return [failed("; ".join(error.errors), "Do as it says.")]
     return [ok(f"launches of {spawner.__name__} are decided on")]
 
 
@@ -101,7 +114,7 @@ async def service(deployment: Deployment) -> list[Finding]:
     try:
         lines = declare_viewer(deployment.app, deployment.manager)
     except ConfigurationError as error:
-        return [failed(fault, "Correct this option.") for fault in error.faults]
+        return [failed(one, "Correct this option.") for one in error.errors]
     remarks = [warning(line, "Do as it says, or leave it out.") for line in lines]
     spec = _viewer(deployment)
     if spec is None:
@@ -169,13 +182,13 @@ def _scopes(deployment: Deployment, wanted: Any) -> set[str]:
 async def ledger(deployment: Deployment) -> list[Finding]:
     """Whether what people decided can be asked for."""
     kept = deployment.manager.ledger
-    if kept is None:
+    if kept is NO_LEDGER:
         return [ok("no ledger is set up, so nobody has more or less than the policies say")]
     try:
         async with asyncio.timeout(SECONDS):
-            await kept.adjustments(EVERYONE, [one.name for one in deployment.manager.policies])
+            await kept.active(EVERYONE, deployment.clock())
     except Exception as error:
-        # Whatever keeps it: its faults are its own.
+        # Whatever keeps it: its failures are its own.
         return [
             failed(
                 f"the ledger cannot be read: {type(error).__name__}",

@@ -15,21 +15,21 @@ from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 async def users(deployment: Deployment) -> list[Finding]:
     """Whether users' servers are those of users whom the Hub knows."""
-    told = (await deployment.told()).users
+    diagnosis = (await deployment.diagnosis()).users
     if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by the names of known servers")]
-    if not told:
+    if not diagnosis:
         return [ok("no user's server ran in the last day")]
-    ran = f"servers of {counted(len(told), 'user')} ran in the last day"
+    ran = f"servers of {counted(len(diagnosis), 'user')} ran in the last day"
     try:
         known = {one.name for one in (await deployment.in_hub()).subjects}
     except DatabaseUnreadable as error:
         return [skipped(f"{ran}; whether the Hub knows them could not be looked at: {error}")]
-    strangers = sorted(set(told) - known)
+    strangers = sorted(set(diagnosis) - known)
     if not strangers:
         return [ok(f"{ran}, and the Hub knows all of them")]
     says = f"{ran}; the Hub does not know {listed(strangers)}"
-    if len(strangers) == len(told):
+    if len(strangers) == len(diagnosis):
         return [
             failed(
                 f"{says}: none of them",
@@ -40,7 +40,7 @@ async def users(deployment: Deployment) -> list[Finding]:
     return [
         warning(
             says,
-            "Users who were deleted or renamed are no fault. If another Hub is in the same"
+            "Users who were deleted or renamed are not a problem. If another Hub is in the same"
             " namespace, users of the same name share their usage: give each a namespace.",
         )
     ]

@@ -10,10 +10,9 @@ from ..errors import (
     PrometheusUnauthorized,
     PrometheusUnavailable,
     QueryRejected,
-    ServersUnknown,
 )
 from ..metering.diagnosis import oldest_sample
-from ..metering.sources.base import Grid, Part, whole_step
+from ..metering.sources.base import StepRange, UsageSegment, whole_step
 from ..metering.sync import LONGEST, SHORTEST
 from ..quotas.units import show_days
 from .deployment import Deployment
@@ -117,7 +116,7 @@ async def scrape_interval(deployment: Deployment) -> list[Finding]:
     """How often the source is scraped."""
     part = await _read(deployment, timedelta(hours=1))
     configured = deployment.manager.prometheus_scrape_interval
-    found = part.seen.interval
+    found = part.coverage.interval
     if found is None:
         return [warning("the source was not scraped twice in the last hour", "See `source`.")]
     says = f"the source is scraped every {roughly(timedelta(seconds=round(found)))}"
@@ -149,8 +148,6 @@ async def history(deployment: Deployment) -> list[Finding]:
         before = deployment.clock()
         try:
             part = await _read(deployment, length)
-        except ServersUnknown:
-            raise
         except (QueryRejected, PrometheusTimeout, PrometheusUnavailable) as error:
             refused = str(error)
             continue
@@ -175,7 +172,7 @@ async def history(deployment: Deployment) -> list[Finding]:
     return [failed(f"not even {roughly(SHORTEST)} can be read at once: {refused}", cure)]
 
 
-async def _read(deployment: Deployment, length: timedelta) -> Part:
+async def _read(deployment: Deployment, length: timedelta) -> UsageSegment:
     """What the Hub would read of so long."""
     end = whole_step(deployment.clock())
-    return await deployment.source.read(deployment.prometheus, None, Grid(end - length, end))
+    return await deployment.source.read(deployment.prometheus, None, StepRange(end - length, end))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from .. import conventions as names
 from ..config.pods import NAME
 from ..config.usage import HUB, RECORDED
-from ..metering.diagnosis import LATELY, Told
-from ..metering.sources.base import Grid, ServerMetrics, whole_step
+from ..metering.diagnosis import LATELY, SourceDiagnosis
+from ..metering.sources.base import ServerMetrics, StepRange, whole_step
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, roughly, warning
 
@@ -35,19 +35,21 @@ TELL_USERNAMES = (
 
 async def source(deployment: Deployment) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
-    told = await deployment.told()
-    if metric := _absent(deployment, told):
+    diagnosis = await deployment.diagnosis()
+    if metric := _absent(deployment, diagnosis):
         return [
             failed(
                 f"{deployment.source.name}: {metric} has no series in the last hour",
-                _cure_of_absence(deployment, metric, told),
+                _cure_of_absence(deployment, metric, diagnosis),
             )
         ]
     evidence = _evidence(deployment)
-    if not told.inside.get(evidence):
+    if not diagnosis.inside.get(evidence):
         namespace = deployment.manager.hub_namespace
-        elsewhere = f"; there are some of {listed(told.namespaces)}" if told.namespaces else ""
-        right = f": is it {told.namespaces[0]!r}?" if len(told.namespaces) == 1 else "."
+        elsewhere = (
+            f"; there are some of {listed(diagnosis.namespaces)}" if diagnosis.namespaces else ""
+        )
+        right = f": is it {diagnosis.namespaces[0]!r}?" if len(diagnosis.namespaces) == 1 else "."
         return [
             failed(
                 f'{deployment.source.name}: {evidence} has no series of the namespace "{namespace}"'
@@ -64,7 +66,7 @@ def _evidence(deployment: Deployment) -> str:
     return looked_for.evidence if isinstance(looked_for, ServerMetrics) else names.KSM_PHASE
 
 
-def _absent(deployment: Deployment, told: Told) -> str:
+def _absent(deployment: Deployment, diagnosis: SourceDiagnosis) -> str:
     """The first metric without any series; empty where all have some.
 
     Somewhere in a cluster there is always a pod that requests something; near the Hub there need
@@ -73,12 +75,12 @@ def _absent(deployment: Deployment, told: Told) -> str:
     wanted = [_evidence(deployment)]
     if not isinstance(deployment.source, ServerMetrics):
         wanted.append(names.KSM_REQUESTS)
-    return next((metric for metric in wanted if not told.anywhere.get(metric)), "")
+    return next((metric for metric in wanted if not diagnosis.anywhere.get(metric)), "")
 
 
-def _cure_of_absence(deployment: Deployment, metric: str, told: Told) -> str:
+def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagnosis) -> str:
     others = (names.KSM_PHASE, names.KSM_REQUESTS, names.KSM_ANNOTATIONS)
-    there = next((one for one in others if told.anywhere.get(one)), "")
+    there = next((one for one in others if diagnosis.anywhere.get(one)), "")
     if there and not isinstance(deployment.source, ServerMetrics):
         return (
             f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: look at"
@@ -90,16 +92,16 @@ def _cure_of_absence(deployment: Deployment, metric: str, told: Told) -> str:
 async def _scraped_lately(deployment: Deployment) -> Finding:
     now = deployment.clock()
     end = whole_step(now)
-    part = await deployment.source.read(deployment.prometheus, None, Grid(end - LATELY, end))
+    part = await deployment.source.read(deployment.prometheus, None, StepRange(end - LATELY, end))
     stale_after = timedelta(seconds=deployment.manager.stale_after)
     cure = "Look at Prometheus' page Status > Targets: the target is down, or was removed."
-    if part.seen.last_scrape is None:
-        missing = part.seen.missing
+    if part.coverage.last_scrape is None:
+        missing = part.coverage.missing
         if missing in (names.KSM_ANNOTATIONS, names.KSM_USERNAME_LABEL):
             # The meter needs usernames to see anything; that they are missing is said next.
             return ok(f"{deployment.source.name} is scraped")
         return failed(f"{deployment.source.name}: {missing} cannot be seen at any instant", cure)
-    age = now - datetime.fromtimestamp(part.seen.last_scrape, UTC)
+    age = now - datetime.fromtimestamp(part.coverage.last_scrape, UTC)
     says = f"{deployment.source.name} is scraped; usage is known up to {roughly(age)} ago"
     if age > stale_after:
         then = "allowed" if deployment.manager.failover_open else "denied"
@@ -108,7 +110,7 @@ async def _scraped_lately(deployment: Deployment) -> Finding:
             f" and launches are {then} (failover_open)",
             cure,
         )
-    missed = part.seen.missed(*Grid(end - LATELY, end).span) - age.total_seconds()
+    missed = part.coverage.missed(*StepRange(end - LATELY, end).span) - age.total_seconds()
     if missed > deployment.manager.max_gap:
         unseen = roughly(timedelta(seconds=missed))
         return warning(
@@ -121,23 +123,23 @@ async def _scraped_lately(deployment: Deployment) -> Finding:
 
 async def usernames(deployment: Deployment) -> list[Finding]:
     """Whether usernames are told, and whether pods are without one."""
-    told = await deployment.told()
+    diagnosis = await deployment.diagnosis()
     if isinstance(deployment.source, ServerMetrics):
         return [ok(f"{deployment.source.name} tells usernames itself")]
     if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by their names, so no annotation is needed")]
-    if not told.anywhere.get(names.KSM_ANNOTATIONS):
+    if not diagnosis.anywhere.get(names.KSM_ANNOTATIONS):
         return [
             failed(f"{names.KSM_ANNOTATIONS} has no series: it is not exported", TELL_USERNAMES)
         ]
-    if told.inside.get(names.KSM_USERNAME_LABEL):
-        return _without_username(told)
-    if told.nameless:
-        pods = counted(len(told.nameless), "pod")
+    if diagnosis.inside.get(names.KSM_USERNAME_LABEL):
+        return _without_username(diagnosis)
+    if diagnosis.nameless:
+        pods = counted(len(diagnosis.nameless), "pod")
         return [
             failed(
                 f"{names.KSM_ANNOTATIONS} has no label {names.KSM_USERNAME_LABEL}, though {pods}"
-                f" ran that are called as users' are: {listed(told.nameless)}",
+                f" ran that are called as users' are: {listed(diagnosis.nameless)}",
                 TELL_USERNAMES,
             )
         ]
@@ -150,14 +152,14 @@ async def usernames(deployment: Deployment) -> list[Finding]:
     ]
 
 
-def _without_username(told: Told) -> list[Finding]:
-    exported = counted(told.inside[names.KSM_USERNAME_LABEL], "pod")
-    if not told.nameless:
+def _without_username(diagnosis: SourceDiagnosis) -> list[Finding]:
+    exported = counted(diagnosis.inside[names.KSM_USERNAME_LABEL], "pod")
+    if not diagnosis.nameless:
         return [ok(f"the username of {exported} is exported")]
     return [
         warning(
-            f"{counted(len(told.nameless), 'pod')} ran in the last hour, called as users' are, and"
-            f" said no username: {listed(told.nameless)}",
+            f"{counted(len(diagnosis.nameless), 'pod')} ran in the last hour, called as users' are,"
+            f" and said no username: {listed(diagnosis.nameless)}",
             "What they use counts for nobody. Pods that ran before the allow-list was set are told"
             " of as soon as kube-state-metrics was restarted; others may not be KubeSpawner's.",
         )
@@ -166,15 +168,15 @@ def _without_username(told: Told) -> list[Finding]:
 
 async def duplicates(deployment: Deployment) -> list[Finding]:
     """Whether several exporters tell the same."""
-    told = await deployment.told()
-    if told.copies <= 1:
+    diagnosis = await deployment.diagnosis()
+    if diagnosis.copies <= 1:
         return [ok("one exporter tells of each server")]
-    says = f"{told.copies} exporters tell the same"
+    says = f"{diagnosis.copies} exporters tell the same"
     if deployment.manager.usage_source == HUB:
         return [
             failed(
-                f"{says}: {told.copies} Hubs, or one scraped {told.copies} times, have the"
-                f' namespace "{deployment.manager.hub_namespace}"',
+                f"{says}: {diagnosis.copies} Hubs, or one scraped {diagnosis.copies} times, have"
+                f' the namespace "{deployment.manager.hub_namespace}"',
                 "If they are several Hubs, users of the same name share their usage: give each its"
                 " own c.UsageConfig.hub_namespace. If it is one, scrape it once.",
             )
@@ -182,7 +184,7 @@ async def duplicates(deployment: Deployment) -> list[Finding]:
     return [
         warning(
             f"{says} of the same pod. Here it counts once; sums in other dashboards are"
-            f" {told.copies} times too high",
+            f" {diagnosis.copies} times too high",
             "One kube-state-metrics is enough, and scraped by one job.",
         )
     ]

@@ -1,151 +1,140 @@
-"""Keeping everybody's usage at hand while the Hub runs, and telling how that goes."""
+"""The refresh loop: everybody's usage is kept at hand while the Hub runs, and after each refresh
+listeners bring up to date what depends on it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from ..ledger import Ledger
+from ..config.quotas import QuotaOptions
 from ..metering.meter import Meter
-from ..metering.snapshot import Knowledge
 from ..quotas.policy.policy import PolicySet
-from ..quotas.units import STORAGE, show_duration
-from ..quotas.usage import Unknown
 from ..status.hub_database import pool_members_in, subjects_by_slices
 from ..status.snapshot import Tally
 from .metrics import own as metrics
+from .metrics.history import HistoryGauges
 
-GAPS_SHOWN = 5
+HOMES_SHOWN = 5
 
 
-class Keeper:
-    """Keeps a meter up to date, and the tally of everybody's standings.
+class RefreshListener(Protocol):
+    """Brings something up to date after each refresh of the meter."""
 
-    `app` is the Hub, whose database says who everybody is; `groups` narrow the tally to their
-    members, None is nobody.
-    """
+    async def refreshed(self, now: datetime) -> None:
+        """Called before the first refresh and after every one, whether it succeeded or not.
+
+        Listeners are called one after the other. It gives others the event loop now and then; what
+        it raises is logged and counted, and the next listener is called all the same.
+        """
+        ...
+
+
+class RefreshLoop:
+    """Refreshes a meter over the reach of the policies, and calls listeners, until cancelled."""
 
     def __init__(
         self,
-        app: Any,
-        policies: PolicySet,
         meter: Meter,
-        ledger: Ledger | None,
-        groups: Sequence[str] | None,
+        policies: PolicySet,
+        listeners: Sequence[RefreshListener],
+        log: logging.Logger,
     ) -> None:
-        self.tally = Tally(policies, meter, ledger)
-        self._app = app
-        self._policies = policies
+        self.listeners = list(listeners)
         self._meter = meter
-        self._groups = groups
-        self._log: logging.Logger = app.log
-        self._told: set[str] = set()
+        self._policies = policies
+        self._log = log
 
     async def run(self) -> None:
-        """Keep, until cancelled. Without policies there is nothing to keep."""
+        """Refresh, until cancelled. Without policies there is nothing to refresh."""
         if self._policies.all_measured:
-            await self._meter.keep(self._policies.reach, self._refreshed)
+            await self._meter.keep(self._policies.reach, self.call_listeners)
 
-    async def _refreshed(self) -> None:
-        for known in self._meter.known:
-            self._show(known)
-        pooled = any(one.pooled for one in self._policies)
-        if pooled or self._groups is not None:
-            # Without groups nobody is judged, but what is charged to pools is added up.
+    async def call_listeners(self) -> None:
+        """Let every listener bring up to date what is its own."""
+        for listener in self.listeners:
+            try:
+                await listener.refreshed(datetime.now(UTC))
+            except Exception:
+                metrics.refreshes.labels(outcome="internal_error").inc()
+                self._log.exception(
+                    "%s failed after a refresh; it is called again after the next",
+                    type(listener).__name__,
+                )
+
+
+def make_refresh_loop(app: Any, options: QuotaOptions, meter: Meter, tally: Tally) -> RefreshLoop:
+    """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date."""
+    policies, groups = options.policies, options.export_usage
+    if isinstance(groups, bool):
+        groups = [] if groups else None
+    listeners: list[RefreshListener] = [
+        HistoryGauges(meter, app.log),
+        SnapshotRebuilder(app, policies, tally, groups),
+        UnmatchedHomes(app, meter),
+    ]
+    return RefreshLoop(meter, policies, listeners, app.log)
+
+
+class SnapshotRebuilder:
+    """Rebuilds the snapshot of where users stand, from the users in the Hub's database.
+
+    Of `groups` only their members are judged, all users if there are none, and nobody for None:
+    what is charged to pools is added up all the same.
+    """
+
+    def __init__(
+        self, app: Any, policies: PolicySet, tally: Tally, groups: Collection[str] | None
+    ) -> None:
+        self._app = app
+        self._policies = policies
+        self._tally = tally
+        self._groups = groups
+        self._pooled = any(one.pooled for one in policies)
+
+    async def refreshed(self, now: datetime) -> None:
+        """See `RefreshListener`."""
+        if self._pooled or self._groups is not None:
             users = () if self._groups is None else subjects_by_slices(self._app.db, self._groups)
-            members = pool_members_in(self._app.db, self._policies) if pooled else {}
-            await self.tally.take(users, members, datetime.now(UTC))
-        self._tell_homes()
+            members = pool_members_in(self._app.db, self._policies) if self._pooled else {}
+            await self._tally.take(users, members, now)
 
-    def _tell_homes(self) -> None:
-        """Log once which home directories are nobody's: they may be called by another scheme."""
+
+class UnmatchedHomes:
+    """Logs once which home directories match no user: they may be named by another scheme."""
+
+    def __init__(self, app: Any, meter: Meter) -> None:
+        self._app = app
+        self._meter = meter
+        self._logged = False
+
+    async def refreshed(self, now: datetime) -> None:  # noqa: ARG002 the listeners'
+        """See `RefreshListener`."""
         homes = self._meter.homes
-        if homes is None or not homes.directories or STORAGE.name in self._told:
+        if self._logged or homes is None or not homes.directories:
             return
-        self._told.add(STORAGE.name)
+        self._logged = True
         left = homes.strangers(user.name for user in subjects_by_slices(self._app.db))
         if left:
-            some = ", ".join(repr(name) for name in sorted(left)[:GAPS_SHOWN])
-            self._log.warning(
-                "%d of %d home directories are no user's, such as %s. If they should be, see"
+            self._app.log.warning(
+                "%d of %d home directories match no user (for example %s). Check"
                 " UsageConfig.home_storage_directory",
                 len(left),
                 len(homes.directories),
-                some,
+                ", ".join(repr(name) for name in sorted(left)[:HOMES_SHOWN]),
             )
 
-    def _show(self, known: Knowledge) -> None:
-        """Show on the metrics endpoint how much is known, and log once what was found."""
-        name, seen = known.source.name, known.seen
-        length = max(seen.end - seen.start, 1.0)
-        missed = seen.missed(seen.start, seen.end)
-        metrics.history.labels(source=name).set(length)
-        metrics.coverage.labels(source=name).set(1 - missed / length)
-        if seen.interval:
-            metrics.scrape_interval.labels(source=name).set(seen.interval)
-        if name not in self._told and self._meter.complete and seen.last_scrape:
-            self._told.add(name)
-            self._log.info("%s", history_for_log(known, self._meter.timing.max_gap))
 
-
-def history_for_log(known: Knowledge, longest_bridged: timedelta) -> str:
-    """A line about how far back usage is known, and what is missing."""
-    seen = known.seen
-    how_long = show_duration(timedelta(seconds=round(seen.end - seen.start)))
-    line = f"The usage of the last {how_long} from {known.source.name} is at hand"
-    gaps = [gap for gap in seen.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
-    if not gaps:
-        return f"{line}, without gaps"
-    longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:GAPS_SHOWN]
-    shown = [
-        f"{show_duration(timedelta(seconds=round(end - start)))} from {_minute(start)}"
-        for start, end in sorted(longest)
-    ]
-    more = f", and {len(gaps) - len(shown)} more" if len(gaps) > len(shown) else ""
-    return f"{line}. It was not scraped, and nothing is counted, for {', '.join(shown)}{more} (UTC)"
-
-
-def _minute(instant: float) -> str:
-    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M}"
-
-
-def observers(log: logging.Logger) -> Mapping[str, Any]:
-    """What counts and logs how a meter does: arguments of `UsageConfig.make_meter`."""
-    return {
-        "observe_request": metrics.observe_request,
-        "on_fresh": metrics.usage_known_until,
-        "on_refresh": partial(tell_refresh, log),
-        "on_homes": count_homes,
-    }
-
-
-def tell_refresh(log: logging.Logger, why: Unknown | None, error: Exception | None) -> None:
-    """Count a refresh; a fault of ours is logged with its traceback."""
-    metrics.refreshes.labels(outcome=why.reason if why else "success").inc()
-    if error:
-        log.error("The usage of all users could not be refreshed", exc_info=error)
-
-
-def count_homes(why: Unknown | None) -> None:
-    """Count a refresh of home storage that failed.
-
-    Not one that succeeded: it says nothing about usage, and would hide from alerts that fails.
-    """
-    if why:
-        metrics.refreshes.labels(outcome=f"{metrics.OF_HOMES}{why.reason}").inc()
-
-
-def start(keeper: Keeper) -> None:
-    """Start keeping on the running event loop; a command without one serves nobody."""
+def start(loop: RefreshLoop) -> None:
+    """Start a loop on the running event loop; a command without one serves nobody."""
     try:
-        loop = asyncio.get_running_loop()
+        running = asyncio.get_running_loop()
     except RuntimeError:
         return
-    task = loop.create_task(keeper.run(), name="usage quotas: keep the meter")
+    task = running.create_task(loop.run(), name="usage quotas: refresh")
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 

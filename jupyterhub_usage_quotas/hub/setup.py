@@ -2,7 +2,7 @@
 
 It works in two steps. While the configuration is being read, the spawn hook is put where hooks
 are configured. When the Hub has read all of it, whatever came after the call is taken into
-account, and the configuration is checked: a fault stops the Hub before it serves anybody.
+account, and the configuration is checked: an error stops the Hub before it serves anybody.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from weakref import WeakKeyDictionary
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
+from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.colon_assignments import apply_annotated_settings
 from ..config.quotas import CONFIGURED, Enforcement
 from ..config.usage import HUB
 from ..config.validation import remarks
+from ..conventions import __version__
 from ..errors import ConfigurationError
+from ..status.snapshot import Tally
 from ..status.users import AtHand
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
+from .metrics import own as metrics
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
-from .refresh import Keeper, start
+from .refresh import make_refresh_loop, start
 from .viewer_service import declare_viewer, is_viewer
 
 CONFIG_READ = "session_factory"
@@ -128,12 +132,13 @@ def _config_was_read(change: Any) -> None:
             ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
         )
     if manager.enforcement is not Enforcement.off:
-        keeper = manager.make_keeper(app)
+        tally = Tally(manager.policies, manager.meter, manager.ledger)
         REGISTRY.register(
-            UsageGauges(lambda: keeper.tally.standings, manager.policies, manager.hub_namespace)
+            UsageGauges(lambda: tally.standings, manager.policies, manager.hub_namespace)
         )
-        start(keeper)
-        _show_on_pages(app, manager, keeper)
+        start(make_refresh_loop(app, manager, manager.meter, tally))
+        _show_on_pages(app, manager, tally)
+    _say_which_version(app, manager)
     _log_summary(app, manager)
 
 
@@ -149,18 +154,27 @@ def require_hook(spawner_class: Any) -> None:
         )
 
 
-def _show_on_pages(app: Any, manager: UsageQuotaManager, keeper: Keeper) -> None:
+def _show_on_pages(app: Any, manager: UsageQuotaManager, tally: Tally) -> None:
     """Tell the Hub's templates what users have left."""
     at_hand = AtHand(
         manager.policies,
         manager.meter,
         manager.ledger,
-        lambda: keeper.tally.accounts,
+        lambda: tally.accounts,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
     pages = HubPages(at_hand, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
+
+
+def _say_which_version(app: Any, manager: UsageQuotaManager) -> None:
+    """Name what is imported, in the log and for Prometheus: there is another of this name."""
+    app.log.info("%s", imported())
+    for line in namesakes():
+        cure = f"uninstall both and install one: docs/{INSTALL_PAGE}.md"
+        app.log.warning("%s; %s", line, cure)
+    metrics.build.info({"version": __version__, "documentation_url": manager.documentation_url})
 
 
 def _log_summary(app: Any, manager: UsageQuotaManager) -> None:

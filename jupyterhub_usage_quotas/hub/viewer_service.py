@@ -38,7 +38,7 @@ HANDED_OVER_RULES = ("policy", "failover_open", "contact")
 def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
     """Make the viewer a service of the Hub `app`; returns what to tell the admin.
 
-    Raises `ConfigurationError` with the faults of the viewer's options.
+    Raises `ConfigurationError` with the errors of the viewer's options.
     """
     viewer = make_viewer(app.config)
     lines = viewer_remarks(app.config)

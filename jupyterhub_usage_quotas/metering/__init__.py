@@ -1,6 +1,10 @@
-"""What was used, as Prometheus recorded it.
+"""What was used, as its sources recorded it.
 
-What lives here: PromQL builders (`promql`), the HTTP client (`prometheus`), what each source of
-usage exports and how it is seen to be alive (`sources`), and the readings made from it
-(`meter`). What must not: rules, and anything of JupyterHub.
+`Meter` brings it: it has a `SourceSync` for each source, which reads on from where it was, and
+keeps a `UsageSnapshot`, everybody's usage as of an instant. Users' readings are made of snapshots,
+and say by their `ScrapeCoverage` how completely they are known. `diagnosis` finds what is wrong.
+
+What lives here: `client/`, how a Prometheus is asked; `sources/`, what each source reports; and
+`kubespawner/`, the names that KubeSpawner gives, by which sources tell users apart. What must not:
+rules, names of options, and anything of the Hub.
 """

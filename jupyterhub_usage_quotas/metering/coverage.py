@@ -25,7 +25,7 @@ def clipped(spans: Iterable[Span], start: float, end: float) -> tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScrapeCoverage:
     """What is known of a source's scrapes in `(start, end]`.
 
     `gaps` are the spans in which it was not seen, in time order and without overlap. `interval`
@@ -60,12 +60,12 @@ class Seen:
         index = bisect_right(self.gaps, instant, key=lambda gap: gap[0]) - 1
         return self.gaps[index] if index >= 0 and instant <= self.gaps[index][1] else None
 
-    def within(self, start: float, end: float) -> Seen:
+    def within(self, start: float, end: float) -> ScrapeCoverage:
         """The part in `(start, end]`."""
         gaps = clipped(self.gaps, start, end)
         return replace(self, start=max(self.start, start), end=min(self.end, end), gaps=gaps)
 
-    def then(self, later: Seen) -> Seen:
+    def then(self, later: ScrapeCoverage) -> ScrapeCoverage:
         """This, and what is known of the time right after it."""
         gaps = [*self.gaps]
         for begin, until in later.gaps:
@@ -73,7 +73,7 @@ class Seen:
                 gaps[-1] = (gaps[-1][0], until)
             else:
                 gaps.append((begin, until))
-        return Seen(
+        return ScrapeCoverage(
             self.start,
             later.end,
             tuple(gaps),
@@ -83,21 +83,23 @@ class Seen:
         )
 
 
-def never_seen(start: float, end: float, missing: str) -> Seen:
+def never_covered(start: float, end: float, missing: str) -> ScrapeCoverage:
     """Of a source that was not seen at all."""
-    return Seen(start, end, ((start, end),), None, None, missing)
+    return ScrapeCoverage(start, end, ((start, end),), None, None, missing)
 
 
-def seen_everywhere(start: float, end: float) -> Seen:
+def covered_everywhere(start: float, end: float) -> ScrapeCoverage:
     """Of a source that needs no evidence."""
-    return Seen(start, end, (), end)
+    return ScrapeCoverage(start, end, (), end)
 
 
-Looks = Sequence[tuple[float, float]]
+ScrapeInstants = Sequence[tuple[float, float]]
 """`(instant, when the newest sample was scraped)`, at those instants at which there was one."""
 
 
-def seen_in(metrics: dict[str, Looks], start: float, end: float, step: float) -> Seen:
+def coverage_in(
+    metrics: dict[str, ScrapeInstants], start: float, end: float, step: float
+) -> ScrapeCoverage:
     """What was seen of a source at every `step` in `(start, end]`: all of its metrics, or nothing.
 
     Looks before `start` only help to find the interval.
@@ -107,13 +109,13 @@ def seen_in(metrics: dict[str, Looks], start: float, end: float, step: float) ->
     instants = set.intersection(*({at for at, _ in looks} for looks in metrics.values()))
     inside = sorted(at for at in instants if start < at <= end)
     if newest is None or not inside:
-        return Seen(start, end, ((start, end),), newest, None, least)
+        return ScrapeCoverage(start, end, ((start, end),), newest, None, least)
     edges = [start, *inside]
     gaps = [(before, after - step) for before, after in pairwise(edges) if after - before > step]
     if inside[-1] < end:
         gaps.append((inside[-1], end))
     scrapes = sorted({scraped for _, scraped in metrics[least]})
-    return Seen(start, end, tuple(gaps), min(newest, end), _interval(scrapes), least)
+    return ScrapeCoverage(start, end, tuple(gaps), min(newest, end), _interval(scrapes), least)
 
 
 def _interval(scrapes: Iterable[float]) -> float | None:

@@ -16,7 +16,7 @@ from .client import promql
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import PodLabels
 from .client.response import Series
-from .sources.base import Grid, ServerMetrics, whole_step
+from .sources.base import ServerMetrics, StepRange, whole_step
 from .sources.kube_state_metrics import LABELS, KubeStateMetrics
 
 LATELY = timedelta(hours=1)
@@ -29,7 +29,7 @@ LOOKS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SourceDiagnosis:
     """What a source told.
 
     `inside` is the number of series by metric in the Hub's namespaces lately, `anywhere` that in
@@ -47,12 +47,12 @@ class Told:
     copies: int = 1
 
 
-async def ask_what_is_told(
+async def diagnose(
     prometheus: PrometheusClient,
     source: KubeStateMetrics | ServerMetrics,
     pods_like: Sequence[str],
     now: datetime,
-) -> Told:
+) -> SourceDiagnosis:
     """What the source told lately; `pods_like` are patterns of the names of users' pods.
 
     Raises `PrometheusError`.
@@ -74,7 +74,7 @@ async def oldest_sample(
     """
     step = timedelta(minutes=max(1, math.ceil(reach / LOOKS / timedelta(minutes=1))))
     end = whole_step(now, step)
-    looked = Grid(end - reach // step * step, end, step)
+    looked = StepRange(end - reach // step * step, end, step)
     found = await prometheus.query_range(
         promql.labelled(_evidence(source)), looked.start, looked.end, looked.step
     )
@@ -97,11 +97,11 @@ async def _of_pods(
     source: KubeStateMetrics,
     pods_like: Sequence[str],
     now: datetime,
-) -> Told:
+) -> SourceDiagnosis:
     one, other = await all_of(
         *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
     )
-    return Told(
+    return SourceDiagnosis(
         Counter(one.inside) + Counter(other.inside),
         Counter(one.anywhere) + Counter(other.anywhere),
         tuple(sorted({*one.namespaces, *other.namespaces})),
@@ -117,7 +117,7 @@ async def _of_kind(
     source: KubeStateMetrics,
     pods_like: Sequence[str],
     now: datetime,
-) -> Told:
+) -> SourceDiagnosis:
     """The same, of what is told with labels of this kind."""
     within = source.namespaces
     inside, anywhere, namespaces, users, nameless, copies = await all_of(
@@ -129,7 +129,7 @@ async def _of_kind(
         prometheus.query(_copies(labels, within), now),
     )
     of_users = [one for one in namespaces if one.labels.get("part") == "of users"]
-    return Told(
+    return SourceDiagnosis(
         _by("part", inside),
         _by("part", anywhere),
         tuple(one.labels.get(labels.namespace, "") for one in of_users or namespaces),
@@ -206,7 +206,9 @@ def _at_least(number: str) -> str:
     return f"min_over_time({number}[{promql.duration(OVERLAP)}:1m])"
 
 
-async def _of_servers(prometheus: PrometheusClient, source: ServerMetrics, now: datetime) -> Told:
+async def _of_servers(
+    prometheus: PrometheusClient, source: ServerMetrics, now: datetime
+) -> SourceDiagnosis:
     def counts(matcher: str) -> str:
         metrics = (source.evidence, source.metric)
         return promql.labelled({one: f"count({_lately(one, matcher)})" for one in metrics})
@@ -220,7 +222,7 @@ async def _of_servers(prometheus: PrometheusClient, source: ServerMetrics, now: 
         prometheus.query(f"count by (username) (group by (username, servername) ({servers}))", now),
         prometheus.query(_at_least(f"count({promql.select(source.evidence, within)})"), now),
     )
-    return Told(
+    return SourceDiagnosis(
         _by("part", inside),
         _by("part", anywhere),
         tuple(sorted(one.labels.get("namespace", "") for one in namespaces)),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from ..errors import BadAnswer, PrometheusError, QueryRejected
+from ..errors import BadAnswer, PrometheusError, UsageUnknown
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.units import STORAGE, show_duration
@@ -23,10 +23,11 @@ from .client import promql
 from .client.breaker import Breaker
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import Users
-from .snapshot import Knowledge
-from .sources.base import Grid, Part, Source, whole_step
+from .events import NO_EVENTS, MeterEvents, Refresh
+from .snapshot import UsageSnapshot
+from .sources.base import Source, StepRange, UsageSegment, whole_step
 from .sources.home_storage import HomeMeter, HomeStorage
-from .sync import History
+from .sync import SourceSync
 
 T = TypeVar("T")
 
@@ -54,8 +55,7 @@ class Meter:
     """Brings usage from sources in one Prometheus: one of what servers ask for, and one for each
     resource that an admin defined; and from the same Prometheus what is in home directories.
 
-    `on_fresh` is told up to when usage is known, `on_refresh` of every refresh why it failed, or
-    None (and by what exception, if it is a fault of ours).
+    `events` is handed what happens: readings, refreshes, failures.
     """
 
     def __init__(
@@ -64,8 +64,7 @@ class Meter:
         sources: Sequence[Source],
         timing: Timing = Timing(),
         *,
-        on_fresh: Callable[[datetime], None] = lambda _covered_until: None,
-        on_refresh: Callable[[Unknown | None, Exception | None], None] = lambda _why, _error: None,
+        events: MeterEvents = NO_EVENTS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         breaker: Breaker | None = None,
         homes: HomeStorage | None = None,
@@ -73,8 +72,7 @@ class Meter:
         self.timing = timing
         self._prometheus = prometheus
         self._sources = sources
-        self._on_fresh = on_fresh
-        self._on_refresh = on_refresh
+        self._events = events
         self._clock = clock
         self._breaker = breaker or Breaker()
         stale_after = timing.stale_after
@@ -86,7 +84,7 @@ class Meter:
         """Why a query failed last."""
         self._problems: dict[str, Unknown | None] = {}
         """Why the last refresh of a source failed, by its name; None when it did not."""
-        self._histories: Mapping[str, History] = {}
+        self._syncs: Mapping[str, SourceSync] = {}
         self._refreshing = asyncio.Lock()
 
     async def aclose(self) -> None:
@@ -94,20 +92,20 @@ class Meter:
         await self._prometheus.aclose()
 
     @property
-    def known(self) -> Sequence[Knowledge]:
+    def snapshots(self) -> Sequence[UsageSnapshot]:
         """What is known of each source, as of the last refresh; complete and never changed."""
-        return [history.known for history in self._histories.values() if history.known]
+        return [sync.snapshot for sync in self._syncs.values() if sync.snapshot]
 
     @property
     def users(self) -> Collection[str]:
         """Those who are known to have used anything."""
-        return {user for known in self.known for user in known.usage}
+        return {user for known in self.snapshots for user in known.usage}
 
     @property
     def complete(self) -> bool:
         """Whether the whole history of every source is known."""
         now = self._clock()
-        return bool(self._histories) and all(one.complete(now) for one in self._histories.values())
+        return bool(self._syncs) and all(one.complete(now) for one in self._syncs.values())
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -155,15 +153,15 @@ class Meter:
             if names := [name for name in resources if name in of_source]:
                 yield source, names
 
-    def _reaching(self, source: Source, over: timedelta, now: datetime) -> Knowledge | None:
+    def _reaching(self, source: Source, over: timedelta, now: datetime) -> UsageSnapshot | None:
         """What is known of a source, if it goes back far enough."""
-        history = self._histories.get(source.name)
-        known = history.known if history else None
+        sync = self._syncs.get(source.name)
+        known = sync.snapshot if sync else None
         return known if known and known.reaches(over, now) else None
 
     def _readings(
         self,
-        known: Knowledge,
+        known: UsageSnapshot,
         users: Users,
         resources: Collection[str],
         over: timedelta,
@@ -181,10 +179,10 @@ class Meter:
         now: datetime,
     ) -> Mapping[str, Readings]:
         """Readings by a query about just these users."""
-        grid = Grid(whole_step(now - over), whole_step(now))
+        steps = StepRange(whole_step(now - over), whole_step(now))
 
-        async def of_them() -> Part:
-            read = await source.read(self._prometheus, users, grid)
+        async def of_them() -> UsageSegment:
+            read = await source.read(self._prometheus, users, steps)
             if users is not None and not read.usage.keys() <= set(users):
                 raise BadAnswer("it is about other users than those who were asked about")
             return read
@@ -192,7 +190,7 @@ class Meter:
         part = await self._guarded(of_them, self.timing.deadline)
         if isinstance(part, Unknown):
             return _all_unknown(users, resources, part)
-        known = Knowledge.of(source, part)
+        known = UsageSnapshot.of(source, part)
         self._tell(known, now)
         return known.readings(users, resources, over, now, self.timing.stale_after)
 
@@ -210,11 +208,12 @@ class Meter:
                 result = await step()
         except promql.InvalidText as error:
             return Unknown("bad_username", str(error))
-        except QueryRejected as error:
-            # This query is refused, others may not be.
-            return Unknown(error.reason, f"Prometheus: {error}")
-        except PrometheusError as error:
-            self._failure = Unknown(error.reason, f"Prometheus: {error}")
+        except UsageUnknown as error:
+            asked = "Prometheus: " if isinstance(error, PrometheusError) else ""
+            unknown = Unknown(error.reason, f"{asked}{error}")
+            if not error.counts_against_prometheus:
+                return unknown
+            self._failure = unknown
         except TimeoutError:
             detail = f"Prometheus: no answer within {show_duration(allowed)}"
             self._failure = Unknown("timeout", detail)
@@ -224,11 +223,11 @@ class Meter:
         self._breaker.failed()
         return self._failure
 
-    def _tell(self, known: Knowledge, now: datetime) -> None:
+    def _tell(self, known: UsageSnapshot, now: datetime) -> None:
         """Tell how far usage is known, if it is known well enough to decide on."""
-        last = known.seen.last_scrape
+        last = known.coverage.last_scrape
         if last is not None and now.timestamp() - last <= self.timing.stale_after.total_seconds():
-            self._on_fresh(datetime.fromtimestamp(last, UTC))
+            self._events.covered(datetime.fromtimestamp(last, UTC))
 
     # --- keeping -------------------------------------------------------------------------------
 
@@ -246,7 +245,8 @@ class Meter:
                 if refreshed:
                     await refreshed()
             except Exception as error:
-                self._on_refresh(_internal(error), error)
+                failure = _internal(error)
+                self._events.refreshed(Refresh("what follows a refresh", failure, error))
 
         await tell()
         while True:
@@ -264,45 +264,48 @@ class Meter:
         once they are stale.
         """
         async with self._refreshing:
-            self._histories = self._histories or {
-                source.name: self._history(source, reach) for source in self._sources
+            self._syncs = self._syncs or {
+                source.name: self._sync_of(source, reach) for source in self._sources
             }
-            for history in self._histories.values():
-                name = history.source.name
-                self._problems[name] = await self._attempt(history.refresh)
-                if history.known:
-                    self._tell(history.known, self._clock())
+            for sync in self._syncs.values():
+                name = sync.source.name
+                self._problems[name] = await self._attempt(name, sync.refresh)
+                if sync.snapshot:
+                    self._tell(sync.snapshot, self._clock())
             if self.homes and self.homes.storage.kept:
                 await self._refresh_homes(self.homes)
 
     async def _refresh_homes(self, homes: HomeMeter) -> None:
+        bug: Exception | None = None
         try:
-            await homes.refresh(self._clock(), self.timing.refresh_deadline)
+            failure = await homes.refresh(self._clock(), self.timing.refresh_deadline)
         except Exception as error:
-            self._on_refresh(_internal(error), error)
+            failure, bug = _internal(error), error
+        self._events.refreshed(Refresh("home storage", failure, bug, over_time=False))
 
     async def extend(self) -> bool:
         """Read one more piece of the history; False when there is none to read, or it failed."""
         async with self._refreshing:
-            for history in self._histories.values():
-                if history.known and not history.complete(self._clock()):
-                    failure = await self._attempt(history.extend)
+            for sync in self._syncs.values():
+                if sync.snapshot and not sync.complete(self._clock()):
+                    failure = await self._attempt(sync.source.name, sync.extend)
                     return failure is None
         return False
 
-    async def _attempt(self, step: Callable[[datetime], Awaitable[None]]) -> Unknown | None:
+    async def _attempt(
+        self, source: str, step: Callable[[datetime], Awaitable[None]]
+    ) -> Unknown | None:
+        bug: Exception | None = None
         try:
             failure = await self._guarded(lambda: step(self._clock()), self.timing.refresh_deadline)
         except Exception as error:
             # Whatever it is: who keeps the meter must go on keeping it.
-            failure = _internal(error)
-            self._on_refresh(failure, error)
-        else:
-            self._on_refresh(failure, None)
+            failure, bug = _internal(error), error
+        self._events.refreshed(Refresh(source, failure, bug))
         return failure
 
-    def _history(self, source: Source, reach: timedelta) -> History:
-        return History(
+    def _sync_of(self, source: Source, reach: timedelta) -> SourceSync:
+        return SourceSync(
             self._prometheus,
             source,
             reach,
@@ -313,7 +316,7 @@ class Meter:
 
 
 def _internal(error: Exception) -> Unknown:
-    """What a fault of ours means for readings."""
+    """What a bug of ours means for readings."""
     return Unknown("internal_error", f"{type(error).__name__}: {error}")
 
 

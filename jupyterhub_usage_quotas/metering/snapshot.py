@@ -14,8 +14,8 @@ from ..quotas.subject import REST
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage
 from .client.promql import Users
-from .coverage import Seen, Span, clipped
-from .sources.base import STEP, Part, Source
+from .coverage import ScrapeCoverage, Span, clipped
+from .sources.base import STEP, Source, UsageSegment
 from .timelines import NOTHING_KEPT, Kept, buckets, joined, parts_of, within
 
 REMEMBERED = 512
@@ -23,7 +23,7 @@ REMEMBERED = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class UsageSnapshot:
     """What is known of the time `(seen.start, seen.end]`. Immutable; to learn makes another.
 
     `recent` are the users with usage after `recent_from`: only they are touched when what is
@@ -32,102 +32,104 @@ class Knowledge:
 
     source: Source
     usage: Mapping[str, Kept[float]]
-    seen: Seen
+    coverage: ScrapeCoverage
     unmeasured: tuple[Span, ...]
     recent: frozenset[str]
     recent_from: float
     _prepared: dict[tuple[str, str], Usage] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, source: Source, part: Part) -> Knowledge:
+    def of(cls, source: Source, segment: UsageSegment) -> UsageSnapshot:
         """What the newest part of all says: known up to the last scrape."""
-        users = frozenset(part.usage)
-        known = cls(source, part.usage, part.seen, part.unmeasured, users, part.seen.start)
-        return known._until_last_scrape()
+        users = frozenset(segment.usage)
+        coverage, unmeasured = segment.coverage, segment.unmeasured
+        first = cls(source, segment.usage, coverage, unmeasured, users, coverage.start)
+        return first._until_last_scrape()
 
     @property
     def start(self) -> datetime:
         """From when on everybody's usage is known."""
-        return datetime.fromtimestamp(self.seen.start, UTC)
+        return datetime.fromtimestamp(self.coverage.start, UTC)
 
     @property
     def end(self) -> datetime:
         """Until when."""
-        return datetime.fromtimestamp(self.seen.end, UTC)
+        return datetime.fromtimestamp(self.coverage.end, UTC)
 
     def reaches(self, over: timedelta, now: datetime) -> bool:
         """Whether it goes back far enough for a reading over the time before `now`."""
         return self.start <= now - over + STEP
 
-    def updated(self, part: Part, *, keep: float, newest: bool = True) -> Knowledge:
+    def updated(self, segment: UsageSegment, *, keep: float, newest: bool = True) -> UsageSnapshot:
         """With a newer part, which replaces what was known of its time; what was before the
         instant `keep` may be forgotten.
         """
-        start = part.seen.start
+        start, end = segment.coverage.start, segment.coverage.end
         usage = dict(self.usage)
-        touched = {*part.usage, *(self.recent if start >= self.recent_from else usage)}
+        touched = {*segment.usage, *(self.recent if start >= self.recent_from else usage)}
         for user in touched:
             before = within(usage.get(user, NOTHING_KEPT), keep, start)
-            now = joined(before, part.usage.get(user, NOTHING_KEPT))
+            now = joined(before, segment.usage.get(user, NOTHING_KEPT))
             if now:
                 usage[user] = now
             else:
                 usage.pop(user, None)
-        begin = max(keep, self.seen.start)
-        known = Knowledge(
+        begin = max(keep, self.coverage.start)
+        known = UsageSnapshot(
             self.source,
             usage,
-            self.seen.within(begin, start).then(part.seen).within(begin, part.seen.end),
-            clipped(self.unmeasured, keep, start) + part.unmeasured,
-            frozenset(part.usage),
+            self.coverage.within(begin, start).then(segment.coverage).within(begin, end),
+            clipped(self.unmeasured, keep, start) + segment.unmeasured,
+            frozenset(segment.usage),
             start,
             # A copy of the items is made in one step: they may be asked for meanwhile.
             {key: known for key, known in list(self._prepared.items()) if key[0] not in touched},
         )
         return known._until_last_scrape() if newest else known
 
-    def extended(self, part: Part) -> Knowledge:
+    def extended(self, segment: UsageSegment) -> UsageSnapshot:
         """With an older part, which ends where this begins."""
         usage = dict(self.usage)
-        for user, earlier in part.usage.items():
+        for user, earlier in segment.usage.items():
             usage[user] = joined(earlier, usage.get(user, NOTHING_KEPT))
         return replace(
             self,
             usage=usage,
-            seen=part.seen.then(self.seen),
-            unmeasured=part.unmeasured + self.unmeasured,
+            coverage=segment.coverage.then(self.coverage),
+            unmeasured=segment.unmeasured + self.unmeasured,
             _prepared={},
         )
 
-    def forgetting(self, before: float) -> Knowledge:
+    def forgetting(self, before: float) -> UsageSnapshot:
         """Without what was before an instant, of whomever it was."""
         kept = (
-            (user, within(of_user, before, self.seen.end)) for user, of_user in self.usage.items()
+            (user, within(of_user, before, self.coverage.end))
+            for user, of_user in self.usage.items()
         )
         return replace(
             self,
             usage={user: of_user for user, of_user in kept if of_user},
-            seen=self.seen.within(before, self.seen.end),
-            unmeasured=clipped(self.unmeasured, before, self.seen.end),
+            coverage=self.coverage.within(before, self.coverage.end),
+            unmeasured=clipped(self.unmeasured, before, self.coverage.end),
             _prepared={},
         )
 
-    def _until_last_scrape(self) -> Knowledge:
+    def _until_last_scrape(self) -> UsageSnapshot:
         """What Prometheus shows after the last scrape is what it saw then: it is not known."""
-        gap = self.seen.gap_at(self.seen.end)
+        gap = self.coverage.gap_at(self.coverage.end)
         if gap and gap[0] <= self.recent_from:
             return self  # it was not seen at all lately, and so nothing is shown either
-        last = max(self.seen.last_scrape or 0.0, self.recent_from)
-        if last >= self.seen.end:
+        last = max(self.coverage.last_scrape or 0.0, self.recent_from)
+        if last >= self.coverage.end:
             return self
         usage = dict(self.usage)
         for user in self.recent:
-            if cut := within(usage[user], self.seen.start, last):
+            if cut := within(usage[user], self.coverage.start, last):
                 usage[user] = cut
             else:
                 del usage[user]
-        seen = self.seen.within(self.seen.start, last)
-        return replace(self, usage=usage, seen=seen, recent=self.recent & usage.keys())
+        coverage = self.coverage.within(self.coverage.start, last)
+        return replace(self, usage=usage, coverage=coverage, recent=self.recent & usage.keys())
 
     def reading(
         self,
@@ -144,17 +146,17 @@ class Knowledge:
         reason why. `problem` is why nothing newer is known, where that has a reason.
         """
         asked_from = now.timestamp() - over.total_seconds()
-        start = max(asked_from, self.seen.start)
-        last = self.seen.last_scrape
+        start = max(asked_from, self.coverage.start)
+        last = self.coverage.last_scrape
         if last is None or last <= start:
             return problem or self._never_seen(over)
         if resource != "time" and self._not_measured(user, start):
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
-        until = min(last, self.seen.end)
+        until = min(last, self.coverage.end)
         usage = self._usage(user, resource).known(
             datetime.fromtimestamp(until, UTC),
-            (until - start - self.seen.missed(start, until)) / (until - asked_from),
+            (until - start - self.coverage.missed(start, until)) / (until - asked_from),
         )
         if now.timestamp() - last <= stale_after.total_seconds():
             return Fresh(usage)
@@ -188,7 +190,7 @@ class Knowledge:
         known = self._prepared.pop((user, resource), None)
         if known is None:
             kept = self.usage.get(user, NOTHING_KEPT)
-            known = Usage(buckets(kept, resource), datetime.fromtimestamp(self.seen.end, UTC))
+            known = Usage(buckets(kept, resource), datetime.fromtimestamp(self.coverage.end, UTC))
         # What was asked for last is last; what was not for longest is first, and goes first.
         self._prepared[user, resource] = known
         if len(self._prepared) > REMEMBERED:
@@ -215,6 +217,6 @@ class Knowledge:
         where = f' in namespace "{self.source.namespace}"' if self.source.namespace else ""
         return Unknown(
             "not_scraped",
-            f"{self.source.name} was not scraped: no series of {self.seen.missing}{where}"
+            f"{self.source.name} was not scraped: no series of {self.coverage.missing}{where}"
             f" within {show_duration(over)}",
         )

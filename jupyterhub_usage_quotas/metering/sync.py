@@ -1,4 +1,4 @@
-"""Keeping what is known of one source up to date: what is new, again and again, and once what
+"""Keeping the usage snapshot of one source up to date: what is new, again and again, and once what
 came before.
 
 Pieces begin and end at instants at which the source was seen, so that a server which was there on
@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import PrometheusError, PrometheusTimeout, PrometheusUnavailable, QueryRejected
 from .client.prometheus import PrometheusClient
-from .client.worker import aside, let_go
-from .snapshot import Knowledge
-from .sources.base import STEP, Grid, Part, Source, whole_step
+from .client.worker import free_in_worker, run_in_worker
+from .snapshot import UsageSnapshot
+from .sources.base import STEP, Source, StepRange, UsageSegment, whole_step
 
 SAMPLES = 20_000
 """How many samples an answer should have: few enough to be read in some milliseconds."""
@@ -29,11 +29,11 @@ GROWTH = 1.05
 FORGET_EVERY = timedelta(hours=1)
 
 
-class History:
-    """Everybody's usage from one source, over `reach` before now.
+class SourceSync:
+    """Reads one source incrementally: everybody's usage over `reach` before now.
 
     `late` is how long after their time samples may still come; `interval` the distance of scrapes
-    in seconds, if it is not to be found out. `known` is replaced as a whole, never changed.
+    in seconds, if it is not to be found out. `snapshot` is replaced as a whole, never changed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class History:
         interval: float | None = None,
     ) -> None:
         self.source = source
-        self.known: Knowledge | None = None
+        self.snapshot: UsageSnapshot | None = None
         self._prometheus = prometheus
         self._reach = reach
         self._late = late
@@ -58,109 +58,114 @@ class History:
 
     def complete(self, now: datetime) -> bool:
         """Whether the whole of the reach is known."""
-        return self.known is not None and self.known.reaches(self._reach, now)
+        return self.snapshot is not None and self.snapshot.reaches(self._reach, now)
 
     async def refresh(self, now: datetime) -> None:
         """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
         end = whole_step(now)
         first = end - self._reach
-        known = self.known
-        if known is None or known.end <= first or known.seen.last_scrape is None:
-            _, part = await self._read_some(lambda length: Grid(end - length, end))
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
+            _, segment = await self._read_some(lambda length: StepRange(end - length, end))
             # A source that was never seen may have been there: what tells of it was not.
-            if known is None or part.seen.last_scrape is not None:
-                self.known = Knowledge.of(self.source, self._from_seen(part, first))
+            if snapshot is None or segment.coverage.last_scrape is not None:
+                self.snapshot = UsageSnapshot.of(self.source, self._from_seen(segment, first))
             return
         keep = first.timestamp()
-        start = self._resume(known, end)
+        start = self._resume(snapshot, end)
         # After a long outage there is more than one piece to catch up with.
         while start < end:
-            grid, read = await self._read_on(start, end)
-            newest = grid.end == end
-            if new := self._without_lost(known, read, newest=newest):
-                known = await aside(known.updated, new, keep=keep, newest=newest)
-            spent = [self.known, read, new]
-            self.known = known
+            steps, read = await self._read_on(start, end)
+            newest = steps.end == end
+            if new := self._without_lost(snapshot, read, newest=newest):
+                snapshot = await run_in_worker(snapshot.updated, new, keep=keep, newest=newest)
+            spent = [self.snapshot, read, new]
+            self.snapshot = snapshot
             del read, new
-            await let_go(spent)
-            start = end if newest else self._after(known, grid)
+            await free_in_worker(spent)
+            start = end if newest else self._after(snapshot, steps)
         self._forgot = self._forgot or now
         if now - self._forgot >= FORGET_EVERY:
             self._forgot = now
-            self.known = await aside(known.forgetting, keep)
+            self.snapshot = await run_in_worker(snapshot.forgetting, keep)
 
     async def extend(self, now: datetime) -> None:
         """Read one more piece of what came before what is known. Raises `PrometheusError`."""
-        if self.known is None or self.complete(now):
+        if self.snapshot is None or self.complete(now):
             return
-        end, first = self.known.start, whole_step(now) - self._reach
-        _, part = await self._read_some(lambda length: Grid(max(end - length, first), end))
-        self.known = await aside(self.known.extended, self._from_seen(part, first))
+        end, first = self.snapshot.start, whole_step(now) - self._reach
+        _, segment = await self._read_some(lambda length: StepRange(max(end - length, first), end))
+        self.snapshot = await run_in_worker(self.snapshot.extended, self._from_seen(segment, first))
 
-    def _resume(self, known: Knowledge, end: datetime) -> datetime:
+    def _resume(self, snapshot: UsageSnapshot, end: datetime) -> datetime:
         """From where on to read again what may have changed."""
-        interval = self._interval or known.seen.interval or 0.0
+        interval = self._interval or snapshot.coverage.interval or 0.0
         late = max(self._late.total_seconds(), 2 * interval)
-        at = max(known.seen.end - late, known.seen.start)
-        if gap := known.seen.gap_at(at):
-            if gap[1] >= known.seen.end:
+        at = max(snapshot.coverage.end - late, snapshot.coverage.start)
+        if gap := snapshot.coverage.gap_at(at):
+            if gap[1] >= snapshot.coverage.end:
                 # All that was missing may come together, once what was broken is well again.
-                at = max(gap[0], min((end - LONGEST).timestamp(), known.seen.end))
+                at = max(gap[0], min((end - LONGEST).timestamp(), snapshot.coverage.end))
             elif at - gap[0] <= self._max_gap.total_seconds():
                 at = gap[0]
         return whole_step(datetime.fromtimestamp(at, UTC))
 
-    def _after(self, known: Knowledge, grid: Grid) -> datetime:
+    def _after(self, snapshot: UsageSnapshot, steps: StepRange) -> datetime:
         """From where on to read after this piece."""
-        at = grid.end.timestamp()
-        gap = known.seen.gap_at(at)
+        at = steps.end.timestamp()
+        gap = snapshot.coverage.gap_at(at)
         if gap and at - gap[0] <= self._max_gap.total_seconds():
-            at = max(gap[0], (grid.start + STEP).timestamp())
+            at = max(gap[0], (steps.start + STEP).timestamp())
         return whole_step(datetime.fromtimestamp(at, UTC))
 
-    def _from_seen(self, part: Part, first: datetime) -> Part:
+    def _from_seen(self, segment: UsageSegment, first: datetime) -> UsageSegment:
         """The part from the first instant on at which the source was seen, unless it begins with a
         long gap: the piece before it bridges a short one, if there is one, because this does not
         begin at the `first` instant of all. (A gap may also end just where the part begins.)
         """
-        step, begin = STEP.total_seconds(), part.seen.start
-        gap = part.seen.gap_at(begin) or (begin, begin)
-        last = begin <= first.timestamp() or gap[1] + step >= part.seen.end
+        step, begin = STEP.total_seconds(), segment.coverage.start
+        gap = segment.coverage.gap_at(begin) or (begin, begin)
+        last = begin <= first.timestamp() or gap[1] + step >= segment.coverage.end
         if last or gap[1] - gap[0] > self._max_gap.total_seconds():
-            return part
-        return part.since(gap[1] + step)
+            return segment
+        return segment.since(gap[1] + step)
 
     @staticmethod
-    def _without_lost(known: Knowledge, part: Part, *, newest: bool) -> Part | None:
+    def _without_lost(
+        snapshot: UsageSnapshot, segment: UsageSegment, *, newest: bool
+    ) -> UsageSegment | None:
         """The part without the beginning that Prometheus shows no more, though it did: what is
         known of it stays. It may have been started anew without its data, or be told only half of
         it by its stores. None where it shows nothing at all yet.
         """
-        gap, start, end = part.seen.gap_at(part.seen.start), part.seen.start, known.seen.end
+        start, end = segment.coverage.start, snapshot.coverage.end
+        gap = segment.coverage.gap_at(start)
         lost = min(gap[1], end) if gap else start
-        if known.seen.missed(start, lost) >= lost - start:
-            return part
-        if gap and gap[1] >= part.seen.end and newest:
+        if snapshot.coverage.missed(start, lost) >= lost - start:
+            return segment
+        if gap and gap[1] >= segment.coverage.end and newest:
             return None
-        return part.since(lost)
+        return segment.since(lost)
 
-    async def _read_on(self, start: datetime, end: datetime) -> tuple[Grid, Part]:
-        return await self._read_some(lambda length: Grid(start, min(end, start + length)))
+    async def _read_on(self, start: datetime, end: datetime) -> tuple[StepRange, UsageSegment]:
+        return await self._read_some(lambda length: StepRange(start, min(end, start + length)))
 
-    async def _read_some(self, grid_of: Callable[[timedelta], Grid]) -> tuple[Grid, Part]:
+    async def _read_some(
+        self, steps_of: Callable[[timedelta], StepRange]
+    ) -> tuple[StepRange, UsageSegment]:
         """Read a piece, and which it was: a shorter one where it may have been too much at once."""
         while True:
-            grid = grid_of(self._length)
+            steps = steps_of(self._length)
             try:
-                return grid, await self._read(grid)
+                return steps, await self._read(steps)
             except (QueryRejected, PrometheusTimeout, PrometheusUnavailable):
-                if grid == grid_of(self._length):
+                if steps == steps_of(self._length):
                     raise
 
-    async def _read(self, grid: Grid) -> Part:
-        length = grid.end - grid.start
+    async def _read(self, steps: StepRange) -> UsageSegment:
+        length = steps.end - steps.start
         try:
-            part = await self.source.read(self._prometheus, None, grid)
+            segment = await self.source.read(self._prometheus, None, steps)
         except (PrometheusError, asyncio.CancelledError):
             if length > SHORTEST:
                 # It may have been too much. As much is not tried again soon.
@@ -169,9 +174,9 @@ class History:
         self._longest = min(whole_length(self._longest * GROWTH), LONGEST)
         # A short piece does not show that a longer one is not too much.
         most = 2 * self._length if 2 * length >= self._length else self._length
-        fitting = min(length * (SAMPLES / max(part.samples, 1)), most)
+        fitting = min(length * (SAMPLES / max(segment.samples, 1)), most)
         self._length = whole_length(min(max(fitting, SHORTEST), self._longest))
-        return part
+        return segment
 
 
 def whole_length(length: timedelta) -> timedelta:

@@ -9,32 +9,68 @@ never adjusted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from .policy.policy import Intersection, Policy
+from .subject import Subject
+
+WHOLE_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """Who voided an adjustment, when, and why."""
+
+    actor: str
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """What all kinds have: which policy, whom (None for all that it covers), and when.
+    """What all kinds have: which policy, for which user, when, and who decided it and why.
 
-    `number` orders adjustments as they were made; of several overrides the newest is in force,
-    one for the user before one for all.
+    Without a `user` it is for everyone whom the policy covers; of a pooled policy only such ones
+    count. A ledger gives the `id`, which is not 0 and grows in the order in which adjustments are
+    made: of several overrides the newest is in force, one for the user before one for everyone.
+    `user_created` is when the Hub made the user (`Subject.created`), `created` when the adjustment
+    was made. All instants have a time zone.
     """
 
     policy: str
     start: datetime
     until: datetime
     user: str | None = None
-    number: int = 0
-    voided: bool = False
+    id: int = 0
+    user_created: datetime | None = None
+    actor: str = ""
+    reason: str = ""
+    created: datetime | None = None
+    voided: Voided | None = None
+
+    def is_for(self, subject: Subject) -> bool:
+        """Whether it is for this user: not for another who had the name before.
+
+        Where the Hub's `created` was not known when it was made, it is for the user who had the
+        name then; where it is not known of the subject, the name decides.
+        """
+        if self.user is None:
+            return True
+        if self.user != subject.name:
+            return False
+        if subject.created is None:
+            return True
+        if self.user_created is None:
+            return self.created is None or self.created >= subject.created
+        return _same_instant(self.user_created, subject.created)
 
     def concerns(self, policy: Policy, user: str) -> bool:
         """Whether it is about this policy and user, at whatever time."""
         return (
-            not self.voided
+            self.voided is None
             and self.policy == policy.name
             and self.start < self.until
             and self.user in (None, user)
@@ -45,31 +81,65 @@ class Adjustment:
         return self.start <= at < self.until
 
 
+def _same_instant(one: datetime, other: datetime) -> bool:
+    """MySQL and MariaDB keep whole seconds, and the Hub the exact instant until it restarts."""
+    if one.microsecond and other.microsecond:
+        return one == other
+    return abs(one - other) < WHOLE_SECOND
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Adjustment):
-    """So much more, in base units."""
+    """So much more: `amount`, in base units."""
 
     amount: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.amount < math.inf:
-            raise ValueError(f"a grant must not be negative or infinite; given {self.amount!r}")
+            raise ValueError(f"a grant must not be negative or infinite; got {self.amount!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override(Adjustment):
-    """Another limit, in base units."""
+    """Another limit: `limit`, in base units."""
 
     limit: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.limit < math.inf:
-            raise ValueError(f"a limit must not be negative or infinite; given {self.limit!r}")
+            raise ValueError(f"a limit must not be negative or infinite; got {self.limit!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Exemption(Adjustment):
     """No limit at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What people decided, as a ledger answers for many users at once.
+
+    `everyone` are the adjustments without a user, `by_user` those of single users, by username.
+    """
+
+    everyone: tuple[Adjustment, ...] = ()
+    by_user: Mapping[str, tuple[Adjustment, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def of(self, subject: Subject) -> tuple[Adjustment, ...]:
+        """Those that are for a subject: everyone's, and the user's own."""
+        own = (one for one in self.by_user.get(subject.name, ()) if one.is_for(subject))
+        return (*self.everyone, *own)
+
+
+def group_by_user(adjustments: Iterable[Adjustment]) -> Adjustments:
+    """The same adjustments, for look-ups by user."""
+    everyone: list[Adjustment] = []
+    by_user: dict[str, list[Adjustment]] = {}
+    for one in adjustments:
+        (everyone if one.user is None else by_user.setdefault(one.user, [])).append(one)
+    return Adjustments(tuple(everyone), {name: tuple(own) for name, own in by_user.items()})
 
 
 def allowance(policy: Policy, adjustments: Iterable[Adjustment], user: str, at: datetime) -> float:
@@ -78,7 +148,7 @@ def allowance(policy: Policy, adjustments: Iterable[Adjustment], user: str, at: 
     if any(isinstance(one, Exemption) for one in active):
         return math.inf
     overrides = [one for one in active if isinstance(one, Override)]
-    newest = max(overrides, key=lambda one: (one.user is not None, one.number), default=None)
+    newest = max(overrides, key=lambda one: (one.user is not None, one.id), default=None)
     limit = policy.limit.base if newest is None else newest.limit
     return limit + math.fsum(one.amount for one in active if isinstance(one, Grant))
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import PoolAccounts, PoolReadings, Readings, charges
-from .in_flight import with_pending
+from .in_flight import reserve_pending
 from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Fresh, Reading
@@ -145,7 +145,7 @@ def judge_all(
     held = charges(allotments, usage, accounts, request.subject.name)
     if pending:
         held = tuple(
-            with_pending(charge, pending, policies, accounts.pools, now) for charge in held
+            reserve_pending(charge, pending, policies, accounts.pools, now) for charge in held
         )
     return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
 

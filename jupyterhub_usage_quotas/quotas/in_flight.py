@@ -29,7 +29,7 @@ class Running:
     since: datetime
 
 
-def with_running(readings: Readings, servers: Sequence[Running], now: datetime) -> Readings:
+def add_running(readings: Readings, servers: Sequence[Running], now: datetime) -> Readings:
     """One user's readings, and what these servers of theirs used since usage was known."""
     if not servers:
         return readings
@@ -45,7 +45,7 @@ def with_running(readings: Readings, servers: Sequence[Running], now: datetime) 
     return more
 
 
-def pools_with_running(
+def add_running_to_pools(
     pools: PoolReadings, servers: Mapping[str, Sequence[Running]], now: datetime
 ) -> PoolReadings:
     """The same for the members of pools, whose servers are given by username."""
@@ -54,13 +54,12 @@ def pools_with_running(
         unused = members.get(REST)
         those = {user for user in servers if user in members or unused is not None}
         more[name] = dict(members) | {
-            user: with_running(members.get(user, unused or {}), servers[user], now)
-            for user in those
+            user: add_running(members.get(user, unused or {}), servers[user], now) for user in those
         }
     return more
 
 
-def with_pending(
+def reserve_pending(
     charge: Charge,
     pending: Sequence[Request],
     policies: PolicySet,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+Everyone = Literal[""]
 
 EVERYONE: Final = ""
-"""In place of a username: all users together, as for the adjustments of a pool.
+"""In place of a username or of subjects: all users together, as for the adjustments of a pool.
 
 No user has this name.
 """
@@ -20,8 +23,20 @@ A pool that has it among its members is everyone's.
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A user: name, the names of their groups, and whether they are an admin."""
+    """A user: name, the names of their groups, and whether they are an admin.
+
+    `created` is when the Hub made the user, with a time zone; None where that is not known. With
+    the name it is the user's identity: a user made anew under the name of a deleted one is another.
+    """
 
     name: str
     groups: frozenset[str] = frozenset()
     admin: bool = False
+    created: datetime | None = None
+
+
+def in_utc(instant: datetime | None) -> datetime | None:
+    """An instant of the Hub, which leaves the time zone out where it means UTC, with UTC."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)

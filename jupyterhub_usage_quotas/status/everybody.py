@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..metering.meter import Meter
-from ..quotas.adjustments import Adjustment
+from ..quotas.adjustments import Adjustments
 from ..quotas.charge import PoolAccounts, Readings
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.subject import REST, Subject
@@ -31,6 +31,7 @@ class Everybody:
     subjects: Sequence[Subject]
     readings: Mapping[str, Readings]
     pools: PoolAccounts
+    adjustments: Adjustments
     members: Members
     now: datetime
 
@@ -38,13 +39,13 @@ class Everybody:
         """A user's readings."""
         return self.readings.get(name, self.readings.get(REST, {}))
 
-    def known(self, name: str, adjustments: Sequence[Adjustment]) -> Known:
+    def known(self, subject: Subject, decided: Adjustments) -> Known:
         """What a decision about a user is made of."""
         return Known(
             policies=self.policies,
-            usage=self.usage(name),
+            usage=self.usage(subject.name),
             pools=self.pools,
-            adjustments=adjustments,
+            adjustments=decided.of(subject),
             now=self.now,
         )
 
@@ -59,11 +60,11 @@ async def learn_everybody(
     meter: Meter,
     subjects: Sequence[Subject],
     members: Members,
-    adjustments: Sequence[Adjustment],
+    adjustments: Adjustments,
     now: datetime,
 ) -> Everybody:
     """Learn what is known of these subjects, by one reading; as `known.learn`, it never raises for
-    what Prometheus does. The adjustments are those of pools.
+    what Prometheus does.
     """
     resources = policies.all_measured
     readings = await meter.read(None, resources, policies.reach, now) if resources else {}
@@ -75,7 +76,7 @@ async def learn_everybody(
         }
         for name, whose in members.items()
     }
-    pools = PoolAccounts(policies, of_members, adjustments)
+    pools = PoolAccounts(policies, of_members, adjustments.everyone)
     # In a thread, for with many members it takes a moment, and others are waiting.
     await asyncio.to_thread(_add_up, pools)
     if STORAGE.name in resources:
@@ -84,7 +85,7 @@ async def learn_everybody(
         stored = await meter.read(names, {STORAGE.name}, timedelta(0), now)
         own = {name: {**readings.get(name, unused), **home} for name, home in stored.items()}
         readings = {**readings, **own}
-    return Everybody(policies, subjects, readings, pools, members, now)
+    return Everybody(policies, subjects, readings, pools, adjustments, members, now)
 
 
 def _add_up(pools: PoolAccounts) -> None:

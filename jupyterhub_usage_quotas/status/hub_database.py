@@ -16,12 +16,12 @@ from sqlalchemy import Text, create_engine, literal_column
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 
-from ..errors import DatabaseUnreadable, ServersUnknown
+from ..errors import DatabaseUnreadable, PodOwnersUnknown
 from ..metering.client.promql import Users
 from ..metering.kubespawner.pods import KnownServer
 from ..metering.sources.pod_names import PodName
 from ..quotas.policy.policy import Policy
-from ..quotas.subject import Subject
+from ..quotas.subject import Subject, in_utc
 from .members import Members
 
 DB_URL = "sqlite:///jupyterhub.sqlite"
@@ -73,7 +73,7 @@ def subjects_by_slices(db: Any, groups: Collection[str] = ()) -> Iterator[Subjec
     """
     last = 0
     while True:
-        columns = db.query(orm.User.id, orm.User.name, orm.User.admin)
+        columns = db.query(orm.User.id, orm.User.name, orm.User.admin, orm.User.created)
         some = columns.filter(orm.User.id > last).order_by(orm.User.id).limit(USERS_AT_A_TIME).all()
         if not some:
             return
@@ -89,7 +89,7 @@ def subjects_by_slices(db: Any, groups: Collection[str] = ()) -> Iterator[Subjec
         for user in some:
             theirs = frozenset(of_user.get(user.id, ()))
             if not groups or theirs & set(groups):
-                yield Subject(user.name, theirs, bool(user.admin))
+                yield Subject(user.name, theirs, bool(user.admin), in_utc(user.created))
 
 
 def pool_members_in(db: Any, policies: Iterable[Policy]) -> Members:
@@ -112,7 +112,7 @@ def _members(policy: Policy, db: Any) -> Users:
 
 def _subject(user: orm.User) -> Subject:
     groups = frozenset(group.name for group in user.groups)
-    return Subject(str(user.name), groups, bool(user.admin))
+    return Subject(str(user.name), groups, bool(user.admin), in_utc(user.created))
 
 
 def servers_of(db: Any) -> Iterator[KnownServer]:
@@ -138,9 +138,9 @@ def _pod(state: Any) -> PodName | None:
 
 
 def servers_at(db_url: str) -> list[KnownServer]:
-    """The same from the URL of the database. Raises `ServersUnknown`."""
+    """The same from the URL of the database. Raises `PodOwnersUnknown`."""
     try:
         with reading(db_url) as session:
             return list(servers_of(session))
     except DatabaseUnreadable as error:
-        raise ServersUnknown(f"{error} (pods are identified by the servers in it)") from error
+        raise PodOwnersUnknown(f"{error} (pods are identified by the servers in it)") from error

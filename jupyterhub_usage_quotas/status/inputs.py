@@ -9,17 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.client.promql import Users
 from ..metering.meter import Meter
-from ..quotas.adjustments import Adjustment
+from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.charge import PoolAccounts, PoolReadings, Readings
 from ..quotas.decide import Decision, decide
 from ..quotas.forecast import launch_times
-from ..quotas.in_flight import Running, pools_with_running, with_running
+from ..quotas.in_flight import Running, add_running, add_running_to_pools
 from ..quotas.policy.policy import PolicySet
 from ..quotas.resolve import Allotment, resolve
-from ..quotas.subject import REST
+from ..quotas.subject import REST, Everyone, Subject
 from ..quotas.units import STORAGE
 from ..quotas.verdict import Request
 from .members import NO_MEMBERS, Members
@@ -64,10 +64,10 @@ class Known:
         pools that were added up before stay as they were.
         """
         own = running.get(user, ())
-        usage = with_running(self.usage, own, self.now)
+        usage = add_running(self.usage, own, self.now)
         pools = self.pools
         if not isinstance(pools, PoolAccounts):
-            pools = pools_with_running(pools, running, self.now)
+            pools = add_running_to_pools(pools, running, self.now)
         servers = [one.request for one in own]
         return replace(self, usage=usage, pools=pools, pending=pending, running=servers)
 
@@ -87,10 +87,20 @@ class Known:
         return times[""]
 
 
+async def adjustments_of(
+    ledger: Ledger, policies: PolicySet, subjects: Collection[Subject] | Everyone, now: datetime
+) -> Adjustments:
+    """What people decided that matters for these subjects at `now`, by one query of the ledger.
+
+    What was in force within the reach of the policies' windows matters, too: pools paid by it.
+    """
+    return await ledger.active(subjects, now - policies.reach)
+
+
 async def learn(
     policies: PolicySet,
     meter: Meter,
-    ledger: Ledger | None,
+    ledger: Ledger,
     request: Request,
     now: datetime,
     members: Members = NO_MEMBERS,
@@ -100,7 +110,8 @@ async def learn(
     `members` are those of every pooled policy; of one that is missing, the user is the only one.
     """
     user = request.subject.name
-    adjustments = await ledger.adjustments(user, {one.name for one in policies}) if ledger else ()
+    decided = await adjustments_of(ledger, policies, [request.subject], now)
+    adjustments = decided.of(request.subject)
     allotments = resolve(policies, request.subject)
     if not allotments:
         return Known(policies, {}, {}, adjustments, now)

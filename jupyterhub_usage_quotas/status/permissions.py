@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..conventions import SCOPE_READ
-from ..quotas.subject import Subject
+from ..quotas.subject import Subject, in_utc
 
 ADMIN_SCOPE = "admin:users"
 """Whoever may change every user may see their usage."""
@@ -45,7 +46,14 @@ class Permissions:
 def subject_of(model: Mapping[str, Any]) -> Subject:
     """The subject of a user model of the Hub."""
     groups = frozenset(model.get("groups") or ())
-    return Subject(str(model["name"]), groups, bool(model.get("admin", False)))
+    # Only there for who may read it (read:users).
+    created = model.get("created")
+    return Subject(
+        str(model["name"]),
+        groups,
+        bool(model.get("admin", False)),
+        in_utc(datetime.fromisoformat(created)) if created else None,
+    )
 
 
 def permissions_of(model: Mapping[str, Any], *, by_token: bool) -> Permissions:

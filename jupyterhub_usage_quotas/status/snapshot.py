@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.meter import Meter
 from ..quotas.adjustments import Adjustment
 from ..quotas.charge import Charge, PoolAccounts, PoolReadings, Readings, charges
@@ -19,6 +19,7 @@ from ..quotas.policy.selector import ALL_SERVERS
 from ..quotas.resolve import resolve
 from ..quotas.subject import EVERYONE, REST, Subject
 from ..quotas.verdict import Request, judge
+from .inputs import adjustments_of
 from .members import Members
 
 SLICE = 0.005
@@ -48,7 +49,7 @@ class Standing:
 class Tally:
     """The standings as of the last refresh: always complete."""
 
-    def __init__(self, policies: PolicySet, meter: Meter, ledger: Ledger | None) -> None:
+    def __init__(self, policies: PolicySet, meter: Meter, ledger: Ledger) -> None:
         self.standings: tuple[Standing, ...] = ()
         self.accounts = PoolAccounts(policies, {}, ())
         """What is charged to pools, as of the last refresh."""
@@ -60,7 +61,8 @@ class Tally:
         """Judge all users anew."""
         pace = _Pace()
         pools = await self._pools(members, now, pace)
-        accounts = PoolAccounts(self._policies, pools, await self._adjustments(EVERYONE))
+        decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
+        accounts = PoolAccounts(self._policies, pools, decided.everyone)
         for pool in self._policies:
             if pool.pooled:
                 # Now, and not when somebody opens a page; in a thread, for it may take a moment.
@@ -69,7 +71,7 @@ class Tally:
         pools_done: set[str] = set()
         for user in users:
             readings = self._readings(user.name, now)
-            standings += await self._of(user, readings, accounts, pools_done, now)
+            standings += self._of(user, readings, accounts, pools_done, decided.of(user), now)
             await pace.keep()
         self.standings, self.accounts = tuple(standings), accounts
 
@@ -77,10 +79,6 @@ class Tally:
         policies = self._policies
         found = self._meter.at_hand([user], policies.all_measured, policies.reach, now)
         return found[user]
-
-    async def _adjustments(self, user: str) -> Sequence[Adjustment]:
-        names = {one.name for one in self._policies}
-        return await self._ledger.adjustments(user, names) if self._ledger else ()
 
     async def _pools(self, members: Members, now: datetime, pace: _Pace) -> PoolReadings:
         """The readings of the members of pools; of everyone's pool, of all who used anything."""
@@ -97,15 +95,15 @@ class Tally:
             for name, whose in members.items()
         }
 
-    async def _of(
+    def _of(
         self,
         user: Subject,
         readings: Readings,
         accounts: PoolAccounts,
         pools_done: set[str],
+        adjustments: Sequence[Adjustment],
         now: datetime,
-    ) -> Iterator[Standing]:
-        adjustments = await self._adjustments(user.name)
+    ) -> Sequence[Standing]:
         allotments = resolve(
             self._policies,
             user,
@@ -132,7 +130,7 @@ class Tally:
                     verdict.remaining,
                 )
             )
-        return iter(made)
+        return made
 
 
 class _Pace:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.meter import Meter
 from ..quotas.adjustments import Adjustment
 from ..quotas.charge import Readings
@@ -23,7 +23,7 @@ from ..quotas.units import STORAGE
 from ..quotas.usage import Fresh, Reading
 from ..quotas.verdict import Request, Verdict
 from .everybody import Everybody, learn_everybody
-from .inputs import Known, learn
+from .inputs import Known, adjustments_of, learn
 from .members import Directory, members_of_pools
 
 STILL_RUNNING = timedelta(minutes=2)
@@ -96,7 +96,7 @@ class Standings:
         policies: PolicySet,
         meter: Meter,
         hub: Directory,
-        ledger: Ledger | None = None,
+        ledger: Ledger,
         *,
         enforced: bool = True,
     ) -> None:
@@ -120,10 +120,8 @@ class Standings:
     async def learn(self, request: Request, now: datetime) -> Known:
         """What a decision on this request is made of. Raises `HubUnavailable`."""
         if any(policy.pooled for policy in self.policies):
-            everybody = await self._everybody(now)
-            return everybody.known(
-                request.subject.name, await self._adjustments(request.subject.name)
-            )
+            decided = await adjustments_of(self._ledger, self.policies, [request.subject], now)
+            return (await self._everybody(now)).known(request.subject, decided)
         return await learn(self.policies, self._meter, self._ledger, request, now)
 
     async def of(self, subject: Subject, now: datetime) -> Standing:
@@ -148,8 +146,11 @@ class Standings:
         for number, subject in enumerate(everybody.subjects):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
-            known = everybody.known(subject.name, await self._adjustments(subject.name))
-            standings.append(await self._standing(subject, known, stored))
+            standings.append(
+                await self._standing(
+                    subject, everybody.known(subject, everybody.adjustments), stored
+                )
+            )
         return standings
 
     async def _stored(self, subjects: Sequence[Subject], now: datetime) -> Mapping[str, Readings]:
@@ -159,18 +160,14 @@ class Standings:
         names = [one.name for one in subjects]
         return await self._meter.read(names, {STORAGE.name}, timedelta(0), now)
 
-    async def _adjustments(self, user: str) -> Sequence[Adjustment]:
-        names = {policy.name for policy in self.policies}
-        return await self._ledger.adjustments(user, names) if self._ledger else ()
-
     async def _everybody(self, now: datetime) -> Everybody:
         async with self._learning:
             if self._known is None or self._known.now != now:
                 subjects = await self._hub.subjects()
                 members = members_of_pools(self.policies, subjects)
-                adjustments = await self._adjustments(EVERYONE)
+                decided = await adjustments_of(self._ledger, self.policies, EVERYONE, now)
                 self._known = await learn_everybody(
-                    self.policies, self._meter, subjects, members, adjustments, now
+                    self.policies, self._meter, subjects, members, decided, now
                 )
                 self._ends = {}
             return self._known

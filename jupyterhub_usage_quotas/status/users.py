@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..ledger import Ledger
+from ..ledger.base import Ledger
 from ..metering.meter import Meter
 from ..quotas.charge import PoolAccounts
 from ..quotas.decide import Decision, Outcome
@@ -16,7 +16,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Subject
 from ..quotas.usage import NOT_READ_YET
 from ..quotas.verdict import Request, Verdict
-from .inputs import Known, recall
+from .inputs import Known, adjustments_of, recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class AtHand:
         self,
         policies: PolicySet,
         meter: Meter,
-        ledger: Ledger | None,
+        ledger: Ledger,
         pools: Callable[[], PoolAccounts],
         *,
         enforced: bool = True,
@@ -100,8 +100,8 @@ class AtHand:
         launches are `pending`.
         """
         request = Request(subject)
-        names = {one.name for one in self._policies}
-        adjustments = await self._ledger.adjustments(subject.name, names) if self._ledger else ()
+        decided = await adjustments_of(self._ledger, self._policies, [subject], now)
+        adjustments = decided.of(subject)
         known = recall(self._policies, self._meter, adjustments, request, now, self._pools())
         known = known.and_lately(subject.name, running, pending)
         decision = known.decide(request)

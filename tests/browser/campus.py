@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyterhub_usage_quotas.demo.exporter import served
-from jupyterhub_usage_quotas.demo.history import Span, backfill
-from jupyterhub_usage_quotas.demo.processes import free_port, start_prometheus
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.hub import Hub, launch, write_config
+from tests.support.programs import Span, backfill, free_port, served, start_prometheus
 
 DAY = 24 * HOUR
 BASE = "/base"

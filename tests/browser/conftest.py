@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from jupyterhub_usage_quotas.demo.processes import find_program
+from tests.support.programs import find_program
 
 CHROMIUM = [
     "--no-sandbox",

@@ -19,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.cluster import GIB
-from tests.support.hub import ROOT, Hub
+from tests.support.hub import Hub
+from tests.support.paths import ROOT
 from tests.support.visitor import Visitor, text_of
 
 from .campus import (

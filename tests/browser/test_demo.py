@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from jupyterhub_usage_quotas.demo.processes import Program, free_port
+from tests.support.programs import Program, free_port
 from tests.support.visitor import Visitor
 
 from .conftest import picture

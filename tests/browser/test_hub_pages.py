@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from jupyterhub_usage_quotas.demo.history import backfill
-from jupyterhub_usage_quotas.demo.processes import start_prometheus
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
-from tests.support.hub import ROOT, Hub, running_hub
+from tests.support.hub import Hub, running_hub
+from tests.support.paths import ROOT
 from tests.support.profile_form import choosing, profile
+from tests.support.programs import backfill, start_prometheus
 from tests.support.visitor import Visitor
 
 from .conftest import picture

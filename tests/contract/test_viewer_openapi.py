@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
+from tests.support.examples import FEW
 from tests.support.viewer import (
     PREFIX,
     UNKNOWN,
@@ -88,12 +89,7 @@ def viewer() -> Iterator[Viewer]:
 
 
 @SCHEMA.parametrize()
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(FEW, derandomize=True)
 def test_answers_are_as_described(case, viewer: Viewer):
     headers = {"Authorization": f"token {token_of('admin')}"}
     case.call_and_validate(

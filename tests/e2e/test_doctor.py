@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
 from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, launch, write_config
-
-from .conftest import Recorded, quotas
+from tests.support.programs import free_port
+from tests.support.recorded_hub import Recorded, quotas
 
 DECLARED = """
 c.JupyterHub.services = [{{"name": "usage-quota", "url": "http://127.0.0.1:{port}",

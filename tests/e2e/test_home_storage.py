@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.exporter import served
-from jupyterhub_usage_quotas.demo.processes import start_prometheus
 from tests.support.cluster import GIB, NAMESPACE
 from tests.support.hub import Hub, running_hub
+from tests.support.programs import served, start_prometheus
 from tests.support.visitor import Visitor, text_of
 
 ALICE = "alice-2db"

@@ -12,6 +12,7 @@ import pytest
 from tests.support.kubernetes.day import Day, spend_the_day
 from tests.support.kubernetes.deployments import HUBS, PROFILE_NAMES, SERVERS, Deployment, Server
 
+pytestmark = pytest.mark.waits
 HOUR = 3600
 GIB = 1024**3
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port
-from tests.support.hub import PYTHONS, ROOT, launch, running_hub, write_config
+import jupyterhub_usage_quotas
+from jupyterhub_usage_quotas import __version__
+from tests.support.hub import PYTHONS, launch, running_hub, write_config
+from tests.support.paths import ROOT
+from tests.support.programs import free_port
 
 WRONG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
@@ -25,7 +28,7 @@ c.UsageConfig.prometheus_url = "prometheus:9090"
 """
 
 READABLE = [
-    "The configuration of usage quotas has",
+    "Invalid usage quota configuration",
     "UsageQuotaManager.policy[0].limit: 'GPU-hours' is not a unit of",
     "memory; write for example '1000 GiB-hours'",
     "UsageQuotaManager.policy[1] ('x').resource: is not known; given 'disk'",
@@ -52,7 +55,7 @@ def test_a_wrong_configuration_stops_the_hub_with_all_its_faults(version, tmp_pa
         assert line in said
     assert "Traceback" not in said
     assert "is now running" not in said
-    assert said.count("The configuration of usage quotas has") == 1
+    assert said.count("Invalid usage quota configuration") == 1
 
 
 @pytest.mark.parametrize("version", PYTHONS)
@@ -114,6 +117,11 @@ setup_usage_quotas(c)
 def test_older_spellings_are_accepted_and_none_is_ignored_silently(tmp_path):
     with running_hub(tmp_path, "6", OLDER) as hub:
         said = hub.program.output()
+        build = {"version": __version__, "documentation_url": ""}
+        assert hub.metric("jupyterhub_usage_quotas_build_info", **build) == 1
+    folder = str(Path(jupyterhub_usage_quotas.__file__).parent)
+    assert f"] jupyterhub-usage-quotas {__version__}, imported from {folder}\n" in said
+    assert "is installed in" not in said
     assert "Usage quotas: 2 policies" in said
     assert "Prometheus at http://old.example:9090/p" in said
     assert "user:secret" not in said

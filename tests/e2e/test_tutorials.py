@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jupyterhub_usage_quotas.demo.processes import free_port, start_prometheus
 from tests.support.hub import Hub
 from tests.support.kubernetes.cluster import running_cluster
+from tests.support.programs import free_port, start_prometheus
 from tests.support.snippets import snippets
 from tests.support.tutorials import (
     NAMESPACE,
@@ -27,6 +27,7 @@ from tests.support.tutorials import (
 )
 from tests.support.visitor import Visitor, text_of
 
+pytestmark = pytest.mark.waits
 DENIED = 3
 
 

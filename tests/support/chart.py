@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parent.parent.parent / "charts-config"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "charts-config"
 VALUES = FOLDER / "zero-to-jupyterhub"
 MINIMAL = (VALUES / "minimal.yaml",)
 FULL = (VALUES / "full.yaml", VALUES / "full-secrets.yaml")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from jupyterhub_usage_quotas.demo.history import Span
+from tests.support.programs import Span
 
 GIB = 1024**3
 HOUR = 3600

@@ -6,6 +6,7 @@ time. Beside them is what kube-state-metrics would show of two pods.
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
@@ -81,9 +82,10 @@ def count() -> None:
         metrics.decisions.labels(outcome=outcome, enforcement="enforce").inc()
     metrics.failovers.labels(reason="timeout").inc()
     metrics.warnings.labels(policy="weekly").inc()
-    metrics.observe_request("success", 0.02)
+    events = metrics.MeterMetrics(logging.getLogger())
+    events.requested("success", 0.02)
     metrics.refreshes.labels(outcome="success").inc()
-    metrics.usage_known_until(datetime.now(UTC))
+    events.covered(datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jupyterhub_usage_quotas.demo.history import Span
+from tests.support.programs import Span
 
 from .cluster import GIB, HOUR, NAMESPACE
 from .recorded import NOW

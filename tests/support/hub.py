@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
+from tests.support.paths import ROOT
+from tests.support.programs import Program, find_program, free_port
 
-ROOT = Path(__file__).parent.parent.parent
 PYTHONS = {"5": ROOT / ".venv-hub5/bin/python", "6": ROOT / ".venv/bin/python"}
 """The Python of each JupyterHub that is supported, by its major version."""
 KUBESPAWNER_6 = "5, KubeSpawner 6"

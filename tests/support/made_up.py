@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyterhub_usage_quotas.errors import PrometheusError
+from jupyterhub_usage_quotas.errors import UsageUnknown
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.client.promql import Users
-from jupyterhub_usage_quotas.metering.coverage import never_seen, seen_everywhere
-from jupyterhub_usage_quotas.metering.sources.base import Grid, Part
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere, never_covered
+from jupyterhub_usage_quotas.metering.sources.base import StepRange, UsageSegment
 from jupyterhub_usage_quotas.metering.timelines import timelines
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
@@ -32,21 +32,23 @@ class MadeUp:
 
     sessions: Mapping[str, Sequence[Session]]
     alive: bool = True
-    failure: PrometheusError | None = None
+    failure: UsageUnknown | None = None
     name: str = "the made-up source"
     namespace: str = ""
     requests_metric: str = ""
     resource: str = ""
-    grids: list[Grid] = field(default_factory=list)
+    asked: list[StepRange] = field(default_factory=list)
     """What was asked for."""
 
-    async def read(self, _prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+    async def read(
+        self, _prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
         """See `Source.read`."""
-        self.grids.append(grid)
+        self.asked.append(steps)
         if self.failure:
             raise self.failure
         if not self.alive:
-            return Part({}, never_seen(*grid.span, "anything"))
+            return UsageSegment({}, never_covered(*steps.span, "anything"))
         pieces: dict[str, Any] = {}
         for user, sessions in self.sessions.items():
             if users is None or user in users:
@@ -55,4 +57,4 @@ class MadeUp:
                     for resource, rate in one.rates.items():
                         runs = by_key.setdefault((resource, one.server), [])
                         runs.append((one.start, one.end, rate))
-        return Part(timelines(pieces, *grid.span), seen_everywhere(*grid.span))
+        return UsageSegment(timelines(pieces, *steps.span), covered_everywhere(*steps.span))

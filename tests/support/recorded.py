@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from jupyterhub_usage_quotas.demo.history import Span, backfill
-from jupyterhub_usage_quotas.demo.processes import start_prometheus
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter, Timing
 from jupyterhub_usage_quotas.metering.sources.base import Source
+from tests.support.programs import Span, backfill, start_prometheus
 
 NOW = int(time.time()) // 60 * 60
 """The whole minute at which all made-up histories end."""

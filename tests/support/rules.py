@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from jupyterhub_usage_quotas.demo.processes import find_program
+from tests.support.paths import ROOT
+from tests.support.programs import find_program
 
-FOLDER = Path(__file__).parent.parent.parent / "charts-config/prometheus"
+FOLDER = ROOT / "charts-config/prometheus"
 RULES = FOLDER / "recording-rules.yaml"
 EXPORTED = FOLDER / "recording-rules-exported-labels.yaml"
 

@@ -12,9 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
-HOME = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
-"""Where alerts and messages say that the site is."""
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
+HOME = "https://docs.example.org/usage-quotas/"
+"""Where an admin says that the site is served."""
 
 
 def build(

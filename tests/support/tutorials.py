@@ -19,7 +19,8 @@ from tests.support.chart import hub_config, merged
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.kubernetes.cluster import Cluster
 from tests.support.kubernetes.deployments import SERVER
-from tests.support.snippets import PROGRAM, ROOT, named, snippets
+from tests.support.paths import ROOT
+from tests.support.snippets import PROGRAM, named, snippets
 
 TUTORIALS = ROOT / "docs/tutorials"
 ZERO_TO_JUPYTERHUB = TUTORIALS / "zero-to-jupyterhub.md"

@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jupyterhub_usage_quotas.demo.history import Span, open_metrics
-from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
+from tests.support.programs import Program, Span, find_program, free_port, open_metrics
 
 LINES = 200_000
 """How many samples are sent at a time."""

@@ -24,6 +24,7 @@ from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
 from jupyterhub_usage_quotas.quotas.charge import Readings
 from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
+from tests.support.meter_events import OnRefresh
 
 from .oracle import Oracle, Truth
 from .samples import HOUR, MINUTE, NOW, Happened, Target, scraped
@@ -64,7 +65,7 @@ class Asking:
             self.client,
             [source],
             Timing(deadline=long, refresh_deadline=long, **timing),
-            on_refresh=_succeeds,
+            events=OnRefresh(_succeeds),
             clock=lambda: instant(clock()),
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from jupyterhub_usage_quotas.demo.processes import Program, find_program, free_port
+from tests.support.programs import Program, find_program, free_port
 
 Labels = frozenset[tuple[str, str]]
 """The labels of a series, its name as `__name__` among them."""

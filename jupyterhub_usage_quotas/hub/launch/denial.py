@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from tornado.web import HTTPError
 
 from ...conventions import SPAWN_FAILURE_REASON
+from ...errors import UsageQuotasError
 from ...quotas.decide import Decision, Outcome
 from ...quotas.units import show_more_than, show_part
 from ...quotas.verdict import Verdict
@@ -27,7 +28,7 @@ except ImportError:  # JupyterHub 5
     SpawnException = None
 
 
-class LaunchDenied(SpawnException or HTTPError):  # type: ignore[misc]
+class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: ignore[misc]
     """A launch that is denied by a quota, or because usage is not known.
 
     Carries what every place in JupyterHub that shows a failed spawn looks for.
@@ -41,7 +42,7 @@ class LaunchDenied(SpawnException or HTTPError):  # type: ignore[misc]
             # Its REST answers have no other place for the text than the log message.
             super().__init__(status, message.text)
         else:
-            super().__init__(
+            super().__init__(  # type: ignore[call-arg] # the Hub's class, which has no types
                 message.text,
                 reason=SPAWN_FAILURE_REASON,
                 log_message=log,

@@ -1,4 +1,4 @@
-"""The manager: decides on launches, and enforces, counts and logs what was decided."""
+"""The manager: decides on launches, enforces what was decided, and hands it to observers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from functools import cached_property
 from typing import Any
 
 from ...config.quotas import Enforcement, QuotaOptions
-from ...ledger import Ledger
+from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
 from ...quotas.units import STORAGE
-from ...quotas.usage import Reading, Stale, Unknown
+from ...quotas.usage import Reading, Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import Known, learn
 from ...status.members import NO_MEMBERS, Members
-from ..metrics import own as metrics
+from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
-from ..refresh import Keeper, observers
-from .denial import LaunchDenied, deny, for_log, verdict_for_log
+from .denial import LaunchDenied, deny, for_log
 from .message import denial_message, unavailable_message
+from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, mark_profile, read_launch, subject_of_user
 from .servers import Pending, running_servers
 
@@ -31,24 +31,22 @@ from .servers import Pending, running_servers
 class UsageQuotaManager(QuotaOptions):
     """Enforces usage quotas when a server is started."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Read the configuration; raises `ConfigurationError` with all its faults."""
+    def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
+        """Read the configuration; raises `ConfigurationError` with all its errors.
+
+        `ledger` knows what people decided.
+        """
         super().__init__(**kwargs)
-        self.ledger: Ledger | None = None
-        self._causes_logged: set[str] = set()
+        self.ledger = ledger
         self.pending = Pending()
+        self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
+        """Each is handed every decision on a launch."""
 
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
         keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(**observers(self.log), keep_homes=keep_homes)
-
-    def make_keeper(self, app: Any) -> Keeper:
-        """What keeps everybody's usage at hand while the Hub `app` runs."""
-        groups = None if self.export_usage is False else self.export_usage
-        exported = [] if groups is True else groups
-        return Keeper(app, self.policies, self.meter, self.ledger, exported)
+        return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
@@ -84,9 +82,11 @@ class UsageQuotaManager(QuotaOptions):
         """
         if self.enforcement is Enforcement.off:
             return
+        asked = datetime.now(UTC)
         launch, known, decision = await self._decide_in_time(user, spawner)
-        self._count_and_log(decision)
-        if not decision.allowed and self.enforcement is Enforcement.enforce:
+        record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
+        self._tell_observers(record)
+        if record.denied:
             deny(self._denial(decision, launch, known), spawner)
 
     async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Known, Decision]:
@@ -107,7 +107,7 @@ class UsageQuotaManager(QuotaOptions):
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
-            # A fault of ours must not become a fault of the Hub; failover is for exactly this.
+            # A bug of ours must not become a failure of the Hub; failover is for exactly this.
             self.log.exception("The usage quota of %r could not be decided", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
@@ -134,35 +134,14 @@ class UsageQuotaManager(QuotaOptions):
         users = getattr(self.parent, "users", None)
         return list(users.values()) if users is not None else otherwise
 
-    def _count_and_log(self, decision: Decision) -> None:
-        metrics.decisions.labels(
-            outcome=decision.outcome.value, enforcement=self.enforcement.value
-        ).inc()
-        if isinstance(decision.failover, Stale | Unknown):
-            self._log_failover(decision.failover)
-        elif decision.verdicts and self._causes_logged:
-            self._causes_logged.clear()
-            self.log.info("Usage is known again; quotas are decided on it")
-        for verdict in decision.warnings:
-            metrics.warnings.labels(policy=verdict.allotment.name).inc()
-            self.log.info("Over a quota that only warns: %s", verdict_for_log(decision, verdict))
-        if decision.outcome is Outcome.DENIED:
-            prefix = "Would deny (shadow)" if self.enforcement is Enforcement.shadow else "Denied"
-            self.log.info("%s a launch: %s", prefix, for_log(decision))
-
-    def _log_failover(self, reading: Stale | Unknown) -> None:
-        """Count every failover; log each cause once, until usage is known again."""
-        metrics.failovers.labels(reason=reading.reason).inc()
-        if reading.reason in self._causes_logged:
-            return
-        self._causes_logged.add(reading.reason)
-        self.log.warning(
-            "Usage is not known (%s: %s); until it is, launches are %s (failover_open = %s)",
-            reading.reason,
-            reading.detail,
-            "allowed" if self.failover_open else "denied",
-            self.failover_open,
-        )
+    def _tell_observers(self, record: DecisionRecord) -> None:
+        for observer in self.observers:
+            try:
+                observer.decided(record)
+            except Exception:
+                # What comes of a launch is decided already.
+                kind = type(observer).__name__
+                self.log.exception("%s could not take note of a decision on a launch", kind)
 
     def _denial(self, decision: Decision, launch: Launch, known: Known) -> LaunchDenied:
         now = datetime.now(UTC)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...quotas.subject import Subject
+from ...errors import UsageQuotasError
+from ...quotas.subject import Subject, in_utc
 from ...quotas.verdict import Request
 from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
 
@@ -19,7 +20,7 @@ ON_OFFER = "_usage_quota_on_offer"
 """Where a launch leaves what the spawner's profiles asked for before one was applied to it."""
 
 
-class OptionsRefused(Exception):
+class OptionsRefused(UsageQuotasError):
     """The spawner does not take what its user chose; its own exception is the cause."""
 
 
@@ -35,7 +36,8 @@ class Launch:
 def subject_of_user(user: Any) -> Subject:
     """The subject of a user of the Hub."""
     groups = frozenset(group.name for group in user.groups)
-    return Subject(user.name, groups, bool(getattr(user, "admin", False)))
+    created = in_utc(getattr(user, "created", None))
+    return Subject(user.name, groups, bool(getattr(user, "admin", False)), created)
 
 
 async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Launch:

@@ -5,12 +5,16 @@ Labels are bounded: outcomes and reasons are closed sets, never users or values.
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 from ... import conventions
+from ...metering.events import Refresh
+from ...quotas.usage import Stale, Unknown
+from ..launch.record import DecisionRecord
 
 decisions = Counter(
     conventions.DECISIONS,
@@ -43,8 +47,6 @@ usage_age = Gauge(
 refreshes = Counter(
     conventions.REFRESHES, "Refreshes of everybody's usage, by outcome", ["outcome"]
 )
-OF_HOMES = "home_storage_"
-"""What precedes the reason in the outcome of a refresh of home storage, which failed."""
 history = Gauge(
     conventions.HISTORY, "How far back everybody's usage is at hand, in seconds", ["source"]
 )
@@ -60,6 +62,26 @@ scrape_interval = Gauge(
 )
 
 
+build = Info(
+    conventions.BUILD_INFO.removesuffix("_info"),
+    "The version of usage quotas that the Hub runs, and where its documentation is served",
+)
+
+
+class DecisionCounter:
+    """Counts decisions on launches, what was left to failover, and warnings."""
+
+    def decided(self, record: DecisionRecord) -> None:
+        """See `DecisionObserver`."""
+        decision = record.decision
+        outcome, enforcement = decision.outcome.value, record.enforcement.value
+        decisions.labels(outcome=outcome, enforcement=enforcement).inc()
+        if isinstance(decision.failover, Stale | Unknown):
+            failovers.labels(reason=decision.failover.reason).inc()
+        for verdict in decision.warnings:
+            warnings.labels(policy=verdict.allotment.name).inc()
+
+
 class _Known:
     until = time.time()
 
@@ -67,12 +89,37 @@ class _Known:
 usage_age.set_function(lambda: time.time() - _Known.until)
 
 
-def observe_request(outcome: str, seconds: float) -> None:
-    """Count one request to Prometheus."""
-    prometheus_requests.labels(outcome=outcome).inc()
-    prometheus_seconds.observe(seconds)
+class MeterMetrics:
+    """Counts and logs what the Hub's meter does; see `MeterEvents`."""
 
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
 
-def usage_known_until(instant: datetime) -> None:
-    """Note that usage is known up to `instant`."""
-    _Known.until = max(_Known.until, instant.timestamp())
+    def requested(self, outcome: str, seconds: float) -> None:
+        """Count a request."""
+        prometheus_requests.labels(outcome=outcome).inc()
+        prometheus_seconds.observe(seconds)
+
+    def covered(self, until: datetime) -> None:
+        """Note up to when usage is known."""
+        _Known.until = max(_Known.until, until.timestamp())
+
+    def refreshed(self, refresh: Refresh) -> None:
+        """Count a refresh, and log a bug with its traceback.
+
+        Of a gauge, not one that succeeded: it says nothing about usage, and would hide from alerts
+        that usage fails.
+        """
+        outcome = refresh.failure.reason if refresh.failure else "success"
+        if refresh.over_time or refresh.bug:
+            refreshes.labels(outcome=outcome).inc()
+        elif refresh.failure:
+            refreshes.labels(outcome=f"{refresh.source.replace(' ', '_')}_{outcome}").inc()
+        if refresh.bug:
+            self._log.error(
+                "Usage could not be refreshed: %s", refresh.source, exc_info=refresh.bug
+            )
+
+    def unowned_pods(self, number: int) -> None:
+        """Show how many there are."""
+        pods_without_user.set(number)

@@ -55,7 +55,7 @@ class HubPages:
         return UserPages(self, user) if hasattr(user, "spawners") else None
 
     async def guarded(self, what: Awaitable[T]) -> T | None:
-        """The value, or None where it cannot be had; why is logged once for each kind of fault."""
+        """The value, or None where it cannot be had; each kind of exception is logged once."""
         try:
             return await what
         except Exception as error:

@@ -1,7 +1,7 @@
 """How a Prometheus-compatible server is reached: who we are, whom we trust, what we say besides.
 
-What goes wrong is told by the names of the options of `c.UsageConfig`, never by their values: they
-are secrets, or somebody put one there.
+Errors name settings by the fields of `Connection`, after the prefix that they have where an admin
+writes them. They never show values: those are secrets, or somebody put one there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ...errors import ConfigurationError, PrometheusUnauthorized
 from .sigv4 import SIGV4, SigV4Auth
 from .tls import CA_FILE, CERTIFICATE_FILE, KEY_FILE, TlsFiles, cannot_be_read
 
-BASIC_AUTH = "prometheus_auth"
-BEARER_TOKEN_FILE = "prometheus_bearer_token_file"  # noqa: S105 a name, not a secret
-HEADERS = "prometheus_headers"
+BASIC_AUTH = "auth"
+BEARER_TOKEN_FILE = "bearer_token_file"  # noqa: S105 a name, not a secret
+HEADERS = "headers"
 
-# Not options, but they contradict some.
-AUTHORIZATION_HEADER = f"Authorization in {HEADERS}"
-URL_CREDENTIALS = "the credentials in prometheus_url"
-PLAIN_URL = "http:// in prometheus_url"
+# Not settings of their own, but they contradict some; the braces stand for the prefix.
+AUTHORIZATION_HEADER = "Authorization in {}headers"
+URL_CREDENTIALS = "the credentials in {}url"
+PLAIN_URL = "http:// in {}url"
 
 WAYS_TO_AUTHENTICATE = (
     BASIC_AUTH,
@@ -56,7 +56,7 @@ class SigV4:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Connection:
     """How to reach one server. Raises `ConfigurationError` for what cannot be meant.
 
     `auth` is a username and a password. A bearer token, certificates and credentials of AWS are
@@ -71,14 +71,19 @@ class Access:
     ca_file: Path | None = None
     client_certificate_file: Path | None = None
     client_key_file: Path | None = None
+    prefix: str = field(default="", compare=False)
+    """What precedes the names of these fields where an admin writes them."""
 
     def __post_init__(self) -> None:
-        given = {f"prometheus_{one.name}" for one in fields(self) if getattr(self, one.name)}
+        given = {one.name for one in fields(self) if getattr(self, one.name)}
         if authorizes(self.headers):
             given.add(AUTHORIZATION_HEADER)
-        faults = [*faults_of_headers(self.headers), *contradictions(given)]
-        if faults:
-            raise ConfigurationError(faults)
+        errors = [
+            *errors_of_headers(self.headers, self.prefix),
+            *contradictions(given, self.prefix),
+        ]
+        if errors:
+            raise ConfigurationError(errors)
 
     def client_options(self) -> dict[str, Any]:
         """The arguments of `httpx.AsyncClient` that make it so.
@@ -93,7 +98,9 @@ class Access:
             ],
         }
         if self.ca_file or self.client_certificate_file:
-            tls = TlsFiles(self.ca_file, self.client_certificate_file, self.client_key_file)
+            tls = TlsFiles(
+                self.ca_file, self.client_certificate_file, self.client_key_file, self.prefix
+            )
             options["verify"] = tls.context
             options["event_hooks"] = {"request": [tls.renew]}
         return options
@@ -102,8 +109,10 @@ class Access:
         if self.auth:
             return httpx.BasicAuth(*self.auth)
         if self.bearer_token_file:
-            return BearerTokenFile(self.bearer_token_file)
-        return SigV4Auth(self.sigv4.region, self.sigv4.service) if self.sigv4 else None
+            return BearerTokenFile(self.bearer_token_file, self.prefix + BEARER_TOKEN_FILE)
+        if self.sigv4:
+            return SigV4Auth(self.sigv4.region, self.sigv4.service, self.prefix + SIGV4)
+        return None
 
 
 class BearerTokenFile(httpx.Auth):
@@ -113,8 +122,9 @@ class BearerTokenFile(httpx.Auth):
     Requests raise `PrometheusUnauthorized` where the file holds none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = BEARER_TOKEN_FILE) -> None:
         self._path = path
+        self._option = option
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send, and perhaps once more."""
@@ -130,25 +140,27 @@ class BearerTokenFile(httpx.Auth):
 
     def _read(self) -> str:
         try:
-            return read_token(self._path)
+            return read_token(self._path, self._option)
         except ConfigurationError as error:
-            raise PrometheusUnauthorized("; ".join(error.faults)) from error
+            raise PrometheusUnauthorized("; ".join(error.errors)) from error
 
 
-def read_token(path: Path) -> str:
-    """The token in a file, without space around it; raises `ConfigurationError`."""
+def read_token(path: Path, option: str) -> str:
+    """The token in a file, without space around it; raises `ConfigurationError` that names the
+    option.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_TOKEN + 1)
     except (OSError, ValueError) as error:
-        raise cannot_be_read(BEARER_TOKEN_FILE, error) from error
+        raise cannot_be_read(option, error) from error
     token = content.strip()
     if not token:
-        raise ConfigurationError([f"{BEARER_TOKEN_FILE} names a file that is empty"])
+        raise ConfigurationError([f"{option} names a file that is empty"])
     if len(content) > LARGEST_TOKEN or not _TOKEN.fullmatch(token):
         raise ConfigurationError(
             [
-                f"{BEARER_TOKEN_FILE} names a file that holds no token:"
+                f"{option} names a file that holds no token:"
                 " one line of printable ASCII characters without spaces"
             ]
         )
@@ -160,41 +172,46 @@ def authorizes(headers: Mapping[str, str]) -> bool:
     return any(str(name).lower() == "authorization" for name in headers)
 
 
-def faults_of_headers(headers: Mapping[str, str]) -> list[str]:
+def errors_of_headers(headers: Mapping[str, str], prefix: str = "") -> list[str]:
     """A line for every header that cannot be sent; shows names, and no value."""
-    faults = []
+    errors, option = [], prefix + HEADERS
     seen = set()
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            faults.append(f"{HEADERS} has a name that cannot be the name of a header")
+            errors.append(f"{option} has a name that cannot be the name of a header")
             continue
         if name.lower() in OURS:
-            faults.append(f"{HEADERS}: {name} belongs to the request and cannot be set")
+            errors.append(f"{option}: {name} belongs to the request and cannot be set")
         elif name.lower() in seen:
-            faults.append(f"{HEADERS}: {name} is there twice, in upper and lower case")
+            errors.append(f"{option}: {name} is there twice, in upper and lower case")
         elif not isinstance(value, str) or not value:
-            faults.append(f"{HEADERS}: the value of {name} must be a text that is not empty")
+            errors.append(f"{option}: the value of {name} must be a text that is not empty")
         elif not _HEADER_VALUE.fullmatch(value):
-            faults.append(
-                f"{HEADERS}: the value of {name} must be one line of Latin-1 characters,"
+            errors.append(
+                f"{option}: the value of {name} must be one line of Latin-1 characters,"
                 " without space around it"
             )
         seen.add(name.lower())
-    return faults
+    return errors
 
 
-def contradictions(given: Collection[str]) -> list[str]:
-    """A line for each set of options, among those that are given, that cannot be used together."""
-    faults = []
-    ways = [way for way in WAYS_TO_AUTHENTICATE if way in given]
+def contradictions(given: Collection[str], prefix: str = "") -> list[str]:
+    """A line for each set of settings, among those that are given, that cannot be used together."""
+    errors = []
+    ways = [_named(way, prefix) for way in WAYS_TO_AUTHENTICATE if way in given]
     if len(ways) > 1:
-        faults.append(f"{_listed(ways)} exclude each other: each is a way to authenticate")
+        errors.append(f"{_listed(ways)} exclude each other: each is a way to authenticate")
     if KEY_FILE in given and CERTIFICATE_FILE not in given:
-        faults.append(f"{KEY_FILE} is set without {CERTIFICATE_FILE}")
-    tls = [name for name in (CA_FILE, CERTIFICATE_FILE) if name in given]
+        errors.append(f"{prefix}{KEY_FILE} is set without {prefix}{CERTIFICATE_FILE}")
+    tls = [_named(name, prefix) for name in (CA_FILE, CERTIFICATE_FILE) if name in given]
     if tls and PLAIN_URL in given:
-        faults.append(f"{_listed(tls)} cannot be used with {PLAIN_URL}: it must be https://")
-    return faults
+        plain = _named(PLAIN_URL, prefix)
+        errors.append(f"{_listed(tls)} cannot be used with {plain}: it must be https://")
+    return errors
+
+
+def _named(setting: str, prefix: str) -> str:
+    return setting.format(prefix) if "{}" in setting else prefix + setting
 
 
 def _listed(names: Collection[str]) -> str:
@@ -202,5 +219,5 @@ def _listed(names: Collection[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-ANONYMOUS = Access()
+ANONYMOUS = Connection()
 """Nobody in particular, who trusts public CAs."""

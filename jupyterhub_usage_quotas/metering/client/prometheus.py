@@ -9,10 +9,9 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import httpx
 from tenacity import (
@@ -29,19 +28,17 @@ from ...errors import (
     PrometheusUnavailable,
     PrometheusUnreachable,
 )
-from .connection import ANONYMOUS, Access
+from ..events import NO_EVENTS, MeterEvents
+from .connection import ANONYMOUS, Connection
 from .response import Answer, Series, read_answer
 from .tls import why_unreachable
-from .worker import aside
+from .worker import run_in_worker
 
 MAX_POINTS = 10_000
 """Points per series in one request; Prometheus refuses more than 11,000."""
 
 LARGE = 20_000
 """Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
-
-Observer = Callable[[str, float], None]
-"""Told of every request: its outcome ("success" or an error's reason) and its seconds."""
 
 
 class PrometheusClient:
@@ -59,19 +56,19 @@ class PrometheusClient:
         self,
         url: str,
         *,
-        access: Access = ANONYMOUS,
+        connection: Connection = ANONYMOUS,
         request_timeout: timedelta = timedelta(seconds=3),
-        observer: Observer = lambda _outcome, _seconds: None,
+        events: MeterEvents = NO_EVENTS,
     ) -> None:
         """`url` is the address, path prefix included; its parameters go with every request."""
-        self._observer = observer
+        self._events = events
         address, _, parameters = url.partition("?")
         self._http = httpx.AsyncClient(
             base_url=address.rstrip("/") + "/api/v1/",
-            params=parse_qsl(parameters, keep_blank_values=True),
+            params=httpx.QueryParams(parameters),
             timeout=request_timeout.total_seconds(),
             limits=httpx.Limits(max_connections=8),
-            **access.client_options(),
+            **connection.client_options(),
         )
 
     async def aclose(self) -> None:
@@ -142,7 +139,7 @@ class PrometheusClient:
             outcome = "success"
             return answer
         finally:
-            self._observer(outcome, time.perf_counter() - started)
+            self._events.requested(outcome, time.perf_counter() - started)
 
     async def page(self, path: str) -> httpx.Response:
         """A page of the API that is no query, such as "status/buildinfo"; asked for once.
@@ -171,7 +168,9 @@ class PrometheusClient:
         where, success = f"HTTP {response.status_code} ({kind})", response.is_success
         if len(content) < LARGE:
             return read_answer(content, where=where, success=success, asked=parameters)
-        return await aside(read_answer, content, where=where, success=success, asked=parameters)
+        return await run_in_worker(
+            read_answer, content, where=where, success=success, asked=parameters
+        )
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ... import conventions as names
+from ...errors import UsageQuotasError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ EXPORTED = PodLabels("exported_namespace", "exported_pod", "container, exported_
 _GO_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-class InvalidText(ValueError):
+class InvalidText(UsageQuotasError, ValueError):
     """Text that no label can hold, because it is not valid Unicode (a lone surrogate)."""
 
 

@@ -16,7 +16,7 @@ import httpx
 
 from ...errors import ConfigurationError, PrometheusUnauthorized
 
-SIGV4 = "prometheus_sigv4"
+SIGV4 = "sigv4"
 
 SECONDS_FOR_CREDENTIALS = 2
 """How long AWS' token service may take to connect and to answer; a launch has 5 s in all."""
@@ -25,16 +25,13 @@ SIGNED = ("Host", "Content-Type")
 """The headers that are signed, besides those of AWS: what proxies leave alone."""
 
 
-def check_botocore() -> None:
+def check_botocore(option: str = SIGV4) -> None:
     """Raises `ConfigurationError` that names the extra where botocore is not installed."""
     try:
         import botocore  # noqa: F401, PLC0415 an extra, which only this needs
     except ImportError as error:
         raise ConfigurationError(
-            [
-                f"{SIGV4} needs botocore, which is not installed:"
-                " pip install 'jupyterhub-usage-quotas[aws]'"
-            ]
+            [f"{option} needs botocore, which is not installed: pip install 'botocore>=1.31'"]
         ) from error
 
 
@@ -47,12 +44,13 @@ class SigV4Auth(httpx.Auth):
 
     requires_request_body = True
 
-    def __init__(self, region: str, service: str) -> None:
-        check_botocore()
+    def __init__(self, region: str, service: str, option: str = SIGV4) -> None:
+        check_botocore(option)
         from botocore.config import Config  # noqa: PLC0415 an extra
         from botocore.session import Session  # noqa: PLC0415
 
         self._region = region
+        self._option = option
         self._service = service
         self._session = Session()
         self._session.set_default_client_config(
@@ -104,7 +102,7 @@ class SigV4Auth(httpx.Auth):
             # It holds what a program of the admin's wrote: perhaps a secret.
             shown = "" if isinstance(error, CredentialRetrievalError) else f": {error}"
             why = f"{type(error).__name__}{shown}"
-            raise PrometheusUnauthorized(f"no AWS credentials for {SIGV4} ({why})") from None
+            raise PrometheusUnauthorized(f"no AWS credentials for {self._option} ({why})") from None
         if credentials is None:
-            raise PrometheusUnauthorized(f"no AWS credentials for {SIGV4} were found")
+            raise PrometheusUnauthorized(f"no AWS credentials for {self._option} were found")
         return credentials

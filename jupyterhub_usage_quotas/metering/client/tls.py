@@ -1,7 +1,7 @@
 """TLS from files: whom we trust, and the certificate that says who we are.
 
-Files are checked before they are used, and read again when they changed. What goes wrong is told by
-the name of the option: a path is not shown, since somebody may have put the secret itself there.
+Files are checked before they are used, and read again when they changed. Errors name the option: a
+path is not shown, since somebody may have put the secret itself there.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import httpx
 
 from ...errors import ConfigurationError
 
-CA_FILE = "prometheus_ca_file"
-CERTIFICATE_FILE = "prometheus_client_certificate_file"
-KEY_FILE = "prometheus_client_key_file"
+CA_FILE = "ca_file"
+CERTIFICATE_FILE = "client_certificate_file"
+KEY_FILE = "client_key_file"
 
 
 def check_certificates(path: Path, option: str) -> None:
@@ -40,23 +40,26 @@ def check_readable(path: Path, option: str) -> None:
         raise cannot_be_read(option, error) from error
 
 
-def check_pair(certificate_file: Path, key_file: Path | None) -> None:
-    """Refuse a certificate without its key; raises `ConfigurationError` that names the options."""
+def check_pair(certificate_file: Path, key_file: Path | None, prefix: str = "") -> None:
+    """Refuse a certificate without its key; raises `ConfigurationError` that names the options,
+    after a prefix.
+    """
     try:
         _load_pair(_empty_context(), certificate_file, key_file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "unusable"
+        certificate, key = prefix + CERTIFICATE_FILE, prefix + KEY_FILE
         told = (
-            f"{CERTIFICATE_FILE} and {KEY_FILE} do not name a certificate and its key, in PEM form"
-            f" and without a passphrase ({reason})"
+            f"{certificate} and {key} do not name a certificate and its key, in PEM form and"
+            f" without a passphrase ({reason})"
             if key_file
-            else f"{CERTIFICATE_FILE} has no usable key in its file: set {KEY_FILE} ({reason})"
+            else f"{certificate} has no usable key in its file: set {key} ({reason})"
         )
         raise ConfigurationError([told]) from error
 
 
 def cannot_be_read(option: str, error: Exception) -> ConfigurationError:
-    """The fault of an option whose file cannot be opened or read."""
+    """The error of an option whose file cannot be opened or read."""
     why = getattr(error, "strerror", None) or "that is not a path"
     return ConfigurationError([f"{option} names a file that cannot be read ({why})"])
 
@@ -87,11 +90,16 @@ class TlsFiles:
     """
 
     def __init__(
-        self, ca_file: Path | None, certificate_file: Path | None, key_file: Path | None
+        self,
+        ca_file: Path | None,
+        certificate_file: Path | None,
+        key_file: Path | None,
+        prefix: str = "",
     ) -> None:
         self._ca_file = ca_file
         self._certificate_file = certificate_file
         self._key_file = key_file
+        self._prefix = prefix
         self._check()
         self._loaded = self._versions()
         self.context = (
@@ -118,9 +126,9 @@ class TlsFiles:
 
     def _check(self) -> None:
         if self._ca_file:
-            check_certificates(self._ca_file, CA_FILE)
+            check_certificates(self._ca_file, self._prefix + CA_FILE)
         if self._certificate_file:
-            check_pair(self._certificate_file, self._key_file)
+            check_pair(self._certificate_file, self._key_file, self._prefix)
 
     def _load(self) -> None:
         if self._ca_file:

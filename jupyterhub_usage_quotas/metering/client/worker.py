@@ -17,7 +17,7 @@ it would wait longer, and nothing would be done sooner.
 """
 
 
-async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_worker(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The result of work that is done in a thread, after what was given to it before.
 
     Reading a large answer makes many objects, which makes Python's garbage collector look through
@@ -37,8 +37,8 @@ async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await asyncio.get_running_loop().run_in_executor(_WORKER, undisturbed)
 
 
-async def let_go(things: list[Any]) -> None:
+async def free_in_worker(things: list[Any]) -> None:
     """Forget what is in a list: to free very many objects takes longer than the event loop may be
     kept from going on. Who calls must not have any of them otherwise.
     """
-    await aside(things.clear)
+    await run_in_worker(things.clear)

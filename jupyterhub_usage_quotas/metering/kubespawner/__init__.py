@@ -1,1 +1,5 @@
-"""What KubeSpawner names pods, namespaces and home directories."""
+"""What KubeSpawner names pods, namespaces and home directories, by its own code.
+
+What lives here: how names follow from KubeSpawner's options and usernames. What must not: reading a
+configuration, the Hub's database or Prometheus.
+"""

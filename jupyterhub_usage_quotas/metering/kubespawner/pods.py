@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from ...errors import ServersUnknown
+from ...errors import PodOwnersUnknown
+from ..events import NO_EVENTS, MeterEvents
 from ..sources.pod_names import Owner, PodName
 from .namespaces import USER_NAMESPACE_TEMPLATE, kubespawners_namespace
 
@@ -27,7 +28,7 @@ class KnownServer:
 
 
 Servers = Callable[[], Awaitable[Iterable[KnownServer]]]
-"""All servers that are known; may raise `ServersUnknown`."""
+"""All servers that are known; may raise `PodOwnersUnknown`."""
 
 SHOWN = 5
 OPTIONS = (
@@ -85,7 +86,7 @@ class _Number:
 
     def __format__(self, spec: str) -> str:
         if self._number is None:
-            raise ServersUnknown("names of pods have {userid} in them, which only the Hub knows")
+            raise PodOwnersUnknown("names of pods have {userid} in them, which only the Hub knows")
         return format(self._number, spec)
 
 
@@ -97,15 +98,15 @@ class ServersPods:
         naming: Naming,
         servers: Servers,
         log: logging.Logger,
-        on_unowned: Callable[[int], None] = lambda _count: None,
+        events: MeterEvents = NO_EVENTS,
     ) -> None:
-        """`log` gets a line about pods that match no server, `on_unowned` their number."""
+        """`log` gets a line about pods that match no server, `events` their number."""
         self._naming = naming
         # Now, because to import KubeSpawner takes longer than a decision may.
         self._like = pods_like(naming.template)
         self._servers = servers
         self._log = log
-        self._on_unowned = on_unowned
+        self._events = events
         self._names: dict[KnownServer, PodName] = {}
         self._told: set[PodName] = set()
 
@@ -115,7 +116,7 @@ class ServersPods:
         return self._like
 
     async def owners(self) -> Mapping[PodName, Owner]:
-        """See `PodNames.owners`. Raises `ServersUnknown`."""
+        """See `PodNames.owners`. Raises `PodOwnersUnknown`."""
         servers = list(await self._servers())
         # Names are made once: that takes a while for thousands.
         self._names = {one: self._names.get(one) or self._naming.pod(one) for one in set(servers)}
@@ -128,7 +129,7 @@ class ServersPods:
 
     def left_over(self, pods: Collection[PodName]) -> None:
         """See `PodNames.left_over`: each is told once."""
-        self._on_unowned(len(pods))
+        self._events.unowned_pods(len(pods))
         new = set(pods) - self._told
         if not new:
             return

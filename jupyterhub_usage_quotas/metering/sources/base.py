@@ -19,8 +19,16 @@ from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
 from ..client.response import Series
-from ..client.worker import aside
-from ..coverage import Looks, Seen, Span, clipped, never_seen, seen_everywhere, seen_in
+from ..client.worker import run_in_worker
+from ..coverage import (
+    ScrapeCoverage,
+    ScrapeInstants,
+    Span,
+    clipped,
+    coverage_in,
+    covered_everywhere,
+    never_covered,
+)
 from ..timelines import Kept, Pieces, runs_of, timelines, within
 
 STEP = timedelta(minutes=1)
@@ -38,7 +46,7 @@ LOOKS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class StepRange:
     """Whole steps from `start` to `end`. What is sampled at `start` belongs to the time before."""
 
     start: datetime
@@ -56,32 +64,32 @@ class Grid:
         return self.end - self.start + LOOK_BACK
 
     @property
-    def earlier(self) -> Grid:
+    def earlier(self) -> StepRange:
         """The same, begun early enough to find the interval of scrapes."""
-        return Grid(self.start - BEFORE, self.end, self.step)
+        return StepRange(self.start - BEFORE, self.end, self.step)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What a source says of a span of time: `seen` has which, and how completely.
+class UsageSegment:
+    """What a source says of a span of time: `coverage` has which, and how completely.
 
     `unmeasured` are spans in which servers ran and the metric that says what they asked for was
     not there, so that only their `time` is known.
     """
 
     usage: Mapping[str, Kept[float]]
-    seen: Seen
+    coverage: ScrapeCoverage
     unmeasured: tuple[Span, ...] = ()
     samples: int = 0
     """How many samples were read: what it costs."""
 
-    def since(self, start: float) -> Part:
+    def since(self, start: float) -> UsageSegment:
         """The part of it after an instant."""
-        end = self.seen.end
+        end = self.coverage.end
         usage = {user: within(kept, start, end) for user, kept in self.usage.items()}
-        return Part(
+        return UsageSegment(
             {user: kept for user, kept in usage.items() if kept},
-            self.seen.within(start, end),
+            self.coverage.within(start, end),
             clipped(self.unmeasured, start, end),
             self.samples,
         )
@@ -112,38 +120,41 @@ class Source(Protocol):
         """The one resource that it has; empty where it has what servers ask for."""
         ...
 
-    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
-        """What users' servers asked for over the time of the grid; users without usage may be left
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
+        """What users' servers asked for over the time of the steps; users without usage may be left
         out. Raises `PrometheusError`.
         """
         ...
 
 
-async def looks(
-    prometheus: PrometheusClient, expressions: Mapping[str, str], grid: Grid
-) -> dict[str, Looks]:
+async def scrape_instants(
+    prometheus: PrometheusClient, expressions: Mapping[str, str], steps: StepRange
+) -> dict[str, ScrapeInstants]:
     """When the newest sample was scraped that each expression saw, at every instant."""
     found = await prometheus.query_range(
-        promql.labelled(expressions), grid.start, grid.end, grid.step
+        promql.labelled(expressions), steps.start, steps.end, steps.step
     )
-    by_name: dict[str, Looks] = dict.fromkeys(expressions, ())
+    by_name: dict[str, ScrapeInstants] = dict.fromkeys(expressions, ())
     for series in having(found, "part"):
         by_name[series.labels["part"]] = series.samples
     return by_name
 
 
-def looked_at(grid: Grid) -> list[Grid]:
-    """Where evidence is looked for: at every step, or if there are too many at few, and at every
-    step only of the time that ends the grid.
+def evidence_ranges(steps: StepRange) -> list[StepRange]:
+    """Where evidence is looked for: at every step; if there are too many, at few, and at every step
+    of the last of that time only.
     """
-    steps = (grid.end - grid.start) // grid.step
-    if steps <= LOOKS:
-        return [grid.earlier]
-    coarse, lately = grid.step * (steps // LOOKS + 1), Grid(grid.end, grid.end, grid.step).earlier
+    number = (steps.end - steps.start) // steps.step
+    if number <= LOOKS:
+        return [steps.earlier]
+    coarse = steps.step * (number // LOOKS + 1)
+    lately = StepRange(steps.end, steps.end, steps.step).earlier
     # VictoriaMetrics moves instants that are not multiples of their distance.
     last = whole_step(lately.start, coarse)
-    first = last - coarse * ((last - grid.start) // coarse)
-    return [Grid(first, last, coarse), lately]
+    first = last - coarse * ((last - steps.start) // coarse)
+    return [StepRange(first, last, coarse), lately]
 
 
 def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
@@ -176,31 +187,35 @@ class ServerMetrics:
     pod_namespaces: Sequence[str] = ()
     resource: str = field(default="", init=False)
 
-    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
         """See `Source.read`."""
         namespaces = tuple(filter(None, (self.namespace, *self.pod_namespaces)))
         rates = promql.server_rates(self.metric, namespaces, users)
         alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
-        by_metric: dict[str, Looks]
+        by_metric: dict[str, ScrapeInstants]
         series: Sequence[Series]
         by_metric, series = await all_of(
-            looks(prometheus, alive, grid.earlier),
-            prometheus.query_range(rates, grid.start, grid.end, grid.step),
+            scrape_instants(prometheus, alive, steps.earlier),
+            prometheus.query_range(rates, steps.start, steps.end, steps.step),
         )
         series = having(series, "username", "resource")
-        seen = seen_in(by_metric, *grid.span, grid.step.total_seconds())
-        usage = await aside(self._usage, series, seen, grid)
+        coverage = coverage_in(by_metric, *steps.span, steps.step.total_seconds())
+        usage = await run_in_worker(self._usage, series, coverage, steps)
         recorded = {one.labels.get("resource", "") for one in series}
-        unmeasured = (grid.span,) if self.requests_metric and recorded == {"time"} else ()
-        return Part(usage, seen, unmeasured, sum(len(one.values) for one in series))
+        unmeasured = (steps.span,) if self.requests_metric and recorded == {"time"} else ()
+        return UsageSegment(usage, coverage, unmeasured, sum(len(one.values) for one in series))
 
-    def _usage(self, series: Sequence[Series], seen: Seen, grid: Grid) -> Mapping[str, Kept[float]]:
-        step, longest = grid.step.total_seconds(), self.max_gap.total_seconds()
+    def _usage(
+        self, series: Sequence[Series], coverage: ScrapeCoverage, steps: StepRange
+    ) -> Mapping[str, Kept[float]]:
+        step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
 
         def bridge(last: float, following: float) -> bool:
             # A server that stopped and one that was started look the same; so only where nobody
             # was looking.
-            return following - step - last <= longest and seen.in_gap(last, following - step)
+            return following - step - last <= longest and coverage.in_gap(last, following - step)
 
         pieces: Pieces = {}
         for one in series:
@@ -213,7 +228,7 @@ class ServerMetrics:
             by_key = pieces.setdefault(one.labels.get("username", ""), {})
             runs = by_key.setdefault((one.labels.get("resource", ""), server), [])
             runs += runs_of(zip(one.instants, one.values, strict=True), step, bridge)
-        return timelines(pieces, *grid.span)
+        return timelines(pieces, *steps.span)
 
 
 @dataclass(frozen=True)
@@ -238,24 +253,28 @@ class Expression:
         """See `Source.name`."""
         return f"the expression of {self.resource}"
 
-    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
         """See `Source.read`."""
-        over = max(self.reach, grid.over)
+        over = max(self.reach, steps.over)
         rates = promql.defined_rates(self.expression, users)
         there = promql.ever_there(self.expression, over, max(over / self.LOOKS, STEP))
         series: Sequence[Series]
         ever, series = await all_of(
-            prometheus.query(there, grid.end),
-            prometheus.query_range(rates, grid.start, grid.end, grid.step),
+            prometheus.query(there, steps.end),
+            prometheus.query_range(rates, steps.start, steps.end, steps.step),
         )
-        step = grid.step.total_seconds()
+        step = steps.step.total_seconds()
         key = (self.resource, ANY_SERVER)
         pieces: Pieces = {
             one.labels.get("username", ""): {key: runs_of(one.samples, step)} for one in series
         }
-        seen = seen_everywhere(*grid.span) if ever else never_seen(*grid.span, self.expression)
-        usage = await aside(timelines, pieces, *grid.span)
-        return Part(usage, seen, samples=sum(len(one.values) for one in series))
+        coverage = (
+            covered_everywhere(*steps.span) if ever else never_covered(*steps.span, self.expression)
+        )
+        usage = await run_in_worker(timelines, pieces, *steps.span)
+        return UsageSegment(usage, coverage, samples=sum(len(one.values) for one in series))
 
 
 def whole_step(instant: datetime, step: timedelta = STEP) -> datetime:

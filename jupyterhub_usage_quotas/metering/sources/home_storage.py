@@ -84,14 +84,12 @@ class HomeStorage:
 
     `namespace` is a matcher of namespaces, empty for all. `directory_of` gives the name of a user's
     directory; it may raise UnicodeError for names that are not valid Unicode. It is `kept` up to
-    date with the rest, or asked for when it is wanted; `on_refresh` is told of every time that it
-    was brought up to date, why it failed, or None.
+    date with the rest, or asked for when it is wanted.
     """
 
     namespace: str
     directory_of: Callable[[str], str]
     kept: bool = True
-    on_refresh: Callable[[Unknown | None], None] = lambda _why: None
 
     async def read(
         self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
@@ -175,14 +173,14 @@ class HomeMeter:
                 left.discard(self.storage.directory_of(user))
         return left
 
-    async def refresh(self, now: datetime, allowed: timedelta) -> None:
-        """Look anew; what was known stays known if that fails."""
+    async def refresh(self, now: datetime, allowed: timedelta) -> Unknown | None:
+        """Look anew; what was known stays known if that fails. Returns why it failed."""
         homes = await self._look(now, allowed)
         self._problem = homes if isinstance(homes, Unknown) else None
-        self.storage.on_refresh(self._problem)
         if isinstance(homes, Homes):
             # Where it was told of and is not any more, it is not known, rather than not there.
             self._homes = homes if homes.directories or not self._homes else self._homes
+        return self._problem
 
     async def readings(
         self, users: Collection[str], now: datetime, allowed: timedelta

@@ -20,10 +20,10 @@ from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import EXPORTED, HONORED, PodLabels, Pods, Users
 from ..client.response import Series
-from ..client.worker import aside, let_go
-from ..coverage import Looks, Seen, never_seen, seen_in
+from ..client.worker import free_in_worker, run_in_worker
+from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
-from .base import Grid, Part, having, looked_at, looks
+from .base import StepRange, UsageSegment, evidence_ranges, having, scrape_instants
 from .pod_names import PodNames, names_of, sorted_out
 
 LABELS = {"honored": HONORED, "exported": EXPORTED}
@@ -60,40 +60,42 @@ class KubeStateMetrics:
         """All the namespaces that are looked at, as patterns; none for all there are."""
         return tuple(filter(None, (self.namespace, *self.pod_namespaces)))
 
-    async def read(self, prometheus: PrometheusClient, users: Users, grid: Grid) -> Part:
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
         """See `Source.read`."""
-        seen: Seen
+        coverage: ScrapeCoverage
         parts: list[_Pods]
         # Labels of the one kind and of the other: mostly there is nothing under one of them.
-        seen, *parts = await all_of(
-            self._seen(prometheus, grid),
-            *(self._pods(prometheus, labels, users, grid) for labels in LABELS.values()),
+        coverage, *parts = await all_of(
+            self._seen(prometheus, steps),
+            *(self._pods(prometheus, labels, users, steps) for labels in LABELS.values()),
         )
-        nobodys = seen.last_scrape is not None and not any(part.owned for part in parts)
-        if nobodys and await self._nobody_is_named(prometheus, grid):
-            seen = never_seen(*grid.span, names.KSM_USERNAME_LABEL)
-        if uids := await aside(_resized, parts):
-            parts = await all_of(*(self._sampled(prometheus, one, uids, grid) for one in parts))
-        part = await aside(self._part, parts, seen, grid)
-        await let_go(parts)
+        nobodys = coverage.last_scrape is not None and not any(part.owned for part in parts)
+        if nobodys and await self._nobody_is_named(prometheus, steps):
+            coverage = never_covered(*steps.span, names.KSM_USERNAME_LABEL)
+        if uids := await run_in_worker(_resized, parts):
+            parts = await all_of(*(self._sampled(prometheus, one, uids, steps) for one in parts))
+        part = await run_in_worker(self._part, parts, coverage, steps)
+        await free_in_worker(parts)
         return part
 
-    async def _seen(self, prometheus: PrometheusClient, grid: Grid) -> Seen:
+    async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
         """When it was scraped.
 
         Every pod has the metrics that are looked for, so they are there without any user. The
         Hub's own pod is looked for first: it is always there, and few series.
         """
         landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
-        by_metric = await self._looks(prometheus, grid, *landmark)
-        seen = self._summary(by_metric, grid)
-        if seen.gaps:
-            of_all = await self._looks(prometheus, grid, "", "")
+        by_metric = await self._looks(prometheus, steps, *landmark)
+        coverage = self._summary(by_metric, steps)
+        if coverage.gaps:
+            of_all = await self._looks(prometheus, steps, "", "")
             by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
-            seen = self._summary(by_metric, grid)
-        return seen
+            coverage = self._summary(by_metric, steps)
+        return coverage
 
-    async def _nobody_is_named(self, prometheus: PrometheusClient, grid: Grid) -> bool:
+    async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """Whether servers are there of which none says whose it is: usernames are not exported.
 
         One in which no user ever is may be called like theirs, so it is looked further back for
@@ -101,19 +103,19 @@ class KubeStateMetrics:
         """
         if self.named is not None:
             return False
-        day = min(grid.over, timedelta(days=1))
+        day = min(steps.over, timedelta(days=1))
         servers = (promql.servers_there(one, self.namespaces, day) for one in LABELS.values())
-        if not any(await all_of(*(prometheus.query(query, grid.end) for query in servers))):
+        if not any(await all_of(*(prometheus.query(query, steps.end) for query in servers))):
             return False
-        far = max(grid.over, LATELY)
+        far = max(steps.over, LATELY)
         usernames = (promql.usernames_there(one, self.namespaces, far) for one in LABELS.values())
-        return not any(await all_of(*(prometheus.query(query, grid.end) for query in usernames)))
+        return not any(await all_of(*(prometheus.query(query, steps.end) for query in usernames)))
 
     async def _looks(
-        self, prometheus: PrometheusClient, grid: Grid, honored: str, exported: str
-    ) -> dict[str, Looks]:
-        def expressions(looked: Grid) -> dict[str, str]:
-            look = promql.seen if looked.step == grid.step else promql.there
+        self, prometheus: PrometheusClient, steps: StepRange, honored: str, exported: str
+    ) -> dict[str, ScrapeInstants]:
+        def expressions(looked: StepRange) -> dict[str, str]:
+            look = promql.seen if looked.step == steps.step else promql.there
             return {
                 f"{kind} {metric}": look(metric, *labels.where(self.namespaces, landmark), *phase)
                 for (kind, labels), landmark in zip(
@@ -122,8 +124,9 @@ class KubeStateMetrics:
                 for metric, phase in self._evidence.items()
             }
 
+        ranges = evidence_ranges(steps)
         found = await all_of(
-            *(looks(prometheus, expressions(looked), looked) for looked in looked_at(grid))
+            *(scrape_instants(prometheus, expressions(one), one) for one in ranges)
         )
         return {name: _merged([one[name] for one in found]) for name in found[0]}
 
@@ -133,28 +136,28 @@ class KubeStateMetrics:
         annotations: Mapping[str, tuple[str, ...]] = {names.KSM_ANNOTATIONS: ()}
         return {names.KSM_PHASE: ('phase="Running"',), **({} if self.named else annotations)}
 
-    def _summary(self, by_metric: Mapping[str, Looks], grid: Grid) -> Seen:
+    def _summary(self, by_metric: Mapping[str, ScrapeInstants], steps: StepRange) -> ScrapeCoverage:
         of_either = {
             metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
             for metric in self._evidence
         }
-        return seen_in(of_either, *grid.span, looked_at(grid)[0].step.total_seconds())
+        return coverage_in(of_either, *steps.span, evidence_ranges(steps)[0].step.total_seconds())
 
     async def _pods(
-        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, grid: Grid
+        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, steps: StepRange
     ) -> _Pods:
-        owned = await self._whose(prometheus, labels, users, grid)
+        owned = await self._whose(prometheus, labels, users, steps)
         called = {pod.name for pod in owned.values()} if users is not None else None
         patterns = self.named.like if self.named else ()
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
         if not owned:
             return _Pods(pods, owned)
         running, requests, changed = await all_of(
-            prometheus.query_range(pods.running(), grid.start, grid.end, grid.step),
-            prometheus.query(pods.largest_requests(grid.over), grid.end),
-            prometheus.query(pods.changed_requests(grid.over), grid.end),
+            prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
+            prometheus.query(pods.largest_requests(steps.over), steps.end),
+            prometheus.query(pods.changed_requests(steps.over), steps.end),
         )
-        silent = await aside(_silent, running, requests)
+        silent = await run_in_worker(_silent, running, requests)
         # Pods may ask for nothing; somewhere in the cluster there is always one that asks.
         exported = silent is None or await prometheus.query(
             promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
@@ -163,21 +166,21 @@ class KubeStateMetrics:
         return _Pods(pods, owned, running, requests, changed, unmeasured=not exported)
 
     async def _whose(
-        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, grid: Grid
+        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, steps: StepRange
     ) -> dict[str, _Pod]:
         """The pods that users had, by uid."""
         if self.named is None:
-            annotated = promql.pods_of(labels, self.namespaces, users, grid.over)
-            return await aside(_owned, await prometheus.query(annotated, grid.end), labels)
+            annotated = promql.pods_of(labels, self.namespaces, users, steps.over)
+            return await run_in_worker(_owned, await prometheus.query(annotated, steps.end), labels)
         owners = await self.named.owners()
         wanted = names_of(owners, users)
         if wanted is not None and not wanted:
             return {}
         some = promql.like(labels.pod, self.named.like)
         called = some if wanted is None else promql.one_of(labels.pod, wanted)
-        ran = promql.pods_that_ran(labels, self.namespaces, called, grid.over)
-        found = await prometheus.query(ran, grid.end)
-        owned, left = await aside(sorted_out, found, labels, owners, users)
+        ran = promql.pods_that_ran(labels, self.namespaces, called, steps.over)
+        found = await prometheus.query(ran, steps.end)
+        owned, left = await run_in_worker(sorted_out, found, labels, owners, users)
         if users is None and left:
             self.named.left_over(left)
         return {
@@ -187,24 +190,26 @@ class KubeStateMetrics:
 
     @staticmethod
     async def _sampled(
-        prometheus: PrometheusClient, part: _Pods, uids: Collection[str], grid: Grid
+        prometheus: PrometheusClient, part: _Pods, uids: Collection[str], steps: StepRange
     ) -> _Pods:
         """The same, with what these pods requested instant by instant."""
         called = {part.owned[uid].name for uid in uids if uid in part.owned}
         if not called:
             return part
         those = replace(part.pods, pods=called)
-        rates = await prometheus.query_range(those.rates(), grid.start, grid.end, grid.step)
+        rates = await prometheus.query_range(those.rates(), steps.start, steps.end, steps.step)
         return replace(
             part,
             requests=[one for one in part.requests if one.labels.get("uid", "") not in uids],
             rates=[one for one in having(rates, "uid", "resource") if one.labels["uid"] in uids],
         )
 
-    def _part(self, parts: Sequence[_Pods], seen: Seen, grid: Grid) -> Part:
+    def _part(
+        self, parts: Sequence[_Pods], coverage: ScrapeCoverage, steps: StepRange
+    ) -> UsageSegment:
         owned = {uid: pod for part in parts for uid, pod in part.owned.items()}
-        running = self._running(parts, grid)
-        amounts = self._amounts(parts, running, grid)
+        running = self._running(parts, steps)
+        amounts = self._amounts(parts, running, steps)
         pieces: Pieces = {}
         for uid, pod in owned.items():
             by_resource = {"time": running.get(uid, ()), **amounts.get(uid, {})}
@@ -212,32 +217,32 @@ class KubeStateMetrics:
             by_key = pieces.setdefault(pod.user, {})
             for resource, runs in by_resource.items():
                 by_key.setdefault((resource, server), []).extend(runs)
-        return Part(
-            timelines(pieces, *grid.span),
-            seen,
-            (grid.span,) if any(part.unmeasured for part in parts) else (),
+        return UsageSegment(
+            timelines(pieces, *steps.span),
+            coverage,
+            (steps.span,) if any(part.unmeasured for part in parts) else (),
             sum(len(one.values) for part in parts for one in (*part.running, *part.rates)),
         )
 
-    def _running(self, parts: Sequence[_Pods], grid: Grid) -> dict[str, list[Run]]:
+    def _running(self, parts: Sequence[_Pods], steps: StepRange) -> dict[str, list[Run]]:
         """When pods ran, by uid."""
         by_uid: dict[str, list[Series]] = {}
         for part in parts:
             for series in part.running:
                 by_uid.setdefault(series.labels.get("uid", ""), []).append(series)
-        return {uid: self._runs(series, grid) for uid, series in by_uid.items()}
+        return {uid: self._runs(series, steps) for uid, series in by_uid.items()}
 
-    def _runs(self, series: Sequence[Series], grid: Grid) -> list[Run]:
+    def _runs(self, series: Sequence[Series], steps: StepRange) -> list[Run]:
         """The runs of series that are one and the same thing, under labels of either kind."""
         first = series[0]
         samples: Iterable[tuple[float, float]] = zip(first.instants, first.values, strict=True)
         if len(series) > 1:
             samples = dict(merge(*(one.samples for one in series))).items()
-        step, longest = grid.step.total_seconds(), self.max_gap.total_seconds()
+        step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
         return runs_of(samples, step, lambda last, next_: next_ - step - last <= longest)
 
     def _amounts(
-        self, parts: Sequence[_Pods], running: Mapping[str, Sequence[Run]], grid: Grid
+        self, parts: Sequence[_Pods], running: Mapping[str, Sequence[Run]], steps: StepRange
     ) -> Amounts:
         """What pods requested while they ran; resources of one kind are added up."""
         largest: dict[tuple[str, str], float] = {}
@@ -257,7 +262,7 @@ class KubeStateMetrics:
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         for (uid, label), of_label in changed.items():
             if resource := self.kind(label):
-                runs = self._runs(of_label, grid)
+                runs = self._runs(of_label, steps)
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         return amounts
 
@@ -339,6 +344,6 @@ def _resized(parts: Iterable[_Pods]) -> set[str]:
     return resized
 
 
-def _merged(each: Iterable[Looks]) -> Looks:
+def _merged(each: Iterable[ScrapeInstants]) -> ScrapeInstants:
     # Of two that were seen at one instant the later scrape counts: it is the last of them.
     return sorted(dict(sorted(look for one in each for look in one)).items())

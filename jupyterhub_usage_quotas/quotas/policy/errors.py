@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PolicyError:
     """One mistake in a configuration: where it is, what is wrong, and what would be right."""
 
     where: str
@@ -18,8 +18,8 @@ class Fault:
 
 
 class InvalidPolicies(ValueError):
-    """The configuration of the policies has faults; `faults` holds all of them."""
+    """The configuration of the policies has errors; `errors` holds all of them."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = tuple(faults)
+    def __init__(self, errors: Sequence[PolicyError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)

@@ -1,6 +1,6 @@
-"""Reading what an admin wrote into a `PolicySet`, with every fault of it at once.
+"""Reading what an admin wrote into a `PolicySet`, with every error of it at once.
 
-Each fault names the entry, the field, what was given and what would be right.
+Each error names the entry, the field, what was given and what would be right.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..messages import not_among, one_of, printable, shown, wrong
 from ..units import RESOURCES, STORAGE, Resource, defined_resource, is_unit
-from .errors import Fault, InvalidPolicies
+from .errors import InvalidPolicies, PolicyError
 from .patterns import cannot_be_written, not_on_one_line
 from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
@@ -40,23 +40,24 @@ def parse_policies(
     admin's own `resources` ({name: {promql, unit, display_name}}) and `credit_prices` ({resource:
     credits per hour of one unit}). `failover_open` is taken as it is.
 
-    Raises `InvalidPolicies` with every fault found.
+    Raises `InvalidPolicies` with every error found.
     """
-    faults: list[Fault] = []
-    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, faults)
-    prices = _parse_prices(credit_prices, known, faults)
-    policies = _parse_entries("policy", policy, known, faults)
-    backup = _backup_mapping(backup_strategy, faults)
+    errors: list[PolicyError] = []
+    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, errors)
+    prices = _parse_prices(credit_prices, known, errors)
+    policies = _parse_entries("policy", policy, known, errors)
+    backup = _backup_mapping(backup_strategy, errors)
     empty_given = _as_list(backup.get("empty"))
-    empty = _parse_entries(_EMPTY, empty_given, known, faults)
-    intersection = _parse_intersection(backup.get("intersection", "min"), faults)
-    faults.extend(_names_given_twice(policy, empty_given))
+    empty = _parse_entries(_EMPTY, empty_given, known, errors)
+    intersection = _parse_intersection(backup.get("intersection", "min"), errors)
+    errors.extend(_names_given_twice(policy, empty_given))
     if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
-        faults.append(Fault("credit_prices", problem))
-    if faults:
-        raise InvalidPolicies(faults)
-    taken = {one.name for one in (*policies, *empty) if one.name}
+        errors.append(PolicyError("credit_prices", problem))
+    if errors:
+        raise InvalidPolicies(errors)
+    own = {one.name for one in (*policies, *empty) if one.name}
+    taken = set(own)
     return PolicySet(
         tuple(_named(one, str(one.scope), taken) for one in policies),
         tuple(_named(one, "no other policy", taken) for one in empty),
@@ -64,6 +65,7 @@ def parse_policies(
         failover_open,
         known,
         prices,
+        frozenset(taken - own),
     )
 
 
@@ -74,18 +76,18 @@ def _as_list(empty: object) -> object:
     return [empty] if isinstance(empty, Mapping) else empty
 
 
-def _parse_resources(given: object, faults: list[Fault]) -> dict[str, Resource]:
+def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Resource]:
     where = "resources"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, wrong("must be a mapping of names to definitions", given)))
+        errors.append(PolicyError(where, wrong("must be a mapping of names to definitions", given)))
         return {}
     parsed = {}
     for name, entry in given.items():
         place = f"{where}[{shown(name)}]"
         if problem := _problem_of_name(name) or _problem_of_definition(entry):
-            faults.append(Fault(place, problem))
+            errors.append(PolicyError(place, problem))
         else:
             parsed[name] = defined_resource(name, entry.get("display_name", name), entry["unit"])
     return parsed
@@ -117,14 +119,14 @@ def _problem_of_definition(entry: object) -> str:
 
 
 def _parse_prices(
-    given: object, known: Mapping[str, Resource], faults: list[Fault]
+    given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> dict[str, float]:
     """Credits per base unit, from credits per hour of the unit in the resource's example."""
     where = "credit_prices"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        faults.append(Fault(where, wrong("must be a mapping", given, "for example {cpu: 1}")))
+        errors.append(PolicyError(where, wrong("must be a mapping", given, "for example {cpu: 1}")))
         return {}
     prices = {}
     for name, price in given.items():
@@ -132,59 +134,59 @@ def _parse_prices(
         place = f"{where}[{shown(name)}]"
         if name == STORAGE.name:
             problem = "is not used over time, so it costs no credits; leave it out"
-            faults.append(Fault(place, problem))
+            errors.append(PolicyError(place, problem))
         elif resource is None or not resource.by_server:
             priced = [one for one in RESOURCES if one != "credits"]
-            faults.append(Fault(place, f"not a resource; expected {one_of(priced)}"))
+            errors.append(PolicyError(place, f"not a resource; expected {one_of(priced)}"))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
             problem = wrong("wrong price", price, "a number of credits per hour, not negative")
-            faults.append(Fault(place, problem))
+            errors.append(PolicyError(place, problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
             prices[name] = price / resource.quantity(resource.example).unit.factor
     return prices
 
 
-def _backup_mapping(given: object, faults: list[Fault]) -> Mapping[str, Any]:
+def _backup_mapping(given: object, errors: list[PolicyError]) -> Mapping[str, Any]:
     where = "scope_backup_strategy"
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         problem = wrong("must be a mapping", given, "for example {intersection: min}")
-        faults.append(Fault(where, problem))
+        errors.append(PolicyError(where, problem))
         return {}
     for key in sorted(set(given) - {"empty", "intersection"}, key=shown):
         problem = not_among("unknown key", str(key), ("empty", "intersection"))
-        faults.append(Fault(f"{where}.{_place(key)}", problem))
+        errors.append(PolicyError(f"{where}.{_place(key)}", problem))
     return given
 
 
-def _parse_intersection(given: object, faults: list[Fault]) -> Intersection:
+def _parse_intersection(given: object, errors: list[PolicyError]) -> Intersection:
     for one in Intersection:
         if one == given:
             return one
     problem = wrong(got=given, expected=one_of(Intersection))
-    faults.append(Fault("scope_backup_strategy.intersection", problem))
+    errors.append(PolicyError("scope_backup_strategy.intersection", problem))
     return Intersection.MIN
 
 
 def _parse_entries(
-    where: str, given: object, known: Mapping[str, Resource], faults: list[Fault]
+    where: str, given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> tuple[Policy, ...]:
     if not isinstance(given, list | tuple):
-        faults.append(Fault(where, wrong("must be a list of policies", given)))
+        errors.append(PolicyError(where, wrong("must be a list of policies", given)))
         return ()
     parsed = (
-        _parse_entry(f"{where}[{index}]", entry, known, faults) for index, entry in enumerate(given)
+        _parse_entry(f"{where}[{index}]", entry, known, errors) for index, entry in enumerate(given)
     )
     return tuple(policy for policy in parsed if policy)
 
 
 def _parse_entry(
-    where: str, entry: object, known: Mapping[str, Resource], faults: list[Fault]
+    where: str, entry: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> Policy | None:
     if not isinstance(entry, Mapping):
-        faults.append(Fault(where, wrong("must be a mapping", entry)))
+        errors.append(PolicyError(where, wrong("must be a mapping", entry)))
         return None
     fields = dict(entry)
     if isinstance(entry.get("name"), str):
@@ -192,16 +194,16 @@ def _parse_entry(
     if where.startswith(_EMPTY):
         if "scope" in fields:
             problem = "not allowed here: it is for the users whom no policy covers; leave it out"
-            faults.append(Fault(f"{where}.scope", problem))
+            errors.append(PolicyError(f"{where}.scope", problem))
         fields["scope"] = {"everyone": True}
     try:
         return Policy.model_validate(fields, context={"resources": known})
     except ValidationError as error:
-        faults.extend(_readable(where, error))
+        errors.extend(_readable(where, error))
         return None
 
 
-def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
+def _readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
     """Turn pydantic's findings into sentences that an admin can act on."""
     for finding in error.errors(include_url=False):
         location = finding["loc"]
@@ -217,7 +219,7 @@ def _readable(where: str, error: ValidationError) -> Iterator[Fault]:
                 problem = "is missing"
             case _:
                 problem = wrong(str(finding["msg"]), finding["input"])
-        yield Fault(place, problem)
+        yield PolicyError(place, problem)
 
 
 def _place(key: object) -> str:
@@ -225,15 +227,15 @@ def _place(key: object) -> str:
     return printable(key if isinstance(key, str) else shown(key), LONGEST_NAME)
 
 
-def _names_given_twice(*lists: object) -> Iterator[Fault]:
-    """A fault for every name that several entries have, whatever else is wrong with them."""
+def _names_given_twice(*lists: object) -> Iterator[PolicyError]:
+    """An error for every name that several entries have, whatever else is wrong with them."""
     entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
     names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
     counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())
     for name, count in sorted(counts.items()):
         if count > 1:
             problem = f"{count} policies have the name {shown(name)}; a name must be unique"
-            yield Fault("policy", problem)
+            yield PolicyError("policy", problem)
 
 
 def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:

@@ -1,6 +1,6 @@
 """Policies and sets of them: what an admin can write, as frozen values.
 
-How they are read from a configuration, and its faults, is in `configuration.py`.
+How they are read from a configuration, with every mistake in it, is in `parse.py`.
 """
 
 from __future__ import annotations
@@ -248,6 +248,8 @@ class PolicySet:
     failover_open: bool = True
     resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
     prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    default_names: frozenset[str] = frozenset()
+    """The names of policies that the admin gave none: they change with the policies' entries."""
 
     def __iter__(self) -> Iterator[Policy]:
         yield from self.policies

@@ -16,8 +16,9 @@ from typing import Any
 from ... import conventions
 from ...config.quotas import Enforcement
 from ...errors import ConfigurationError
+from ...ledger.base import NO_LEDGER
+from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
-from ...quotas.usage import Unknown
 from ...status.standing import Standings
 from ..web.assets import AssetHandler, Assets
 from ..web.environment import ServiceEnvironment
@@ -50,11 +51,12 @@ def make_viewer_service(
     """The viewer, ready to be served. The meter is the configured one, if none is given."""
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
-    meter = meter or viewer.make_meter(on_refresh=_LogOnce())
+    meter = meter or viewer.make_meter(_RefreshLog())
     standings = Standings(
         manager.policies,
         meter,
         hub,
+        NO_LEDGER,
         enforced=manager.enforcement is Enforcement.enforce,
     )
     renderer = Renderer(
@@ -76,17 +78,19 @@ def make_viewer_service(
     return Service(application, [standings.keep], [meter.aclose, hub.aclose])
 
 
-class _LogOnce:
+class _RefreshLog(NoEvents):
     """Logs why usage could not be brought up to date, each time that the reason changes."""
 
     def __init__(self) -> None:
         self._reason = ""
 
-    def __call__(self, why: Unknown | None, error: Exception | None) -> None:
-        """Called after a refresh, with why it failed if it did, and the bug of ours if one did."""
-        if why and (error is not None or why.reason != self._reason):
-            LOG.warning("Usage is not known: %s: %s", why.reason, why.detail, exc_info=error)
-        self._reason = why.reason if why else ""
+    def refreshed(self, refresh: Refresh) -> None:
+        """See `MeterEvents.refreshed`."""
+        why = refresh.failure
+        if why and (refresh.bug or (refresh.over_time and why.reason != self._reason)):
+            LOG.warning("Usage is not known: %s: %s", why.reason, why.detail, exc_info=refresh.bug)
+        if refresh.over_time:
+            self._reason = why.reason if why else ""
 
 
 def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:

@@ -14,9 +14,10 @@ from typing import Any
 from jupyterhub.services.auth import HubOAuth, HubOAuthenticated, UserNotAllowed
 from tornado.web import HTTPError, RequestHandler
 
+from ...errors import HubUnavailable
 from ...quotas.subject import Subject
 from ...status.permissions import Permissions, permissions_of
-from .hub_api import HubClient, HubUnavailable
+from .hub_api import HubClient
 from .params import BadParameter, Query
 
 AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ...errors import UsageQuotasError
+from ...errors import HubUnavailable
 from ...quotas.subject import Subject
 from ...status.permissions import subject_of
 
@@ -22,10 +22,6 @@ LIST_KEPT = 60.0
 """How long, in seconds, answers are used again."""
 MANY = 10_000
 """Of how many single users answers are kept."""
-
-
-class HubUnavailable(UsageQuotasError):
-    """The Hub gave no answer that can be used; the message is for the log."""
 
 
 class HubClient:

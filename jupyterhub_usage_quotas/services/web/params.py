@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
+from ...errors import UsageQuotasError
 from ...quotas.units import parse_bytes
 
 LONGEST_TEXT = 300
@@ -17,7 +18,7 @@ LARGEST_AMOUNT = 1_000_000
 """Of cores or GPUs that a server can ask for."""
 
 
-class BadParameter(ValueError):
+class BadParameter(UsageQuotasError, ValueError):
     """A parameter that cannot be used; `name` says which, the message why."""
 
     def __init__(self, name: str, problem: str) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyterhub_usage_quotas.demo.processes import Program, free_port
+from tests.support.paths import ROOT
+from tests.support.programs import Program, free_port
 
 from .store import Object
 
-ROOT = Path(__file__).parent.parent.parent.parent
 USERNAME = "hub.jupyter.org/username"
 ALLOWED = (
     USERNAME,

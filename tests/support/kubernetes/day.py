@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyterhub_usage_quotas.demo.processes import Program, free_port, start_prometheus
 from tests.support.hub import WITH_SPAWNERS, Hub, launch, write_config
+from tests.support.programs import Program, free_port, start_prometheus
 from tests.support.visitor import Visitor
 
 from .cluster import USERNAME, Cluster, running_cluster

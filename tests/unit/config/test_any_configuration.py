@@ -163,11 +163,11 @@ def outcome(config: Config) -> str:
     try:
         start(config)
     except ConfigurationError as error:
-        faults = error.faults
+        errors = error.errors
     else:
         return "started"
-    assert faults
-    for fault in faults:
+    assert errors
+    for fault in errors:
         assert fault.isprintable(), fault
         assert len(fault) < 1500, fault
     return "refused"
@@ -192,9 +192,9 @@ def _how_many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     print(f"\nconfigurations tried: {dict(TRIED)}, in all {TRIED.total()}")
 
 
-def places(faults: Sequence[str]) -> set[tuple[str, str]]:
-    """The options that faults are about."""
-    found = [re.match(r"(Usage\w+)\.(\w+)", fault) for fault in faults]
+def places(errors: Sequence[str]) -> set[tuple[str, str]]:
+    """The options that errors are about."""
+    found = [re.match(r"(Usage\w+)\.(\w+)", fault) for fault in errors]
     return {(one[1], one[2]) for one in found if one}
 
 
@@ -210,7 +210,7 @@ def test_every_hard_value_in_every_option_starts_or_is_named(number):
         try:
             make()
         except ConfigurationError as error:
-            refused |= places(error.faults)
+            refused |= places(error.errors)
     TRIED["refused"] += len(refused)
     accepted = [option for option in OPTIONS if option not in refused]
     together = Config()
@@ -224,7 +224,7 @@ def test_every_hard_value_in_every_option_starts_or_is_named(number):
         if name not in NO_LONGER_NEEDED and outcome(of(section, name, value)) == "refused":
             with pytest.raises(ConfigurationError) as error:
                 start(of(section, name, value))
-            assert any(name in fault for fault in error.value.faults), error.value.faults
+            assert any(name in fault for fault in error.value.errors), error.value.errors
 
 
 @settings(max_examples=150, deadline=None)

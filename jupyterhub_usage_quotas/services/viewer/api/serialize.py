@@ -15,8 +15,7 @@ from ....quotas.decide import Decision
 from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
 from ....quotas.policy.selector import ServerAttributes
-from ....quotas.serialize import iso, report, report_verdict
-from ....quotas.serialize_home import report_home
+from ....quotas.serialize import iso, report, report_home, report_verdict
 from ....quotas.units import Unit
 from ....quotas.usage import Fresh, Reading, Stale, Unknown, Usage
 from ....status import text as wording

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ....quotas.serialize_home import home_of
+from ....quotas.serialize import home_of
 from ....quotas.units import STORAGE, show_bytes
 from ....quotas.usage import Fresh
 from ....status.standing import Standing

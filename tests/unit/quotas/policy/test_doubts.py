@@ -17,7 +17,7 @@ TIME = {"resource": "time", "limit": "10 hours"}
 def fault(resources: object = None, **changes: object) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([FINE | changes], resources=resources)
-    (one,) = refused.value.faults
+    (one,) = refused.value.errors
     return str(one)
 
 

@@ -1,0 +1,184 @@
+"""The command line against a real Prometheus: its table, its JSON, its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.command_line import check
+from tests.support.programs import Span, free_port
+from tests.support.recorded import NOW
+
+CONFIG = """
+from jupyterhub_usage_quotas import setup_usage_quotas
+
+c = get_config()
+setup_usage_quotas(c)
+c.UsageConfig.prometheus_url = {url!r}
+c.UsageConfig.hub_namespace = {namespace!r}
+c.UsageConfig.stale_after = 7200.0
+c.UsageQuotaManager.policy = [
+    {{"name": "day", "resource": "memory", "limit": "30 GiB-hours", "window": 1,
+      "scope": {{"group": ["students"]}}}},
+    {{"name": "half day", "resource": "memory", "limit": {{"value": 8192, "unit": "MiB-hours"}},
+      "window": "12h", "scope": {{"group": ["students"]}}}},
+    {{"name": "large", "resource": "cpu", "limit": "1 CPU-hours", "window": 7,
+      "minimum_session": "1h", "scope": {{"group": ["students"]}}}},
+]
+c.UsageQuotaManager.failover_open = {failover_open}
+"""
+
+
+def history() -> Iterator[Span]:
+    yield from hub_pod(NOW - 24 * HOUR, NOW)
+    # 20 GiB-hours: ten an hour, over two hours that ended an hour ago.
+    yield from Pod(
+        "over", NOW - 3 * HOUR + 60, NOW - HOUR - 60, "jupyter-over", "1", memory=10 * GIB
+    ).spans
+    yield from Pod(
+        "within", NOW - 3 * HOUR + 60, NOW - HOUR - 60, "jupyter-within", "2", memory=GIB
+    ).spans
+
+
+@pytest.fixture(scope="module")
+def config_file(serve_history: Callable[..., str], tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("check"), serve_history(history()))
+
+
+def write(directory: Path, url: str, *, failover_open: bool = False) -> Path:
+    path = directory / "jupyterhub_config.py"
+    path.write_text(CONFIG.format(url=url, namespace=NAMESPACE, failover_open=failover_open))
+    return path
+
+
+def test_within_quota(config_file):
+    done = check(config_file, "--user", "within", "--group", "students", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["allow_server_launch"] is True
+    assert said["retry_time"] is None
+    assert said["failover"] is None
+    assert {verdict["policy"]: verdict["fits"] for verdict in said["verdicts"]} == {
+        "day": True,
+        "half day": True,
+        "large": True,
+    }
+
+
+def test_what_the_configuration_prints_is_not_in_the_json(config_file, tmp_path):
+    """That of Zero to JupyterHub prints what it loads."""
+    path = tmp_path / "jupyterhub_config.py"
+    path.write_text('print("Loading extra config: quotas")\n' + config_file.read_text())
+    done = check(path, "--user", "within", "--group", "students", "--json")
+    assert json.loads(done.stdout)["allow_server_launch"] is True
+    assert "Loading extra config: quotas" in done.stderr
+
+
+def test_over_quota_in_the_units_of_the_limits(config_file):
+    done = check(config_file, "--user", "over", "--group", "students", "--json")
+    assert done.returncode == 3, done.stderr
+    said = json.loads(done.stdout)
+    assert said["allow_server_launch"] is False
+    half_day = next(verdict for verdict in said["verdicts"] if verdict["policy"] == "half day")
+    assert half_day == half_day | {
+        "resource": "memory",
+        "window": "12 hours",
+        "used": pytest.approx(20 * 1024),
+        "limit": 8192,
+        "remaining": pytest.approx(-12 * 1024),
+        "unit": "MiB-hours",
+        "fits": False,
+    }
+    # By hand: 12 of 20 GiB-hours must leave a window of twelve hours, at ten an hour.
+    retry = datetime.fromisoformat(said["retry_time"]).timestamp()
+    assert retry == pytest.approx(NOW - 3 * HOUR + 12 * HOUR + 1.2 * HOUR, abs=120)
+    assert said["retry_time"] == half_day["retry_time"]
+    assert said["retry_time"].endswith("Z")
+    day = next(verdict for verdict in said["verdicts"] if verdict["policy"] == "day")
+    assert (day["fits"], day["retry_time"]) == (True, None)
+
+
+def test_the_table_says_the_same(config_file):
+    done = check(config_file, "--user", "over", "--group", "students")
+    assert done.returncode == 3
+    assert "over (groups: students): a launch is DENIED until 20" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("half day"))
+    assert "20,480 MiB-hours" in row
+    assert "8,192 MiB-hours" in row
+    assert " NO " in row
+
+
+def test_a_server_that_asks_for_too_much_is_never_allowed(config_file):
+    arguments = ("--user", "within", "--group", "students", "--server-cpu", "2")
+    done = check(config_file, *arguments, "--server-memory", "8GiB", "--server-gpu", "1")
+    assert done.returncode == 3
+    assert "waiting will not help" in done.stdout
+    said = json.loads(check(config_file, *arguments, "--json").stdout)
+    large = next(verdict for verdict in said["verdicts"] if verdict["policy"] == "large")
+    assert (large["need"], large["limit"], large["never"]) == (2, 1, True)
+    assert said["retry_time"] is None
+
+
+def test_whom_no_policy_covers(config_file):
+    done = check(config_file, "--user", "over", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["verdicts"] == []
+    assert "No policy covers this user" in check(config_file, "--user", "over").stdout
+
+
+@pytest.mark.parametrize("failover_open", [True, False])
+def test_unknown(tmp_path, failover_open):
+    config = write(tmp_path, f"http://127.0.0.1:{free_port()}", failover_open=failover_open)
+    done = check(config, "--user", "over", "--group", "students", "--json")
+    assert done.returncode == 4
+    said = json.loads(done.stdout)
+    assert said["allow_server_launch"] is failover_open
+    assert said["failover"] == "unreachable"
+    assert [verdict["used"] for verdict in said["verdicts"]] == [None, None, None]
+    table = check(config, "--user", "over", "--group", "students").stdout
+    assert "usage is UNKNOWN" in table
+    assert "Why usage is unknown: Prometheus: " in table
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("c = get_config()\nc.UsageQuotaManager.policy = [{}]\n", "policy[0].resource: is missing"),
+        ("policy = [", "SyntaxError"),
+        ("raise RuntimeError('the admin')", "RuntimeError: the admin"),
+    ],
+)
+def test_a_wrong_configuration(tmp_path, config, says):
+    path = tmp_path / "jupyterhub_config.py"
+    path.write_text(config)
+    done = check(path, "--user", "x")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_configuration_that_is_not_there(tmp_path):
+    done = check(tmp_path / "missing.py", "--user", "x")
+    assert done.returncode == 2
+    assert "missing.py" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--server-memory", "8 apples"], ["--server-cpu", "-1"], ["--server-gpu", "nan"]]
+)
+def test_wrong_arguments(config_file, arguments):
+    done = check(config_file, "--user", "x", *arguments)
+    assert done.returncode == 2
+    assert arguments[1] in done.stderr
+
+
+def test_a_name_cannot_steer_the_terminal(config_file):
+    done = check(config_file, "--user", "x\x1b[2Jy", "--group", "g\nh")
+    assert "\x1b" not in done.stdout
+    assert "x\\x1b[2Jy (groups: g\\nh)" in done.stdout

@@ -1,0 +1,183 @@
+"""What the client makes of every way in which a server can fail, faked at the transport."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import respx
+
+from jupyterhub_usage_quotas import errors
+from jupyterhub_usage_quotas.metering.client.connection import Connection
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from tests.support.meter_events import OnRequest
+
+URL = "http://prometheus.test:9090/prefix"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def answer(*results: dict, kind: str = "vector", **more: object) -> dict:
+    return {"status": "success", "data": {"resultType": kind, "result": list(results)}, **more}
+
+
+def vector(value: str, **labels: str) -> dict:
+    return {"metric": labels, "value": [NOW.timestamp(), value]}
+
+
+@pytest.fixture
+async def client():
+    observed: list[tuple[str, float]] = []
+    made = PrometheusClient(
+        URL,
+        request_timeout=timedelta(seconds=1),
+        events=OnRequest(lambda outcome, seconds: observed.append((outcome, seconds))),
+    )
+    made.observed = observed
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def server():
+    with respx.mock(base_url=URL, assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Retries wait for a random time; here they are made to wait for none."""
+
+    async def at_once(_seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr("tenacity.asyncio._portable_async_sleep", at_once)
+
+
+async def test_an_answer_becomes_series(client, server):
+    route = server.post("/api/v1/query").respond(json=answer(vector("1.5", resource="cpu")))
+    (series,) = await client.query("up", NOW)
+    assert series.labels == {"resource": "cpu"}
+    assert series.samples == ((NOW.timestamp(), 1.5),)
+    sent = httpx.QueryParams(route.calls.last.request.content.decode())
+    assert sent["query"] == "up"
+    assert float(sent["time"]) == NOW.timestamp()
+    assert [outcome for outcome, _ in client.observed] == ["success"]
+
+
+async def test_infos_of_newer_servers_are_not_warnings(client, server):
+    server.post("/api/v1/query").respond(json=answer(vector("1"), infos=["metric might ..."]))
+    assert len(await client.query("up", NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "error", "says"),
+    [
+        ({"status_code": 401}, errors.PrometheusUnauthorized, "credentials"),
+        ({"status_code": 403}, errors.PrometheusUnauthorized, "403"),
+        ({"status_code": 503, "text": "starting"}, errors.PrometheusUnavailable, "503"),
+        ({"status_code": 429}, errors.PrometheusUnavailable, "429"),
+        (
+            {"status_code": 200, "html": "<html>Log in</html>"},
+            errors.BadAnswer,
+            "not an answer of the Prometheus API",
+        ),
+        (
+            {"status_code": 200, "text": json.dumps(answer(vector("1")))[:-9]},
+            errors.BadAnswer,
+            None,
+        ),
+        ({"status_code": 200, "json": []}, errors.BadAnswer, None),
+        ({"status_code": 200, "json": {"status": "success"}}, errors.QueryRejected, None),
+        ({"status_code": 404, "text": "no such page"}, errors.BadAnswer, "404"),
+        (
+            {"status_code": 400, "json": {"status": "error", "error": "parse error at char 3"}},
+            errors.QueryRejected,
+            "parse error at char 3",
+        ),
+        (
+            {"status_code": 200, "json": answer(vector("1"), warnings=["a store is away"])},
+            errors.PartialAnswer,
+            "a store is away",
+        ),
+        ({"status_code": 200, "json": answer(vector("NaN"))}, errors.BadAnswer, "NaN"),
+        ({"status_code": 200, "json": answer(vector("+Inf"))}, errors.BadAnswer, "infinite"),
+        ({"status_code": 200, "json": answer(vector("cheese"))}, errors.BadAnswer, "not a number"),
+        ({"status_code": 200, "json": answer({"metric": {}})}, errors.BadAnswer, None),
+        ({"status_code": 302, "headers": {"location": "/login"}}, errors.BadAnswer, "302"),
+    ],
+)
+async def test_an_answer_that_cannot_be_trusted_is_refused(client, server, response, error, says):
+    server.post("/api/v1/query").respond(**response)
+    with pytest.raises(error, match=says):
+        await client.query("up", NOW)
+    assert client.observed[-1][0] == error.reason
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.ConnectError("refused"), errors.PrometheusUnreachable),
+        (httpx.ReadError("reset"), errors.PrometheusUnreachable),
+        (httpx.ReadTimeout("slow"), errors.PrometheusTimeout),
+        (httpx.Response(502), errors.PrometheusUnavailable),
+    ],
+)
+async def test_a_transient_failure_is_tried_again(client, server, failure, error):
+    good = httpx.Response(200, json=answer(vector("1")))
+    server.post("/api/v1/query").mock(side_effect=[failure, failure, good])
+    assert len(await client.query("up", NOW)) == 1
+    assert [outcome for outcome, _ in client.observed] == [error.reason, error.reason, "success"]
+
+
+async def test_a_lasting_failure_is_raised_after_some_attempts(client, server):
+    route = server.post("/api/v1/query").mock(side_effect=httpx.ConnectError("refused"))
+    with pytest.raises(errors.PrometheusUnreachable, match="refused"):
+        await client.query("up", NOW)
+    assert route.call_count == client.attempts
+
+
+@pytest.mark.parametrize("status", [400, 401, 422])
+async def test_a_failure_that_is_not_transient_is_not_tried_again(client, server, status):
+    route = server.post("/api/v1/query").respond(status, json={"status": "error"})
+    with pytest.raises(errors.PrometheusError):
+        await client.query("up", NOW)
+    assert route.call_count == 1
+
+
+async def test_a_long_range_is_asked_for_in_pieces_that_the_server_accepts(client, server):
+    asked: list[tuple[float, float]] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        sent = httpx.QueryParams(request.content.decode())
+        start, end, step = (float(sent[name]) for name in ("start", "end", "step"))
+        asked.append((start, end))
+        values = [[at, "2"] for at in range(int(start), int(end) + 1, int(step))]
+        assert len(values) <= 11_000
+        return httpx.Response(
+            200, json=answer({"metric": {"resource": "cpu"}, "values": values}, kind="matrix")
+        )
+
+    server.post("/api/v1/query_range").mock(side_effect=respond)
+    start, step = NOW - timedelta(days=30), timedelta(minutes=1)
+    (series,) = await client.query_range("up", start, NOW, step)
+    instants = [at for at, _ in series.samples]
+    assert instants == [start.timestamp() + 60 * n for n in range(30 * 24 * 60 + 1)]
+    assert len(asked) == 5
+
+
+async def test_the_first_failing_piece_fails_the_range(client, server):
+    server.post("/api/v1/query_range").respond(400, json={"status": "error", "error": "no"})
+    with pytest.raises(errors.QueryRejected):
+        await client.query_range("up", NOW - timedelta(days=30), NOW, timedelta(minutes=1))
+
+
+async def test_credentials_are_sent_as_basic_authentication(server):
+    route = server.post("/api/v1/query").respond(json=answer())
+    client = PrometheusClient(URL, connection=Connection(auth=("ad:min", "s3cret")))
+    await client.query("up", NOW)
+    await client.aclose()
+    sent = route.calls.last.request.headers["authorization"]
+    assert base64.b64decode(sent.removeprefix("Basic ")).decode() == "ad:min:s3cret"

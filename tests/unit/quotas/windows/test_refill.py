@@ -1,0 +1,306 @@
+"""Refilled balances, against a step by step account in fractions and a walk over minutes."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from jupyterhub_usage_quotas.quotas.decide import Request, decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill
+
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+TEN = Refill(600.0, timedelta(minutes=10))  # ten minutes back every ten minutes
+
+
+def after(minutes):
+    return NOON + minutes * MINUTE
+
+
+def used(*sessions, until=NOON):
+    """Sessions `(start, end, rate)` in minutes from NOON."""
+    return Usage(
+        tuple(
+            Bucket(after(start).timestamp(), after(end).timestamp(), 60.0 * (end - start) * rate)
+            for start, end, rate in sessions
+        ),
+        until,
+    )
+
+
+def missing(window, usage, minutes):
+    return window.used(usage, after(minutes)) / 60
+
+
+def test_a_balance_starts_full():
+    assert missing(TEN, used(), 0) == 0
+    assert missing(TEN, used((0, 5, 1)), 0) == 0
+
+
+def test_a_balance_is_drawn_down_by_usage_and_refilled_at_steps_only():
+    usage = used((0, 9, 3))  # 27 minutes
+    expected = [(1, 3), (9, 27), (9.5, 27), (9.99, 27), (10, 17), (19.9, 17), (20, 7), (30, 0)]
+    assert [(at, missing(TEN, usage, at)) for at, _ in expected] == expected
+
+
+def test_a_balance_is_never_more_than_full():
+    usage = used((0, 3, 1), (55, 57, 2))
+    assert [missing(TEN, usage, at) for at in (3, 10, 50, 57, 60)] == [3, 0, 0, 4, 0]
+
+
+def test_what_is_used_up_to_a_step_comes_before_its_refill():
+    usage = used((0, 10, 1), (10, 12, 1))
+    assert [missing(TEN, usage, at) for at in (9, 10, 11, 12)] == [9, 0, 1, 2]
+
+
+def test_steps_are_at_multiples_of_the_interval_since_the_epoch():
+    # NOON is minute 29,543,760 since then, which is one more than a multiple of 7.
+    window, usage = Refill(60.0, timedelta(minutes=7)), used((0, 3, 1))
+    assert [missing(window, usage, at) for at in (3, 5.9, 6, 12, 13, 20)] == [3, 3, 2, 2, 1, 0]
+
+
+def decide_on(limit, window, usage, now, **more):
+    entry = {"resource": "time", "limit": limit, "window": window, "scope": {"everyone": True}}
+    policies = parse_policies([entry | more], failover_open=False)
+    return decide(policies, {"time": Fresh(usage)}, Request(Subject("ada")), now)
+
+
+EVERY_TEN = {"refill": 10, "every": "10 minutes"}
+
+
+def test_debt_is_paid_back_before_anything_is_available():
+    usage = used((0, 15, 5))  # 75 minutes of 20, 10 of them given back at 12:10
+    decision = decide_on("20 minutes", EVERY_TEN, usage, after(15))
+    assert decision.verdicts[0].used == 65 * 60
+    assert decision.verdicts[0].remaining == -45 * 60
+    # at 12:20 55, 12:30 45, 12:40 35, 12:50 25, 13:00 15 are missing
+    assert decision.retry_time == after(60)
+
+
+def test_a_session_of_the_whole_balance_waits_until_it_is_full():
+    usage = used((0, 15, 1))
+    decision = decide_on("20 minutes", EVERY_TEN, usage, after(15), minimum_session="20 minutes")
+    assert decision.retry_time == after(20)
+    decision = decide_on("20 minutes", EVERY_TEN, usage, after(15), minimum_session="21 minutes")
+    assert decision.retry_time is None
+
+
+def test_steps_between_two_minutes_are_told_as_the_next_minute():
+    # every 90 seconds, 30 seconds back; the steps are at 12:00:00, 12:01:30, 12:03:00 ...
+    window = Refill(30.0, timedelta(seconds=90))
+    usage = used((-2, 0, 1))  # 30 s given back at 11:58:30 (of 30), 12:00:00
+    assert window.used(usage, after(0)) == 120 - 30 - 30
+    for enough, expected in [(45, 2), (20, 3), (0, 3)]:
+        assert window.earliest(usage, lambda left, most=enough: left <= most, NOON) == after(
+            expected
+        )
+
+
+# --- what always holds --------------------------------------------------------------------------
+
+STEP = st.sampled_from([1, 2, 7, 10, 60, 90])
+HISTORY = st.lists(st.tuples(st.sampled_from([0, 1, 2, 5]), st.integers(1, 40)), max_size=6).map(
+    lambda stretches: [rate for rate, length in stretches for _ in range(length)]
+)
+
+
+def sessions_of(history):
+    """As usage that ends at NOON, a bucket for every minute."""
+    begin = -len(history)
+    minutes = enumerate(history, begin)
+    return used(*((minute, minute + 1, rate) for minute, rate in minutes if rate))
+
+
+def walk(history, every, amount, ahead):
+    """What is missing, minute by minute from NOON on."""
+    begin, now, gone = int(NOON.timestamp()) // 60, int(NOON.timestamp()) // 60, 0
+    begin -= len(history)
+    for minute in range(begin, now + ahead):
+        if minute % every == 0:
+            gone = max(gone - amount, 0)
+        if minute >= now:
+            yield gone
+        else:
+            gone += history[minute - begin]
+
+
+@given(history=HISTORY, every=STEP, amount=st.integers(1, 30), limit=st.integers(0, 60))
+def test_the_retry_time_is_true_minute_by_minute(history, every, amount, limit):
+    """The first minute at which less than the limit is missing; none for a limit of zero."""
+    window, usage = Refill(60.0 * amount, every * MINUTE), sessions_of(history)
+    ahead = list(walk(history, every, amount, every * (sum(history) // amount + 2) + 1))
+    for later in (0, 1, len(ahead) // 2, len(ahead) - 1):
+        assert missing(window, usage, later) == ahead[later]
+    expected = next((later for later, gone in enumerate(ahead) if gone < limit), None)
+    found = window.earliest(usage, lambda gone: gone < 60 * limit, NOON)
+    assert found == (None if expected is None else after(expected))
+
+
+FLOATS = st.lists(
+    st.tuples(
+        st.floats(0.001, 50_000),
+        st.floats(0.001, 20_000),
+        st.floats(0, 1e12, allow_subnormal=False),
+    ),
+    max_size=8,
+).map(
+    lambda sessions: Usage(
+        tuple(
+            Bucket(NOON.timestamp() - ago - length, NOON.timestamp() - ago, amount)
+            for ago, length, amount in sessions
+        ),
+        NOON,
+    )
+)
+WINDOWS = st.builds(
+    Refill,
+    st.floats(0.01, 1e11),
+    st.sampled_from([60, 61.1, 90, 600, 3600, 86400]).map(
+        lambda seconds: timedelta(seconds=seconds)
+    ),
+)
+
+
+def by_fractions(window, usage, at):
+    """What is missing at `at`: every step from the first usage on, without rounding."""
+    every, amount = Fraction(window.every.total_seconds()), Fraction(window.amount)
+    end = Fraction(at.timestamp())
+    buckets = [
+        (Fraction(one.start), Fraction(one.end), Fraction(one.amount)) for one in usage.buckets
+    ]
+    if not buckets:
+        return Fraction(0)
+
+    def between(begin, until):
+        return sum(
+            (
+                amount * max(min(until, finish) - max(begin, start), 0) / (finish - start)
+                for start, finish, amount in buckets
+            ),
+            Fraction(0),
+        )
+
+    step = math.floor(min(start for start, *_ in buckets) / every)
+    gone = Fraction(0)
+    while (step + 1) * every <= end:
+        gone = max(gone + between(step * every, (step + 1) * every) - amount, Fraction(0))
+        step += 1
+    return gone + between(step * every, end)
+
+
+@given(usage=FLOATS, window=WINDOWS, ahead=st.floats(0, 100_000))
+def test_what_is_missing_is_what_an_exact_account_says(usage, window, ahead):
+    """Step by step in fractions, up to the rounding of floating point."""
+    at = NOON + timedelta(seconds=ahead)
+    expected = by_fractions(window, usage, at)
+    total = math.fsum(bucket.amount for bucket in usage.buckets)
+    assert window.used(usage, at) == pytest.approx(float(expected), rel=1e-9, abs=total * 1e-9)
+
+
+@given(usage=FLOATS, window=WINDOWS, data=st.data())
+def test_going_on_from_any_checkpoint_is_the_same_to_the_last_digit(usage, window, data):
+    """However often an account is interrupted, at whatever steps, it ends with the same number."""
+    instants = [NOON + timedelta(seconds=one) for one in (-80_000, 30_000)]
+    stops = sorted(
+        data.draw(
+            st.lists(st.datetimes(*(one.replace(tzinfo=None) for one in instants)), max_size=5)
+        )
+    )
+    checkpoint = None
+    for stop in stops:
+        checkpoint = window.fold(usage, stop.replace(tzinfo=UTC), checkpoint)
+    assert window.fold(usage, instants[1], checkpoint) == window.fold(usage, instants[1])
+
+
+@given(history=HISTORY, every=STEP, amount=st.integers(1, 30), parts=st.integers(2, 5))
+def test_splitting_what_was_used_changes_nothing(history, every, amount, parts):
+    """A session in one bucket, in a bucket a minute, or as several servers at once."""
+    window, whole = Refill(60.0 * amount, every * MINUTE), sessions_of(history)
+    pieces, servers = [], []
+    for bucket in whole.buckets:
+        length = (bucket.end - bucket.start) / 4
+        pieces += [
+            Bucket(
+                bucket.start + number * length,
+                bucket.start + (number + 1) * length,
+                bucket.amount / 4,
+            )
+            for number in range(4)
+        ]
+        servers += [Bucket(bucket.start, bucket.end, bucket.amount / parts)] * parts
+    for later in (0, 1, every, 5 * every):
+        expected = missing(window, whole, later)
+        assert missing(window, Usage(tuple(pieces), NOON), later) == pytest.approx(expected)
+        assert missing(window, Usage(tuple(servers), NOON), later) == pytest.approx(expected)
+
+
+def exhausted_by_hand(history, every, amount, rate, limit, ahead):
+    """In minutes from NOON: when what is missing reaches the limit, in fractions of a minute."""
+    gone = next(walk(history, every, amount, 1))
+    now = int(NOON.timestamp()) // 60
+    for later in range(ahead):
+        if later and (now + later) % every == 0:
+            gone = max(gone - amount, 0)
+        if gone >= limit:
+            return Fraction(later)
+        at_the_step = gone + rate == limit and (now + later + 1) % every == 0
+        if rate and gone + rate >= limit and not at_the_step:
+            return later + Fraction(limit - gone, rate)
+        gone += rate
+    return None
+
+
+@given(
+    history=HISTORY,
+    every=STEP,
+    amount=st.integers(1, 30),
+    rate=st.integers(0, 5),
+    limit=st.integers(0, 90),
+)
+def test_it_is_exhausted_when_a_walk_over_minutes_says_so(history, every, amount, rate, limit):
+    """Usage that goes on draws the balance down to nothing at that second, or never does."""
+    assume(limit >= amount)  # the other case has a test of its own
+    window, usage = Refill(60.0 * amount, every * MINUTE), sessions_of(history)
+    expected = exhausted_by_hand(history, every, amount, rate, limit, 3000)
+    found = window.exhausted(usage, float(rate), 60.0 * limit, NOON, after(3000))
+    if expected is None:
+        assert found is None
+    else:
+        assert abs((found - NOON).total_seconds() - 60 * expected) < 1e-3
+
+
+def test_a_limit_below_what_is_refilled_is_exhausted_within_a_whole_interval():
+    """20 minutes, 30 back every 30. At 12:25 one server begins: the 5 minutes it used by 12:30 are
+    given back, and from there on it uses 20 minutes by 12:50."""
+    window, begin = Refill(1800.0, 30 * MINUTE), after(25)
+    found = window.exhausted(used(until=begin), 1.0, 1200.0, begin, after(600))
+    assert found == after(50)
+
+
+SAME = {"resource": "time", "limit": "5 hours", "scope": {"everyone": True}}
+GENEROUS = SAME | {"window": {"refill": 5, "every": "1 day"}}
+TIGHT = SAME | {"window": {"refill": 1, "every": "1 day"}}
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), (None, None)])
+def test_of_equal_limits_the_smallest_refill_is_the_minimum(names):
+    """Whatever the policies are called, and in whatever order they are written."""
+    usage = used((-3000, -2760, 1), (-1560, -1320, 1))  # 4 hours on Monday, 4 on Tuesday
+    outcomes = set()
+    for order in ((GENEROUS, TIGHT), (TIGHT, GENEROUS)):
+        entries = [
+            entry | ({"name": name} if name else {})
+            for entry, name in zip(order, names, strict=True)
+        ]
+        policies = parse_policies(entries, failover_open=False)
+        decision = decide(policies, {"time": Fresh(usage)}, Request(Subject("ada")), NOON)
+        outcomes.add((decision.allowed, decision.retry_time))
+    assert outcomes == {(False, NOON + timedelta(hours=36))}

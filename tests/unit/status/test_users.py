@@ -1,0 +1,277 @@
+"""Where users stand: the same for one as in the list of all, with what was granted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override, Voided
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.serialize import report
+from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
+from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.services.viewer.api.serialize import (
+    row_state,
+    row_values,
+    standing_values,
+)
+from jupyterhub_usage_quotas.services.viewer.pages.cards import cards, row
+from jupyterhub_usage_quotas.services.viewer.pages.overview import Summary, if_enforced, summary
+from jupyterhub_usage_quotas.services.viewer.pages.table import Filter, selected
+from jupyterhub_usage_quotas.status.inputs import learn
+from jupyterhub_usage_quotas.status.standing import Standings
+from tests.support.viewer import UNKNOWN, FakeMeter
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HOUR = 3600.0
+POLICIES = [
+    {"name": "week", "resource": "cpu", "limit": "10 CPU-hours", "window": 7}
+    | {"scope": {"everyone": True}},
+    {"name": "team", "resource": "gpu", "limit": "6 GPU-hours", "window": 7, "share": "pooled"}
+    | {"scope": {"group": ["red"]}},
+    {"name": "tell", "resource": "time", "limit": "1 hours", "window": 1}
+    | {"scope": {"group": ["red"]}, "when_exhausted": "warn"},
+]
+PAYING_FIRST = [
+    POLICIES[1] | {"overflow": "individual"},
+    {"name": "own", "resource": "gpu", "limit": "2 GPU-hours", "window": 7}
+    | {"scope": {"group": ["red"]}},
+]
+PEOPLE = [
+    Subject("ann", frozenset({"red"})),
+    Subject("bob", frozenset({"red"})),
+    Subject("cyd"),
+    Subject("dan"),
+    Subject("eve", admin=True),
+]
+
+
+class People:
+    """A Hub with these users, and how often they were listed."""
+
+    def __init__(self) -> None:
+        self.listed = 0
+
+    async def subjects(self) -> Sequence[Subject]:
+        self.listed += 1
+        return PEOPLE
+
+
+def used(amount: float, *, ongoing: bool = False, server: str = "") -> Fresh:
+    end = NOW.timestamp() - (0 if ongoing else 5 * HOUR)
+    bucket = Bucket(end - 2 * HOUR, end, amount * HOUR, ServerAttributes(name=server))
+    return Fresh(Usage((bucket,), NOW))
+
+
+def standings(
+    *adjustments, entries=POLICIES, enforced=True, **readings
+) -> tuple[Standings, FakeMeter, People]:
+    meter, hub = FakeMeter(dict(readings)), People()
+    policies = parse_policies(entries, {}, failover_open=True)
+    ledger = MemoryLedger(adjustments)
+    made = Standings(policies, meter, hub, ledger, enforced=enforced)
+    return made, meter, hub
+
+
+READINGS = {
+    "ann": {"cpu": used(4, ongoing=True), "gpu": used(2), "time": used(2)},
+    "bob": {"cpu": used(11), "gpu": used(3)},
+    "dan": {"cpu": UNKNOWN},
+}
+
+
+async def test_one_and_all_are_the_same_from_a_single_reading():
+    made, meter, _ = standings(**READINGS)
+    everybody = await made.of_everybody(NOW)
+    assert meter.asked == [None]
+    assert [one.subject for one in everybody] == PEOPLE
+    for one in everybody:
+        alone = await made.of(one.subject, NOW)
+        assert standing_values(alone, enforcement="enforce") == standing_values(
+            one, enforcement="enforce"
+        )
+        assert row_values(alone) == row_values(one)
+
+
+async def test_a_pool_is_what_all_its_members_used():
+    made, _, hub = standings(**READINGS)
+    standing = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in standing.decision.verdicts if one.allotment.name == "team")
+    assert pool.used == pytest.approx(5 * HOUR)
+    assert hub.listed == 1
+
+
+@pytest.mark.parametrize("entries", [POLICIES, PAYING_FIRST], ids=["", "pays first"])
+@pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
+async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
+    """By the way of `known.learn`, which the Hub and the command line go."""
+    made, meter, _ = standings(entries=entries, **READINGS)
+    request = Request(Subject(person.name, person.groups, admin=person.admin))
+    members = {"team": {"ann", "bob"}}
+    known = await learn(made.policies, meter, NO_LEDGER, request, NOW, members)
+    expected = report(known.decide(request))
+    assert report((await made.of(person, NOW)).decision) == expected
+    everybody = {one.subject: one for one in await made.of_everybody(NOW)}
+    assert report(everybody[person].decision) == expected
+
+
+async def test_a_pool_is_used_up_by_the_servers_of_all_its_members():
+    """1 of 6 GPU-hours is left, and two members run a GPU each; a third who runs none, and
+    somebody with a server who is no member, change nothing.
+    """
+    readings = {
+        "ann": {"gpu": used(2, ongoing=True)},
+        "bob": {"gpu": used(3), "cpu": used(2, ongoing=True)},
+        "cyd": {"gpu": used(2, ongoing=True)},
+    }
+    made, _, _ = standings(**readings)
+    for person in PEOPLE[:2]:
+        standing = await made.of(person, NOW)
+        pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+        assert pool.exhausted_at == NOW + timedelta(hours=1)
+    readings["bob"] = {"gpu": used(3, ongoing=True)}
+    made, _, _ = standings(**readings)
+    standing = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+    # One and a half GPUs more: 1 GPU-hour lasts 24 minutes at 2.5 GPUs.
+    assert pool.exhausted_at == NOW + timedelta(minutes=24)
+
+
+async def test_a_pool_that_pays_first_is_used_up_by_the_servers_of_all_its_members():
+    """6 GPU-hours, of which 5 were used; two members run 1 and 1.5 GPUs."""
+    readings = {"ann": {"gpu": used(2, ongoing=True)}, "bob": {"gpu": used(3, ongoing=True)}}
+    made, _, _ = standings(entries=PAYING_FIRST, **readings)
+    for person in PEOPLE[:2]:
+        for standing in (await made.of(person, NOW), (await made.of_everybody(NOW))[0]):
+            pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+            assert pool.verdict.used == pytest.approx(5 * HOUR)
+            assert pool.exhausted_at == NOW + timedelta(minutes=24)
+
+
+async def test_of_what_one_member_used_that_is_not_known_the_pool_is_not():
+    made, _, _ = standings(ann={"gpu": used(2)}, bob={"gpu": UNKNOWN})
+    standing = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in standing.decision.verdicts if one.allotment.pool)
+    assert (pool.used, pool.fits) == (None, None)
+
+
+async def test_all_are_worked_out_once_for_each_instant():
+    made, meter, _ = standings(**READINGS)
+    assert await made.of_everybody(NOW) is await made.of_everybody(NOW)
+    await made.of_everybody(NOW + timedelta(minutes=1))
+    assert len(meter.asked) == 2
+
+
+async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
+    """Ann uses 2 cores, and has 6 CPU-hours left: until this afternoon."""
+    made, _, _ = standings(**READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    states = {name: row_state(one) for name, one in everybody.items()}
+    assert states == {
+        "ann": "over",  # of what only warns
+        "bob": "over",
+        "cyd": "within",
+        "dan": "unknown",
+        "eve": "within",
+    }
+    week = everybody["ann"].outlooks[0]
+    assert week.exhausted_at == NOW + timedelta(hours=3)
+    assert [one.rates for one in everybody["ann"].servers] == [{"cpu": 2.0}]
+
+
+async def test_where_quotas_are_not_enforced_servers_may_start():
+    """In shadow mode users are told figures, admins also what users would be told."""
+    made, _, _ = standings(enforced=False, **READINGS)
+    enforcing, _, _ = standings(**READINGS)
+    found = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    not_enforced = "Quotas are not enforced at the moment."
+    told = {name: summary(found[name]) for name in ("bob", "cyd", "dan")}
+    assert told == {
+        "bob": Summary("short", f"A quota is used up. Servers may start. {not_enforced}"),
+        "cyd": Summary("within", f"Servers may start. {not_enforced}"),
+        "dan": Summary("unknown", f"Usage is not known. Servers may start. {not_enforced}"),
+    }
+    for one in await enforcing.of_everybody(NOW):
+        would_be = if_enforced(found[one.subject.name])
+        assert would_be == summary(one)
+        assert not_enforced not in would_be.text
+    over = cards(found["bob"])[0]
+    assert (over.level, over.used, over.only_warns) == ("over", "11 CPU-hours", True)
+    assert not cards(await enforcing.of(PEOPLE[1], NOW))[0].only_warns
+
+
+async def test_what_was_granted():
+    start, until = NOW - timedelta(days=1), NOW + timedelta(days=1)
+    given = [
+        Grant("week", start, until, "ann", 1, amount=5 * HOUR),
+        Grant("week", NOW + timedelta(hours=1), until, "ann", 2, amount=HOUR),
+        Grant("week", start, until, "bob", 3, amount=HOUR),
+        Override("tell", start, until, "ann", 4, limit=3 * HOUR),
+        Exemption("week", start, until, "cyd", 5),
+        Exemption("week", start, until, "eve", 6, voided=Voided("tutor", NOW, "a slip")),
+    ]
+    made, _, _ = standings(*given, **READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    week, _, tell = cards(everybody["ann"])
+    assert week.allowance == "15 CPU-hours"
+    assert week.grants == (("5 CPU-hours more", until),)
+    assert tell.grants == (("3h instead", until),)
+    (free,) = cards(everybody["cyd"])
+    assert (free.allowance, free.remaining, free.share) == ("unlimited", "", None)
+    assert free.grants == (("no limit", until),)
+    (limited,) = cards(everybody["eve"])
+    assert (limited.allowance, limited.grants) == ("10 CPU-hours", ())
+
+
+async def test_cards_in_words():
+    made, _, _ = standings(**READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    over = cards(everybody["bob"])[0]
+    assert (over.level, over.used, over.remaining) == ("over", "11 CPU-hours", "0 CPU-hours")
+    assert over.share == 1
+    # Whole minutes: 1 of 11 CPU-hours has left the window when a little more than 1/11 of the
+    # two hours have, and nothing is enough before something remains.
+    began = NOW - timedelta(hours=7) + timedelta(days=7)
+    assert over.retry_time == began + timedelta(minutes=11)
+    unknown = cards(everybody["dan"])[0]
+    assert (unknown.level, unknown.used, unknown.remaining, unknown.share) == (
+        "unknown",
+        "",
+        "",
+        None,
+    )
+    assert unknown.notice == "Usage is not known at the moment. Until it is, servers may start."
+    unused = cards(everybody["cyd"])[0]
+    assert (unused.level, unused.used, unused.gets_back) == ("within", "0 CPU-hours", "")
+    short = row((await standings(cyd={"cpu": used(8)})[0].of_everybody(NOW))[2])
+    assert short.cards[0].level == "short"
+
+
+NAMES = {
+    Filter(): ["ann", "bob", "cyd", "dan", "eve"],
+    Filter(sort="-name"): ["eve", "dan", "cyd", "bob", "ann"],
+    Filter(search="N"): ["ann", "dan"],
+    Filter(group="red"): ["ann", "bob"],
+    Filter(state="over"): ["ann", "bob"],
+    Filter(state="unknown"): ["dan"],
+    Filter(policy="team"): ["ann", "bob"],
+    Filter(policy="nothing"): [],
+    Filter(sort="-used"): ["ann", "bob", "cyd", "eve", "dan"],
+    Filter(sort="-used", policy="week"): ["bob", "ann", "cyd", "eve", "dan"],
+    Filter(sort="used", policy="week"): ["dan", "cyd", "eve", "ann", "bob"],
+    Filter(sort="state"): ["ann", "bob", "dan", "cyd", "eve"],
+}
+
+
+@pytest.mark.parametrize("wanted", NAMES, ids=str)
+async def test_choosing_and_ordering_rows(wanted):
+    """Ann used twice what she is only told of; nothing is known of Dan."""
+    made, _, _ = standings(**READINGS)
+    chosen = selected(await made.of_everybody(NOW), wanted)
+    assert [one.subject.name for one in chosen] == NAMES[wanted]
