@@ -128,7 +128,7 @@ class Meter:
             asked.append(self.homes.readings(users, now, self.timing.deadline))
         return _together([*known, *await all_of(*asked)])
 
-    def at_hand(
+    def peek(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
     ) -> Mapping[str, Readings]:
         """The same without asking anybody: Unknown until the history has been read."""
@@ -141,7 +141,7 @@ class Meter:
                 why = self._problems.get(source.name) or not_yet
                 parts.append(_all_unknown(users, names, why))
         if self.homes and users and STORAGE.name in resources:
-            parts.append(self.homes.at_hand(users, now))
+            parts.append(self.homes.peek(users, now))
         return _together(parts)
 
     def _having(self, resources: Collection[str]) -> Iterator[tuple[Source, list[str]]]:

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.client.worker import aside
-from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
+from jupyterhub_usage_quotas.metering.client.worker import run_in_worker
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.metering.sources.base import Grid, Part
+from jupyterhub_usage_quotas.metering.sources.base import StepRange, UsageSegment
 from jupyterhub_usage_quotas.metering.timelines import timelines
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
-from jupyterhub_usage_quotas.status.snapshot import Tally
+from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from tests.support.calls import calls_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -42,20 +42,24 @@ class Hubful:
     namespace = requests_metric = resource = ""
 
     def __init__(self, idle: int, running: int) -> None:
-        self.grids: list[Grid] = []
+        self.asked: list[StepRange] = []
         self._idle = [f"idle-{number}" for number in range(idle)]
         self._running = [f"busy-{number}" for number in range(running)]
 
-    async def read(self, _prometheus: PrometheusClient, _users: Any, grid: Grid) -> Part:
-        self.grids.append(grid)
-        start, end = grid.span
+    async def read(
+        self, _prometheus: PrometheusClient, _users: Any, steps: StepRange
+    ) -> UsageSegment:
+        self.asked.append(steps)
+        start, end = steps.span
         of_server = ("time", ANY_SERVER)
         runs = {user: {of_server: [(start, end, 1.0)]} for user in self._running}
         before = NOW.timestamp() - 5 * HOUR
         if start < before:
             run = (before - HOUR, before, 1.0)
             runs |= {user: {of_server: [run]} for user in self._idle}
-        return Part(await aside(timelines, runs, start, end), seen_everywhere(start, end))
+        return UsageSegment(
+            await run_in_worker(timelines, runs, start, end), covered_everywhere(start, end)
+        )
 
 
 class CountingLedger:
@@ -80,7 +84,7 @@ async def kept(source: Hubful, days: int) -> Meter:
         pass
     assert meter.complete
     now += timedelta(minutes=1)
-    source.grids.clear()
+    source.asked.clear()
     return meter
 
 
@@ -108,16 +112,16 @@ def test_twice_as_many_servers_cost_no_more_than_twice_as_much():
 async def test_a_refresh_reads_some_minutes_whatever_the_window(days):
     source = Hubful(idle=10, running=2)
     await (await kept(source, days)).refresh(timedelta(days=days))
-    (grid,) = source.grids
-    assert grid.end - grid.start <= timedelta(minutes=10)
+    (steps,) = source.asked
+    assert steps.end - steps.start <= timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("users", [1, 1000])
 async def test_the_ledger_is_asked_once_for_however_many_users(users):
     policies, ledger = parse_policies([POLICY]), CountingLedger()
-    tally = Tally(policies, await kept(Hubful(users, 1), 7), ledger)
-    await tally.take([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
-    assert len(tally.standings) == users
+    snapshot = StatusSnapshot(policies, await kept(Hubful(users, 1), 7), ledger)
+    await snapshot.rebuild([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
+    assert len(snapshot.rows) == users
     assert ledger.asked == 1
 
 
@@ -125,7 +129,7 @@ async def test_the_event_loop_is_never_held(monkeypatch):
     """While everybody's usage is refreshed, and the status of everybody is made from it."""
     policies = parse_policies([POLICY])
     meter = await kept(Hubful(idle=3000, running=1000), 7)
-    tally = Tally(policies, meter, CountingLedger())
+    snapshot = StatusSnapshot(policies, meter, CountingLedger())
     held: list[float] = []
     run = asyncio.Handle._run
 
@@ -139,7 +143,7 @@ async def test_the_event_loop_is_never_held(monkeypatch):
     monkeypatch.setattr(asyncio.Handle, "_run", timed)
     try:
         await meter.refresh(policies.reach)
-        await tally.take([Subject(f"idle-{number}") for number in range(3000)], {}, NOW)
+        await snapshot.rebuild([Subject(f"idle-{number}") for number in range(3000)], {}, NOW)
         await asyncio.sleep(0)
     finally:
         gc.enable()

@@ -187,13 +187,13 @@ class HomeMeter:
     ) -> Mapping[str, Readings]:
         """Users' readings, by username; each is of a `GaugeReading`, or Unknown."""
         if self._homes is not None:
-            return self.at_hand(users, now)
+            return self.peek(users, now)
         homes = await self._look(now, allowed)
         if isinstance(homes, Unknown):
             return _all(users, homes)
         return {user: self._reading(homes, user, now, None) for user in users}
 
-    def at_hand(self, users: Collection[str], now: datetime) -> Mapping[str, Readings]:
+    def peek(self, users: Collection[str], now: datetime) -> Mapping[str, Readings]:
         """The same without asking anybody."""
         if self._homes is None:
             why = self._problem or Unknown("not_read_yet", "home storage is still being read")

@@ -22,6 +22,7 @@ from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
 from tests.support.cluster import GIB, HOUR, NAMESPACE, hub_pod
 from tests.support.command_line import check
+from tests.support.decisions import decided_by
 from tests.support.homes import told
 from tests.support.programs import Span, free_port
 from tests.support.recorded import NOW, instant, meter
@@ -85,7 +86,7 @@ async def reading(url: str, user: str, homes: HomeStorage | None = None, kept: b
         await asked.refresh(timedelta(0))
     found = await asked.read([user], {"storage"}, timedelta(0), AT)
     if kept:
-        assert found == asked.at_hand([user], {"storage"}, timedelta(0), AT)
+        assert found == asked.peek([user], {"storage"}, timedelta(0), AT)
     await asked.aclose()
     return found[user]["storage"]
 
@@ -195,10 +196,10 @@ async def test_what_was_known_is_stale_when_prometheus_fails(url):
     made.homes._prometheus = gone._prometheus
     now[0] = AT + timedelta(minutes=5)
     await made.refresh(timedelta(0))
-    of_over = made.at_hand(["over"], {"storage"}, timedelta(0), now[0])["over"]["storage"]
+    of_over = made.peek(["over"], {"storage"}, timedelta(0), now[0])["over"]["storage"]
     assert isinstance(of_over, Fresh)
     late = AT + timedelta(minutes=11)
-    of_over = made.at_hand(["over"], {"storage"}, timedelta(0), late)["over"]["storage"]
+    of_over = made.peek(["over"], {"storage"}, timedelta(0), late)["over"]["storage"]
     assert isinstance(of_over, Stale)
     assert (of_over.reason, of_over.usage.amount) == ("unreachable", 12 * GIB)
 
@@ -254,7 +255,7 @@ def manager(url: str, *policies: dict, **options) -> UsageQuotaManager:
 async def decided(url: str, user: str, *policies: dict, **options):
     made = manager(url, *policies, **options)
     try:
-        return await made.decide(Request(Subject(user)), AT)
+        return await decided_by(made, Request(Subject(user)), AT)
     finally:
         await made.aclose()
 
@@ -297,7 +298,7 @@ async def test_with_a_pool_of_everyone_a_home_is_still_its_users(url):
     for user, outcome in [("over", Outcome.DENIED), ("never-ran", Outcome.ALLOWED)]:
         made = manager(url, {"limit": "exported"}, pool)
         policy = made.policies.policies[1]
-        decision = await made.decide(Request(Subject(user)), AT, {policy.name: None})
+        decision = await decided_by(made, Request(Subject(user)), AT, {policy.name: None})
         await made.aclose()
         assert decision.outcome is outcome
 
