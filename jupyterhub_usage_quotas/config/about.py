@@ -20,7 +20,7 @@ from traitlets.config import LoggingConfigurable
 
 from ..conventions import DISTRIBUTION, __version__
 from ..quotas.messages import wrong
-from .urls import problem_of_url, without_credentials
+from .urls import problem_of_url
 
 FOLDER = Path(__file__).parent.parent
 """The folder that is imported."""
@@ -50,7 +50,7 @@ class DocumentationOptions(LoggingConfigurable):
         if problem := problem_of_url(url, example):
             raise TraitError(problem)
         if urlsplit(url).query:
-            raise TraitError(wrong("has parameters", without_credentials(url), repr(example)))
+            raise TraitError(wrong("has parameters", url, "a URL without any"))
         return url.rstrip("/") + "/"
 
 

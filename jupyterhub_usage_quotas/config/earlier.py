@@ -48,7 +48,8 @@ NO_LONGER_NEEDED: Mapping[str, str] = MappingProxyType(
         "escape_username_scheme": "usage is keyed on the username, not on names of pods; how home"
         " directories are named is said by home_storage_directory",
         "escape_username_safe_scheme": "usage is keyed on the username, not on names of pods",
-        "metrics_exporter_token": "the Hub exports its metrics itself",
+        "metrics_exporter_token": "the Hub exports its metrics itself, where this is set also under"
+        " the names of 2i2c's package (earlier_metrics)",
         "hub_url": "the Hub knows its own address",
         "hub_api_url": "the Hub tells its services its address",
         "hub_api_token": "the Hub gives its services their tokens",
@@ -84,6 +85,8 @@ def understood(config: Mapping[str, Any]) -> Config:
         if section not in copied:
             continue
         options = copied[section]
+        if section == MANAGER and "metrics_exporter_token" in options:
+            options.setdefault("earlier_metrics", True)
         for name in list(options):
             today = spelling_of_today(section, name)
             if name in NO_LONGER_NEEDED:

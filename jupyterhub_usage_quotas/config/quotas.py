@@ -113,6 +113,17 @@ class QuotaOptions(PageOptions, UsageConfig):
         """,
     ).tag(config=True)
 
+    earlier_metrics = Bool(
+        False,
+        help="""
+        Whether usage, limits, launches that were allowed because usage was not known and failed
+        requests to Prometheus are exported under the names and with the labels that 2i2c's package
+        of the same name has, for dashboards and alerts that were written for it.
+
+        The default is True where `metrics_exporter_token` is set, which only that package needs.
+        """,
+    ).tag(config=True)
+
     @validate("export_usage")
     def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
         given = proposal.value

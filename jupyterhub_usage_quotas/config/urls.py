@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from ..quotas.messages import printable, wrong
+from ..quotas.messages import wrong
 from .traits import is_placeholder
 
 HIGHEST_PORT = 65535
@@ -28,7 +28,7 @@ def problem_of_url(url: str, example: str) -> str:
     """Why nothing can be reached at a URL; empty where that can be. Never repeats credentials."""
     seen = without_credentials(url)
     if url != url.strip() or any(one.isspace() or not one.isprintable() for one in url):
-        return wrong("has a space or line break", seen, f"for example {example!r}")
+        return wrong("has a space or line break", seen, f"a URL, for example {example!r}")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -36,15 +36,15 @@ def problem_of_url(url: str, example: str) -> str:
     except ValueError:
         reachable = False
     if not reachable:
-        return wrong("not a URL", seen, f"for example {example!r}")
+        return wrong("not a URL", seen, f"a URL, for example {example!r}")
     if not _has_a_port_or_none(parts):
         return wrong("wrong port", seen, f"a number from 1 to {HIGHEST_PORT}")
     if "#" in url:
-        return wrong("has a fragment", seen, repr(printable(seen.partition("#")[0])))
+        return wrong("has a fragment", seen, f"a URL without it, {seen.partition('#')[0]!r}")
     try:
         httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        return wrong("not a URL", seen, f"for example {example!r}")
+        return wrong("not a URL", seen, f"a URL, for example {example!r}")
     return ""
 
 

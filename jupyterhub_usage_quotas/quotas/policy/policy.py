@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -264,6 +264,14 @@ class PolicySet:
     def all_measured(self) -> frozenset[str]:
         """The resources whose usage must be read for all of these policies."""
         return frozenset().union(*(self.measured(policy.resource) for policy in self))
+
+    def of_levels(self) -> PolicySet:
+        """Only the policies on what is there now, which is not used over time."""
+
+        def levels(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+            return tuple(one for one in policies if self.resources[one.resource].has_hard_limit)
+
+        return replace(self, policies=levels(self.policies), empty=levels(self.empty))
 
     @property
     def measured_over_time(self) -> frozenset[str]:

@@ -34,6 +34,9 @@ class ServiceEnvironment:
     """Whether the Hub runs the service and handed over its configuration."""
     tls_files: tuple[str, str, str]
     """Key, certificate and authority for TLS inside of the Hub; empty where it is not used."""
+    own_interface: str = ""
+    own_port: int = 0
+    """Where it listens instead of where its `url` says, if anywhere."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str], usual_name: str) -> ServiceEnvironment:
@@ -78,8 +81,9 @@ class ServiceEnvironment:
         A name such as that of a Kubernetes service stands for no interface of this machine.
         """
         parts = urlsplit(self.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return (parts.hostname if parts.hostname in LOOPBACK else "") or "", port
+        port = self.own_port or parts.port or (443 if parts.scheme == "https" else 80)
+        usual = parts.hostname if parts.hostname in LOOPBACK else ""
+        return self.own_interface or usual or "", port
 
     def tls(self, purpose: ssl.Purpose) -> ssl.SSLContext | None:
         """The context for TLS inside of the Hub; None where the Hub does not use it."""

@@ -86,7 +86,7 @@ def test_wrong_credentials_are_refused_without_repeating_them(given):
 @pytest.mark.parametrize("url", ["prometheus:9090", "ftp://x", "http://", "", "http://[::1"])
 def test_a_wrong_url_is_refused(url):
     with pytest.raises(
-        ConfigurationError, match=r"prometheus_url: not a URL: got .*; expected for example"
+        ConfigurationError, match=r"prometheus_url: not a URL: got .*; expected a URL, for example"
     ):
         UsageQuotaManager(config=config(UsageConfig={"prometheus_url": url}))
 

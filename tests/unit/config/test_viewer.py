@@ -117,7 +117,7 @@ def test_without_policies_somebody_is_told():
         ("c.UsageViewer.session_secret_key = 1", "UsageViewer.session_secret_key:"),
         (
             "c.UsageViewer.url = 'hub'",
-            "UsageViewer.url: not a URL: got 'hub'; expected for example 'http://hub:9000'",
+            "UsageViewer.url: not a URL: got 'hub'; expected a URL, for example 'http://hub:9000'",
         ),
         (
             "c.UsageConfig.deadline = -1",
