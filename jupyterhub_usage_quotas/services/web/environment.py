@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.utils import make_ssl_context, url_path_join
 
-from ...conventions import ENV_HANDED_OVER
+from ...conventions import ENV_HANDED_OVER, ENV_HUB_PID
 from ...errors import ConfigurationError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -32,6 +32,8 @@ class ServiceEnvironment:
     hub_host: str
     managed: bool
     """Whether the Hub runs the service and handed over its configuration."""
+    hub_pid: int | None
+    """The Hub's process, where the Hub runs the service and says so."""
     tls_files: tuple[str, str, str]
     """Key, certificate and authority for TLS inside of the Hub; empty where it is not used."""
     own_interface: str = ""
@@ -67,6 +69,7 @@ class ServiceEnvironment:
             url_path_join(base, "hub", "/"),
             environment.get("JUPYTERHUB_HOST", ""),
             managed=f"{ENV_HANDED_OVER}_0" in environment,
+            hub_pid=int(environment[ENV_HUB_PID]) if environment.get(ENV_HUB_PID) else None,
             tls_files=(
                 environment.get("JUPYTERHUB_SSL_KEYFILE", ""),
                 environment.get("JUPYTERHUB_SSL_CERTFILE", ""),

@@ -93,7 +93,7 @@ async def _serve(
         loop.add_signal_handler(number, asked_to_end.set)
     tasks = [asyncio.create_task(one()) for one in service.background]
     if around.managed:
-        tasks.append(asyncio.create_task(_end_with_parent(asked_to_end)))
+        tasks.append(asyncio.create_task(_end_with_hub(asked_to_end, around.hub_pid)))
     await asked_to_end.wait()
     server.stop()
     for task in tasks:
@@ -104,13 +104,26 @@ async def _serve(
     await service.aclose()
 
 
-async def _end_with_parent(asked_to_end: asyncio.Event) -> None:
-    """End when the Hub that runs this ended without stopping it, and keep no port from the next."""
+async def _end_with_hub(asked_to_end: asyncio.Event, hub_pid: int | None) -> None:
+    """End when the Hub that runs this ended without stopping it, and keep no port from the next.
+
+    It may have ended before this was ready: then the parent is another process already.
+    """
     parent = os.getppid()
-    # Nothing tells a process that its parent ended.
-    while os.getppid() == parent:  # noqa: ASYNC110
+    # Nothing tells a process that another one ended.
+    while os.getppid() == parent and (hub_pid is None or _runs(hub_pid)):  # noqa: ASYNC110
         await asyncio.sleep(SECONDS_WITHOUT_PARENT)
     asked_to_end.set()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def make_application(
