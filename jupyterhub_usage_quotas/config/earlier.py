@@ -14,6 +14,9 @@ from typing import Any
 
 from traitlets.config import Config
 
+from ..conventions import HOME_LIMIT, HOME_SIZE
+from ..quotas.messages import shown
+
 MANAGER = "UsageQuotaManager"
 VIEWER = "UsageViewer"
 
@@ -44,12 +47,11 @@ NO_LONGER_NEEDED: Mapping[str, str] = MappingProxyType(
         "prometheus_emit_interval": "metrics are made when they are scraped",
         "prometheus_emit_namespace": "the names of the metrics are fixed",
         "prometheus_usage_metrics": "usage_source says which metrics are read",
-        "prometheus_usage_quota_metrics": "the dashboard computes usage and limits itself",
+        "prometheus_usage_quota_metrics": "the dashboard computes usage itself",
         "escape_username_scheme": "usage is keyed on the username, not on names of pods; how home"
         " directories are named is said by home_storage_directory",
         "escape_username_safe_scheme": "usage is keyed on the username, not on names of pods",
-        "metrics_exporter_token": "the Hub exports its metrics itself, where this is set also under"
-        " the names of 2i2c's package (earlier_metrics)",
+        "metrics_exporter_token": "the Hub exports its metrics itself",
         "hub_url": "the Hub knows its own address",
         "hub_api_url": "the Hub tells its services its address",
         "hub_api_token": "the Hub gives its services their tokens",
@@ -65,7 +67,26 @@ NO_LONGER_NEEDED: Mapping[str, str] = MappingProxyType(
         "show_config_json": "`jupyterhub --show-config-json` shows the configuration",
     }
 )
-"""Options that are accepted and have no effect, and why."""
+"""Options that are accepted and needed no more, and why. A few values of them stand for an option
+of today: `_taken_as`.
+"""
+
+
+def _taken_as(section: str, name: str, value: Any) -> tuple[str, Any] | None:
+    """The option of today that a value of an earlier one stands for, and its value, if any."""
+    match name, value:
+        case "metrics_exporter_token", _ if section == MANAGER:
+            # Who has its exporter has dashboards and alerts for what that exports.
+            return "earlier_metrics", True
+        case "escape_username_scheme", {"directory": "safe"}:
+            return "home_storage_directory", "safe"
+        case (
+            "prometheus_usage_quota_metrics",
+            {"home_storage": {"usage": str(size), "quota": str(limit)}},
+        ) if (size, limit) != (HOME_SIZE, HOME_LIMIT):
+            return "home_storage_metrics", {"size": size, "limit": limit}
+        case _:
+            return None
 
 
 def spelling_of_today(section: str, name: str) -> str:
@@ -85,12 +106,11 @@ def understood(config: Mapping[str, Any]) -> Config:
         if section not in copied:
             continue
         options = copied[section]
-        if section == MANAGER and "metrics_exporter_token" in options:
-            options.setdefault("earlier_metrics", True)
         for name in list(options):
             today = spelling_of_today(section, name)
             if name in NO_LONGER_NEEDED:
-                del options[name]
+                if taken := _taken_as(section, name, options.pop(name)):
+                    options.setdefault(*taken)
             elif today != name:
                 options.setdefault(today, options.pop(name))
     return copied
@@ -101,10 +121,12 @@ def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str
     for former, today in SECTIONS.items():
         if today == section and former in config:
             yield f"c.{former} is taken as c.{section}, which is its name"
-    for name in _options_in(config, section):
+    for name, value in _options_in(config, section).items():
         today = spelling_of_today(section, name)
-        if name in NO_LONGER_NEEDED:
-            why = NO_LONGER_NEEDED[name]
+        why = NO_LONGER_NEEDED.get(name)
+        if why and (taken := _taken_as(section, name, value)):
+            yield f"{section}.{name} is taken as {taken[0]} = {shown(taken[1])}: {why}"
+        elif why:
             yield f"{section}.{name} is no longer needed and has no effect: {why}"
         elif today != name and name not in NOT_WORTH_A_LINE:
             yield f"{section}.{name} is taken as {today}, which is its name"
@@ -120,6 +142,9 @@ def said_twice(config: Mapping[str, Any], section: str) -> Iterator[str]:
             )
 
 
-def _options_in(config: Mapping[str, Any], section: str) -> list[str]:
+def _options_in(config: Mapping[str, Any], section: str) -> dict[str, Any]:
     former = [name for name, today in SECTIONS.items() if today == section]
-    return [name for one in (section, *former) for name in config.get(one, {})]
+    found: dict[str, Any] = {}
+    for one in (*former, section):
+        found |= config.get(one, {})
+    return found

@@ -9,20 +9,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Enum, List, TraitError, Unicode, default, validate
+from traitlets import Enum, List, TraitError, Unicode, default, validate
 
 from .. import conventions
-from ..metering.client import promql
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.events import NO_EVENTS, MeterEvents
-from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.meter import Meter, Timing
 from ..metering.sources.base import Expression, ServerMetrics, Source
-from ..metering.sources.home_storage import HomeStorage
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..quotas.messages import wrong
 from ..quotas.policy.patterns import broken
 from .about import DocumentationOptions
+from .homes import HomeOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder
@@ -37,7 +35,7 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "ephemeral_storage", "pods",
 """Kubernetes resources that servers request and that no pattern of GPUs may match."""
 
 
-class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
+class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -95,43 +93,6 @@ class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
                     )
                 )
         return list(proposal.value)
-
-    home_storage = Bool(
-        True,
-        help="""
-        Whether home storage is looked at, where jupyterhub-home-nfs or prometheus-dirsize-exporter
-        export it: by the Usage Quota Dashboard and `check` always, by the Hub where a policy limits
-        `storage`.
-        """,
-    ).tag(config=True)
-
-    home_storage_directory = Unicode(
-        "escape",
-        help="""
-        What users' home directories are called in the exporter's label `directory`: "escape" or
-        "safe" for the slugs that KubeSpawner makes of usernames ("safe" is what `{username}` is in
-        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern such as
-        "home/{escaped_username}", of {username} (which is the safe slug), {safe_username},
-        {escaped_username} and {unescaped_username}.
-        """,
-    ).tag(config=True)
-
-    @validate("home_storage_directory")
-    def _is_a_name_of_directories(self, proposal: Any) -> str:
-        try:
-            pattern_of(proposal.value)
-        except ValueError as error:
-            raise TraitError(str(error)) from error
-        return str(proposal.value)
-
-    home_storage_namespace = Namespace(
-        None,
-        allow_none=True,
-        help="""
-        The namespace in the labels of the exporter of home storage; empty for any. The default is
-        `hub_namespace`, or none: an exporter outside of Kubernetes has no such label.
-        """,
-    ).tag(config=True)
 
     resources = Anything(
         help="""
@@ -312,19 +273,6 @@ class UsageConfig(PodOptions, PrometheusOptions, DocumentationOptions):
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
         sources: list[Source] = [self.make_source(events), *defined]
         return Meter(client, sources, self._timing(), homes=homes, events=events)
-
-    def home_storage_source(self, *, keep: bool) -> HomeStorage | None:
-        """Where home storage is told of, to be kept up to date or not; None for nowhere."""
-        if not self.home_storage:
-            return None
-        if self.home_storage_namespace is not None:
-            within = promql.in_namespace(self.home_storage_namespace)
-        else:
-            # To a matcher, a label that is not there is empty.
-            hubs = {self.hub_namespace, ""}
-            within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
-        names = home_names(self.home_storage_directory)
-        return HomeStorage(within, names, kept=keep)
 
     def _timing(self) -> Timing:
         return Timing(

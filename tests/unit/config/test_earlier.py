@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import pytest
 from traitlets.config import Config
@@ -12,6 +13,7 @@ from jupyterhub_usage_quotas.config.quotas import CONFIGURED, QuotaOptions
 from jupyterhub_usage_quotas.config.validation import remarks
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer, viewer_remarks
 from jupyterhub_usage_quotas.errors import ConfigurationError
+from jupyterhub_usage_quotas.metering.client.promql import Directories
 
 # Every option of its versions 0.1.4 and 0.2.1, with a value that it accepts (from its reference).
 LOGGING = {
@@ -72,7 +74,7 @@ VIEWER = (
 WITHOUT_EFFECT = {
     "UsageQuotaManager": {
         *("hub_url", "escape_username_scheme", "prometheus_usage_metrics", "log_level"),
-        *("prometheus_emit_interval", "prometheus_emit_namespace", "metrics_exporter_token"),
+        *("prometheus_emit_interval", "prometheus_emit_namespace"),
     },
     "UsageViewer": {
         *("hub_url", "escape_username_scheme", "config_files", "dev_mode", "public_hub_url"),
@@ -123,9 +125,49 @@ def test_what_has_no_effect_is_said_once_and_what_has_another_name_too():
     assert all(why for _, is_one, why in without if is_one)
     others = [line for line in lines if "no longer needed" not in line]
     assert sorted(others) == [
+        "UsageQuotaManager.metrics_exporter_token is taken as earlier_metrics = True: the Hub"
+        " exports its metrics itself",
         "UsageViewer.enable_home_storage is taken as home_storage, which is its name",
         "UsageViewer.hub_template_paths is taken as template_paths, which is its name",
     ]
+
+
+OTHER_METRICS = {"home_storage": {"usage": "homes_bytes", "quota": "homes_limit_bytes"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "option", "value"),
+    [
+        ({"escape_username_scheme": {"directory": "safe"}}, "home_storage_directory", "safe"),
+        ({"escape_username_scheme": {"directory": "legacy"}}, "home_storage_directory", "escape"),
+        (
+            {"escape_username_scheme": {"directory": "safe"}, "home_storage_directory": "escape"},
+            "home_storage_directory",
+            "escape",
+        ),
+        (
+            {"prometheus_usage_quota_metrics": OTHER_METRICS},
+            "home_storage_metrics",
+            {"size": "homes_bytes", "limit": "homes_limit_bytes"},
+        ),
+    ],
+)
+def test_values_that_stand_for_an_option_of_today(written, option, value):
+    config = everything(UsageViewer=written)
+    assert getattr(make_viewer(config), option) == value
+    (line,) = viewer_remarks(config)
+    said = f"is taken as {option} = {value!r}: "
+    assert (said in line) == (value not in ("escape",))
+
+
+def test_home_storage_is_queried_by_the_names_of_its_metrics():
+    viewer = make_viewer(everything(UsageViewer={"prometheus_usage_quota_metrics": OTHER_METRICS}))
+    source = viewer.home_storage_source(keep=True)
+    assert (source.size, source.limit) == ("homes_bytes", "homes_limit_bytes")
+    queries = Directories(source.namespace, source.size, source.limit).there(timedelta(hours=1))
+    assert "homes_limit_bytes" in queries["limit"]
+    assert all("dirsize" not in one for one in queries.values())
+    assert all("homes_bytes" in one for name, one in queries.items() if name != "limit")
 
 
 def test_it_says_nothing_else_of_traitlets(said):
