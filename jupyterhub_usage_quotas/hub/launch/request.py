@@ -11,13 +11,28 @@ from typing import Any
 from ...errors import UsageQuotasError
 from ...quotas.subject import Subject, in_utc
 from ...quotas.verdict import Request
-from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
+from .profiles import (
+    Choices,
+    Profile,
+    WithProfile,
+    choices_in,
+    chosen_profile,
+    in_words,
+    profiles_of,
+    stamp_profile,
+)
 
 PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""
 
 ON_OFFER = "_usage_quota_on_offer"
-"""Where a launch leaves what the spawner's profiles asked for before one was applied to it."""
+"""Where a launch leaves what the spawner's profiles offered before one was applied to it."""
+
+ASKING = (
+    *("mem_guarantee", "mem_limit", "cpu_guarantee", "cpu_limit"),
+    *("extra_resource_guarantees", "extra_resource_limits"),
+)
+"""The traits of spawners that say what a server asks for."""
 
 
 class OptionsRefused(UsageQuotasError):
@@ -25,12 +40,28 @@ class OptionsRefused(UsageQuotasError):
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A server that a user could choose: its request, and of the choices in its profile those that
+    change what it asks for, also in words. `selected` is whether the form has them at first.
+    """
+
+    request: Request
+    choices: Choices = field(default_factory=dict)
+    words: str = ""
+    selected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """The request of a server that is about to start, and what its user could have chosen."""
 
     request: Request
-    profiles: Mapping[str, Request] = field(default_factory=dict)
-    """By display name, the request of every profile on offer."""
+    offers: Sequence[Offer] = ()
+
+    @property
+    def profiles(self) -> Mapping[str, Request]:
+        """By display name, the request of every profile, with what its form has selected."""
+        return {one.request.profile_name: one.request for one in self.offers if one.selected}
 
 
 def subject_of_user(user: Any) -> Subject:
@@ -50,31 +81,35 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offered = _on_offer(base, spawner, profiles, gpu_resources)
-    setattr(spawner, ON_OFFER, offered)
+    offers = _offers(base, spawner, profiles, gpu_resources)
+    setattr(spawner, ON_OFFER, offers)
     await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
     request = _with(base, chosen, rates_of(spawner, gpu_resources))
-    return Launch(request, {one.profile_name: one for one in offered})
+    return Launch(request, offers)
 
 
-async def requests_on_offer(
-    user: Any, spawner: Any, gpu_resources: Sequence[str]
-) -> Sequence[Request]:
-    """The requests of all profiles that a spawner offers its user, which changes nothing of it."""
-    if offered := getattr(spawner, ON_OFFER, None):
-        return tuple(offered)
+async def offers_of(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Sequence[Offer]:
+    """All that a spawner offers its user, by profile; to look changes nothing of it."""
+    if offers := getattr(spawner, ON_OFFER, None):
+        return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    return _on_offer(base, spawner, await profiles_of(spawner), gpu_resources)
+    return _offers(base, spawner, await profiles_of(spawner), gpu_resources)
 
 
-def _on_offer(
+def _offers(
     base: Request, spawner: Any, profiles: Sequence[Profile], gpu_resources: Sequence[str]
-) -> tuple[Request, ...]:
-    return tuple(
-        _with(base, profile, rates_of(WithProfile(spawner, profile), gpu_resources))
-        for profile in profiles
-    )
+) -> tuple[Offer, ...]:
+    saved = getattr(spawner, "user_options", None) or {}
+    offers = []
+    for profile in profiles:
+        is_saved = saved.get("profile") == profile.get("slug")
+        every = choices_in(profile, ASKING, saved if is_saved else {})
+        for number, choices in enumerate(every):
+            rates = rates_of(WithProfile(spawner, profile, choices), gpu_resources)
+            request = _with(base, profile, rates)
+            offers.append(Offer(request, choices, in_words(profile, choices), number == 0))
+    return tuple(offers)
 
 
 async def _load_user_options(spawner: Any) -> None:

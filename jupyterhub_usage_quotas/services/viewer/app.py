@@ -25,6 +25,7 @@ from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.everyone import EveryoneStatuses
 from ..web.assets import AssetHandler, Assets
+from ..web.early_port import EarlyPort, listening_address
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.json_handler import NoJson
@@ -136,8 +137,8 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
     return [*((prefix + path, handler, given) for path, handler in paths), static]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, early: EarlyPort | None = None) -> int:
+    """Run the service, on the port that was opened before, if one was; returns the exit code."""
     set_up_logging()
     try:
         files, options = command_line(arguments)
@@ -151,4 +152,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.warning(line)
     if missing := Assets.found(STATIC, ASSETS).missing:
         LOG.warning("Pages are plain: %s was not built (make static)", " and ".join(missing))
-    return run(lambda: make_viewer_service(configured, around), around, LOG)
+    if early and not _is_at(around.listen_on, listening_address(around.url)):
+        early.close()
+        early = None
+    return run(lambda: make_viewer_service(configured, around), around, LOG, early)
+
+
+def _is_at(configured: tuple[str, int], opened: tuple[str, int]) -> bool:
+    """Whether a service listens where its port was opened before its configuration was read."""
+    all_interfaces = ("", "0.0.0.0", "::")  # noqa: S104 they are compared
+    same = configured[0] == opened[0] or {configured[0], opened[0]} <= {*all_interfaces}
+    return same and configured[1] == opened[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
@@ -11,11 +13,14 @@ from jupyterhub_usage_quotas.config.viewer import make_viewer
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
+from jupyterhub_usage_quotas.services.viewer import app
 from jupyterhub_usage_quotas.services.viewer.app import configured_environment
 from jupyterhub_usage_quotas.services.viewer.arguments import command_line
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
+from jupyterhub_usage_quotas.services.web.early_port import EarlyPort
 from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 from jupyterhub_usage_quotas.services.web.sanitise import sanitised
+from tests.support.ports import free_port
 from tests.support.viewer import running_viewer, the_minute, token_of
 
 GIB = 2**30
@@ -217,3 +222,37 @@ def test_whatever_is_written_nothing_but_text_and_links_is_left(written):
         }
         assert set(tag.attrs) <= {"href", "title", "rel"}
         assert not str(tag.get("href", "")).lower().lstrip().startswith(("javascript", "data"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ([], True),
+        (["--host=0.0.0.0"], True),
+        (["--port={own}"], True),
+        (["--host=127.0.0.1"], False),
+        (["--port={other}"], False),
+    ],
+)
+def test_the_port_that_was_opened_early_is_kept_where_it_is_the_configured_one(
+    arguments, kept, monkeypatch
+):
+    own, other = free_port(), free_port()
+    environment = ENVIRONMENT | {"JUPYTERHUB_SERVICE_URL": f"http://hub:{own}"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    handed = []
+    monkeypatch.setattr(
+        app, "run", lambda _make, around, _log, early: handed.append((around, early))
+    )
+    early = EarlyPort.of(environment)
+    app.main([one.format(own=own, other=other) for one in arguments], early)
+    ((_, given),) = handed
+    try:
+        assert (given is early) == kept
+        # What was not kept is free.
+        with socket.socket() as probe:
+            assert (probe.connect_ex(("127.0.0.1", own)) == 0) == kept
+    finally:
+        if kept:
+            early.close()
