@@ -21,9 +21,9 @@ MANAGER = "UsageQuotaManager"
 VIEWER = "UsageViewer"
 
 SECTIONS: Mapping[str, str] = MappingProxyType(
-    {"UsageQuotaConfig": MANAGER, "UsageViewerConfig": VIEWER}
+    {"UsageQuotaConfig": MANAGER, "UsageViewerConfig": VIEWER, "UsageQuotaViewer": VIEWER}
 )
-"""Sections that have another name today."""
+"""Sections that have another name today; the last is a slip in published examples."""
 
 RENAMED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {

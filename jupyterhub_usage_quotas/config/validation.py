@@ -27,7 +27,7 @@ DEEPEST = 40
 """How deep lists and mappings may be in each other; no option needs a tenth of it."""
 LARGEST = 10**300
 """Numbers inside of lists and mappings; beyond, there is no floating point."""
-ALIKE = 0.85
+ALIKE = 0.8
 """How alike the name of a section must be to one of ours to be a misspelling; see `difflib`."""
 
 
