@@ -163,7 +163,10 @@ def test_its_dashboard_starts_with_the_files_that_are_mounted(path, text, caplog
 def test_its_dashboard_knows_what_the_hub_knows(path):
     _, app, _ = started(loaded(path, BASEHUB, SINCE_0_1_3))
     (spec,) = [one for one in app.services if one["name"] == "usage-quota"]
-    environment = {name: value(None) for name, value in spec["environment"].items()}
+    environment = {
+        name: value(None) if callable(value) else value
+        for name, value in spec["environment"].items()
+    }
     configured = read_configuration(environment, [path])
     assert len(configured.manager.policies.policies) == 3
     assert configured.viewer.enable_compute
