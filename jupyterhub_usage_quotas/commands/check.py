@@ -17,7 +17,6 @@ from ..config.loading import load_config, printable
 from ..config.quotas import Enforcement, QuotaOptions
 from ..errors import ConfigurationError
 from ..quotas.decide import Decision, Outcome
-from ..quotas.policy.parse import doubts
 from ..quotas.serialize import (
     DecisionReport,
     HomeStorage,
@@ -139,7 +138,7 @@ def run_check(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
         quotas = QuotaOptions(config=config)
-        for line in doubts(quotas.policies):
+        for line in quotas.doubts():
             print(f"note: {line}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)

@@ -563,7 +563,7 @@ def test_switched_off(tmp_path, recorded: Recorded):
     ("line", "says"),
     [
         ("c.UsageViewer.sesion_secret_key = 'x'", "did you mean session_secret_key?"),
-        ("c.UsageViewer.url = 'hub:9000'", "url must be a URL such as 'http://hub:9000'"),
+        ("c.UsageViewer.url = 'hub:9000'", "url: not a URL: got 'hub:9000'"),
     ],
 )
 def test_a_fault_in_the_viewers_options_stops_the_hub(tmp_path, recorded: Recorded, line, says):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -44,12 +44,14 @@ class UsageQuotaManager(QuotaOptions):
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each is handed every decision on a launch."""
+        self.on_request: list[Callable[[str], None]] = []
+        """Each is handed the outcome of every request to Prometheus."""
 
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
         keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
+        return self.make_meter(MeterMetrics(self.log, self.on_request), keep_homes=keep_homes)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""

@@ -45,6 +45,7 @@ class ViewerPage(PageHandler):
             zone=self.zone.key,
             is_own=is_own,
             sees_others=self.permissions.sees_others,
+            over_time=self.context.configured.viewer.enable_compute,
             contact=manager.contact,
             enforcement=manager.enforcement.value,
             now=self.now,
