@@ -96,7 +96,7 @@ function show(html) {
   const live = document.querySelector(LIVE);
   if (!fresh || !live) return;
   showLocalTimes(fresh);
-  const before = levels();
+  const before = severities();
   Idiomorph.morph(live, fresh, {
     morphStyle: "outerHTML",
     callbacks: {
@@ -109,7 +109,7 @@ function show(html) {
     const readout = bar.closest(".usage-quota-plot")?.querySelector(".usage-quota-readout");
     if (readout) readout.textContent = bar.getAttribute("aria-label");
   }
-  const changed = [...levels()].filter(([said]) => before.size && !before.has(said));
+  const changed = [...severities()].filter(([said]) => before.size && !before.has(said));
   announce(changed.map(([said]) => said).join(". "));
 }
 
@@ -119,7 +119,7 @@ function isBar(node) {
 }
 
 /** What the cards say in a few words. */
-function levels() {
+function severities() {
   const cards = document.querySelectorAll("[data-said]");
   return new Map([...cards].map((card) => [card.getAttribute("data-said") ?? "", true]));
 }

@@ -239,10 +239,10 @@ def test_the_page_says_what_check_says(campus: Campus, name, groups, members):
             assert float(meter.get_attribute("aria-valuenow")) == pytest.approx(
                 min(share, 100), abs=0.51
             )
-            level = "Used up" if not verdict["fits"] else "Nearly used up" if share >= 80 else "OK"
-            expect(card.locator(".usage-quota-level")).to_contain_text(level)
+            label = "Used up" if not verdict["fits"] else "Nearly used up" if share >= 80 else "OK"
+            expect(card.locator(".usage-quota-severity")).to_contain_text(label)
             if verdict["retry_time"]:
-                retry = card.locator(".usage-quota-over time")
+                retry = card.locator(".usage-quota-exhausted time")
                 assert retry.get_attribute("datetime") == verdict["retry_time"]
 
 
@@ -262,7 +262,7 @@ def test_logging_in_leads_to_ones_own_page(campus: Campus):
 
 def test_times_are_those_of_the_browser_and_say_so(campus: Campus):
     with visiting(campus, "over") as page:
-        shown = page.locator(".usage-quota-over time").first
+        shown = page.locator(".usage-quota-exhausted time").first
         expect(shown).to_have_attribute("title", re.compile("UTC$"))
         local = datetime.fromisoformat(shown.get_attribute("datetime")).astimezone(ZURICH)
         text = shown.inner_text()
@@ -334,7 +334,7 @@ def test_servers_that_run_now(campus: Campus):
     with visiting(campus, "running") as page:
         card = cards_of(page)
         expect(card.locator(".usage-quota-lasts")).to_contain_text("lasts until")
-        expect(card.locator(".usage-quota-level")).to_contain_text("Nearly used up")
+        expect(card.locator(".usage-quota-severity")).to_contain_text("Nearly used up")
         expect(page.locator(".usage-quota-sessions")).to_contain_text("still running")
         picture(page, "dashboard")
 
@@ -386,7 +386,7 @@ def test_a_home_is_shown_beside_compute_as_check_says(campus: Campus):
         share = 100 * home["used_bytes"] / home["limit_bytes"]
         full = float(card.get_by_role("meter").get_attribute("aria-valuenow"))
         assert full == pytest.approx(share, abs=0.51)
-        expect(card.locator(".usage-quota-level")).to_contain_text("Nearly used up")
+        expect(card.locator(".usage-quota-severity")).to_contain_text("Nearly used up")
         told = card.locator(".usage-quota-measured time").get_attribute("datetime")
         since = datetime.fromisoformat(told) - datetime.fromisoformat(home["measured_at"])
         assert abs(since.total_seconds()) < 120
@@ -403,7 +403,7 @@ def test_a_home_without_a_limit_and_none_at_all(campus: Campus):
         card = page.locator("#usage-quota-home")
         expect(card.locator(".usage-quota-used")).to_have_text("500 GiB")
         expect(card.locator(".usage-quota-allowance")).to_have_text("none")
-        expect(card.locator(".usage-quota-level")).to_contain_text("OK")
+        expect(card.locator(".usage-quota-severity")).to_contain_text("OK")
         expect(card.get_by_role("meter")).to_have_count(0)
     assert check(campus, "near", "students")["home_storage"]["there"] is False
     with visiting(campus, "near") as page:
@@ -490,17 +490,18 @@ def test_an_admin_finds_who_is_over(campus: Campus):
         expect(page.locator("tbody[data-user]")).to_have_count(len(EVERYBODY))
         expect(page.locator("main img, main b")).to_have_count(0)
         picture(page, "all-users")
-        page.get_by_role("link", name=re.compile("Used up within a day")).click()
-        expect(page.locator("tbody[data-user]")).to_have_count(1)
-        assert names_in(page) == ["running"]
-        expect(page.locator("tbody[data-user] time")).to_contain_text(re.compile("CET|GMT"))
+        page.get_by_role("link", name=re.compile("Nearly used up")).click()
+        expect(page.locator("tbody[data-user]")).to_have_count(2)
+        assert names_in(page) == ["near", "running"]
+        ends = page.locator("tbody[data-user=running] time")
+        expect(ends).to_contain_text(re.compile("CET|GMT"))
         over = page.get_by_role("link", name=re.compile("^✕? ?Used up \\d+$"))
         over.click()
         expect(over).to_have_attribute("aria-current", "true")
         assert {"over", *HOSTILE} <= set(names_in(page))
         assert not {"within", "near", "empty", "running"} & set(names_in(page))
         page.go_back()
-        expect(page.locator("tbody[data-user]")).to_have_count(1)
+        expect(page.locator("tbody[data-user]")).to_have_count(2)
         page.get_by_role("link", name=re.compile("^All")).first.click()
         page.get_by_role("link", name="Used", exact=True).click()
         expect(page.get_by_role("columnheader", name="Used")).to_have_attribute(
@@ -587,7 +588,7 @@ def test_levels_are_told_by_more_than_colour(campus: Campus):
     fills = {}
     for name in ("within", "near", "over"):
         with visiting(campus, name) as page:
-            expect(page.locator(".usage-quota-level .usage-quota-icon").first).to_be_visible()
+            expect(page.locator(".usage-quota-severity .usage-quota-icon").first).to_be_visible()
             fill = page.locator(".usage-quota-card .usage-quota-fill").first
             fills[name] = fill.evaluate("e => getComputedStyle(e).backgroundImage")
     assert len(set(fills.values())) == 3
@@ -663,7 +664,7 @@ def watch(campus: Campus, page: Page) -> None:
     whole minute, in which other tests have something to do.
     """
     expect(cards_of(page).locator(".usage-quota-used")).to_have_text("0 seat-hours")
-    expect(cards_of(page).locator(".usage-quota-level")).to_contain_text("OK")
+    expect(cards_of(page).locator(".usage-quota-severity")).to_contain_text("OK")
     page.evaluate("() => { window.sameDocument = true }")
     campus.seats.values["live"] = 300.0
     campus.watched = page
@@ -681,7 +682,7 @@ def test_what_changes_is_shown_without_reloading(campus: Campus):
     shown, _ = amount(used.inner_text())
     assert shown == pytest.approx(5 * round(shown / 5))
     assert shown >= 5
-    expect(cards_of(page).locator(".usage-quota-level")).to_contain_text("Used up")
+    expect(cards_of(page).locator(".usage-quota-severity")).to_contain_text("Used up")
     expect(page.locator("#usage-quota-announcer")).to_have_text("Seats, seats: Used up")
     assert page.evaluate("() => window.sameDocument")
 
@@ -709,11 +710,19 @@ def test_scripts_and_styles_are_kept_by_browsers_and_protected(campus: Campus):
 # --- JupyterHub 5, and usage that is stale ------------------------------------------------------
 
 
+@pytest.fixture
+def ended(seats: Seats, tmp_path_factory) -> Iterator[str]:
+    """A Prometheus whose source was scraped last ten minutes ago."""
+    then = int(time.time()) // 60 * 60 - 600
+    with prometheus_of(tmp_path_factory.mktemp("ended"), seats, then) as url:
+        yield url
+
+
 def test_on_jupyterhub_5_with_usage_that_is_stale(
-    browser: Browser, prometheus: str, seats: Seats, tmp_path
+    browser: Browser, ended: str, seats: Seats, tmp_path
 ):
-    with hub_of(tmp_path, "5", prometheus, stale_after=1.0) as hub:
-        campus = Campus(hub, browser, seats, prometheus)
+    with hub_of(tmp_path, "5", ended, stale_after=120.0) as hub:
+        campus = Campus(hub, browser, seats, ended)
         with visiting(campus, "near") as page:
             card = cards_of(page)
             notice = card.locator(".usage-quota-notice")

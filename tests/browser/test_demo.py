@@ -195,7 +195,7 @@ def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
     assert address in demo.program.output()
     log_in(page, demo, "bob")
     page.goto(address)
-    expect(page.locator(".usage-quota-level").first).to_contain_text("Used up")
+    expect(page.locator(".usage-quota-severity").first).to_contain_text("Used up")
     expect(page.get_by_role("figure", name="Memory by day and server")).to_be_visible()
     expect(page.locator("figcaption").first).to_contain_text("Asia/Tokyo")
     page.context.clear_cookies()

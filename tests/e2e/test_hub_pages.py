@@ -300,7 +300,7 @@ def test_usage_that_is_not_known_is_said_to_be_unknown(customised: Hub):
         ["Memory in the last day", "not known", "8 GiB-hours"]
     ]
     notice = words(opened.soup.find(class_="usage-quota-notice"))
-    if "still being added up" in notice:
+    if "still being calculated" in notice:
         visitor = Visitor(customised.url, "within")
         visitor.wait_until(
             lambda: (
