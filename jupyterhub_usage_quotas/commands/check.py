@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -31,7 +30,6 @@ from ..quotas.units import (
     STORAGE,
     InvalidQuantity,
     parse_bytes,
-    show,
     show_bytes,
     show_duration,
     show_more_than,
@@ -40,6 +38,7 @@ from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
 from ..status.inputs import DecisionInputs
 from ..status.members import Members
+from ..status.text import NOT_KNOWN, VerdictText
 from ..status.users import UserStatuses, forecast
 
 EXIT_CODES = {
@@ -235,24 +234,17 @@ def _headline(decision: Decision) -> str:
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
-    unit = verdict.allotment.limit.unit
-    known = verdict.used is not None and math.isfinite(verdict.allowance)
+    text = VerdictText.of(verdict)
     return (
         printable(verdict.allotment.name),
         verdict.allotment.resource,
         str(verdict.allotment.window),
-        show(verdict.used or 0.0, unit) if known else "?",
-        _allowance(verdict),
-        show(verdict.remaining or 0.0, unit) if known else "?",
+        text.used,
+        text.allowance,
+        text.remaining,
         _fits(verdict),
         _retry(verdict),
     )
-
-
-def _allowance(verdict: Verdict) -> str:
-    if math.isfinite(verdict.allowance):
-        return show(verdict.allowance, verdict.allotment.limit.unit)
-    return "?" if math.isnan(verdict.allowance) else "unlimited"
 
 
 def _retry(verdict: Verdict) -> str:
@@ -266,7 +258,7 @@ def _fits(verdict: Verdict) -> str:
         return "(other servers)"
     if verdict.fits is False and not verdict.allotment.denies:
         return "no (warns)"
-    return {True: "yes", False: "NO", None: "?"}[verdict.fits]
+    return {True: "yes", False: "NO", None: NOT_KNOWN}[verdict.fits]
 
 
 def _notes(decision: Decision) -> list[str]:

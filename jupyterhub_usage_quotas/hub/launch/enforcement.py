@@ -21,9 +21,10 @@ from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import DecisionInputs, gather
 from ...status.members import Members
+from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
-from .denial import LaunchDenied, deny, for_log
+from .denial import LaunchDenied, deny
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, mark_profile, read_launch, subject_of_user

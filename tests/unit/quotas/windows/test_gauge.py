@@ -10,7 +10,6 @@ from itertools import permutations
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.hub.launch.denial import for_log
 from jupyterhub_usage_quotas.hub.launch.message import denial_message
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
@@ -26,6 +25,7 @@ from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, 
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
 from jupyterhub_usage_quotas.status.snapshot import PolicyStatus
+from jupyterhub_usage_quotas.status.text import for_log
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GIB = 1024**3
