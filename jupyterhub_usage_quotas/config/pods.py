@@ -91,7 +91,8 @@ class PodOptions(LoggingConfigurable):
             make_url(proposal.value)
         except (ArgumentError, ValueError) as error:
             # Not with the text: there may be a password in it.
-            raise TraitError("not the URL of a database, for example 'sqlite:///x'") from error
+            expected = "for example 'sqlite:///jupyterhub.sqlite'"
+            raise TraitError(f"not the URL of a database; expected {expected}") from error
         return str(proposal.value)
 
     @validate("pod_naming")

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from traitlets import HasTraits, List, TraitError, TraitType, Undefined, Unicode
+from traitlets import Bool, Dict, HasTraits, List, TraitError, TraitType, Undefined, Unicode
 from traitlets.config.loader import LazyConfigValue
 
 from ..quotas.messages import not_among, one_of, printable, shown, wrong
@@ -25,6 +25,8 @@ from .usage import UsageConfig
 REFERENCE = "docs/reference/configuration.md"
 DEEPEST = 40
 """How deep lists and mappings may be in each other; no option needs a tenth of it."""
+PARSED = frozenset({"policy", "scope_backup_strategy", "resources", "credit_prices"})
+"""Options that `parse_policies` reads."""
 LARGEST = 10**300
 """Numbers inside of lists and mappings; beyond, there is no floating point."""
 ALIKE = 0.8
@@ -74,7 +76,7 @@ def _errors_in_value(where: str, probe: UsageConfig, name: str, value: Any) -> I
     try:
         if isinstance(value, LazyConfigValue):
             value = value.get_value(getattr(probe, name))
-        _require_readable(value)
+        _require_readable(value, by_place=name in PARSED)
         if value is None and not trait.allow_none and not isinstance(trait, Anything):
             raise TraitError(wrong(got=value, expected=_expected(trait)))
         setattr(probe, name, value)
@@ -101,17 +103,21 @@ def _expected(trait: TraitType[Any, Any]) -> str:
     if isinstance(trait, List):
         inner = getattr(trait, "_trait", None)
         return "a list of texts" if isinstance(inner, Unicode) else "a list"
-    return "a text" if type(trait) is Unicode else str(trait.info())
+    words = {Unicode: "a text", Bool: "True or False", Dict: "a dict"}
+    return words.get(type(trait)) or str(trait.info())
 
 
-def _require_readable(value: Any) -> None:
-    """Refuse what no process can hand on: halves of characters, endless nesting."""
+def _require_readable(value: Any, *, by_place: bool) -> None:
+    """Refuse what no process can hand on: halves of characters, endless nesting.
+
+    Of an option whose parser names the place, it says nothing of characters.
+    """
     layer, depth = [value], 0
     while layer:
         if depth > DEEPEST:
             raise TraitError(f"nested too deep: expected at most {DEEPEST} levels")
         for one in layer:
-            if isinstance(one, str) and cannot_be_written(one):
+            if not by_place and isinstance(one, str) and cannot_be_written(one):
                 raise TraitError(wrong("has characters that no text can have", one))
             if depth and isinstance(one, int) and abs(one) > LARGEST:
                 raise TraitError(wrong("has a number that is too large to mean anything", one))

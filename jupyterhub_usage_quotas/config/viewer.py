@@ -72,7 +72,7 @@ class UsageViewer(UsageConfig):
         0,
         0,
         65535,
-        "a port, or 0 for that of the service's `url`:",
+        "a port (0 for that of the service's url)",
         help="The port that the service listens on; 0 for that of its `url`.",
     ).tag(config=True)
 

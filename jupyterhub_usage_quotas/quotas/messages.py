@@ -73,6 +73,8 @@ def not_among(what: str, given: str, choices: Collection[str], more: str = "") -
     Of many choices only one that is spelt alike is named.
     """
     close = difflib.get_close_matches(given, choices, n=1, cutoff=CLOSE_ENOUGH)
-    meant = f"did you mean {close[0]}?" if close else ""
-    all_of_them = f"expected {one_of(choices)}" if len(choices) <= FEW else ""
-    return "; ".join(filter(None, (what, meant, all_of_them or (more if not close else ""))))
+    few = len(choices) <= FEW
+    if close:
+        meant = f"{what}; did you mean {close[0]}?"
+        return f"{meant} Expected {one_of(choices)}" if few else meant
+    return "; ".join(filter(None, (what, f"expected {one_of(choices)}" if few else more)))
