@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from ..config.quotas import Enforcement, QuotaOptions
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.decide import Decision, Outcome
-from ..quotas.policy.parse import doubts
 from ..quotas.serialize import (
     DecisionReport,
     HomeStorage,
@@ -33,7 +31,6 @@ from ..quotas.units import (
     STORAGE,
     InvalidQuantity,
     parse_bytes,
-    show,
     show_bytes,
     show_duration,
     show_more_than,
@@ -43,6 +40,7 @@ from ..quotas.verdict import Request, Verdict
 from ..status.hub_database import made_at
 from ..status.inputs import DecisionInputs
 from ..status.members import Members
+from ..status.text import NOT_KNOWN, VerdictText
 from ..status.users import UserStatuses, forecast
 
 EXIT_CODES = {
@@ -142,7 +140,7 @@ def run_check(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
         quotas = QuotaOptions(config=config)
-        for line in doubts(quotas.policies):
+        for line in quotas.doubts():
             print(f"note: {line}", file=sys.stderr)
         ledger = quotas.make_ledger()
     except ConfigurationError as error:
@@ -243,24 +241,17 @@ def _headline(decision: Decision) -> str:
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
-    unit = verdict.allotment.limit.unit
-    known = verdict.used is not None and math.isfinite(verdict.allowance)
+    text = VerdictText.of(verdict)
     return (
         printable(verdict.allotment.name),
         verdict.allotment.resource,
         str(verdict.allotment.window),
-        show(verdict.used or 0.0, unit) if known else "?",
-        _allowance(verdict),
-        show(verdict.remaining or 0.0, unit) if known else "?",
+        text.used,
+        text.allowance,
+        text.remaining,
         _fits(verdict),
         _retry(verdict),
     )
-
-
-def _allowance(verdict: Verdict) -> str:
-    if math.isfinite(verdict.allowance):
-        return show(verdict.allowance, verdict.allotment.limit.unit)
-    return "?" if math.isnan(verdict.allowance) else "unlimited"
 
 
 def _retry(verdict: Verdict) -> str:
@@ -274,7 +265,7 @@ def _fits(verdict: Verdict) -> str:
         return "(other servers)"
     if verdict.fits is False and not verdict.allotment.denies:
         return "no (warns)"
-    return {True: "yes", False: "NO", None: "?"}[verdict.fits]
+    return {True: "yes", False: "NO", None: NOT_KNOWN}[verdict.fits]
 
 
 def _notes(decision: Decision) -> list[str]:

@@ -21,7 +21,6 @@ from ..hub.setup import require_hook
 from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
 from ..quotas.adjustments import Adjustments
-from ..quotas.policy.parse import doubts
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
@@ -55,7 +54,7 @@ async def configuration(deployment: Deployment) -> list[Finding]:
         found = [failed("there are no policies: nobody is limited", cure)]
     if manager.enforcement is Enforcement.off:
         found.append(warning("enforcement is off: nothing is decided", "Leave it out."))
-    found += [warning(line, "Write what is meant.") for line in doubts(manager.policies)]
+    found += [warning(line, "Write what is meant.") for line in manager.doubts()]
     if not manager.hub_namespace:
         found.append(
             warning(

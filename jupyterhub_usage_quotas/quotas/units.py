@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from .messages import printable, wrong
+
 _DECIMAL: dict[str, int] = {prefix: 1000**power for power, prefix in enumerate("kMGTP", start=1)}
 _BINARY: dict[str, int] = {
     f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)
@@ -29,12 +31,13 @@ _TIME_ALIASES = {
     "weeks": ("w", "wk", "week"),
 }
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
-_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL)
+# ASCII, since to Python the digits of every script are digits.
+_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL | re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
+_LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a slip of the keyboard."""
-
-
 LARGEST_AMOUNT = 1e45
 """In base units. More than anybody has, and far from where floating point ends."""
 
@@ -82,12 +85,23 @@ class Resource:
     example: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     bare_suffixes: Mapping[str, str] = field(default_factory=dict)
+    bare_unit: str = ""
+    """The unit of a whole number that has none, as 2i2c's package reads it; empty where such
+    numbers are refused.
+    """
+    bare_from: float = 0
+    """The smallest such number; less was meant in another unit."""
     over_time: bool = True
     """Whether it is an amount times a time; credits and storage are amounts only."""
     by_server: bool = True
     """Whether it is known which server used it, so that policies can select servers."""
     has_hard_limit: bool = False
     """Whether its exporter tells a limit; such a resource is what is there, and has no window."""
+
+    @property
+    def counts_servers(self) -> bool:
+        """Whether a server that runs uses one of it, whatever else it asks for."""
+        return "" in self.amounts
 
     def unit(self, text: str) -> Unit:
         """Read a unit such as "GiB-hours".
@@ -97,7 +111,7 @@ class Resource:
         if not self.over_time:
             symbol = self._amount_symbol(text.strip())
             if symbol is None:
-                raise self._no_unit(text)
+                raise self._refused(f"not a unit of {self.name}", text)
             return Unit(symbol, self.amounts[symbol])
         words = _hyphenated(text)
         if words in self.bare_suffixes:
@@ -106,14 +120,12 @@ class Resource:
         canonical_amount = self._amount_symbol(amount)
         canonical_time = _time_symbol(time)
         if canonical_amount is None or canonical_time is None:
-            raise self._no_unit(text)
+            raise self._refused(f"not a unit of {self.name}", text)
         symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
         return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
 
-    def _no_unit(self, text: str) -> InvalidQuantity:
-        return InvalidQuantity(
-            f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
-        )
+    def _refused(self, what: str, text: str) -> InvalidQuantity:
+        return InvalidQuantity(wrong(what, text, f"for example {self.example!r}"))
 
     def quantity(self, text: str) -> Quantity:
         """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
@@ -121,9 +133,7 @@ class Resource:
         if not unit:
             if number == 0:
                 return Quantity(0.0, self.quantity(self.example).unit)
-            raise InvalidQuantity(
-                f"{text!r} has no unit and could be misread; write for example {self.example!r}"
-            )
+            raise self._refused("has no unit and could be misread", text)
         return bounded_quantity(number, self.unit(unit), text)
 
     def _amount_symbol(self, text: str) -> str | None:
@@ -145,14 +155,18 @@ def _time_symbol(text: str) -> str | None:
 
 def split_quantity(text: str) -> tuple[float, str]:
     """Split "1,000 GiB-hours" into 1000.0 and "GiB-hours". Raises `InvalidQuantity`."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = match["number"] if match else ""
-    if match is None or not re.match(r"[+-]?\.?\d", number):
-        raise InvalidQuantity(f"{text!r} does not start with a number")
+    if match is None or not re.match(r"[+-]?\.?\d", number, re.ASCII):
+        raise InvalidQuantity(wrong("does not start with a number", text, "digits 0 to 9"))
+    unit = match["unit"] or ""
+    if _DECIMAL_COMMA.match(text):
+        right = printable(text.replace(",", ".", 1).strip())
+        raise InvalidQuantity(wrong("has a decimal comma", text, repr(right)))
     value = float(number.replace(",", "").replace("_", ""))
     if not math.isfinite(value):
-        raise InvalidQuantity(f"{text!r} is not a finite number")
-    return value, match["unit"] or ""
+        raise InvalidQuantity(wrong("not a finite number", text))
+    return value, unit
 
 
 def parse_duration(text: str) -> timedelta:
@@ -160,22 +174,24 @@ def parse_duration(text: str) -> timedelta:
     number, unit = split_quantity(text)
     symbol = _time_symbol(unit)
     if symbol is None:
-        raise InvalidQuantity(f'{text!r} is not a duration; write for example "36h" or "2 weeks"')
+        raise InvalidQuantity(wrong("not a duration", text, 'for example "36h" or "2 weeks"'))
     return bounded_duration(number * _TIMES[symbol], text)
 
 
 def bounded_quantity(value: float, unit: Unit, given: object) -> Quantity:
-    """So much in a unit, refused when it is no number or beyond `LARGEST_AMOUNT`."""
+    """So much in a unit, refused when it is no number, or too large to mean anything."""
     # Compared before it is multiplied or made a float: an integer may be beyond all floats.
     if not abs(value) <= LARGEST_AMOUNT / unit.factor:
-        raise InvalidQuantity(f"{given!r} is not a number, or too large to mean anything")
+        raise InvalidQuantity(wrong("not a number, or too large to mean anything", given))
     return Quantity(float(value), unit)
 
 
 def bounded_duration(seconds: float, given: object) -> timedelta:
     """A duration of so many seconds, refused when negative or beyond `LONGEST_DURATION`."""
     if not 0 <= seconds <= LONGEST_DURATION.total_seconds():
-        raise InvalidQuantity(f"{given!r} is not between 0 and {LONGEST_DURATION.days} days")
+        raise InvalidQuantity(
+            wrong("out of range", given, f"a duration between 0 and {LONGEST_DURATION.days} days")
+        )
     return timedelta(seconds=seconds)
 
 
@@ -184,7 +200,7 @@ def parse_bytes(text: str) -> float:
     number, unit = split_quantity(text)
     symbol = unit if unit in _BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
     if symbol is None:
-        raise InvalidQuantity(f'{text!r} is not an amount of memory; write for example "8GiB"')
+        raise InvalidQuantity(wrong("not an amount of memory", text, 'for example "8GiB"'))
     return number * _BYTES[symbol]
 
 
@@ -200,6 +216,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 aliases={"byte": "B", "bytes": "B"},
                 # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
                 bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
+                bare_unit="B-hours",
+                bare_from=1024**3,
             ),
             Resource(
                 "cpu",
@@ -207,6 +225,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 amounts={"CPU": 1.0},
                 example="100 CPU-hours",
                 aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
+                bare_unit="CPU-hours",
             ),
             Resource(
                 "gpu",
@@ -252,6 +271,13 @@ def defined_resource(name: str, display_name: str, unit: str) -> Resource:
     """A resource that an admin defines: so many `unit`s are in use at an instant."""
     unit = _hyphenated(unit)
     return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
+
+
+def is_unit(text: str) -> bool:
+    """Whether what an admin's own resource counts in can be written in a limit."""
+    unit = _hyphenated(text)
+    last_word = unit.rpartition("-")[2]
+    return bool(re.fullmatch(r"[^\W\d_][\w.%-]{0,63}", unit)) and _time_symbol(last_word) is None
 
 
 def show(amount: float, unit: Unit) -> str:

@@ -12,6 +12,8 @@ from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.recorded_hub import Recorded
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.waits
+
 CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 
@@ -45,7 +47,7 @@ def used(hub: Hub) -> float:
 
 def test_a_quota_runs_down_while_a_server_runs(live_hub: Hub, recorded: Recorded):
     visitor = Visitor(live_hub.url, "lina")
-    Visitor.wait_until(lambda: scraped(live_hub), seconds=90)
+    Visitor.wait_until(lambda: scraped(live_hub))
     visitor.start()
     visitor.wait_until_ready()
 
@@ -55,7 +57,7 @@ def test_a_quota_runs_down_while_a_server_runs(live_hub: Hub, recorded: Recorded
     assert live_hub.metric(exported, resource="cpu", **labels) == 1.5
     assert live_hub.metric(exported, resource="time", **labels) == 1
 
-    Visitor.wait_until(lambda: used(live_hub) >= 0.5 / 60, seconds=150)
+    Visitor.wait_until(lambda: used(live_hub) >= 0.5 / 60)
     visitor.stop()
     assert live_hub.metric(exported, resource="time", **labels) == 0
     answer = visitor.start_by_api()

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
-from ...quotas.units import RESOURCES, Resource, show, show_bytes, show_more_than, show_part
-from ...quotas.verdict import Verdict
+from ...quotas.units import RESOURCES, Resource
+from ...status.text import explain
 
 _LOCAL_TIME = Markup(
     '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
@@ -72,54 +72,6 @@ def unavailable_message(contact: str) -> Message:
         "This is not because of anything you did. Please try again in a few minutes.",
     ]
     return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
-
-
-def explain(
-    verdict: Verdict, resources: Mapping[str, Resource] = RESOURCES, smaller: str = ""
-) -> str:
-    """One sentence: which resource, used and limit in human units, over which window."""
-    allotment = verdict.allotment
-    of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
-    quota = f"{in_a_sentence(resources[allotment.resource])} quota{of}"
-    unit = allotment.limit.unit
-    whose = "Your" if allotment.pool is None else "The"
-    if not verdict.allowance:
-        return f"{whose} {quota} is zero, so this server cannot be started."
-    if verdict.never:
-        instead = f", such as \u201c{smaller}\u201d" if smaller else ""
-        return (
-            f"This server asks for more than {whose.lower()} {quota} can ever give: it needs at"
-            f" least {show(verdict.need, unit)}, and the quota is"
-            f" {show(verdict.allowance, unit)} {allotment.window.short}. Choose a smaller"
-            f" server{instead}."
-        )
-    if verdict.to_free is not None:
-        return _to_free(verdict.used or 0.0, verdict.allowance, verdict.to_free, quota)
-    used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
-    if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
-        return f"The {quota} is used up: {used}."
-    if (verdict.remaining or 0.0) <= 0:
-        return f"You have used up your {quota}: {used}."
-    return (
-        f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server needs at"
-        f" least {show(verdict.need, unit)}."
-    )
-
-
-def _to_free(used: float, allowance: float, to_free: float, quota: str) -> str:
-    """What is said where waiting does not help, but freeing does; in bytes."""
-    return (
-        f"You have used up your {quota}: {show_bytes(used)} of {show_bytes(allowance)}. You cannot"
-        f" start this server until you have freed at least {show_more_than(to_free)}. If a server"
-        " of yours still runs, delete files there that you no longer need; it can take some minutes"
-        " to be noticed. Otherwise ask the administrators to help you delete them."
-    )
-
-
-def in_a_sentence(resource: Resource) -> str:
-    """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
-    name = resource.display_name
-    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 def _message(

@@ -296,16 +296,19 @@ class Directories:
     """
 
     namespace: str
+    size: str = names.HOME_SIZE
+    limit: str = names.HOME_LIMIT
+    """The metrics."""
 
     def _select(self, metric: str) -> str:
         return select(metric, self.namespace, 'directory!=""')
 
     def there(self, over: timedelta) -> Mapping[str, str]:
         """What is told now, when it was scraped, and (`gone`) what was told in the time before."""
-        size = self._select(names.HOME_SIZE)
+        size = self._select(self.size)
         return {
             "size": f"max by (directory) ({size})",
-            "limit": f"max by (directory) ({self._select(names.HOME_LIMIT)})",
+            "limit": f"max by (directory) ({self._select(self.limit)})",
             "at": f"max by (directory) (timestamp({size}))",
             "gone": f"group by (directory) (present_over_time({size}[{duration(over)}]))"
             f" unless on (directory) group by (directory) ({size})",
@@ -314,8 +317,8 @@ class Directories:
     def last_told(self, over: timedelta) -> Mapping[str, str]:
         """What was told last in a window, and when, to the minute."""
         span = duration(over)
-        size = self._select(names.HOME_SIZE)
-        limit = self._select(names.HOME_LIMIT)
+        size = self._select(self.size)
+        limit = self._select(self.limit)
         scraped = f"max_over_time(timestamp({size})[{span}:1m])"
         return {
             "size": f"max by (directory) (last_over_time({size}[{span}]))",

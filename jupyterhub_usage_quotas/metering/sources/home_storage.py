@@ -46,6 +46,7 @@ class Homes:
 
     directories: Mapping[str, Home]
     where: str = ""
+    metric: str = names.HOME_SIZE
 
     def reading(
         self,
@@ -60,7 +61,7 @@ class Homes:
         Unknown. `problem` is why nothing newer is known, where that has a reason.
         """
         if not self.directories:
-            detail = f"{names.HOME_SIZE} has no series{self.where}"
+            detail = f"{self.metric} has no series{self.where}"
             return problem or Unknown("not_scraped", detail)
         home = self.directories.get(directory)
         last = max(one.measured for one in self.directories.values())
@@ -90,12 +91,15 @@ class HomeStorage:
     namespace: str
     directory_of: Callable[[str], str]
     kept: bool = True
+    size: str = names.HOME_SIZE
+    limit: str = names.HOME_LIMIT
+    """The metrics of its exporter."""
 
     async def read(
         self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
     ) -> Homes:
         """All directories. Raises `PrometheusError`."""
-        queries = promql.Directories(self.namespace)
+        queries = promql.Directories(self.namespace, self.size, self.limit)
         over = max(REMEMBERED, stale_after)
         told = await prometheus.query(promql.labelled(queries.there(over)), now)
         parts = _by_part(told)
@@ -105,7 +109,7 @@ class HomeStorage:
             before = _homes(_by_part(last))
             directories = {one: before[one] for one in gone if one in before} | directories
         where = f" where {self.namespace}" if self.namespace else ""
-        return Homes(directories, where)
+        return Homes(directories, where, self.size)
 
 
 def _by_part(series: Iterable[Series]) -> Mapping[str, Mapping[str, float]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -21,14 +21,19 @@ from pydantic import (
     model_validator,
 )
 
+from ..messages import not_among, one_of, wrong
 from ..subject import Subject
 from ..units import RESOURCES, Quantity, Resource, parse_duration
 from ..windows.base import Window
 from .limits import no_window, parse_limit, parse_window
+from .patterns import not_on_one_line
 from .scope import Exempt, Scope
 from .selector import ALL_SERVERS, ServerSelector
 
 NOBODY = Exempt.model_construct()
+
+LONGEST_NAME = 200
+"""Characters of a policy's name, which is the value of labels and a part of lines in logs."""
 
 _LEFT_OUT: Final = object()
 """In place of a window that nobody wrote, for a resource that has none."""
@@ -96,15 +101,22 @@ class Policy(BaseModel):
     @classmethod
     def _name_is_text(cls, value: object) -> object:
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"must be a text that is not empty; given {value!r}")
-        return value.strip()
+            raise ValueError(wrong("must be a text that is not empty", value))
+        name = value.strip()
+        if len(name) > LONGEST_NAME:
+            problem = f"name of {len(name)} characters"
+            raise ValueError(wrong(problem, value, f"at most {LONGEST_NAME}"))
+        if not_on_one_line(name):
+            raise ValueError(wrong("name that is not one line of text", value))
+        return name
 
     @field_validator("resource", mode="before")
     @classmethod
     def _resource_is_known(cls, value: object, info: ValidationInfo) -> object:
         known = _resources(info)
         if not isinstance(value, str) or value not in known:
-            raise ValueError(f"is not known; given {value!r}, right are {', '.join(known)}")
+            meant = value if isinstance(value, str) else ""
+            raise ValueError(not_among(wrong("unknown resource", value), meant, list(known)))
         return value
 
     @field_validator("limit", mode="before")
@@ -121,8 +133,11 @@ class Policy(BaseModel):
         if _is_a_level(info.data.get("resource"), info):
             if value is not _LEFT_OUT:
                 raise ValueError(
-                    f"{info.data['resource']} is what is there now, not what is used over time, so"
-                    f" it has no window; leave it out; given {value!r}"
+                    wrong(
+                        f"{info.data['resource']} is what is there now, not what is used over time,"
+                        " so it has no window; leave it out",
+                        value,
+                    )
                 )
             return no_window(limit)
         return parse_window(value, limit.unit if limit else None)
@@ -136,14 +151,14 @@ class Policy(BaseModel):
             "when_exhausted": tuple(WhenExhausted),
         }[info.field_name or ""]
         if value not in choices:
-            raise ValueError(f"given {value!r}, right are {', '.join(choices)}")
+            raise ValueError(wrong(got=value, expected=one_of(choices)))
         return value
 
     @field_validator("minimum_session", mode="before")
     @classmethod
     def _session_is_a_duration(cls, value: object) -> timedelta:
         if not isinstance(value, str):
-            raise ValueError(f'must be a duration such as "10 minutes"; given {value!r}')
+            raise ValueError(wrong("must be a duration", value, 'for example "10 minutes"'))
         return parse_duration(value)
 
     @model_validator(mode="after")
@@ -155,6 +170,8 @@ class Policy(BaseModel):
             self._is_for_a_level()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
+        if why := self.window.cannot_hold(self.limit.base):
+            raise ValueError(why)
         return self
 
     def _is_for_a_level(self) -> None:
@@ -168,7 +185,7 @@ class Policy(BaseModel):
         if self.when_exhausted is WhenExhausted.STOP:
             raise ValueError(
                 f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
-                " frees any; right are deny, warn"
+                " frees any; expected one of: deny, warn"
             )
 
     @property
@@ -247,6 +264,14 @@ class PolicySet:
     def all_measured(self) -> frozenset[str]:
         """The resources whose usage must be read for all of these policies."""
         return frozenset().union(*(self.measured(policy.resource) for policy in self))
+
+    def of_levels(self) -> PolicySet:
+        """Only the policies on what is there now, which is not used over time."""
+
+        def levels(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+            return tuple(one for one in policies if self.resources[one.resource].has_hard_limit)
+
+        return replace(self, policies=levels(self.policies), empty=levels(self.empty))
 
     @property
     def measured_over_time(self) -> frozenset[str]:
