@@ -14,7 +14,6 @@ from ..errors import ConfigurationError
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
-from ..quotas.units import STORAGE
 from .pages import PageOptions
 from .usage import UsageConfig
 from .validation import errors_in_options
@@ -131,7 +130,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         """Read the configuration; raises `ConfigurationError` with all its errors."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
         if config:
-            check_configuration(config)
+            check_configuration(config, type(self))
         super().__init__(**kwargs)
 
     @cached_property
@@ -143,6 +142,7 @@ class QuotaOptions(PageOptions, UsageConfig):
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
+            built_in=self.built_in,
         )
 
 
@@ -150,9 +150,11 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
 """The classes whose sections the Hub reads."""
 
 
-def check_configuration(config: Mapping[str, Any]) -> None:
+def check_configuration(
+    config: Mapping[str, Any], options: type[QuotaOptions] = QuotaOptions
+) -> None:
     """Refuse a configuration with errors; raises `ConfigurationError` that names all of them."""
-    probe = QuotaOptions()
+    probe = options()
     errors = list(errors_in_options(config, CONFIGURED, probe))
     if {"scope_backup_strategy", "scope_fallback_strategy"} <= set(config.get(MANAGER, {})):
         errors.append(
@@ -162,10 +164,11 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     try:
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
-        if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
-            errors.append(
-                "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
-            )
+        errors += [
+            f"UsageConfig.{gauge.switch}: is False, and a policy limits {resource}; leave it out"
+            for resource, gauge in probe.GAUGES.items()
+            if resource in probe.policies.all_measured and gauge.make(probe) is None
+        ]
     except InvalidPolicies as error:
         errors += [f"{_section(one.where)}.{one}" for one in error.errors]
     if errors:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Enum, Float, List, TraitError, Unicode, default, validate
+from traitlets import Enum, Float, List, TraitError, Unicode, default, validate
 
 from .. import conventions
-from ..metering.client import promql
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.events import NO_EVENTS, MeterEvents
-from ..metering.kubespawner.homes import home_names, pattern_of
-from ..metering.meter import Meter, Timing
-from ..metering.sources.base import Expression, ServerMetrics, Source
-from ..metering.sources.home_storage import HomeStorage
+from ..metering.meter import Meter
+from ..metering.readers import Timing
+from ..metering.sources.base import GaugeSource, Source
+from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from ..metering.sources.server_metrics import ServerMetrics
+from ..quotas.resources import RESOURCES, STORAGE, Resource
+from .home_storage import HOME_STORAGE, GaugeKind, HomeStorageOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
 
@@ -27,11 +31,18 @@ HUB = "hub"
 RECORDED = "recorded"
 
 
-class UsageConfig(PodOptions, PrometheusOptions):
+class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
     """
+
+    BUILT_IN: ClassVar[Mapping[str, Resource]] = RESOURCES
+    """The resources that policies can limit without further configuration."""
+    KUBERNETES_NAMES: ClassVar[Mapping[str, str]] = {"gpu": "gpu_resources"}
+    """The options that say what Kubernetes calls a resource, where that is the admin's to say."""
+    GAUGES: ClassVar[Mapping[str, GaugeKind]] = {STORAGE.name: HOME_STORAGE}
+    """The gauges, by resource."""
 
     hub_namespace = Unicode(
         help="""
@@ -64,46 +75,9 @@ class UsageConfig(PodOptions, PrometheusOptions):
 
     gpu_resources = List(
         Unicode(),
-        ["nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"],
+        list(RESOURCES["gpu"].kubernetes),
         help="""
         The Kubernetes resources that count as GPUs, as patterns with `*` and `?`.
-        """,
-    ).tag(config=True)
-
-    home_storage = Bool(
-        True,
-        help="""
-        Whether home storage is looked at, where jupyterhub-home-nfs or prometheus-dirsize-exporter
-        export it: by the Usage Quota Dashboard and `check` always, by the Hub where a policy limits
-        `storage`.
-        """,
-    ).tag(config=True)
-
-    home_storage_directory = Unicode(
-        "escape",
-        help="""
-        What users' home directories are called in the exporter's label `directory`: "escape" or
-        "safe" for the slugs that KubeSpawner makes of usernames ("safe" is what `{username}` is in
-        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern such as
-        "home/{escaped_username}", of {username} (which is the safe slug), {safe_username},
-        {escaped_username} and {unescaped_username}.
-        """,
-    ).tag(config=True)
-
-    @validate("home_storage_directory")
-    def _is_a_name_of_directories(self, proposal: Any) -> str:
-        try:
-            pattern_of(proposal.value)
-        except ValueError as error:
-            raise TraitError(f"home_storage_directory: {error}") from error
-        return str(proposal.value)
-
-    home_storage_namespace = Unicode(
-        None,
-        allow_none=True,
-        help="""
-        The namespace in the labels of the exporter of home storage; empty for any. The default is
-        `hub_namespace`, or none: an exporter outside of Kubernetes has no such label.
         """,
     ).tag(config=True)
 
@@ -204,6 +178,15 @@ class UsageConfig(PodOptions, PrometheusOptions):
             )
         return float(proposal.value)
 
+    @property
+    def built_in(self) -> Mapping[str, Resource]:
+        """The resources that policies can limit without `resources`, as configured."""
+        renamed = {
+            name: replace(self.BUILT_IN[name], kubernetes=tuple(getattr(self, option)))
+            for name, option in self.KUBERNETES_NAMES.items()
+        }
+        return {**self.BUILT_IN, **renamed}
+
     def make_source(self, events: MeterEvents = NO_EVENTS) -> KubeStateMetrics | ServerMetrics:
         """The configured source of what servers ask for."""
         max_gap = timedelta(seconds=self.max_gap)
@@ -221,7 +204,7 @@ class UsageConfig(PodOptions, PrometheusOptions):
             )
         return KubeStateMetrics(
             self.hub_namespace,
-            tuple(self.gpu_resources),
+            tuple(self.built_in.values()),
             max_gap,
             self._other_namespaces,
             self.make_pod_names(events),
@@ -240,29 +223,28 @@ class UsageConfig(PodOptions, PrometheusOptions):
             events=events,
         )
 
-    def make_meter(self, events: MeterEvents = NO_EVENTS, *, keep_homes: bool = True) -> Meter:
+    def make_gauges(self) -> list[GaugeSource]:
+        """The configured sources of what is there now."""
+        made = (one.make(self) for one in self.GAUGES.values())
+        return [source for source in made if source]
+
+    def make_meter(
+        self, events: MeterEvents = NO_EVENTS, *, kept: Collection[str] | None = None
+    ) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        With `keep_homes=False`, home storage is asked for when it is wanted.
+        Of the gauges, those of the resources that are `kept` are kept up to date, all for None.
         """
-        homes = self.home_storage_source(keep=keep_homes)
-        client = self.make_client(events)
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
         sources: list[Source] = [self.make_source(events), *defined]
-        return Meter(client, sources, self._timing(), homes=homes, events=events)
-
-    def home_storage_source(self, *, keep: bool) -> HomeStorage | None:
-        """Where home storage is told of, to be kept up to date or not; None for nowhere."""
-        if not self.home_storage:
-            return None
-        if self.home_storage_namespace is not None:
-            within = promql.in_namespace(self.home_storage_namespace)
-        else:
-            # To a matcher, a label that is not there is empty.
-            hubs = {self.hub_namespace, ""}
-            within = promql.one_of("namespace", hubs) if self.hub_namespace else ""
-        names = home_names(self.home_storage_directory)
-        return HomeStorage(within, names, kept=keep)
+        return Meter(
+            self.make_client(events),
+            sources,
+            self._timing(),
+            gauges=self.make_gauges(),
+            kept=kept,
+            events=events,
+        )
 
     def _timing(self) -> Timing:
         return Timing(

@@ -1,4 +1,4 @@
-"""Quantities: resources, their units, and how "1000 GiB-hours" is read and shown.
+"""Quantities: units, and how "1000 GiB-hours" is read and shown.
 
 A resource that is held against a window is an amount times a time: memory in byte-seconds, CPU
 in core-seconds, GPU in GPU-seconds, time in (server-)seconds. Those are the *base units*; all
@@ -11,16 +11,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 
 _DECIMAL: dict[str, int] = {prefix: 1000**power for power, prefix in enumerate("kMGTP", start=1)}
 _BINARY: dict[str, int] = {
     f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)
 }
-_BYTES: Mapping[str, int] = {"B": 1} | {f"{p}B": f for p, f in (_DECIMAL | _BINARY).items()}
-_TIMES = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+_KUBERNETES: Mapping[str, float] = (
+    {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "E": 1000**6, "Ei": 1024**6} | _DECIMAL | _BINARY
+)
+BYTES: Mapping[str, int] = {"B": 1} | {f"{p}B": f for p, f in (_DECIMAL | _BINARY).items()}
+TIMES = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 _TIME_ALIASES = {
     "seconds": ("s", "sec", "secs", "second"),
     "minutes": ("m", "min", "mins", "minute"),
@@ -67,79 +69,16 @@ class Quantity:
         return f"{self.value:.17g} {self.unit.symbol}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Something that can be limited.
-
-    `amounts` maps the symbols that an amount of it can be written in (as a server asks for it:
-    bytes, cores, GPUs) to the base amount; `aliases` maps other spellings, in lower case, to
-    those symbols. `time` has no amount but the server itself, so its units are plain times.
-    """
-
-    name: str
-    display_name: str
-    amounts: Mapping[str, float]
-    example: str
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    bare_suffixes: Mapping[str, str] = field(default_factory=dict)
-    over_time: bool = True
-    """Whether it is an amount times a time; credits and storage are amounts only."""
-    by_server: bool = True
-    """Whether it is known which server used it, so that policies can select servers."""
-    has_hard_limit: bool = False
-    """Whether its exporter tells a limit; such a resource is what is there, and has no window."""
-
-    def unit(self, text: str) -> Unit:
-        """Read a unit such as "GiB-hours".
-
-        Raises `InvalidQuantity` when it does not measure this resource.
-        """
-        if not self.over_time:
-            symbol = self._amount_symbol(text.strip())
-            if symbol is None:
-                raise self._no_unit(text)
-            return Unit(symbol, self.amounts[symbol])
-        words = _hyphenated(text)
-        if words in self.bare_suffixes:
-            words = self.bare_suffixes[words]
-        amount, _, time = words.rpartition("-")
-        canonical_amount = self._amount_symbol(amount)
-        canonical_time = _time_symbol(time)
-        if canonical_amount is None or canonical_time is None:
-            raise self._no_unit(text)
-        symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
-        return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
-
-    def _no_unit(self, text: str) -> InvalidQuantity:
-        return InvalidQuantity(
-            f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
-        )
-
-    def quantity(self, text: str) -> Quantity:
-        """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
-        number, unit = split_quantity(text)
-        if not unit:
-            if number == 0:
-                return Quantity(0.0, self.quantity(self.example).unit)
-            raise InvalidQuantity(
-                f"{text!r} has no unit and could be misread; write for example {self.example!r}"
-            )
-        return bounded_quantity(number, self.unit(unit), text)
-
-    def _amount_symbol(self, text: str) -> str | None:
-        spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
-        return spellings.get(text.lower())
-
-
-def _hyphenated(unit: str) -> str:
+def hyphenated(unit: str) -> str:
     """A unit as it is kept: "GiB hours", "GiB*hours" and "GiB·hours" are "GiB-hours"."""
     return re.sub(r"[\s·*]+", "-", unit.strip())
 
 
-def _time_symbol(text: str) -> str | None:
+def time_symbol(text: str) -> str | None:
+    """The unit of time that a text stands for; None for none."""
     lowered = text.lower()
     return next(
-        (name for name in _TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None
+        (name for name in TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None
     )
 
 
@@ -158,10 +97,10 @@ def split_quantity(text: str) -> tuple[float, str]:
 def parse_duration(text: str) -> timedelta:
     """Read a duration such as "36h", "10 minutes" or "2 weeks". Raises `InvalidQuantity`."""
     number, unit = split_quantity(text)
-    symbol = _time_symbol(unit)
+    symbol = time_symbol(unit)
     if symbol is None:
         raise InvalidQuantity(f'{text!r} is not a duration; write for example "36h" or "2 weeks"')
-    return bounded_duration(number * _TIMES[symbol], text)
+    return bounded_duration(number * TIMES[symbol], text)
 
 
 def bounded_quantity(value: float, unit: Unit, given: object) -> Quantity:
@@ -182,76 +121,22 @@ def bounded_duration(seconds: float, given: object) -> timedelta:
 def parse_bytes(text: str) -> float:
     """Read an amount of memory such as "8GiB", "8G" (= GiB, as in JupyterHub) or "500 MB"."""
     number, unit = split_quantity(text)
-    symbol = unit if unit in _BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
+    symbol = unit if unit in BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
     if symbol is None:
         raise InvalidQuantity(f'{text!r} is not an amount of memory; write for example "8GiB"')
-    return number * _BYTES[symbol]
+    return number * BYTES[symbol]
 
 
-RESOURCES: Mapping[str, Resource] = MappingProxyType(
-    {
-        resource.name: resource
-        for resource in (
-            Resource(
-                "memory",
-                "Memory",
-                amounts={symbol: float(factor) for symbol, factor in _BYTES.items()},
-                example="1000 GiB-hours",
-                aliases={"byte": "B", "bytes": "B"},
-                # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
-                bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
-            ),
-            Resource(
-                "cpu",
-                "CPU",
-                amounts={"CPU": 1.0},
-                example="100 CPU-hours",
-                aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
-            ),
-            Resource(
-                "gpu",
-                "GPU",
-                amounts={"GPU": 1.0},
-                example="20 GPU-hours",
-                aliases={"gpus": "GPU"},
-            ),
-            Resource(
-                "time",
-                "Server time",
-                amounts={"": 1.0},
-                example="20 hours",
-                aliases={"server": "", "servers": ""},
-            ),
-            Resource(
-                "credits",
-                "Credits",
-                amounts={"credits": 1.0},
-                example="100 credits",
-                aliases={"credit": "credits"},
-                over_time=False,
-            ),
-        )
-    }
-)
-"""The resources that a policy can limit over a window without further configuration, by name."""
+def parse_kubernetes(text: str) -> float:
+    """Read an amount as Kubernetes writes it in requests: "10Gi", "500m" or "1e3".
 
-
-STORAGE = Resource(
-    "storage",
-    "Home storage",
-    amounts=RESOURCES["memory"].amounts,
-    example="10 GiB",
-    over_time=False,
-    by_server=False,
-    has_hard_limit=True,
-)
-"""What home directories take up; it is not used up over a window."""
-
-
-def defined_resource(name: str, display_name: str, unit: str) -> Resource:
-    """A resource that an admin defines: so many `unit`s are in use at an instant."""
-    unit = _hyphenated(unit)
-    return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    Raises `InvalidQuantity`.
+    """
+    number, suffix = split_quantity(text)
+    if suffix not in _KUBERNETES:
+        raise InvalidQuantity(f'{text!r} is no amount of Kubernetes; write for example "10Gi"')
+    return number * _KUBERNETES[suffix]
 
 
 def show(amount: float, unit: Unit) -> str:
@@ -259,7 +144,7 @@ def show(amount: float, unit: Unit) -> str:
 
     Plain times are shown as hours and minutes ("18h 30m"), the way people read a clock.
     """
-    if unit.symbol in _TIMES:
+    if unit.symbol in TIMES:
         return show_seconds(amount)
     value = amount / unit.factor
     decimals = 0 if value == round(value) or abs(value) >= 1000 else 2 if abs(value) >= 1 else 4  # noqa: PLR2004
@@ -267,26 +152,6 @@ def show(amount: float, unit: Unit) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"{text} {unit.symbol}"
-
-
-def show_bytes(amount: float) -> str:
-    """An amount of bytes, in the unit that suits it: "1.5 GiB"."""
-    return show(amount, bytes_unit(amount))
-
-
-def show_more_than(amount: float) -> str:
-    """The next amount of bytes above this one that can be shown: whoever frees so much has freed
-    more than it.
-    """
-    unit = bytes_unit(amount)
-    step = unit.factor / 100 if unit.factor > 1 else 1.0
-    return show((math.floor(amount / step) + 1) * step, unit)
-
-
-def bytes_unit(amount: float) -> Unit:
-    """The largest binary unit of bytes of which there is at least one."""
-    fitting = [name for name, factor in _BINARY.items() if abs(amount) >= factor]
-    return STORAGE.unit(f"{fitting[-1]}B" if fitting else "B")
 
 
 def show_part(amount: float, of: float, unit: Unit) -> str:
@@ -318,7 +183,7 @@ def show_days(duration: timedelta) -> str:
     """A window's length for people: "7 days", "1 day", "36 hours", "90 minutes"."""
     seconds = duration.total_seconds()
     for name in ("days", "hours", "minutes", "seconds"):
-        count = seconds / _TIMES[name]
+        count = seconds / TIMES[name]
         if count >= 1 and count == round(count):
             return f"{round(count)} {name if count != 1 else name[:-1]}"
     return f"{seconds:g} seconds"

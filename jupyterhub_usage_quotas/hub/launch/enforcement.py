@@ -94,7 +94,7 @@ class UsageQuotaManager(QuotaOptions):
         launch = Launch(Request(subject_of_user(user)))
         try:
             async with asyncio.timeout(self.deadline):
-                launch = await read_launch(user, spawner, self.gpu_resources)
+                launch = await read_launch(user, spawner, self.policies.resources)
                 mark_profile(spawner, launch.request)
                 members = pool_members_in(getattr(user, "db", None), self.policies)
                 known = await self.learn(launch.request, members=members)
@@ -121,7 +121,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[Known, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if known.pools else [user]
-        running = running_servers(users, self.gpu_resources)
+        running = running_servers(users, self.policies.resources)
         pending = self.pending.besides(spawner)
         known = known.and_lately(user.name, running, pending)
         decision = known.decide(request)

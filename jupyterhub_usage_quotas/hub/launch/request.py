@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +9,13 @@ from typing import Any
 
 from ...errors import UsageQuotasError
 from ...quotas.subject import Subject, in_utc
+from ...quotas.resources import BY_RUNNING, Resource
+from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
 from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
+
+Resources = Mapping[str, Resource]
+"""Those that policies can limit, by name."""
 
 PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""
@@ -40,7 +44,7 @@ def subject_of_user(user: Any) -> Subject:
     return Subject(user.name, groups, bool(getattr(user, "admin", False)), created)
 
 
-async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Launch:
+async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
     """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
@@ -50,29 +54,27 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offered = _on_offer(base, spawner, profiles, gpu_resources)
+    offered = _on_offer(base, spawner, profiles, resources)
     setattr(spawner, ON_OFFER, offered)
     await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
-    request = _with(base, chosen, rates_of(spawner, gpu_resources))
+    request = _with(base, chosen, rates_of(spawner, resources))
     return Launch(request, {one.profile_name: one for one in offered})
 
 
-async def requests_on_offer(
-    user: Any, spawner: Any, gpu_resources: Sequence[str]
-) -> Sequence[Request]:
+async def requests_on_offer(user: Any, spawner: Any, resources: Resources) -> Sequence[Request]:
     """The requests of all profiles that a spawner offers its user, which changes nothing of it."""
     if offered := getattr(spawner, ON_OFFER, None):
         return tuple(offered)
     base = Request(subject_of_user(user), spawner.name)
-    return _on_offer(base, spawner, await profiles_of(spawner), gpu_resources)
+    return _on_offer(base, spawner, await profiles_of(spawner), resources)
 
 
 def _on_offer(
-    base: Request, spawner: Any, profiles: Sequence[Profile], gpu_resources: Sequence[str]
+    base: Request, spawner: Any, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Request, ...]:
     return tuple(
-        _with(base, profile, rates_of(WithProfile(spawner, profile), gpu_resources))
+        _with(base, profile, rates_of(WithProfile(spawner, profile), resources))
         for profile in profiles
     )
 
@@ -104,17 +106,12 @@ def mark_profile(spawner: Any, request: Request) -> None:
     stamp_profile(spawner, request.profile, request.profile_name)
 
 
-def rates_of(spawner: Any, gpu_resources: Sequence[str]) -> dict[str, float]:
-    """What a spawner's server asks for, by resource: bytes, cores, GPUs, and 1 server.
-
-    The guarantee counts; where there is none, the limit, as Kubernetes does it.
+def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
+    """What a spawner's server asks for, by resource, in base amounts: bytes, cores, GPUs; and what
+    every server uses by running.
     """
-    return {
-        "memory": _first_number(spawner, "mem_guarantee", "mem_limit"),
-        "cpu": _first_number(spawner, "cpu_guarantee", "cpu_limit"),
-        "gpu": _gpus(spawner, gpu_resources),
-        "time": 1.0,
-    }
+    asked = {one.name: _asked(spawner, one) for one in resources.values() if one.asked}
+    return asked | BY_RUNNING
 
 
 def profile_of(spawner: Any) -> str:
@@ -123,21 +120,19 @@ def profile_of(spawner: Any) -> str:
     return profile if isinstance(profile, str) else ""
 
 
-def _first_number(spawner: Any, *names: str) -> float:
-    for name in names:
-        value = getattr(spawner, name, None)
+def _asked(spawner: Any, resource: Resource) -> float:
+    """How much of a resource a spawner asks for.
+
+    The guarantee counts; where there is none, the limit, as Kubernetes does it.
+    """
+    for option in resource.spawner_options:
+        value = getattr(spawner, option, None)
         if isinstance(value, int | float) and value > 0:
             return float(value)
-    return 0.0
-
-
-def _gpus(spawner: Any, gpu_resources: Sequence[str]) -> float:
     # KubeSpawner's extra resources; an extended resource's request equals its limit.
     asked: dict[str, Any] = {}
-    for name in ("extra_resource_limits", "extra_resource_guarantees"):
-        asked |= getattr(spawner, name, None) or {}
+    for option in ("extra_resource_limits", "extra_resource_guarantees"):
+        asked |= getattr(spawner, option, None) or {}
     return sum(
-        float(amount)
-        for resource, amount in asked.items()
-        if any(fnmatch.fnmatchcase(resource, pattern) for pattern in gpu_resources)
+        parse_kubernetes(str(amount)) for name, amount in asked.items() if resource.is_called(name)
     )

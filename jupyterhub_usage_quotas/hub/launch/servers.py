@@ -8,7 +8,7 @@ from typing import Any
 
 from ...quotas.in_flight import Running
 from ...quotas.verdict import Request
-from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
+from .request import PROFILE_NAME, Resources, profile_of, rates_of, subject_of_user
 
 
 def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
@@ -21,7 +21,7 @@ def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def running_servers(
-    users: Iterable[Any], gpu_resources: Sequence[str]
+    users: Iterable[Any], resources: Resources
 ) -> Mapping[str, Sequence[Running]]:
     """The servers that run, by username, and since when."""
     servers: dict[str, list[Running]] = {}
@@ -32,7 +32,7 @@ def running_servers(
                 server_name=spawner.name,
                 profile=profile_of(spawner),
                 profile_name=getattr(spawner, PROFILE_NAME, ""),
-                rates=rates_of(spawner, gpu_resources),
+                rates=rates_of(spawner, resources),
             )
             servers.setdefault(user.name, []).append(Running(request, since))
     return servers

@@ -117,7 +117,7 @@ class UserPages:
     async def _standing(self, user: Any) -> Standing:
         if user.name not in self._standings:
             pages = self._pages
-            running = running_servers([user], pages.options.gpu_resources)
+            running = running_servers([user], pages.options.policies.resources)
             standing = await pages.at_hand.standing(
                 subject_of_user(user), running, pages.pending.besides(None), self._now
             )
@@ -135,8 +135,8 @@ class UserPages:
             # Nothing ends what is started.
             return banner(standing, [])
         spawner = _spawner_of(user, url)
-        gpu_resources = self._pages.options.gpu_resources
-        requests = await requests_on_offer(user, spawner, gpu_resources)
+        resources = self._pages.options.policies.resources
+        requests = await requests_on_offer(user, spawner, resources)
         return banner(standing, [forecast(standing.known, one) for one in requests])
 
     async def _home(self, spawner: Any) -> Banner | None:
@@ -147,7 +147,7 @@ class UserPages:
             subject_of_user(self._user),
             spawner.name,
             profile_name="Your server",
-            rates=rates_of(spawner, self._pages.options.gpu_resources),
+            rates=rates_of(spawner, self._pages.options.policies.resources),
         )
         return banner(standing, [forecast(standing.known, request)])
 

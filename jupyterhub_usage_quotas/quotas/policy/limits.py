@@ -8,14 +8,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..units import (
-    STORAGE,
-    InvalidQuantity,
-    Quantity,
-    Resource,
-    Unit,
-    bounded_quantity,
-)
+from ..resources import Resource
+from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Window
 from ..windows.calendar import read_calendar
 from ..windows.gauge import Current
@@ -34,16 +28,15 @@ WINDOW_FORMS = (
 )
 
 EXPORTED = "exported"
-"""The limit of home storage that its exporter tells."""
-
-NOT_TOLD_YET = Quantity(math.nan, STORAGE.unit("GiB"))
-"""What stands for an exported limit as long as nobody's is known."""
+"""The limit of a gauge that its source reports for each user."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
-    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of storage, "exported"."""
-    if value == EXPORTED and resource.has_hard_limit:
-        return NOT_TOLD_YET
+    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of a gauge, "exported",
+    which is NaN as long as nobody's is known.
+    """
+    if value == EXPORTED and resource.is_gauge:
+        return Quantity(math.nan, resource.usual_unit)
     if isinstance(value, Mapping):
         quantity = _limit_from_mapping(value, resource)
     elif isinstance(value, str):
@@ -67,7 +60,7 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
         raise InvalidQuantity(f"value must be a number; given {number!r}")
     if not isinstance(unit, str):
         raise InvalidQuantity(
-            f"unit must be a text such as {resource.quantity(resource.example).unit.symbol!r}; "
+            f"unit must be a text such as {resource.usual_unit.symbol!r}; "
             f"given {unit!r}"
         )
     return bounded_quantity(number, resource.unit(unit), value)
@@ -75,7 +68,7 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
 
 def no_window(limit: Quantity | None) -> Current:
     """What stands in the place of a window for a resource that has none."""
-    return Current(exported=limit is NOT_TOLD_YET)
+    return Current(exported=limit is not None and math.isnan(limit.value))
 
 
 def parse_window(value: object, unit: Unit | None) -> Window:

@@ -6,19 +6,18 @@ Each fault names the entry, the field, what was given and what would be right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..units import RESOURCES, STORAGE, Resource, defined_resource
+from ..resources import RESOURCES, Resource, defined_resource
 from .errors import InvalidPolicies, PolicyError
 from .policy import Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
 
 _EMPTY = "scope_backup_strategy.empty"
-_TAKEN = {*RESOURCES, STORAGE.name}
 _MODELS: Mapping[str, type[BaseModel]] = {
     "scope": Scope,
     "exempt": Exempt,
@@ -33,15 +32,17 @@ def parse_policies(
     failover_open: bool = True,
     resources: object = None,
     credit_prices: object = None,
+    built_in: Mapping[str, Resource] = RESOURCES,
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
-    admin's own `resources` ({name: {promql, unit, display_name}}) and `credit_prices` ({resource:
-    credits per hour of one unit}). `failover_open` is taken as it is.
+    admin's own `resources` ({name: {promql, unit, display_name}}), besides those that are
+    `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `failover_open` is
+    taken as it is.
 
     Raises `InvalidPolicies` with every fault found.
     """
     errors: list[PolicyError] = []
-    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, errors)
+    known = dict(built_in) | _parse_resources(resources, built_in, errors)
     prices = _parse_prices(credit_prices, known, errors)
     policies = _parse_entries("policy", policy, known, errors)
     backup = _backup_mapping(backup_strategy, errors)
@@ -49,7 +50,7 @@ def parse_policies(
     empty = _parse_entries(_EMPTY, empty_given, known, errors)
     intersection = _parse_intersection(backup.get("intersection", "min"), errors)
     errors.extend(_names_given_twice(policy, empty_given))
-    if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
+    if not prices and any(known[one.resource].bought for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; write for example {cpu: 1, gpu: 10}"
         errors.append(PolicyError("credit_prices", problem))
     if errors:
@@ -85,7 +86,9 @@ def _as_list(empty: object) -> object:
     return [empty] if isinstance(empty, Mapping) else empty
 
 
-def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Resource]:
+def _parse_resources(
+    given: object, taken: Collection[str], errors: list[PolicyError]
+) -> dict[str, Resource]:
     where = "resources"
     if given is None:
         return {}
@@ -98,7 +101,7 @@ def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Reso
     for name, entry in given.items():
         place = f"{where}[{name!r}]"
         keys = {"promql", "unit", "display_name"}
-        if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
+        if not isinstance(name, str) or not name.isidentifier() or name in taken:
             errors.append(
                 PolicyError(place, "must have a name of letters and digits that is not taken")
             )
@@ -129,21 +132,20 @@ def _parse_prices(
         return {}
     prices = {}
     for name, price in given.items():
-        resource = known.get(name) if name != "credits" else None
-        if name == STORAGE.name:
+        resource = known.get(name)
+        if resource and resource.is_gauge:
             problem = "is not used over time, so it costs no credits; leave it out"
             errors.append(PolicyError(f"{where}[{name!r}]", problem))
-        elif resource is None or not resource.by_server:
-            right = ", ".join(one for one in RESOURCES if one != "credits")
-            errors.append(
-                PolicyError(f"{where}[{name!r}]", f"is not a resource; right are {right}")
-            )
+        elif resource is None or resource.bought or not resource.by_server:
+            right = [one.name for one in known.values() if one.by_server and not one.bought]
+            problem = f"is not a resource; right are {', '.join(right)}"
+            errors.append(PolicyError(f"{where}[{name!r}]", problem))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
             problem = f"must be a number of credits per hour, not negative; given {price!r}"
             errors.append(PolicyError(f"{where}[{name!r}]", problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
-            prices[name] = price / resource.quantity(resource.example).unit.factor
+            prices[name] = price / resource.usual_unit.factor
     return prices
 
 

@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
+from ..resources import RESOURCES, Resource
 from ..subject import Subject
-from ..units import RESOURCES, Quantity, Resource, parse_duration
+from ..units import Quantity, Unit, parse_duration
 from ..windows.base import Window
 from .limits import no_window, parse_limit, parse_window
 from .scope import Exempt, Scope
@@ -67,7 +68,7 @@ class Policy(BaseModel):
     is how long a launch must be able to run on what remains. A pool with `overflow` pays first;
     what it cannot pay falls to the members' own allowances.
 
-    Home storage is not used over time: it has no window, and `servers` only says which are denied.
+    A gauge is not used over time: it has no window, and `servers` only says which are denied.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -87,7 +88,7 @@ class Policy(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
-        if not isinstance(given, dict) or not _is_a_level(given.get("resource"), info):
+        if not isinstance(given, dict) or not _is_a_gauge(given.get("resource"), info):
             return given
         # What is given in its place has a fault of its own.
         return {**given, "window": given.get("window", _LEFT_OUT)}
@@ -112,13 +113,13 @@ class Policy(BaseModel):
     def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
         resource = _resources(info).get(info.data.get("resource", ""))
         # Without a known resource its own fault is reported; the unit cannot be judged.
-        return parse_limit(value, resource) if resource else RESOURCES["time"].quantity("0")
+        return parse_limit(value, resource) if resource else Quantity(0.0, Unit("", 1.0))
 
     @field_validator("window", mode="before")
     @classmethod
     def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
         limit = info.data.get("limit")
-        if _is_a_level(info.data.get("resource"), info):
+        if _is_a_gauge(info.data.get("resource"), info):
             if value is not _LEFT_OUT:
                 raise ValueError(
                     f"{info.data['resource']} is what is there now, not what is used over time, so"
@@ -151,16 +152,16 @@ class Policy(BaseModel):
         if self.overflow and self.share is not Share.POOLED:
             raise ValueError("overflow is only for policies with share: pooled")
         resource = _resources(info)[self.resource]
-        if resource.has_hard_limit:
-            self._is_for_a_level()
+        if resource.is_gauge:
+            self._is_for_a_gauge()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
         return self
 
-    def _is_for_a_level(self) -> None:
+    def _is_for_a_gauge(self) -> None:
         """Refuse what means something over time only."""
         if self.pooled:
-            raise ValueError(f"{self.resource} cannot be pooled: every home is its user's own")
+            raise ValueError(f"{self.resource} cannot be pooled: every user has their own")
         if self.minimum_session:
             raise ValueError(
                 f"minimum_session is not for {self.resource}: a server does not use it by running"
@@ -210,9 +211,9 @@ def _resources(info: ValidationInfo) -> Mapping[str, Resource]:
     return context.get("resources", RESOURCES)
 
 
-def _is_a_level(resource: object, info: ValidationInfo) -> bool:
+def _is_a_gauge(resource: object, info: ValidationInfo) -> bool:
     known = _resources(info).get(resource) if isinstance(resource, str) else None
-    return known is not None and known.has_hard_limit
+    return known is not None and known.is_gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +251,15 @@ class PolicySet:
 
     @property
     def measured_over_time(self) -> frozenset[str]:
-        """Those of them that are used over time: not what is in home directories."""
-        levels = {one.name for one in self.resources.values() if one.has_hard_limit}
-        return self.all_measured - levels
+        """Those of them that are used over time: without gauges."""
+        gauges = {one.name for one in self.resources.values() if one.is_gauge}
+        return self.all_measured - gauges
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""
-        return frozenset(self.prices) if resource == "credits" else frozenset({resource})
+        return frozenset(self.prices) if self.bought(resource) else frozenset({resource})
+
+    def bought(self, resource: str) -> bool:
+        """Whether a resource is what others cost."""
+        known = self.resources.get(resource)
+        return known is not None and known.bought
