@@ -1,4 +1,5 @@
 # make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
+# make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
 #             users wait for the dashboard (they write pages in docs/explanation)
@@ -9,17 +10,26 @@
 # make clean  remove everything that these made
 
 PYTHON ?= python3
+# One more than cores: tests of Hubs and browsers wait more than they compute.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+# How many examples properties are looked at with: dev, ci or nightly (tests/conftest.py).
+HYPOTHESIS_PROFILE ?= ci
+export HYPOTHESIS_PROFILE
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
 .DEFAULT_GOAL := test
 
 demo: programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo
 
 test: lint static .venv-hub5/test .venv-spawner6/test
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --durations 30 --durations-min 5
+
+quick: export HYPOTHESIS_PROFILE = dev
+quick: lint static
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/contract
 
 bench: .venv/bench .venv/test
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max

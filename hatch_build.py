@@ -1,16 +1,21 @@
-"""Makes the scripts and styles of the pages from `frontend/`, when the package is built.
+"""What is made when the package is built: the pages' scripts and styles, and its public face.
 
-A source distribution has them already, so that installing from it needs no npm.
+The scripts and styles come from `frontend/`. A source distribution has them already, so that
+installing from it needs no npm. The public face is the README and the links that a package index
+shows, which depend on where the repository is: the environment variable `PROJECT_URL` says so.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 NAMES = ("usage-quota.js", "usage-quota.css")
 
@@ -51,3 +56,48 @@ def _run(npm: str, *arguments: str, of: Path) -> None:
     done = subprocess.run([npm, *arguments], cwd=of, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"npm {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+
+
+class PublicFace(MetadataHookInterface):
+    """Called by hatchling, as `pyproject.toml` says."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set the README and the project's links."""
+        home = os.environ.get("PROJECT_URL", "").rstrip("/")
+        readme = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        version = metadata["version"]
+        tag = "HEAD" if "dev" in version else f"v{version}"
+        text = elsewhere(readme, home, tag)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        metadata["urls"] = links(home, tag)
+
+
+def links(home: str, tag: str) -> dict[str, str]:
+    """The project's links by their names; none where it is not known where the repository is."""
+    if not home:
+        return {}
+    return {
+        "Source": home,
+        "Documentation": f"{home}/blob/{tag}/docs/index.md",
+        "Changelog": f"{home}/blob/{tag}/CHANGELOG.md",
+        "Issues": f"{home}/issues",
+    }
+
+
+def elsewhere(readme: str, home: str, tag: str) -> str:
+    """The README for readers who are not in the repository.
+
+    Links and pictures in it are relative, which is right in a checkout and on a forge. They become
+    absolute; where it is not known where the repository is, a link becomes the name of its file,
+    and pictures are left out.
+    """
+    image, link = (
+        r"!\[([^\]]*)\]\((?!https?:)([^)]+)\)\n*",
+        r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)#]+)([^)]*)\)",
+    )
+    if not home:
+        return re.sub(link, r"\1 (`\2`)", re.sub(image, "", readme))
+    readme = re.sub(image, rf"![\1]({home}/raw/{tag}/\2)\n\n", readme)
+    return re.sub(link, rf"[\1]({home}/blob/{tag}/\2\3)", readme)

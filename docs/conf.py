@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version as version_of
 from pathlib import Path
+
+from jupyterhub_usage_quotas import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "Usage quotas for JupyterHub"
 author = "the contributors to jupyterhub-usage-quotas"
 copyright = author  # noqa: A001 the name is Sphinx's
-release = version = version_of("jupyterhub-usage-quotas")
+release = version = __version__
 
 extensions = [
     "myst_parser",

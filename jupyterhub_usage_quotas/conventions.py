@@ -10,6 +10,11 @@ import enum
 from types import MappingProxyType
 from typing import Final
 
+__version__ = "1.0.0.dev0"
+"""The version of this package: the one place, which the build reads."""
+DISTRIBUTION: Final = "jupyterhub-usage-quotas"
+"""What pip calls this package. An older one of other authors has the same name."""
+
 # --- what kube-state-metrics exports ------------------------------------------------------------
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
 KSM_ANNOTATIONS: Final = "kube_pod_annotations"
@@ -70,6 +75,8 @@ REFRESHES: Final = "jupyterhub_usage_quotas_refreshes_total"
 HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
 COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
 PODS_WITHOUT_USER: Final = "jupyterhub_usage_quotas_pods_without_user"
+BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
+"""Gauge, always 1; the labels `version` and `documentation_url` are what it says."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
 
 # --- what the Hub exports about users' usage -----------------------------------------------------
@@ -89,9 +96,6 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
     }
 )
 """Earlier names of usage and limit, by resource, which dashboards still use."""
-
-# --- where things are explained ------------------------------------------------------------------
-DOCUMENTATION: Final = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
 
 
 class Reason(enum.StrEnum):

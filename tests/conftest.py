@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.support.order import in_order
+from tests.support.order import InGroups, in_order
 from tests.support.paths import ROOT
 from tests.support.recorded import serve_history
+from tests.support.recorded_hub import hub, recorded
 
-__all__ = ["serve_history"]
+__all__ = ["hub", "recorded", "serve_history"]
 
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
@@ -32,8 +34,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests into the order, and in the groups, in which two workers are done the soonest."""
+    """Put tests into the order in which workers are done the soonest."""
     items[:] = in_order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    """Keep tests together that share what is slow to start."""
+    return InGroups(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from ..config.about import imported
+from ..conventions import DISTRIBUTION
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
@@ -20,8 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     whole = argparse.ArgumentParser(
-        prog="jupyterhub-usage-quotas", description="Usage quotas for JupyterHub."
+        prog=DISTRIBUTION,
+        description="Usage quotas for JupyterHub.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # paths stay whole
     )
+    whole.add_argument("--version", action="version", version=imported())
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     add_check(commands)
     add_doctor(commands)

@@ -11,10 +11,11 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import conventions
+from ..config.about import explained_at
 from ..config.loading import load_config, printable
 from ..doctor.deployment import Deployment
 from ..doctor.examine import CONFIGURATION, examine
@@ -27,9 +28,28 @@ COLOURS = {Status.OK: "32", Status.WARNING: "33", Status.FAILED: "31", Status.SK
 """https://en.wikipedia.org/wiki/ANSI_escape_code#SGR"""
 NAMES = 17
 """The width of the column of names."""
+INDENT = " " * (NAMES + 2)
 LONGEST_LINE = 110
 
-Found = list[tuple[str, Finding]]
+PAGE = "how-to/troubleshooting"
+"""Explains each check under its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found, by check, and where the configuration says that checks are explained."""
+
+    findings: Sequence[tuple[str, Finding]]
+    documentation_url: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return all(finding.status is not Status.FAILED for _, finding in self.findings)
+
+    def explained_at(self, check: str) -> str:
+        """Where a check is explained."""
+        return explained_at(self.documentation_url, PAGE, check)
 
 
 def add_doctor(commands: Any) -> None:
@@ -49,12 +69,11 @@ def add_doctor(commands: Any) -> None:
 def run_doctor(options: argparse.Namespace) -> int:
     """Examine a set-up; returns the exit code."""
     found = asyncio.run(_found(Path(options.config)))
-    passed = all(finding.status is not Status.FAILED for _, finding in found)
     if options.json:
-        print(json.dumps(_report(found, passed=passed), indent=2))
+        print(json.dumps(_report(found), indent=2))
     else:
         print("\n".join(_text(found, colours=_colours_wanted())))
-    return 0 if passed else 1
+    return 0 if found.passed else 1
 
 
 async def _found(path: Path) -> Found:
@@ -64,34 +83,32 @@ async def _found(path: Path) -> Found:
         deployment = Deployment(config, UsageQuotaManager(config=config))
     except ConfigurationError as error:
         cure = f"Correct it in {path}, or where that takes it from."
-        return [(CONFIGURATION, failed(one, cure)) for one in error.errors]
+        return Found([(CONFIGURATION, failed(one, cure)) for one in error.errors])
     cure = "It works; write it as it says when you have a moment."
     found = [(CONFIGURATION, warning(line, cure)) for line in lines]
     try:
-        return found + [one async for one in examine(deployment)]
+        found += [one async for one in examine(deployment)]
+        return Found(found, deployment.manager.documentation_url)
     finally:
         await deployment.aclose()
 
 
-def _report(found: Found, *, passed: bool) -> dict[str, Any]:
+def _report(found: Found) -> dict[str, Any]:
     """The form is documented in docs/reference/doctor.md. Keys are only ever added."""
     return {
-        "ok": passed,
+        "ok": found.passed,
         "findings": [
             {
                 "check": name,
                 "status": finding.status.value,
                 "says": finding.says,
                 "cure": finding.cure or None,
-                "url": _explained_at(name),
+                "page": explained_at("", PAGE, name),
+                "url": found.explained_at(name) if found.documentation_url else None,
             }
-            for name, finding in found
+            for name, finding in found.findings
         ],
     }
-
-
-def _explained_at(check: str) -> str:
-    return f"{conventions.DOCUMENTATION}how-to/troubleshooting.html#{check}"
 
 
 def _colours_wanted() -> bool:
@@ -102,32 +119,31 @@ def _colours_wanted() -> bool:
 def _text(found: Found, *, colours: bool) -> list[str]:
     width = min(shutil.get_terminal_size((LONGEST_LINE, 24)).columns, LONGEST_LINE)
     lines: list[str] = []
-    for name, finding in found:
+    for name, finding in found.findings:
         lines += _lines(name, finding, width, colours=colours)
-    return [*lines, "", _summary([finding for _, finding in found])]
+        if finding.status is Status.FAILED:
+            lines.append(f"{INDENT}  {found.explained_at(name)}")
+    return [*lines, "", _summary([finding for _, finding in found.findings])]
 
 
 def _lines(name: str, finding: Finding, width: int, *, colours: bool) -> list[str]:
-    indent = " " * (NAMES + 2)
     symbol = SYMBOLS[finding.status]
     first = textwrap.wrap(
-        printable(finding.says), width, initial_indent=indent, subsequent_indent=indent
+        printable(finding.says), width, initial_indent=INDENT, subsequent_indent=INDENT
     )
     head = f"{symbol} {name.ljust(NAMES)}"
     if colours:
         head = f"\x1b[{COLOURS[finding.status]}m{head}\x1b[0m"
-    lines = [head + first[0][len(indent) :], *first[1:]]
+    lines = [head + first[0][len(INDENT) :], *first[1:]]
     if finding.cure:
         lines += textwrap.wrap(
             printable(finding.cure),
             width,
-            initial_indent=f"{indent}→ ",
-            subsequent_indent=f"{indent}  ",
+            initial_indent=f"{INDENT}→ ",
+            subsequent_indent=f"{INDENT}  ",
             break_long_words=False,
             break_on_hyphens=False,
         )
-    if finding.status is Status.FAILED:
-        lines.append(f"{indent}  {_explained_at(name)}")
     return lines
 
 

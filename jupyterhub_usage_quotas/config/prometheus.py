@@ -171,7 +171,7 @@ class PrometheusOptions(LoggingConfigurable):
         help="""
         Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
         {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
-        found where AWS' own tools find them. Needs the extra: `jupyterhub-usage-quotas[aws]`.
+        found where AWS' own tools find them. Needs botocore, which the extra `aws` brings.
         """
     ).tag(config=True)
 

@@ -22,6 +22,7 @@ from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.resources import RESOURCES, STORAGE, Resource
+from .about import DocumentationOptions
 from .home_storage import HOME_STORAGE, GaugeKind, HomeStorageOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
@@ -31,7 +32,7 @@ HUB = "hub"
 RECORDED = "recorded"
 
 
-class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions):
+class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.

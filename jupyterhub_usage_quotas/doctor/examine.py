@@ -30,6 +30,7 @@ _SCRAPED = ("prometheus", "source")
 
 CHECKS: Sequence[Check] = (
     Check(CONFIGURATION, hub.configuration),
+    Check("distribution", hub.distribution),
     Check("enforced", hub.enforced),
     Check("denials", hub.denials),
     Check("prometheus", prometheus.answers),

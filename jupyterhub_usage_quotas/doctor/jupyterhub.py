@@ -11,7 +11,9 @@ import httpx
 import jupyterhub
 from jupyterhub.scopes import expand_scopes
 
+from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.quotas import Enforcement
+from ..conventions import DISTRIBUTION
 from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
@@ -59,6 +61,16 @@ async def configuration(deployment: Deployment) -> list[Finding]:
             )
         )
     return found
+
+
+async def distribution(_deployment: Deployment) -> list[Finding]:
+    """Whether what is imported is what is installed, and not the older package of this name."""
+    cure = (
+        "Versions below 1 are an older package of other authors. Uninstall both (`python3 -m pip"
+        f" uninstall {DISTRIBUTION}`, until it finds none) and install one:"
+        f" docs/{INSTALL_PAGE}.md."
+    )
+    return [warning(line, cure) for line in namesakes()] or [ok(imported())]
 
 
 async def enforced(deployment: Deployment) -> list[Finding]:

@@ -16,10 +16,12 @@ from weakref import WeakKeyDictionary
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
+from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.colon_assignments import apply_annotated_settings
 from ..config.quotas import CONFIGURED, Enforcement
 from ..config.usage import HUB
 from ..config.validation import remarks
+from ..conventions import __version__
 from ..errors import ConfigurationError
 from ..quotas.policy.parse import doubts
 from ..status.snapshot import Tally
@@ -27,6 +29,7 @@ from ..status.users import AtHand
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
+from .metrics import own as metrics
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
@@ -136,6 +139,7 @@ def _config_was_read(change: Any) -> None:
         )
         start(make_refresh_loop(app, manager, manager.meter, tally))
         _show_on_pages(app, manager, tally)
+    _say_which_version(app, manager)
     _log_summary(app, manager)
 
 
@@ -163,6 +167,15 @@ def _show_on_pages(app: Any, manager: UsageQuotaManager, tally: Tally) -> None:
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
     pages = HubPages(at_hand, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
+
+
+def _say_which_version(app: Any, manager: UsageQuotaManager) -> None:
+    """Name what is imported, in the log and for Prometheus: there is another of this name."""
+    app.log.info("%s", imported())
+    for line in namesakes():
+        cure = f"uninstall both and install one: docs/{INSTALL_PAGE}.md"
+        app.log.warning("%s; %s", line, cure)
+    metrics.build.info({"version": __version__, "documentation_url": manager.documentation_url})
 
 
 def _log_summary(app: Any, manager: UsageQuotaManager) -> None:

@@ -15,9 +15,8 @@ from tests.support.cluster import NAMESPACE
 from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.programs import free_port
+from tests.support.recorded_hub import Recorded
 from tests.support.visitor import Visitor, text_of
-
-from .conftest import Recorded
 
 PROMETHEUS = "http://prometheus-server.monitoring.svc.cluster.local"
 OUTSIDE = """

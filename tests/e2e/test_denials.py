@@ -6,15 +6,12 @@ import re
 import time
 from datetime import UTC, datetime
 
-import pytest
 from bs4 import BeautifulSoup
 
+from tests.support.cluster import HOUR
 from tests.support.hub import Hub
+from tests.support.recorded_hub import LIMIT, OVER, Recorded, assert_explained
 from tests.support.visitor import Visitor, text_of
-
-from .conftest import HOUR, LIMIT, OVER, Recorded
-
-TIME = re.compile(r"\w+day, \d+ \w+ 20\d\d, \d\d:\d\d UTC")
 
 
 def expected_retry_time(recorded: Recorded) -> float:
@@ -23,12 +20,6 @@ def expected_retry_time(recorded: Recorded) -> float:
     """
     began = recorded.end - 3 * HOUR
     return began + 24 * HOUR + (OVER["over"] - LIMIT) / 10 * HOUR
-
-
-def assert_explained(text: str) -> None:
-    assert f"You have used up your memory quota: 20 of {LIMIT} GiB-hours in the last day." in text
-    assert TIME.search(text), text
-    assert "Ask <help> at https://help.example.org/quota" in text
 
 
 def seconds_left(recorded: Recorded) -> float:
@@ -112,50 +103,3 @@ def test_a_user_name_is_never_markup(hub: Hub):
 def test_the_admins_hook_ran_for_everybody(hub: Hub):
     names = (hub.program.log.parent / "hook").read_text().split()
     assert {"within", "over", "over-form", "over-named"} <= set(names)
-
-
-def test_denials_are_counted_and_logged_without_a_traceback(hub: Hub):
-    metric = "jupyterhub_usage_quotas_decisions_total"
-    before = hub.metric(metric, outcome="denied", enforcement="enforce")
-    Visitor(hub.url, "over").start()
-    assert hub.metric(metric, outcome="denied", enforcement="enforce") == before + 1
-    assert hub.metric(metric, outcome="allowed") >= 1
-    requests = "jupyterhub_usage_quotas_prometheus_request"
-    assert hub.metric(f"{requests}s_total", outcome="success") > 0
-    assert hub.metric(f"{requests}_duration_seconds_count") > 0
-    assert hub.metric("jupyterhub_usage_quotas_usage_age_seconds") < 7200
-    log = hub.program.output()
-    assert "Denied a launch: 'over': 'memory per 1 day for everyone' used 20 of 8 GiB-hours" in log
-    assert "Traceback" not in log
-    assert "NoneType: None" not in log
-
-
-@pytest.mark.parametrize("times", [6])
-def test_denials_in_a_row_do_not_end_the_hub(hub: Hub, times: int):
-    """JupyterHub ends itself two seconds after the fifth consecutive failure, if it counts."""
-    visitor = Visitor(hub.url, "over")
-    for _ in range(times):
-        assert visitor.start().status_code == 429
-    within = Visitor(hub.url, "within")
-    within.start()
-    within.wait_until_ready()  # takes longer than the two seconds
-    within.stop()
-    assert "consecutive spawn" not in hub.program.output()
-    assert hub.program.exit_code is None
-
-
-def test_denials_neither_hide_nor_add_to_real_failures(hub: Hub):
-    """Four real failures with denials between them are four; the fifth ends the Hub.
-
-    The last test of this file: the Hub is gone after it.
-    """
-    over, broken = Visitor(hub.url, "over"), Visitor(hub.url, "broken")
-    for _ in range(4):
-        assert broken.start().status_code == 500
-        assert over.start().status_code == 429
-        assert over.start().status_code == 429
-    assert "4 consecutive spawns failed" in hub.program.output()
-    assert "Aborting" not in hub.program.output()
-    assert broken.start().status_code == 500
-    assert hub.program.wait_for_exit() == 1
-    assert "Aborting due to 5 consecutive spawn failures" in hub.program.output()

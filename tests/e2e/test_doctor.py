@@ -11,8 +11,7 @@ import pytest
 from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, launch, write_config
 from tests.support.programs import free_port
-
-from .conftest import Recorded, quotas
+from tests.support.recorded_hub import Recorded, quotas
 
 DECLARED = """
 c.JupyterHub.services = [{{"name": "usage-quota", "url": "http://127.0.0.1:{port}",

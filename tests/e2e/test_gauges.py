@@ -12,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.cluster import GIB, NAMESPACE
 from tests.support.hub import PYTHONS, Hub, running_hub
+from tests.support.recorded_hub import OVER, WITHIN, Recorded
 from tests.support.visitor import Visitor
-
-from .conftest import OVER, WITHIN, Recorded
 
 RECORDED = {user: used * GIB for user, used in (OVER | WITHIN).items()}
 HOSTILE = ['a"b\\c', 'x{y="z"} 1', "ünïcode", "# help"]

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup, Tag
 
+from tests.support.cluster import HOUR
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.profile_form import choosing, profile
 from tests.support.programs import free_port
+from tests.support.recorded_hub import LIMIT, Recorded, quotas
 from tests.support.visitor import Visitor, text_of
-
-from .conftest import HOUR, LIMIT, Recorded, quotas
 
 HOSTILE = "<img src=x onerror=alert(1)>\" ' {{ 7 * 7 }}"
 PROFILES = [

@@ -10,10 +10,8 @@ import pytest
 from tests.support.delaying_proxy import delaying_proxy
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.programs import free_port
+from tests.support.recorded_hub import Recorded, assert_explained, quotas
 from tests.support.visitor import Visitor, text_of
-
-from .conftest import Recorded, quotas
-from .test_denials import assert_explained
 
 
 @pytest.fixture(scope="module", params=PYTHONS)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import jupyterhub_usage_quotas
+from jupyterhub_usage_quotas import __version__
 from tests.support.hub import PYTHONS, launch, running_hub, write_config
 from tests.support.paths import ROOT
 from tests.support.programs import free_port
@@ -115,6 +117,11 @@ setup_usage_quotas(c)
 def test_older_spellings_are_accepted_and_none_is_ignored_silently(tmp_path):
     with running_hub(tmp_path, "6", OLDER) as hub:
         said = hub.program.output()
+        build = {"version": __version__, "documentation_url": ""}
+        assert hub.metric("jupyterhub_usage_quotas_build_info", **build) == 1
+    folder = str(Path(jupyterhub_usage_quotas.__file__).parent)
+    assert f"] jupyterhub-usage-quotas {__version__}, imported from {folder}\n" in said
+    assert "is installed in" not in said
     assert "Usage quotas: 2 policies" in said
     assert "Prometheus at http://old.example:9090/p" in said
     assert "user:secret" not in said

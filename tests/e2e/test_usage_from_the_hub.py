@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.hub import PYTHONS, Hub, running_hub
+from tests.support.recorded_hub import Recorded
 from tests.support.visitor import Visitor
-
-from .conftest import Recorded
 
 CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas

@@ -19,12 +19,12 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 
+from tests.support.cluster import HOUR, NAMESPACE
 from tests.support.hub import PYTHONS, Hub, launch, write_config
 from tests.support.paths import ROOT
 from tests.support.programs import Program, free_port
+from tests.support.recorded_hub import LIMIT, Recorded, quotas
 from tests.support.visitor import Visitor, text_of
-
-from .conftest import HOUR, LIMIT, NAMESPACE, Recorded, quotas
 
 BASE = "/base"
 SERVICE = f"{BASE}/services/usage-quota"

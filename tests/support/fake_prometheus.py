@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
+import respx
+from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER, Ledger
 
 URL = "http://prometheus.test"
+USER = SimpleNamespace(name="alice", groups=[], spawners={})
 
 
 def vector(*results: dict[str, Any], **more: Any) -> httpx.Response:
@@ -46,6 +52,8 @@ async def hang(_request: httpx.Request) -> httpx.Response:
     raise AssertionError("nothing sets the event")
 
 
+NEVER = "never an answer"
+
 FAILURES: dict[str, tuple[Callable[[httpx.Request], Any] | Exception, str]] = {
     "connection refused": (httpx.ConnectError("refused"), "unreachable"),
     "time-out": (httpx.ReadTimeout("slow"), "timeout"),
@@ -60,18 +68,35 @@ FAILURES: dict[str, tuple[Callable[[httpx.Request], Any] | Exception, str]] = {
         "query_rejected",
     ),
     "empty, and the source is not scraped": (nothing, "not_scraped"),
-    "never an answer": (hang, "timeout"),
+    NEVER: (hang, "timeout"),
 }
 
 
-def manager(**options: Any) -> UsageQuotaManager:
+def manager(*, ledger: Ledger = NO_LEDGER, **options: Any) -> UsageQuotaManager:
+    """One whose deadline nothing meets but what never answers, however busy the machine is."""
     config = Config()
     config.UsageConfig.prometheus_url = URL
     config.UsageConfig.hub_namespace = "ns"
-    # Only what never answers waits for it; long enough for a machine that is busy otherwise.
-    config.UsageConfig.deadline = 8.0
+    config.UsageConfig.deadline = 60.0
     config.UsageQuotaManager.policy = [
         {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
     ]
     config.UsageQuotaManager.update(options)
-    return UsageQuotaManager(config=config)
+    return UsageQuotaManager(config=config, ledger=ledger)
+
+
+def spawner() -> Any:
+    """What a launch is of: a server that asks for nothing."""
+    return SimpleNamespace(name="", handler=None, user_options={})
+
+
+def counted(metric: str, **labels: str) -> float:
+    """A sample of this process's own metrics; 0 where there is none."""
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+@pytest.fixture
+def prometheus() -> Iterator[respx.Route]:
+    """What every query comes to."""
+    with respx.mock(base_url=URL, assert_all_called=False) as router:
+        yield router.route(method="POST")

@@ -8,27 +8,24 @@ comes last, where it fills the gaps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-FOLDERS = ("browser", "e2e", "integration", "promises", "contract", "unit")
+FOLDERS = ("browser", "e2e", "promises", "integration", "contract", "unit")
 """The slowest first; see `tests/README.md`."""
+
+WITH_HUBS = ("tests/e2e/", "tests/promises/")
+VERSION = re.compile(r"\[([56])[-\]]")
+"""Of JupyterHub, in the name of a case: fixtures that start Hubs have it as their parameter."""
 
 
 def in_order(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """These tests in the order in which they are to be run, each marked with its group."""
-    items = list(items)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """These tests in the order in which they are to be run."""
     return sorted(items, key=_rank)
-
-
-def _group(item: pytest.Item) -> str:
-    file = item.nodeid.partition("::")[0]
-    callspec = getattr(item, "callspec", None)
-    of = callspec.params.get("hub") if callspec else None
-    return f"{file} {of}" if isinstance(of, str) else file
 
 
 def _rank(item: pytest.Item) -> tuple[bool, int]:
@@ -36,3 +33,21 @@ def _rank(item: pytest.Item) -> tuple[bool, int]:
     folder = item.nodeid.split("/")[1] if "/" in item.nodeid else ""
     place = FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
     return item.get_closest_marker("waits") is None, place
+
+
+def group_of(name: str) -> str:
+    """The group of a test, by its full name."""
+    file, _, case = name.partition("::")
+    version = VERSION.search(case) if file.startswith(WITH_HUBS) else None
+    return f"{file} {version[1]}" if version else file
+
+
+class InGroups(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each worker a group at a time, in the order in which they were collected."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)

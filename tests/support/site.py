@@ -15,8 +15,8 @@ from bs4 import BeautifulSoup
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
-HOME = "https://jupyterhub-usage-quotas.readthedocs.io/en/latest/"
-"""Where alerts and messages say that the site is."""
+HOME = "https://docs.example.org/usage-quotas/"
+"""Where an admin says that the site is served."""
 
 
 def build(

@@ -40,7 +40,8 @@ from tests.support.paths import ROOT
 from tests.support.rules import promtool, written
 
 PAGES = [
-    ROOT / "README.md",
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "RELEASE", "SECURITY")),
+    ROOT / "newsfragments/README.md",
     ROOT / "charts-config/README.md",
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
 ]
@@ -56,8 +57,9 @@ CLASSES = {
 """What a configuration in the documentation is about; nothing else is known here."""
 
 PROGRAMS = {
-    *("apt-get", "base64", "chmod", "chown", "curl", "docker", "echo", "grep", "helm"),
-    *("journalctl", "kubectl", "openssl", "promtool", "python3", "systemctl", "tee"),
+    *("apt-get", "base64", "cd", "chmod", "chown", "curl", "docker", "echo", "git", "grep", "helm"),
+    *("journalctl", "kubectl", "make", "openssl", "pipx", "promtool", "python3", "systemctl"),
+    "tee",
     *("tljh-config", PROGRAM),
 }
 
@@ -252,6 +254,8 @@ def understood(arguments: list[str]) -> None:
     try:
         parser().parse_args(arguments)
     except SystemExit as ended:
+        if ended.code == 0:  # --version
+            return
         raise AssertionError(f"{PROGRAM} does not understand {arguments}") from ended
 
 

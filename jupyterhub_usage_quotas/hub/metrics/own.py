@@ -9,7 +9,7 @@ import logging
 import time
 from datetime import datetime
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 from ... import conventions
 from ...metering.events import Refresh
@@ -59,6 +59,12 @@ pods_without_user = Gauge(
 )
 scrape_interval = Gauge(
     conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
+)
+
+
+build = Info(
+    conventions.BUILD_INFO.removesuffix("_info"),
+    "The version of usage quotas that the Hub runs, and where its documentation is served",
 )
 
 

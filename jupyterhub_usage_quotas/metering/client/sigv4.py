@@ -31,10 +31,7 @@ def check_botocore(option: str = SIGV4) -> None:
         import botocore  # noqa: F401, PLC0415 an extra, which only this needs
     except ImportError as error:
         raise ConfigurationError(
-            [
-                f"{option} needs botocore, which is not installed:"
-                " pip install 'jupyterhub-usage-quotas[aws]'"
-            ]
+            [f"{option} needs botocore, which is not installed: pip install 'botocore>=1.31'"]
         ) from error
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from jupyterhub_usage_quotas.commands.doctor import Found
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
+from jupyterhub_usage_quotas.doctor.examine import CHECKS
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from tests.support.expressions import alerts
@@ -104,31 +106,38 @@ def test_images_are_described(site: Site):
 # --- what others link to ------------------------------------------------------------------------
 
 
-def lead_home(text: str) -> set[str]:
-    """The addresses of this site in a text, from its home on."""
-    return set(re.findall(re.escape(HOME) + r"([\w/.#-]*)", text))
+def pages_named(text: str) -> set[str]:
+    """The pages that a text names by their files, as they are built."""
+    named = re.findall(r"\bdocs/([\w/-]+)\.md(#[\w-]+)?", text)
+    return {f"{page}.html{anchor}" for page, anchor in named}
 
 
 def test_every_runbook_is_there(site: Site):
     for rule in alerts():
-        url = rule["annotations"]["runbook_url"]
-        assert url.startswith(HOME)
-        target = url.removeprefix(HOME)
-        assert not site.leads_nowhere(target, site.folder / "index.html"), url
+        (target,) = re.findall(r"}}([\w/.#-]+){{", rule["annotations"]["runbook_url"])
+        assert not site.leads_nowhere(target, site.folder / "index.html"), target
         heading = site.page("how-to/alerts").soup.find(id=target.partition("#")[2])
         assert rule["alert"] in heading.get_text()
 
 
-def test_every_address_of_this_site_that_is_given_elsewhere_is_right(site: Site):
+def test_every_check_of_the_doctor_is_explained_where_it_says(site: Site):
+    for check in CHECKS:
+        url = Found((), HOME).explained_at(check.name)
+        target = url.removeprefix(HOME)
+        assert target != url
+        assert not site.leads_nowhere(target, site.folder / "index.html"), url
+
+
+def test_every_page_that_is_named_elsewhere_is_there(site: Site):
     folders = ("charts-config", "jupyterhub_usage_quotas", "frontend/src")
     given = set()
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in {".yaml", ".json", ".py", ".html", ".md", ".ts"}:
-                given |= lead_home(path.read_text(encoding="utf-8"))
+                given |= pages_named(path.read_text(encoding="utf-8"))
     assert len(given) >= len(list(alerts()))
     for target in given:
-        assert not site.leads_nowhere(target or "index.html", site.folder / "index.html"), target
+        assert not site.leads_nowhere(target, site.folder / "index.html"), target
 
 
 # --- the reference ------------------------------------------------------------------------------

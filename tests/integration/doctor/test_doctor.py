@@ -21,6 +21,7 @@ import jupyterhub
 import pytest
 from jupyterhub import orm
 
+from jupyterhub_usage_quotas import __version__
 from jupyterhub_usage_quotas import commands as cli
 from jupyterhub_usage_quotas.config.loading import load_config
 from jupyterhub_usage_quotas.doctor.deployment import Deployment
@@ -146,7 +147,8 @@ def only(found: Found, check: str, *words: str, status: str = "failed") -> dict[
     assert not [word for word in words if word not in said], said
     assert found.exit_code == (1 if status == "failed" else 0)
     assert one["cure"]
-    assert one["url"].endswith(f"/troubleshooting.html#{check}")
+    assert one["page"] == f"docs/how-to/troubleshooting.md#{check}"
+    assert one["url"] is None
     return one
 
 
@@ -201,6 +203,28 @@ def test_a_configuration_that_cannot_be_run(doctor, line, says):
 def test_a_configuration_that_is_not_there(capsys):
     assert cli.main(["doctor", "--config", "/nowhere/jupyterhub_config.py"]) == 1
     assert "/nowhere/jupyterhub_config.py" in capsys.readouterr().out
+
+
+def test_the_older_package_beside_this_one(doctor, tmp_path, monkeypatch):
+    info = tmp_path / "others/jupyterhub_usage_quotas-0.2.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: jupyterhub-usage-quotas\nVersion: 0.2.1\n")
+    monkeypatch.syspath_prepend(info.parent)
+    found = doctor()
+    words = ("0.2.1", str(info.parent), __version__, "other authors", "pip uninstall")
+    only(found, "distribution", *words, status="warning")
+
+
+def test_which_distribution_is_imported(doctor):
+    says = doctor().finding("distribution")["says"]
+    assert says.startswith(f"jupyterhub-usage-quotas {__version__}, imported from /")
+
+
+def test_where_the_documentation_is_served(doctor):
+    found = doctor("c.UsageConfig.documentation_url = 'https://docs.example.org/q'")
+    one = found.finding("clock")
+    assert one["url"] == "https://docs.example.org/q/how-to/troubleshooting.html#clock"
+    assert one["page"] == "docs/how-to/troubleshooting.md#clock"
 
 
 def test_no_policy(doctor):
@@ -301,9 +325,9 @@ async def test_clocks(tmp_path, database, healthy, minutes, status, says):
     path.write_text(CONFIG.format(url=healthy, database=database(), nobody=free_port()))
     config, _ = load_config(path)
     ours = lambda: datetime.now(UTC) + timedelta(minutes=minutes)  # noqa: E731
-    subject = Deployment(config, UsageQuotaManager(config=config), clock=ours)
-    found = [finding async for name, finding in examine(subject) if name == "clock"]
-    await subject.aclose()
+    deployment = Deployment(config, UsageQuotaManager(config=config), clock=ours)
+    found = [finding async for name, finding in examine(deployment) if name == "clock"]
+    await deployment.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
 
 
@@ -589,10 +613,10 @@ async def test_the_ledger(tmp_path, database, healthy, ledger, status, says):
     path = tmp_path / "jupyterhub_config.py"
     path.write_text(CONFIG.format(url=healthy, database=database(), nobody=free_port()))
     manager = UsageQuotaManager(config=load_config(path)[0], ledger=ledger)
-    subject = Deployment(manager.config, manager)
+    deployment = Deployment(manager.config, manager)
     checks = [check for check in CHECKS if check.name == "ledger"]
-    found = [finding async for _, finding in examine(subject, checks)]
-    await subject.aclose()
+    found = [finding async for _, finding in examine(deployment, checks)]
+    await deployment.aclose()
     assert [(one.status, says in one.says) for one in found] == [(status, True)]
     assert "hunter2" not in str(found)
 
@@ -648,10 +672,11 @@ def test_the_text_says_the_same_without_colours(tmp_path, database, healthy, cap
     assert "\x1b" not in said
     assert re.search(r"^✗ groups +policy \"week\" names the group \"students\"", said, re.M)
     assert re.search(r"^ +→ Nobody is in it", said, re.M)
+    assert re.search(r"^ +docs/how-to/troubleshooting\.md#groups$", said, re.M)
     assert re.search(r"^✓ prometheus ", said, re.M)
     assert re.search(r"^- network ", said, re.M)
     assert said.endswith("1 failure, 1 not looked at.\n")
-    assert max(len(line) for line in said.splitlines() if "https://" not in line) <= 110
+    assert max(len(line) for line in said.splitlines()) <= 110
 
 
 @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

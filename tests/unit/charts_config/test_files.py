@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.metrics import MetricWrapperBase
 
-from jupyterhub_usage_quotas import conventions
+from jupyterhub_usage_quotas import __version__, conventions
 from jupyterhub_usage_quotas.hub.metrics import own as metrics
 from jupyterhub_usage_quotas.hub.metrics import usage as gauges
 from tests.support.chart import FOLDER, FULL, MINIMAL, merged, objects
@@ -62,7 +61,9 @@ def exported() -> dict[str, set[str]]:
         if isinstance(one, MetricWrapperBase):
             labels = set(one._labelnames)
             for family in one.describe():
-                if family.type == "counter":
+                if family.type == "info":
+                    found[f"{family.name}_info"] = labels
+                elif family.type == "counter":
                     found[f"{family.name}_total"] = labels
                 elif family.type == "histogram":
                     found[f"{family.name}_bucket"] = labels | {"le"}
@@ -149,14 +150,25 @@ def test_every_alert_is_seen_to_fire_and_not_to_fire():
     assert text.count("exp_samples: []") > len(alerts())
 
 
+LINK = (
+    "{{ with printf `last_over_time(jupyterhub_usage_quotas_build_info{namespace=%q,"
+    ' documentation_url!=""}[1d])` $labels.namespace | query }}{{ . | first | label'
+    ' "documentation_url" }}how-to/alerts.html#ANCHOR{{ end }}'
+)
+"""The page of an alert where the documentation is served; else nothing."""
+
+
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_to_do(rule):
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    url, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    assert url.endswith("/how-to/alerts.html")
+    notes = rule["annotations"]
+    assert set(notes) == {"summary", "description", "action", "runbook", "runbook_url"}
+    assert len(notes["action"]) > 50
     # GitHub and Sphinx both make the anchor of a heading of its small letters.
-    assert anchor == rule["alert"].lower()
+    page, _, anchor = notes["runbook"].partition("#")
+    assert (ROOT / page, anchor) == (RUNBOOKS, rule["alert"].lower())
+    # promtool shows what this makes, of two alerts: alerts-runbooks.yaml.
+    assert notes["runbook_url"] == LINK.replace("ANCHOR", anchor)
     section = re.search(
         rf"^## {rule['alert']}\n(.*?)(?=^## |\Z)", RUNBOOKS.read_text(), re.M | re.S
     )
@@ -424,10 +436,12 @@ def test_a_linter_finds_nothing_in_the_dockerfile():
 
 
 def test_the_image_has_this_version_on_the_tag_of_the_values():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = (FOLDER / "image/requirements.txt").read_text()
-    pinned = re.search(r"^jupyterhub-usage-quotas\[service\]==(\S+)$", requirements, re.M)
-    assert pinned[1] == project["version"]
+    (wheel,) = re.findall(
+        r"^jupyterhub-usage-quotas\[service\] @ file:///tmp/usage-quotas/(\S+)$", requirements, re.M
+    )
+    # Never by the name alone, which is another package's on the index.
+    assert wheel == f"jupyterhub_usage_quotas-{__version__}-py3-none-any.whl"
     (tag,) = re.findall(r"^ARG K8S_HUB_TAG=(\S+)$", (FOLDER / "image/Dockerfile").read_text(), re.M)
     for files in (MINIMAL, FULL):
         assert merged(files)["hub"]["image"]["tag"] == tag

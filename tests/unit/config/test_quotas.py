@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas import UsageQuotaManager, setup_usage_quotas
+from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.errors import ConfigurationError
 
@@ -137,21 +135,3 @@ def test_policies_may_be_appended():
         {"resource": "cpu", "limit": "1 CPU-hours", "window": 1, "scope": {"everyone": True}}
     )
     assert len(UsageQuotaManager(config=made).policies.policies) == 1
-
-
-def test_configuration_is_never_mutated():
-    """Promise 11: only the hook is put in, and that once."""
-    made = config(
-        UsageQuotaManager={
-            "policy": [
-                {"resource": "cpu", "limit": "1 CPU-hours", "window": 1, "scope": {"group": ["a"]}}
-            ],
-            "scope_backup_strategy": {"intersection": "sum"},
-        }
-    )
-    before = copy.deepcopy(made.UsageQuotaManager)
-    setup_usage_quotas(made)
-    setup_usage_quotas(made)
-    UsageQuotaManager(config=made).policies  # noqa: B018 reading it must not write either
-    assert made.UsageQuotaManager == before
-    assert set(made) == {"UsageQuotaManager", "Spawner"}

@@ -220,12 +220,3 @@ def test_switched_off_nothing_is_declared():
 def test_a_fault_in_its_options_is_one_of_the_configuration():
     with pytest.raises(ConfigurationError, match="did you mean enabled"):
         declared(UsageViewer={"enable": False})
-
-
-def test_twice_is_once():
-    app = declared()
-    first = copy.deepcopy([dict(one, environment=None) for one in app.services])
-    roles = copy.deepcopy(app.load_roles)
-    declare_viewer(app, UsageQuotaManager(parent=app, config=app.config))
-    assert [dict(one, environment=None) for one in app.services] == first
-    assert app.load_roles == roles

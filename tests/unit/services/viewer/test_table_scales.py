@@ -5,11 +5,8 @@ time, are the same on every machine.
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +17,7 @@ from jupyterhub_usage_quotas.quotas.pools import settle
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.status.standing import Standings
+from tests.support.calls import calls_of
 from tests.support.viewer import FakeMeter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -45,24 +43,6 @@ def usage(number: int) -> Usage:
         NOW.timestamp() - (day * 24 + 3) * HOUR - number * 7 % 120 * 60 for day in range(DAYS)
     )
     return Usage(tuple(Bucket(at, at + 3 * HOUR, 3.0 * HOUR) for at in begins), NOW)
-
-
-def calls_of(work: Callable[[], Any]) -> int:
-    """How many functions of Python are called, in this thread and in new ones."""
-    calls = count()
-
-    def note(_frame: object, event: str, _arg: object) -> None:
-        if event == "call":
-            next(calls)
-
-    threading.setprofile(note)
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-    return next(calls)
 
 
 def calls_for(members: int, pool: dict[str, Any]) -> int:

@@ -1,7 +1,8 @@
-"""Real Hubs of both supported versions, over one real Prometheus with a known history."""
+"""Real Hubs of both supported versions whose users have a known history, in a real Prometheus."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,10 +106,20 @@ c.JupyterHub.allow_named_servers = True
 """
 
 
-@pytest.fixture(scope="module", params=PYTHONS)
+@pytest.fixture(scope="session", params=PYTHONS)
 def hub(
     request: pytest.FixtureRequest, recorded: Recorded, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Hub]:
+    """For all tests that leave it as it is: to start a Hub of their own takes others seconds."""
     directory = tmp_path_factory.mktemp(f"hub{request.param}")
     with running_hub(directory, request.param, quotas(recorded)) as running:
         yield running
+
+
+TIME = re.compile(r"\w+day, \d+ \w+ 20\d\d, \d\d:\d\d UTC")
+
+
+def assert_explained(text: str) -> None:
+    assert f"You have used up your memory quota: 20 of {LIMIT} GiB-hours in the last day." in text
+    assert TIME.search(text), text
+    assert "Ask <help> at https://help.example.org/quota" in text

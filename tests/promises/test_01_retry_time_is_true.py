@@ -69,10 +69,10 @@ def config(serve_history: Callable[..., str]) -> Config:
     return config
 
 
-async def decide(config: Config, username: str, unix: float) -> Decision:
+async def decide(config: Config, username: str, unix: float, **rates: float) -> Decision:
     manager = UsageQuotaManager(config=config)
     try:
-        return await manager.decide(Request(Subject(username)), instant(int(unix)))
+        return await manager.decide(Request(Subject(username), rates=rates), instant(int(unix)))
     finally:
         await manager.aclose()
 
@@ -97,3 +97,17 @@ async def test_the_binding_policy_differs_between_users(config):
     """So that the test above is about several policies, not about one."""
     decisions = [await decide(config, username, DECIDED) for username in USERS]
     assert len({decision.binding.allotment.resource for decision in decisions}) > 1
+
+
+async def test_never_is_said_of_what_can_never_fit_and_of_nothing_else(config):
+    """Ninety minutes of five servers' time are more than the six hours that there are, whoever used
+    nothing; of four they are as much.
+    """
+    for username in ("nobody", USERS[0]):
+        for at in (DECIDED, NOW):
+            never = await decide(config, username, at, time=5.0)
+            assert never.outcome is Outcome.DENIED
+            assert never.retry_time is None
+    assert (await decide(config, "nobody", DECIDED, time=4.0)).outcome is Outcome.ALLOWED
+    later = await decide(config, USERS[0], DECIDED, time=4.0)
+    assert later.retry_time is not None

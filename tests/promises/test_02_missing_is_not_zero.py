@@ -1,16 +1,22 @@
-"""Promise 2: an empty answer counts as zero only where the source was seen to be scraped."""
+"""Promise 2: an empty answer counts as zero only where the source was seen to be scraped; otherwise
+failover decides.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
+from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.metering.sources.base import Expression, ServerMetrics
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support.cluster import HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.fake_prometheus import USER, counted, manager, spawner
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant, meter
 
@@ -114,3 +120,19 @@ async def test_the_hub_that_is_not_scraped_is_unknown(serve):
     reading = await read(url, ServerMetrics(NAMESPACE))
     assert isinstance(reading, Unknown)
     assert "metrics endpoint" in reading.detail
+
+
+@pytest.mark.parametrize("failover_open", [True, False])
+async def test_failover_decides_and_is_counted_and_logged_with_the_reason(
+    serve, caplog, failover_open
+):
+    counter = "jupyterhub_usage_quotas_failovers_total"
+    before = counted(counter, reason="not_scraped")
+    url = serve([Span("up", {}, NOW - 60, NOW)])
+    asked = manager(prometheus_url=url, hub_namespace=NAMESPACE, failover_open=failover_open)
+    with nullcontext() if failover_open else pytest.raises(LaunchDenied):
+        await asked.pre_spawn_start(USER, spawner())
+    await asked.aclose()
+    assert counted(counter, reason="not_scraped") == before + 1
+    (logged,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert "Usage is not known (not_scraped: " in logged.getMessage()

@@ -1,0 +1,148 @@
+"""Promise 9: what a minute costs grows with the servers that ran in it, and with nothing else.
+
+Work is counted in calls of functions, and how long the event loop is held in the time of the
+processor: neither depends on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.worker import aside
+from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.sources.base import Grid, Part
+from jupyterhub_usage_quotas.metering.timelines import timelines
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
+from jupyterhub_usage_quotas.status.snapshot import Tally
+from tests.support.calls import calls_of
+
+NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
+HOUR = 3600.0
+POLICY = {"resource": "time", "limit": "9 hours", "window": 7, "scope": {"everyone": True}}
+
+
+class Hubful:
+    """Users who ran a server each, hours ago, and others whose servers run all the time.
+
+    It does only what it must for a question, so that what is counted is the meter's.
+    """
+
+    name = "a full Hub"
+    namespace = requests_metric = resource = ""
+
+    def __init__(self, idle: int, running: int) -> None:
+        self.grids: list[Grid] = []
+        self._idle = [f"idle-{number}" for number in range(idle)]
+        self._running = [f"busy-{number}" for number in range(running)]
+
+    async def read(self, _prometheus: PrometheusClient, _users: Any, grid: Grid) -> Part:
+        self.grids.append(grid)
+        start, end = grid.span
+        of_server = ("time", ANY_SERVER)
+        runs = {user: {of_server: [(start, end, 1.0)]} for user in self._running}
+        before = NOW.timestamp() - 5 * HOUR
+        if start < before:
+            run = (before - HOUR, before, 1.0)
+            runs |= {user: {of_server: [run]} for user in self._idle}
+        return Part(await aside(timelines, runs, start, end), seen_everywhere(start, end))
+
+
+class CountingLedger:
+    """Nobody decided anything, and somebody counts who asks."""
+
+    asked = 0
+
+    async def active(self, *_: Any) -> Adjustments:
+        self.asked += 1
+        return Adjustments()
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def kept(source: Hubful, days: int) -> Meter:
+    """A meter that knows the whole window, and whose clock has gone on by a minute since."""
+    now = NOW
+    meter = Meter(PrometheusClient("http://nowhere.test"), [source], clock=lambda: now)
+    await meter.refresh(timedelta(days=days))
+    while await meter.extend():
+        pass
+    assert meter.complete
+    now += timedelta(minutes=1)
+    source.grids.clear()
+    return meter
+
+
+def calls_of_a_refresh(*, idle: int, running: int, days: int) -> int:
+    meter = asyncio.run(kept(Hubful(idle, running), days))
+    return calls_of(lambda: asyncio.run(meter.refresh(timedelta(days=days))))
+
+
+@pytest.mark.parametrize(
+    "more", [{"idle": 2000}, {"days": 60}, {"idle": 2000, "days": 60}], ids=str
+)
+def test_neither_users_nor_the_length_of_windows_cost_anything(more):
+    usual = {"idle": 100, "running": 20, "days": 1}
+    assert calls_of_a_refresh(**(usual | more)) == pytest.approx(
+        calls_of_a_refresh(**usual), rel=0.05
+    )
+
+
+def test_twice_as_many_servers_cost_no_more_than_twice_as_much():
+    few, many = (calls_of_a_refresh(idle=0, running=running, days=1) for running in (100, 200))
+    assert many <= 2.1 * few
+
+
+@pytest.mark.parametrize("days", [1, 365])
+async def test_a_refresh_reads_some_minutes_whatever_the_window(days):
+    source = Hubful(idle=10, running=2)
+    await (await kept(source, days)).refresh(timedelta(days=days))
+    (grid,) = source.grids
+    assert grid.end - grid.start <= timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("users", [1, 1000])
+async def test_the_ledger_is_asked_once_for_however_many_users(users):
+    policies, ledger = parse_policies([POLICY]), CountingLedger()
+    tally = Tally(policies, await kept(Hubful(users, 1), 7), ledger)
+    await tally.take([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
+    assert len(tally.standings) == users
+    assert ledger.asked == 1
+
+
+async def test_the_event_loop_is_never_held(monkeypatch):
+    """While everybody's usage is refreshed, and the status of everybody is made from it."""
+    policies = parse_policies([POLICY])
+    meter = await kept(Hubful(idle=3000, running=1000), 7)
+    tally = Tally(policies, meter, CountingLedger())
+    held: list[float] = []
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        begun = time.thread_time()
+        run(handle)
+        held.append(time.thread_time() - begun)
+
+    # The collector looks through the objects of all tests, of which a Hub has none.
+    gc.disable()
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    try:
+        await meter.refresh(policies.reach)
+        await tally.take([Subject(f"idle-{number}") for number in range(3000)], {}, NOW)
+        await asyncio.sleep(0)
+    finally:
+        gc.enable()
+        monkeypatch.undo()
+    assert len(held) > 20
+    assert max(held) < 0.020
