@@ -72,7 +72,7 @@ def make_meter(url: str) -> Meter:
     """A meter with much patience, for which it is always the same minute."""
     client = PrometheusClient(url, request_timeout=timedelta(minutes=2))
     patient = Timing(deadline=timedelta(minutes=2), refresh_deadline=timedelta(minutes=10))
-    source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
+    source = KubeStateMetrics(NAMESPACE)
     return Meter(client, [source], patient, clock=lambda: instant(AT))
 
 
@@ -240,7 +240,7 @@ async def filled(meter: Meter, users: int, days: int) -> float:
     tracemalloc.stop()
     del pieces, world
     gc.collect()
-    source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
+    source = KubeStateMetrics(NAMESPACE)
     part = UsageSegment(usage, covered_everywhere(start, end))
     await meter.refresh(timedelta(minutes=20))
     history = next(iter(meter._histories.values()))

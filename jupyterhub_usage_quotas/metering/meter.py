@@ -51,9 +51,7 @@ class Meter:
         self._events = events
         self._clock = clock
         self._guard = Guard(breaker or Breaker())
-        self._usage = [
-            UsageReader(prometheus, one, self._guard, timing, events) for one in sources
-        ]
+        self._usage = [UsageReader(prometheus, one, self._guard, timing, events) for one in sources]
         self.gauges: Sequence[GaugeReader] = [
             GaugeReader(
                 prometheus, one, self._guard, timing, kept=kept is None or one.resource in kept

@@ -294,8 +294,7 @@ class GaugeReader:
         problem: Unknown | None,
     ) -> Mapping[str, Readings]:
         return {
-            user: {self.resource: self._reading(values, user, now, problem)}
-            for user in users or ()
+            user: {self.resource: self._reading(values, user, now, problem)} for user in users or ()
         }
 
     def _reading(

@@ -77,9 +77,7 @@ def hyphenated(unit: str) -> str:
 def time_symbol(text: str) -> str | None:
     """The unit of time that a text stands for; None for none."""
     lowered = text.lower()
-    return next(
-        (name for name in TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None
-    )
+    return next((name for name in TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None)
 
 
 def split_quantity(text: str) -> tuple[float, str]:

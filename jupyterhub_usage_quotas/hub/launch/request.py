@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import UsageQuotasError
-from ...quotas.subject import Subject, in_utc
 from ...quotas.resources import BY_RUNNING, Resource
+from ...quotas.subject import Subject, in_utc
 from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
 from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile

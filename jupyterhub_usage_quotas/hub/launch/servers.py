@@ -20,9 +20,7 @@ def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
                 yield user, spawner
 
 
-def running_servers(
-    users: Iterable[Any], resources: Resources
-) -> Mapping[str, Sequence[Running]]:
+def running_servers(users: Iterable[Any], resources: Resources) -> Mapping[str, Sequence[Running]]:
     """The servers that run, by username, and since when."""
     servers: dict[str, list[Running]] = {}
     for user, spawner in running_spawners(users):

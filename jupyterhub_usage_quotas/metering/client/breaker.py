@@ -72,9 +72,7 @@ class Guard:
         self._failure: Unknown | None = None
         """Why a query failed last."""
 
-    async def __call__(
-        self, step: Callable[[], Awaitable[T]], allowed: timedelta
-    ) -> T | Unknown:
+    async def __call__(self, step: Callable[[], Awaitable[T]], allowed: timedelta) -> T | Unknown:
         """The result of a step, or why there is none."""
         pause = self.breaker.remaining
         if pause and self._failure:

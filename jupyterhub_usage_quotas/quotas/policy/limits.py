@@ -60,8 +60,7 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
         raise InvalidQuantity(f"value must be a number; given {number!r}")
     if not isinstance(unit, str):
         raise InvalidQuantity(
-            f"unit must be a text such as {resource.usual_unit.symbol!r}; "
-            f"given {unit!r}"
+            f"unit must be a text such as {resource.usual_unit.symbol!r}; given {unit!r}"
         )
     return bounded_quantity(number, resource.unit(unit), value)
 

@@ -211,7 +211,7 @@ class Day:
         client.attempts = 2
         return Meter(
             client,
-            [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
+            [KubeStateMetrics(NAMESPACE)],
             Timing(deadline=timedelta(seconds=30), stale_after=STALE_AFTER),
             events=OnRefresh(self._tell),
             clock=lambda: self.now,

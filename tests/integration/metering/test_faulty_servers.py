@@ -172,7 +172,7 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
         patient = {"deadline": timedelta(seconds=60), "refresh_deadline": timedelta(seconds=60)}
         meter = Meter(
             client,
-            [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
+            [KubeStateMetrics(NAMESPACE)],
             Timing(**(patient | timing)),
             events=OnRefresh(tell),
             clock=lambda: clock.now,

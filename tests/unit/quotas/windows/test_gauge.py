@@ -19,9 +19,9 @@ from jupyterhub_usage_quotas.quotas.forecast import launch_times
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
+from jupyterhub_usage_quotas.quotas.resources import STORAGE
 from jupyterhub_usage_quotas.quotas.serialize import home_of, report, report_home
 from jupyterhub_usage_quotas.quotas.subject import Subject
-from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
@@ -317,7 +317,7 @@ def test_the_log_does_not_say_never():
     ],
 )
 def test_bytes_are_shown_in_a_unit_that_suits(amount, shown):
-    assert show_bytes(amount) == shown
+    assert STORAGE.show(amount) == shown
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_bytes_are_shown_in_a_unit_that_suits(amount, shown):
     ],
 )
 def test_who_frees_what_is_shown_has_freed_more(amount, shown):
-    assert show_more_than(amount) == shown
+    assert STORAGE.show_more_than(amount) == shown
 
 
 def test_the_report():
