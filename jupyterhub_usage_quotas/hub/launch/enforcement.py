@@ -45,8 +45,7 @@ class UsageQuotaManager(QuotaOptions):
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
-        keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(MeterMetrics(self.log), keep_homes=keep_homes)
+        return self.make_meter(MeterMetrics(self.log), kept=self.policies.all_measured)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""

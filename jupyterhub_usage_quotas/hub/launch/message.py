@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
-from ...quotas.units import RESOURCES, Resource, show, show_bytes, show_more_than, show_part
+from ...quotas.resources import RESOURCES, Resource
+from ...quotas.units import show, show_part
 from ...quotas.verdict import Verdict
 
 _LOCAL_TIME = Markup(
@@ -94,7 +95,7 @@ def explain(
             f" server{instead}."
         )
     if verdict.to_free is not None:
-        return _to_free(verdict.used or 0.0, verdict.allowance, verdict.to_free, quota)
+        return _to_free(verdict, verdict.to_free, resources[allotment.resource], quota)
     used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
     if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
         return f"The {quota} is used up: {used}."
@@ -106,14 +107,14 @@ def explain(
     )
 
 
-def _to_free(used: float, allowance: float, to_free: float, quota: str) -> str:
-    """What is said where waiting does not help, but freeing does; in bytes."""
-    return (
-        f"You have used up your {quota}: {show_bytes(used)} of {show_bytes(allowance)}. You cannot"
-        f" start this server until you have freed at least {show_more_than(to_free)}. If a server"
-        " of yours still runs, delete files there that you no longer need; it can take some minutes"
-        " to be noticed. Otherwise ask the administrators to help you delete them."
+def _to_free(verdict: Verdict, to_free: float, resource: Resource, quota: str) -> str:
+    """What is said where waiting does not help, but freeing does."""
+    used, allowance = resource.show(verdict.used or 0.0), resource.show(verdict.allowance)
+    what = (
+        f"You have used up your {quota}: {used} of {allowance}. You cannot start this server until"
+        f" you have freed at least {resource.show_more_than(to_free)}."
     )
+    return f"{what} {resource.freeing}" if resource.freeing else what
 
 
 def in_a_sentence(resource: Resource) -> str:
