@@ -3,6 +3,7 @@
     ```{options} UsageConfig       the configuration options of a class, from its traits
     ```{command-line}              the subcommands and their options, from the parser itself
     ```{http-api}                  the paths of the dashboard's API, from its OpenAPI document
+    ```{check-json}                what `check --json` prints, from its model
 
 Each makes Markdown, which is read as if it stood in the page.
 """
@@ -23,10 +24,12 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Float, Int, List, TraitType, Undefined, Unicode
 
 from jupyterhub_usage_quotas.commands import parser
+from jupyterhub_usage_quotas.commands.check import CheckReport
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
+from jupyterhub_usage_quotas.services.web.openapi import schemas
 
 CLASSES = {one.__name__: one for one in (UsageConfig, UsageQuotaManager, UsageViewer)}
 
@@ -140,7 +143,18 @@ def http_api() -> Iterator[str]:
             yield from _responses(operation["responses"])
     yield "## Shapes\n"
     yield "JSON objects, by the names that are used above.\n"
-    for name, shape in sorted(described["components"]["schemas"].items()):
+    yield from _shapes(described["components"]["schemas"])
+
+
+def check_json() -> Iterator[str]:
+    """What `check --json` prints, and the shapes that it is made of."""
+    shapes = schemas([CheckReport])
+    yield from _shape(shapes.pop(CheckReport.__name__))
+    yield from _shapes(shapes)
+
+
+def _shapes(shapes: Mapping[str, Json]) -> Iterator[str]:
+    for name, shape in sorted(shapes.items()):
         yield f"### {name}\n"
         yield from _shape(shape)
 
@@ -239,6 +253,12 @@ class CommandLine(Generated):
     makes = staticmethod(command_line)
 
 
+class CheckJson(Generated):
+    """What `check --json` prints."""
+
+    makes = staticmethod(check_json)
+
+
 class HttpApi(Generated):
     """The API of the dashboard."""
 
@@ -250,4 +270,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("options", Options)
     app.add_directive("command-line", CommandLine)
     app.add_directive("http-api", HttpApi)
+    app.add_directive("check-json", CheckJson)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from ..config.loading import load_config, printable
 from ..config.quotas import Enforcement
 from ..errors import ConfigurationError
@@ -19,7 +21,14 @@ from ..hub.launch.enforcement import UsageQuotaManager
 from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
-from ..quotas.serialize import home_of, iso, report, report_home
+from ..quotas.serialize import (
+    DecisionReport,
+    HomeStorage,
+    NotNegative,
+    home_of,
+    iso,
+    report_home,
+)
 from ..quotas.subject import Subject
 from ..quotas.units import (
     STORAGE,
@@ -42,6 +51,37 @@ EXIT_CODES = {
 }
 WRONG_CONFIGURATION = 2
 FULL_COVERAGE = 0.99
+
+
+class CheckReport(DecisionReport):
+    """What `check --json` prints."""
+
+    failover_detail: str | None = Field(description="why usage is not known, in a sentence")
+    lasts_seconds: NotNegative | None = Field(
+        description="how long the server could run, if nothing else of the user's did: 0 where it"
+        " is denied; null where nothing ends it for a month, or usage is not known"
+    )
+    enforcement: Enforcement = Field(
+        description="whether the Hub denies what this says it does: only in `enforce`"
+    )
+    home_storage: HomeStorage | None = Field(
+        description="what is in the user's home directory, also without a policy; null where"
+        " nothing exports home storage, or `home_storage = False`"
+    )
+
+
+def check_report(
+    decision: Decision, lasts: timedelta | None, home: Reading | None, enforcement: Enforcement
+) -> CheckReport:
+    """What `check --json` prints of a decision."""
+    why = decision.failover
+    return CheckReport.of(
+        decision,
+        failover_detail=why.detail if isinstance(why, Stale | Unknown) else None,
+        lasts_seconds=lasts.total_seconds() if lasts is not None else None,
+        enforcement=enforcement,
+        home_storage=report_home(home),
+    )
 
 
 def add_check(commands: Any) -> None:
@@ -121,12 +161,8 @@ def run_check(options: argparse.Namespace) -> int:
     decision = known.decide(request)
     lasts = known.lasts(request)
     if options.json:
-        more = {
-            "enforcement": manager.enforcement.value,
-            "lasts_seconds": lasts.total_seconds() if lasts is not None else None,
-            "home_storage": report_home(home),
-        }
-        print(json.dumps(report(decision) | more, indent=2))
+        found = check_report(decision, lasts, home, manager.enforcement)
+        print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
         print("\n".join([*_explained(decision, lasts, manager.enforcement), *_home_lines(home)]))
     return EXIT_CODES[decision.outcome]

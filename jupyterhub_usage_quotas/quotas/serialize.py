@@ -1,6 +1,6 @@
-"""A decision, and home storage, as plain values, for JSON. The form is documented in
-`docs/reference/check.md`.
+"""A decision, and home storage, as models for JSON: what `check --json` and services answer.
 
+What a key means is said once, as the description of its field: references are made from it.
 Amounts are in the unit of each verdict's limit; times are ISO 8601 in UTC. Keys are only ever
 added.
 """
@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from .decide import Decision
-from .usage import Fresh, Reading, Stale, Unknown
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, WithJsonSchema
+
+from .decide import Decision, Outcome
+from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .verdict import Verdict
 from .windows.gauge import GaugeReading
 
@@ -21,57 +23,213 @@ NOWHERE = "not_scraped"
 """Why nothing is known where nobody exports home storage: then there is nothing to say."""
 
 
-def report(decision: Decision) -> dict[str, Any]:
-    """The whole decision."""
-    failover = decision.failover if isinstance(decision.failover, Stale | Unknown) else None
-    return {
-        "user": decision.request.subject.name,
-        "groups": sorted(decision.request.subject.groups),
-        "allow_server_launch": decision.allowed,
-        "outcome": decision.outcome.value,
-        "retry_time": iso(decision.retry_time),
-        "failover": failover.reason if failover else None,
-        "failover_detail": failover.detail if failover else None,
-        "verdicts": [report_verdict(verdict) for verdict in decision.verdicts],
-    }
+def iso(instant: datetime | None) -> str | None:
+    """ISO 8601 in UTC, for example "2026-11-24T10:05:00Z"."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
 
 
-def report_verdict(verdict: Verdict) -> dict[str, Any]:
-    """One verdict; `used`, `remaining` and `fits` are null where usage is not known."""
-    limit = verdict.allotment.limit
-    unit = limit.unit
+Instant = Annotated[
+    datetime,
+    PlainSerializer(iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+# Described and not enforced: no answer fails because of a rounding.
+Share = Annotated[FiniteFloat, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+NotNegative = Annotated[FiniteFloat, WithJsonSchema({"type": "number", "minimum": 0})]
 
-    def in_unit(amount: float | None) -> float | None:
-        return None if amount is None or not math.isfinite(amount) else amount / unit.factor
 
-    reading = verdict.reading
-    usage = reading.usage if isinstance(reading, Fresh | Stale) else None
-    return {
-        "policy": verdict.allotment.name,
-        "resource": verdict.allotment.resource,
-        "window": str(verdict.allotment.window),
-        "used": in_unit(verdict.used),
-        "limit": limit.value if math.isfinite(limit.value) else None,
-        "allowance": in_unit(verdict.allowance),
-        "remaining": in_unit(verdict.remaining),
-        "applies": verdict.applies,
-        "when_exhausted": verdict.allotment.policies[0].when_exhausted.value,
-        "shared": verdict.allotment.pool is not None,
-        "need": in_unit(verdict.need),
-        "unit": unit.symbol,
-        "fits": verdict.fits,
-        "never": verdict.never,
-        "to_free": in_unit(verdict.to_free),
-        "retry_time": iso(verdict.retry_time),
-        "covered_until": iso(usage.covered_until) if usage else None,
-        "coverage": usage.coverage if usage else None,
-    }
+class Model(BaseModel):
+    """An object of JSON with exactly these keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True)
+
+
+class ReadingState(Model):
+    """Whether usage is known."""
+
+    state: Literal["fresh", "stale", "unknown"] = Field(
+        description="`stale`: known as it was a while ago"
+    )
+    reason: str | None = Field(description="why it is not known as it is now, in one word")
+
+
+class Coverage(Model):
+    """How far usage is known, and how completely."""
+
+    covered_until: Instant | None = Field(description="until when usage is known")
+    coverage: Share | None = Field(
+        description="in which share of the longest window the usage source was seen"
+    )
+
+
+class VerdictSummary(Model):
+    """What one verdict comes to."""
+
+    policy: str = Field(
+        description="the policy whose limit counts; where limits are summed, all of them, joined"
+        " by ` + `"
+    )
+    resource: str = Field(description="for example `memory`")
+    window: str = Field(description="for example `7 days`; `now` for what is not used over time")
+    used: FiniteFloat | None = Field(description="null where usage is not known")
+    allowance: FiniteFloat | None = Field(
+        description="the limit after adjustments; null where there is none, or it is not known"
+    )
+    remaining: FiniteFloat | None = Field(
+        description="null where usage is not known, or there is no limit"
+    )
+    unit: str = Field(description="the unit of the limit, in which all amounts are")
+    fits: bool | None = Field(
+        description="whether `remaining` is above zero and at least `need`; null where usage is"
+        " not known"
+    )
+
+    @classmethod
+    def of(cls, verdict: Verdict, **more: Any) -> Self:
+        """The model of a verdict, with the values of whatever fields a subclass adds."""
+        allotment = verdict.allotment
+        return cls(
+            policy=allotment.name,
+            resource=allotment.resource,
+            window=str(allotment.window),
+            used=_in_unit(verdict, verdict.used),
+            allowance=_in_unit(verdict, verdict.allowance),
+            remaining=_in_unit(verdict, verdict.remaining),
+            unit=allotment.limit.unit.symbol,
+            fits=verdict.fits,
+            **more,
+        )
+
+
+class VerdictReport(Coverage, VerdictSummary):
+    """One verdict: what was used of one allotment, and whether the launch fits."""
+
+    limit: FiniteFloat | None = Field(
+        description="null where there is none, or it is `exported` and not known"
+    )
+    applies: bool = Field(
+        description="false where the policy is about other servers: it denies nothing then"
+    )
+    when_exhausted: str = Field(description="`deny`, `stop` or `warn`")
+    shared: bool = Field(description="whether `used` is what all members of a pool used")
+    need: FiniteFloat = Field(
+        description="what must remain for this launch: what it asks for times the policy's"
+        " `minimum_session`"
+    )
+    never: bool = Field(
+        description="true when nothing but another limit can help: it is zero or below `need`"
+    )
+    to_free: FiniteFloat | None = Field(
+        description="of what is not used over time: more than how much must be freed, which helps"
+        " instead of waiting; else null"
+    )
+    retry_time: Instant | None = Field(
+        description="when this verdict alone fits, if nothing more is used"
+    )
+
+    @classmethod
+    def of(cls, verdict: Verdict, **more: Any) -> Self:
+        """See `VerdictSummary.of`."""
+        allotment, reading = verdict.allotment, verdict.reading
+        limit = allotment.limit.value
+        usage = reading.usage if isinstance(reading, Fresh | Stale) else None
+        return super().of(
+            verdict,
+            **vars(coverage_of(usage)),
+            limit=limit if math.isfinite(limit) else None,
+            applies=verdict.applies,
+            when_exhausted=allotment.policies[0].when_exhausted.value,
+            shared=allotment.pool is not None,
+            need=_in_unit(verdict, verdict.need),
+            never=verdict.never,
+            to_free=_in_unit(verdict, verdict.to_free),
+            retry_time=verdict.retry_time,
+            **more,
+        )
+
+
+class DecisionSummary(Model):
+    """What a decision on a launch comes to."""
+
+    user: str = Field(description="the user's name")
+    groups: tuple[str, ...] = Field(description="the user's groups, sorted")
+    allow_server_launch: bool = Field(description="whether the server may start")
+    outcome: Outcome = Field(description="how the decision came about")
+    retry_time: Instant | None = Field(
+        description="when all verdicts fit, if nothing more is used; null when not denied, or never"
+    )
+    failover: str | None = Field(
+        description="why usage is not known, in one word; null where it is known"
+    )
+
+    @classmethod
+    def of(cls, decision: Decision, **more: Any) -> Self:
+        """The model of a decision, with the values of whatever fields a subclass adds."""
+        subject, failover = decision.request.subject, decision.failover
+        return cls(
+            user=subject.name,
+            groups=tuple(sorted(subject.groups)),
+            allow_server_launch=decision.allowed,
+            outcome=decision.outcome,
+            retry_time=decision.retry_time,
+            failover=failover.reason if isinstance(failover, Stale | Unknown) else None,
+            **more,
+        )
+
+
+class DecisionReport(DecisionSummary):
+    """A decision on a launch, but for what only admins may read."""
+
+    verdicts: tuple[VerdictReport, ...] = Field(
+        description="one for each combination of resource, window and servers; empty where no"
+        " policy covers the user"
+    )
+
+    @classmethod
+    def of(cls, decision: Decision, **more: Any) -> Self:
+        """See `DecisionSummary.of`."""
+        verdicts = tuple(VerdictReport.of(verdict) for verdict in decision.verdicts)
+        return super().of(decision, verdicts=verdicts, **more)
+
+
+class HomeStorage(ReadingState):
+    """What is in a home directory, with or without a policy that limits it."""
+
+    there: bool | None = Field(
+        description="whether the user has a home directory; null where that is not known"
+    )
+    used_bytes: FiniteFloat | None = Field(
+        description="bytes in it, 0 where there is none; null where that is not known"
+    )
+    limit_bytes: FiniteFloat | None = Field(
+        description="its hard limit; null for none, or where the exporter reports no limits"
+    )
+    measured_at: Instant | None = Field(description="when it was scraped last")
+
+
+def coverage_of(usage: Usage | None) -> Coverage:
+    """How far usage is known; nulls where it is not."""
+    return Coverage(
+        covered_until=usage.covered_until if usage else None,
+        coverage=usage.coverage if usage else None,
+    )
+
+
+def state_of(reading: Reading) -> ReadingState:
+    """Whether usage is known, and why not."""
+    match reading:
+        case Fresh():
+            return ReadingState(state="fresh", reason=None)
+        case Stale(reason=reason):
+            return ReadingState(state="stale", reason=reason)
+        case Unknown(reason=reason):
+            return ReadingState(state="unknown", reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
     """A home directory that is there: bytes in it, its hard limit (None for none, or where that is
-    not told), and when that was measured.
+    not reported), and when that was measured.
     """
 
     amount: float
@@ -80,7 +238,7 @@ class Home:
 
 
 def home_of(reading: Reading | None) -> Home | None:
-    """The home directory that a reading tells of, be it as it was; None where it tells of none."""
+    """The home directory in a reading, stale or fresh; None if there is none."""
     level = reading.usage if isinstance(reading, Fresh | Stale) else None
     if not isinstance(level, GaugeReading) or not level.there:
         return None
@@ -88,24 +246,21 @@ def home_of(reading: Reading | None) -> Home | None:
     return Home(level.amount, level.limit if limited else None, level.covered_until)
 
 
-def report_home(reading: Reading | None) -> dict[str, Any] | None:
-    """The same as plain values, for JSON: documented in `docs/reference/check.md`. None where
-    nobody exports home storage.
-    """
+def report_home(reading: Reading | None) -> HomeStorage | None:
+    """What is in a home directory; None where nobody exports home storage."""
     if reading is None or (isinstance(reading, Unknown) and reading.reason == NOWHERE):
         return None
     home = home_of(reading)
     level = reading.usage if isinstance(reading, Fresh | Stale) else None
-    return {
-        "state": type(reading).__name__.lower(),
-        "reason": None if isinstance(reading, Fresh) else reading.reason,
-        "used_bytes": level.amount if isinstance(level, GaugeReading) else None,
-        "limit_bytes": home.limit if home else None,
-        "there": home is not None if level else None,
-        "measured_at": iso(level.covered_until) if level else None,
-    }
+    return HomeStorage(
+        **vars(state_of(reading)),
+        there=home is not None if level else None,
+        used_bytes=level.amount if isinstance(level, GaugeReading) else None,
+        limit_bytes=home.limit if home else None,
+        measured_at=level.covered_until if level else None,
+    )
 
 
-def iso(instant: datetime | None) -> str | None:
-    """ISO 8601 in UTC, such as "2026-11-24T10:05:00Z"."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
+def _in_unit(verdict: Verdict, amount: float | None) -> float | None:
+    factor = verdict.allotment.limit.unit.factor
+    return None if amount is None or not math.isfinite(amount) else amount / factor

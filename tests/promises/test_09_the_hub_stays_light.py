@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.client.worker import aside
-from jupyterhub_usage_quotas.metering.coverage import seen_everywhere
+from jupyterhub_usage_quotas.metering.client.worker import run_in_worker
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.metering.sources.base import Grid, Part
+from jupyterhub_usage_quotas.metering.sources.base import StepRange, UsageSegment
 from jupyterhub_usage_quotas.metering.timelines import timelines
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -42,20 +42,24 @@ class Hubful:
     namespace = requests_metric = resource = ""
 
     def __init__(self, idle: int, running: int) -> None:
-        self.grids: list[Grid] = []
+        self.asked: list[StepRange] = []
         self._idle = [f"idle-{number}" for number in range(idle)]
         self._running = [f"busy-{number}" for number in range(running)]
 
-    async def read(self, _prometheus: PrometheusClient, _users: Any, grid: Grid) -> Part:
-        self.grids.append(grid)
-        start, end = grid.span
+    async def read(
+        self, _prometheus: PrometheusClient, _users: Any, steps: StepRange
+    ) -> UsageSegment:
+        self.asked.append(steps)
+        start, end = steps.span
         of_server = ("time", ANY_SERVER)
         runs = {user: {of_server: [(start, end, 1.0)]} for user in self._running}
         before = NOW.timestamp() - 5 * HOUR
         if start < before:
             run = (before - HOUR, before, 1.0)
             runs |= {user: {of_server: [run]} for user in self._idle}
-        return Part(await aside(timelines, runs, start, end), seen_everywhere(start, end))
+        return UsageSegment(
+            await run_in_worker(timelines, runs, start, end), covered_everywhere(start, end)
+        )
 
 
 class CountingLedger:
@@ -80,7 +84,7 @@ async def kept(source: Hubful, days: int) -> Meter:
         pass
     assert meter.complete
     now += timedelta(minutes=1)
-    source.grids.clear()
+    source.asked.clear()
     return meter
 
 
@@ -108,8 +112,8 @@ def test_twice_as_many_servers_cost_no_more_than_twice_as_much():
 async def test_a_refresh_reads_some_minutes_whatever_the_window(days):
     source = Hubful(idle=10, running=2)
     await (await kept(source, days)).refresh(timedelta(days=days))
-    (grid,) = source.grids
-    assert grid.end - grid.start <= timedelta(minutes=10)
+    (steps,) = source.asked
+    assert steps.end - steps.start <= timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("users", [1, 1000])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from jupyterhub_usage_quotas.metering.client.worker import aside
+from jupyterhub_usage_quotas.metering.client.worker import run_in_worker
 
 
 def calls_of(work: Callable[[], Any]) -> int:
@@ -21,7 +21,7 @@ def calls_of(work: Callable[[], Any]) -> int:
             next(calls)
 
     def profile(how: Callable[..., None] | None) -> None:
-        asyncio.run(aside(sys.setprofile, how))
+        asyncio.run(run_in_worker(sys.setprofile, how))
         threading.setprofile(how)
         sys.setprofile(how)
 

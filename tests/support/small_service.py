@@ -11,6 +11,7 @@ from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 from jupyterhub_usage_quotas.services.web.handler import AppContext
 from jupyterhub_usage_quotas.services.web.hub_api import HubClient
 from jupyterhub_usage_quotas.services.web.json_handler import JsonHandler, NoJson
+from jupyterhub_usage_quotas.services.web.openapi import Operation, Parameter
 from jupyterhub_usage_quotas.services.web.serving import (
     Service,
     config_files,
@@ -23,7 +24,9 @@ class Ready(JsonHandler):
     """For everybody, with a parameter."""
 
     needs_login = False
-    parameters = ("verbose",)
+    operation = Operation(
+        "ready", "/ready", "Whether it is ready", None, (Parameter("verbose", "more", {}),)
+    )
 
     def get(self) -> None:
         self.answer({"ready": True})

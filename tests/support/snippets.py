@@ -95,7 +95,7 @@ def snippets(page: Path) -> Iterator[Snippet]:
             yield Snippet(page, line, language, textwrap.dedent(inside) if indentation else inside)
 
 
-DIRECTIVES = {"{toctree}", "{include}", "{options}", "{command-line}", "{http-api}"}
+DIRECTIVES = {"{toctree}", "{include}", "{options}", "{command-line}", "{http-api}", "{check-json}"}
 
 
 def named(page: Path, name: str) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 from tornado.web import HTTPError
 
 from .handler import Handler
+from .openapi import JSON, PROBLEM, Operation, Problem
 from .params import BadParameter, refuse_unknown
-
-JSON = "application/json"
-PROBLEM = "application/problem+json"
 
 PROBLEMS = {
     401: "Send a token of the JupyterHub as `Authorization: token ...`, or log in.",
@@ -24,12 +23,9 @@ PROBLEMS = {
 
 
 class JsonHandler(Handler):
-    """An answer for programs."""
+    """An answer for programs. `operation` is what the API's description says of it."""
 
-    @property
-    def parameters(self) -> Collection[str]:
-        """The names of the parameters that may follow the question mark."""
-        return ()
+    operation: ClassVar[Operation | None] = None
 
     async def prepare(self) -> None:
         """Find out who asks, and refuse parameters that mean nothing here."""
@@ -37,31 +33,45 @@ class JsonHandler(Handler):
         if not self._finished:
             # JupyterHub's token against forged requests may be a parameter, too.
             given = self.request.query_arguments.keys() - {"_xsrf"}
-            refuse_unknown(given, self.parameters)
+            refuse_unknown(given, self.operation.query_names if self.operation else ())
 
-    def answer(self, content: Any, content_type: str = JSON) -> None:
-        """Answer with values; Tornado adds the ETag, and makes it 304 where that is known."""
+    def answer(self, content: BaseModel | dict[str, Any]) -> None:
+        """Answer with a model, or with a document that is not made of one."""
+        text = as_json(content) if isinstance(content, BaseModel) else json.dumps(content)
+        self.answer_text(text, JSON)
+
+    def answer_text(self, text: str, content_type: str) -> None:
+        """Answer with a text; Tornado adds the ETag, and makes it 304 where that is known."""
         self._protect(content_type)
         self.set_header("Cache-Control", "private, no-cache")
-        text = content if isinstance(content, str) else json.dumps(content, allow_nan=False)
         self.finish(text)
 
     def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
-        """A problem (RFC 9457)."""
-        problem: dict[str, Any] = {"title": reason, "status": status, "type": "about:blank"}
+        """A problem."""
+        more: dict[str, str] = {}
         if parameter:
-            problem |= {"detail": f"{parameter.name}: {parameter}", "parameter": parameter.name}
+            more = {"detail": f"{parameter.name}: {parameter}", "parameter": parameter.name}
         elif status in PROBLEMS:
-            problem["detail"] = PROBLEMS[status]
+            more = {"detail": PROBLEMS[status]}
         if status == 401:  # noqa: PLR2004
             self.set_header("WWW-Authenticate", 'Bearer realm="JupyterHub"')
+        problem = Problem(title=reason, status=status, type="about:blank", **more)
         self._protect(PROBLEM)
-        self.finish(json.dumps(problem))
+        self.finish(json.dumps(problem.model_dump(exclude_defaults=True)))
 
     def _protect(self, content_type: str) -> None:
         # The page's policy for scripts is not for data: nothing in it is to be loaded.
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         self.set_header("Content-Type", content_type)
+
+
+def as_json(model: BaseModel) -> str:
+    """The text of a model, whatever names are made of."""
+    try:
+        return model.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        # Some name is not valid Unicode. JSON can hold it, escaped.
+        return json.dumps(model.model_dump(by_alias=True), allow_nan=False)
 
 
 class NoJson(JsonHandler):

@@ -7,23 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jupyterhub_usage_quotas.config.quotas import Enforcement
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override, Voided
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
-from jupyterhub_usage_quotas.quotas.serialize import report
+from jupyterhub_usage_quotas.quotas.serialize import DecisionReport
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.services.viewer.api.serialize import (
-    row_state,
-    row_values,
-    standing_values,
-)
+from jupyterhub_usage_quotas.services.viewer.api import serialize
 from jupyterhub_usage_quotas.services.viewer.pages.cards import cards, row
 from jupyterhub_usage_quotas.services.viewer.pages.overview import Summary, if_enforced, summary
-from jupyterhub_usage_quotas.services.viewer.pages.table import Filter, selected
+from jupyterhub_usage_quotas.services.viewer.pages.table import Filter, row_state, selected
 from jupyterhub_usage_quotas.status.inputs import learn
 from jupyterhub_usage_quotas.status.standing import Standings
 from tests.support.viewer import UNKNOWN, FakeMeter
@@ -93,10 +90,10 @@ async def test_one_and_all_are_the_same_from_a_single_reading():
     assert [one.subject for one in everybody] == PEOPLE
     for one in everybody:
         alone = await made.of(one.subject, NOW)
-        assert standing_values(alone, enforcement="enforce") == standing_values(
-            one, enforcement="enforce"
+        assert serialize.status(alone, Enforcement.enforce) == serialize.status(
+            one, Enforcement.enforce
         )
-        assert row_values(alone) == row_values(one)
+        assert serialize.row(alone) == serialize.row(one)
 
 
 async def test_a_pool_is_what_all_its_members_used():
@@ -115,10 +112,10 @@ async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
     request = Request(Subject(person.name, person.groups, admin=person.admin))
     members = {"team": {"ann", "bob"}}
     known = await learn(made.policies, meter, NO_LEDGER, request, NOW, members)
-    expected = report(known.decide(request))
-    assert report((await made.of(person, NOW)).decision) == expected
+    expected = DecisionReport.of(known.decide(request))
+    assert DecisionReport.of((await made.of(person, NOW)).decision) == expected
     everybody = {one.subject: one for one in await made.of_everybody(NOW)}
-    assert report(everybody[person].decision) == expected
+    assert DecisionReport.of(everybody[person].decision) == expected
 
 
 async def test_a_pool_is_used_up_by_the_servers_of_all_its_members():
@@ -222,9 +219,16 @@ async def test_what_was_granted():
     assert week.allowance == "15 CPU-hours"
     assert week.grants == (("5 CPU-hours more", until),)
     assert tell.grants == (("3h instead", until),)
+    written = serialize.status(everybody["ann"], Enforcement.enforce).model_dump()["verdicts"]
+    end = "2026-11-24T12:00:00Z"
+    assert written[0]["grants"] == ({"kind": "grant", "amount": 5, "until": end},)
+    assert written[2]["grants"] == ({"kind": "override", "amount": 3, "until": end},)
     (free,) = cards(everybody["cyd"])
     assert (free.allowance, free.remaining, free.share) == ("unlimited", "", None)
     assert free.grants == (("no limit", until),)
+    (written,) = serialize.status(everybody["cyd"], Enforcement.enforce).model_dump()["verdicts"]
+    assert written["grants"] == ({"kind": "exemption", "amount": None, "until": end},)
+    assert (written["allowance"], written["remaining"], written["fits"]) == (None, None, True)
     (limited,) = cards(everybody["eve"])
     assert (limited.allowance, limited.grants) == ("10 CPU-hours", ())
 

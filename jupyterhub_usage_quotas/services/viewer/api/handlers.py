@@ -1,49 +1,43 @@
-"""The JSON API. What it takes and gives is described in `openapi.py`."""
+"""The JSON API. What it takes is described in `openapi.py`, what it answers in `models.py`."""
 
 from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
-from typing import Any
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from tornado.web import HTTPError
 
 from ....quotas.charge import NOT_MEASURED
-from ....quotas.serialize import iso
+from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
 from ....quotas.verdict import Request
 from ....status.standing import request_of
-from ...web.json_handler import JSON, JsonHandler
+from ...web.json_handler import JsonHandler
+from ...web.openapi import CSV, JSON
 from ...web.params import BadParameter, step_of
 from ..context import ViewerContext
 from ..pages.sessions import known_usage, of_servers, sessions, slots, unit_of
 from ..pages.table import Page, selected
-from . import serialize as values
-from .openapi import document, parameters_of
+from . import models, openapi, serialize
 
-CSV = "text/csv"
 MOST_SLOTS = 2000
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 
 class ViewerApi(JsonHandler):
-    """An answer of the viewer's API. `operation` is its name in the description."""
+    """An answer of the viewer's API."""
 
     context: ViewerContext
-    operation = ""
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Those of the description."""
-        return parameters_of(self.operation)
 
 
 class Me(ViewerApi):
     """`me`: where the visitor stands."""
 
-    operation = "me"
+    operation = openapi.ME
 
     async def get(self) -> None:
         """The standing of the user of the session or token; a service has none."""
@@ -55,8 +49,7 @@ class Me(ViewerApi):
     async def give_standing(self, subject: Subject) -> None:
         """Answer with a user's standing."""
         standing = await self.context.standings.of(subject, self.now)
-        enforcement = self.context.configured.manager.enforcement.value
-        self.answer(values.standing_values(standing, enforcement=enforcement))
+        self.answer(serialize.status(standing, self.context.configured.manager.enforcement))
 
     head = get
 
@@ -64,7 +57,7 @@ class Me(ViewerApi):
 class User(Me):
     """`users/{name}`: where a user stands."""
 
-    operation = "user"
+    operation = openapi.USER
 
     async def get(self, name: str) -> None:  # type: ignore[override]
         """The standing of a user."""
@@ -76,7 +69,7 @@ class User(Me):
 class Users(ViewerApi):
     """`users`: where all users stand whom the visitor may see."""
 
-    operation = "users"
+    operation = openapi.USERS
 
     async def get(self) -> None:
         """A page of rows."""
@@ -87,14 +80,14 @@ class Users(ViewerApi):
         visible = [one for one in everybody if self.permissions.may_read(one.subject)]
         found = selected(visible, page.filter)
         self.answer(
-            {
-                "as_of": iso(self.now),
-                "items": [values.row_values(one) for one in page.rows(found)],
-                "total": len(found),
-                "offset": page.offset,
-                "limit": page.limit,
-                "next": page.following(self.request.path, len(found)),
-            }
+            models.Rows(
+                as_of=self.now,
+                items=tuple(serialize.row(one) for one in page.rows(found)),
+                total=len(found),
+                offset=page.offset,
+                limit=page.limit,
+                next=page.following(self.request.path, len(found)),
+            )
         )
 
     head = get
@@ -103,7 +96,7 @@ class Users(ViewerApi):
 class Policies(ViewerApi):
     """`policies`: the policies that the visitor may know of."""
 
-    operation = "policies"
+    operation = openapi.POLICIES
 
     async def get(self) -> None:
         """All of them for those who may see everybody, else those that cover the visitor."""
@@ -115,13 +108,9 @@ class Policies(ViewerApi):
             standing = await self.context.standings.of(permissions.visitor, self.now)
             own = [one.allotment.candidates for one in standing.decision.verdicts]
             seen = tuple(one for one in seen if any(one in candidates for candidates in own))
-        self.answer(
-            {
-                "items": [
-                    values.policy_values(one, policies, whole=permissions.everybody) for one in seen
-                ]
-            }
-        )
+        whole = permissions.everybody
+        items = tuple(serialize.policy(one, policies, whole=whole) for one in seen)
+        self.answer(models.Policies(items=items))
 
     head = get
 
@@ -129,7 +118,7 @@ class Policies(ViewerApi):
 class UsageOverTime(ViewerApi):
     """`users/{name}/usage`: the course of one resource."""
 
-    operation = "usage"
+    operation = openapi.USAGE
 
     async def get(self, name: str) -> None:
         """What was used in each interval."""
@@ -147,22 +136,22 @@ class UsageOverTime(ViewerApi):
         unit = unit_of(policies, resource)
         found = slots(usage, start, end, step) if usage else []
         self.answer(
-            {
-                "user": subject.name,
-                "resource": resource,
-                "unit": unit.symbol,
-                "from": iso(start),
-                "to": iso(end),
-                "step_seconds": int(step.total_seconds()),
-                **values.reading_values(reading),
-                **values.coverage_values(usage),
-                "buckets": [values.slot_values(one, unit) for one in found] if usage else None,
-            }
+            models.UsageOverTime(
+                **vars(state_of(reading)),
+                **vars(coverage_of(usage)),
+                user=subject.name,
+                resource=resource,
+                unit=unit.symbol,
+                start=start,
+                end=end,
+                step_seconds=int(step.total_seconds()),
+                buckets=tuple(serialize.bucket(one, unit) for one in found) if usage else None,
+            )
         )
 
     head = get
 
-    def _span(self) -> tuple[Any, Any, timedelta]:
+    def _span(self) -> tuple[datetime, datetime, timedelta]:
         earliest = self.now - (self.context.standings.policies.reach or timedelta(days=1))
         start = max(self.query.instant("from", earliest), earliest)
         end = min(self.query.instant("to", self.now), self.now)
@@ -174,7 +163,7 @@ class UsageOverTime(ViewerApi):
 class Sessions(ViewerApi):
     """`users/{name}/sessions`: the servers behind the usage."""
 
-    operation = "sessions"
+    operation = openapi.SESSIONS
 
     async def get(self, name: str) -> None:
         """JSON, or CSV for `format=csv` or where that is all that is accepted."""
@@ -185,33 +174,29 @@ class Sessions(ViewerApi):
         policies = self.context.standings.policies
         known = await self.context.standings.learn(request_of(subject), self.now)
         readings = of_servers(known.usage, policies)
-        found = sessions(readings, self.now)
+        found = tuple(serialize.session(one, policies) for one in sessions(readings, self.now))
         if form == "csv":
             self.set_header("Content-Disposition", 'attachment; filename="usage-sessions.csv"')
-            self.answer(self._csv([values.session_values(one, policies) for one in found]), CSV)
+            self.answer_text(self._csv(found), CSV)
             return
         usages: list[Usage] = list(known_usage(readings).values())
-        least = min(usages, key=lambda usage: usage.covered_until, default=None)
+        least = min(usages, key=_how_far_known, default=None)
+        states = {resource: state_of(reading) for resource, reading in sorted(readings.items())}
         self.answer(
-            {
-                "user": subject.name,
-                **values.coverage_values(least),
-                "unknown": {
-                    resource: state["reason"]
-                    for resource, reading in sorted(readings.items())
-                    for state in [values.reading_values(reading)]
-                    if state["state"] != "fresh"
+            models.Sessions(
+                **vars(coverage_of(least)),
+                user=subject.name,
+                unknown={
+                    resource: one.reason for resource, one in states.items() if one.state != "fresh"
                 },
-                "sessions": [values.session_values(one, policies) for one in found]
-                if usages or not readings
-                else None,
-            }
+                sessions=found if usages or not readings else None,
+            )
         )
 
     head = get
 
-    def _csv(self, rows: list[dict[str, Any]]) -> str:
-        resources = sorted({resource for one in rows for resource in one["used"]})
+    def _csv(self, rows: Sequence[models.Session]) -> str:
+        resources = sorted({resource for one in rows for resource in one.used})
         policies = self.context.standings.policies
         units = {resource: unit_of(policies, resource).symbol for resource in resources}
         text = io.StringIO()
@@ -219,12 +204,17 @@ class Sessions(ViewerApi):
         columns = [f"{resource} ({units[resource]})" for resource in resources]
         writer.writerow(["server", "profile", "profile name", "from", "to", "ongoing", *columns])
         for one in rows:
-            server = one["server"]
-            named = [server["name"], server["profile"], server["profile_name"]]
-            amounts = [one["used"].get(resource, {}).get("amount", "") for resource in resources]
-            ongoing = "yes" if one["ongoing"] else "no"
-            writer.writerow([*map(_cell, named), one["from"], one["to"], ongoing, *amounts])
+            server, used = one.server, one.used
+            named = [server.name, server.profile, server.profile_name]
+            amounts = [used[each].amount if each in used else "" for each in resources]
+            ongoing = "yes" if one.ongoing else "no"
+            times = [iso(one.start), iso(one.end)]
+            writer.writerow([*map(_cell, named), *times, ongoing, *amounts])
         return text.getvalue()
+
+
+def _how_far_known(usage: Usage) -> tuple[datetime, float]:
+    return usage.covered_until, math.inf if usage.coverage is None else usage.coverage
 
 
 def _cell(text: str) -> str:
@@ -235,7 +225,7 @@ def _cell(text: str) -> str:
 class Forecast(ViewerApi):
     """`users/{name}/forecast`: how long a server could run if it were started now."""
 
-    operation = "forecast"
+    operation = openapi.FORECAST
 
     async def get(self, name: str) -> None:
         """What a server asks for is in the parameters: profiles are known to the Hub only."""
@@ -254,7 +244,7 @@ class Forecast(ViewerApi):
         )
         known = await self.context.standings.learn(request, self.now)
         decision = known.decide(request)
-        self.answer(values.forecast_values(decision, known.lasts(request)))
+        self.answer(serialize.forecast(decision, known.lasts(request)))
 
     head = get
 
@@ -262,12 +252,12 @@ class Forecast(ViewerApi):
 class OpenApi(ViewerApi):
     """`openapi.json`: the description of this API, for everybody."""
 
-    operation = "openapi"
+    operation = openapi.OPENAPI
     needs_login = False
 
     async def get(self) -> None:
         """The document."""
         resources = sorted(self.context.standings.policies.measured_over_time)
-        self.answer(document(self.hub_auth.base_url, resources))
+        self.answer(openapi.document(self.hub_auth.base_url, resources))
 
     head = get

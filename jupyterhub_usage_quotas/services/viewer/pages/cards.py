@@ -20,9 +20,10 @@ from ....status.text import (
     shown_remaining,
     shown_servers,
     shown_used,
+    used_share,
 )
-from ..api.serialize import row_state, used_share
 from .plots import Plot, plot
+from .table import row_state
 
 COMPLETE = 0.995
 """The share of a window from which on usage is known of all of it, as far as subjects care."""
@@ -101,7 +102,7 @@ def row(standing: Standing) -> Row:
 def _card(standing: Standing, outlook: Outlook, zone: ZoneInfo | None) -> Card:
     verdict = outlook.verdict
     allotment, unit = verdict.allotment, verdict.allotment.limit.unit
-    share = used_share(outlook)
+    share = used_share(verdict)
     back = standing.gets_back(verdict)
     reading = verdict.reading
     known = reading.usage if isinstance(reading, Fresh | Stale) else None

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ....status.standing import Standing
-from ..api.serialize import row_state
-from .table import STATES, Filter, Page, selected
+from .table import STATES, Filter, Page, row_state, selected
 
 NAMES = {
     "over": "Used up",

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 from ....status.standing import Standing
+from ....status.text import SOON, used_share
 from ...web.params import Query
-from ..api.serialize import row_state, used_share
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
@@ -72,6 +72,18 @@ class Page:
         return self.address(path, max(self.offset - self.limit, 0)) if self.offset else None
 
 
+def row_state(standing: Standing) -> str:
+    """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
+    fits = [one.fits for one in standing.decision.verdicts]
+    if False in fits:
+        return "over"
+    if None in fits:
+        return "unknown"
+    last = standing.known.now + SOON
+    ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
+    return "soon" if any(end <= last for end in ends) else "within"
+
+
 def selected(standings: Sequence[Standing], wanted: Filter) -> list[Standing]:
     """The chosen standings in order; equal ones stay in the order of their names."""
     chosen = [one for one in standings if _is_wanted(one, wanted)]
@@ -106,6 +118,6 @@ def _shares(standing: Standing, policy: str) -> list[float]:
     for outlook in standing.outlooks:
         candidates = {one.name for one in outlook.verdict.allotment.candidates}
         if not policy or policy in candidates:
-            share = used_share(outlook)
+            share = used_share(outlook.verdict)
             shares.append(-math.inf if share is None else share)
     return shares

@@ -20,7 +20,7 @@ from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
 from jupyterhub_usage_quotas.quotas.resources import STORAGE
-from jupyterhub_usage_quotas.quotas.serialize import home_of, report, report_home
+from jupyterhub_usage_quotas.quotas.serialize import DecisionReport, home_of, report_home
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
@@ -160,7 +160,7 @@ def test_what_is_not_known_is_left_to_failover(reading, limit):
     ]:
         decision = decided(reading, entry(limit=limit), failover_open=failover_open)
         assert decision.outcome is outcome
-        json.dumps(report(decision), allow_nan=False)
+        json.dumps(DecisionReport.of(decision).model_dump(), allow_nan=False)
 
 
 def test_without_any_reading_nothing_is_known():
@@ -173,8 +173,8 @@ def test_an_exported_limit_that_is_not_told_is_not_known():
     decision = decided(home(1, None), entry(limit="exported"))
     assert decision.outcome is Outcome.FAILOVER_CLOSED
     assert decision.failover.reason == "metric_missing"
-    (verdict,) = report(decision)["verdicts"]
-    assert (verdict["limit"], verdict["allowance"], verdict["used"]) == (None, None, None)
+    (verdict,) = DecisionReport.of(decision).verdicts
+    assert (verdict.limit, verdict.allowance, verdict.used) == (None, None, None)
 
 
 def test_only_selected_servers_are_denied_for_all_that_is_there():
@@ -335,7 +335,8 @@ def test_who_frees_what_is_shown_has_freed_more(amount, shown):
 
 
 def test_the_report():
-    (verdict,) = report(decided(home(12.5, 10), entry(limit="exported")))["verdicts"]
+    decision = decided(home(12.5, 10), entry(limit="exported"))
+    (verdict,) = DecisionReport.of(decision).model_dump()["verdicts"]
     assert verdict == verdict | {
         "policy": "storage for everyone",
         "resource": "storage",
@@ -371,7 +372,8 @@ def test_the_report():
 def test_what_is_reported_of_a_home(reading, values):
     keys = ("state", "reason", "there", "used_bytes", "limit_bytes", "measured_at")
     expected = dict(zip(keys, values, strict=True)) if values else None
-    assert report_home(reading) == expected
+    found = report_home(reading)
+    assert (found and found.model_dump()) == expected
 
 
 def test_only_a_home_that_is_there_is_one():

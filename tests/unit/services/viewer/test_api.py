@@ -324,6 +324,14 @@ def test_policies_without_other_users_names(viewer):
     assert red["servers"]["gpu"] is True
 
 
+@pytest.mark.parametrize("shares", [(0.4, 0.9), (0.9, 0.4), (None, 0.4), (0.4, None)])
+def test_sessions_are_as_completely_known_as_the_least_known_resource(viewer, meter, shares):
+    now = the_minute()
+    usages = [Fresh(Usage(used(2).usage.buckets, now, share)) for share in shares]
+    meter.readings["bob"] = dict(zip(("memory", "gpu"), usages, strict=True))
+    assert viewer.api("users/bob/sessions", "bob").json()["coverage"] == 0.4
+
+
 def test_sessions(viewer, meter):
     now = the_minute().timestamp()
     start = now - 10 * HOUR

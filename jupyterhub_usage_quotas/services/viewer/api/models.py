@@ -1,0 +1,243 @@
+"""What the viewer's JSON API answers: the models of its answers, and of their description.
+
+Nothing here says how usage is learnt: an address or an error of Prometheus is for admins' logs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, NonNegativeInt, WithJsonSchema
+
+from ....config.quotas import Enforcement
+from ....quotas.decide import Outcome
+from ....quotas.policy.policy import Share, WhenExhausted
+from ....quotas.serialize import (
+    Coverage,
+    DecisionReport,
+    DecisionSummary,
+    HomeStorage,
+    Instant,
+    Model,
+    NotNegative,
+    ReadingState,
+    VerdictReport,
+    VerdictSummary,
+)
+from ..pages.table import STATES
+
+RowState = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STATES)})]
+
+
+class Server(Model):
+    """What is known of a server."""
+
+    name: str = Field(description="empty for the default server")
+    profile: str = Field(description="the slug of its profile; empty without one")
+    profile_name: str = Field(description="the display name of its profile; empty without one")
+    gpu: bool = Field(description="whether it has a GPU")
+
+
+class Amount(Model):
+    """An amount in a unit."""
+
+    amount: FiniteFloat
+    unit: str
+
+
+class Adjustment(Model):
+    """A grant, override or exemption in force."""
+
+    kind: Literal["grant", "override", "exemption"]
+    amount: FiniteFloat | None = Field(
+        description="how much more, or the limit instead; null for an exemption"
+    )
+    until: Instant = Field(description="when it ends")
+
+
+class GetsBack(Model):
+    """A part of what was used that counts no more from an instant on."""
+
+    at: Instant
+    amount: FiniteFloat
+
+
+class Verdict(ReadingState, VerdictReport):
+    """One verdict, and what comes next."""
+
+    display_name: str = Field(description="what the resource is called on pages")
+    window_phrase: str = Field(description="what the window is called on pages")
+    exhausted_at: Instant | None = Field(
+        description="when nothing remains, if the servers that run now go on"
+    )
+    gets_back: GetsBack | None = Field(
+        description="when a part of the allowance worth mentioning comes back; null where none does"
+    )
+    grants: tuple[Adjustment, ...] = Field(description="the adjustments in force")
+
+
+# A user's status: the name is published in the description of the API.
+class Standing(DecisionSummary):
+    """Where a user stands: the decision on a server that asks for nothing but to run."""
+
+    as_of: Instant = Field(description="the instant that it is about")
+    enforcement: Enforcement = Field(
+        description="whether the Hub denies what this says it does: only in `enforce`"
+    )
+    running_servers: tuple[Server, ...] = Field(description="the servers that were running last")
+    home_storage: HomeStorage | None = Field(
+        description="what is in the user's home directory; null where nothing exports home storage"
+    )
+    verdicts: tuple[Verdict, ...] = Field(
+        description="one for each combination of resource, window and servers; empty where no"
+        " policy covers the user"
+    )
+
+
+class Forecast(DecisionReport):
+    """How long a server could run, and why not longer."""
+
+    known: bool = Field(description="false where usage is not known")
+    lasts_seconds: NotNegative | None = Field(
+        description="0 where it is denied; null where nothing ends it within the horizon"
+    )
+    horizon_seconds: FiniteFloat = Field(description="how far the forecast reaches")
+
+
+class RowVerdict(VerdictSummary):
+    """One verdict in the table of all users."""
+
+    state: Literal["fresh", "stale", "unknown"] = Field(description="whether usage is known")
+    share: NotNegative | None = Field(
+        description="which share of the allowance is used; null where that is not known"
+    )
+    exhausted_at: Instant | None = Field(
+        description="when nothing remains, if the servers that run now go on"
+    )
+
+
+class Row(Model):
+    """A user in the table of all users."""
+
+    user: str
+    groups: tuple[str, ...] = Field(description="sorted")
+    admin: bool
+    outcome: Outcome = Field(description="of a server that asks for nothing but to run")
+    retry_time: Instant | None = Field(
+        description="when all verdicts fit, if nothing more is used; null when not denied, or never"
+    )
+    state: RowState = Field(description="`soon`: used up within a day, if present servers go on")
+    verdicts: tuple[RowVerdict, ...]
+
+
+class Rows(Model):
+    """A page of the table of all users."""
+
+    as_of: Instant = Field(description="the instant that it is about")
+    items: tuple[Row, ...]
+    total: NonNegativeInt = Field(description="how many there are on all pages")
+    offset: NonNegativeInt
+    limit: NonNegativeInt
+    next: str | None = Field(description="the address of the next page; null after the last one")
+
+
+class Limit(Model):
+    """A limit as an admin wrote it."""
+
+    value: FiniteFloat | None = Field(description="null where it is `exported`: each user's own")
+    unit: str
+
+
+class Selector(Model):
+    """Which servers a policy is about: all where nothing is given."""
+
+    profile: tuple[str, ...] = Field(description="patterns of slugs or display names of profiles")
+    name: tuple[str, ...] = Field(description="patterns of names of servers")
+    gpu: bool | None = Field(description="whether they have a GPU")
+
+
+class Policy(Model):
+    """A policy, for those whom it covers."""
+
+    name: str
+    resource: str
+    display_name: str = Field(description="what the resource is called on pages")
+    limit: Limit
+    window: str
+    window_phrase: str = Field(description="what the window is called on pages")
+    servers: Selector
+    share: Share
+    overflow: Share | None
+    minimum_session_seconds: FiniteFloat
+    when_exhausted: WhenExhausted
+
+
+class Glob(Model):
+    """A pattern of names."""
+
+    glob: str
+
+
+Whom = dict[Literal["group", "user", "everyone", "admin"], tuple[str | Glob, ...] | Literal[True]]
+
+
+class PolicyAndScope(Policy):
+    """A policy, for those who may see everybody: also whom it covers."""
+
+    scope: Whom | None = Field(
+        description="whom it covers, as an admin writes it; null for those whom no policy covers"
+    )
+    exempt: Whom = Field(description="whom it does not cover nevertheless")
+
+
+class Policies(Model):
+    """The policies that the visitor may know of."""
+
+    items: tuple[PolicyAndScope | Policy, ...]
+
+
+class Bucket(Model):
+    """What servers of one kind used in an interval."""
+
+    start: Instant = Field(serialization_alias="from")
+    end: Instant = Field(serialization_alias="to")
+    amount: FiniteFloat
+    server: Server
+
+
+class UsageOverTime(ReadingState, Coverage):
+    """The course of one resource."""
+
+    user: str
+    resource: str
+    unit: str = Field(description="the unit of amounts")
+    start: Instant = Field(serialization_alias="from")
+    end: Instant = Field(serialization_alias="to")
+    step_seconds: NonNegativeInt = Field(
+        description="the length of buckets; the first and the last may be shorter"
+    )
+    buckets: tuple[Bucket, ...] | None = Field(
+        description="those in which something was used, in time order; null where nothing is known"
+    )
+
+
+class Session(Model):
+    """A server that ran."""
+
+    server: Server
+    start: Instant = Field(serialization_alias="from")
+    end: Instant = Field(serialization_alias="to")
+    ongoing: bool = Field(description="whether it ran still when usage was measured last")
+    used: dict[str, Amount] = Field(description="what it used, by resource")
+
+
+class Sessions(Coverage):
+    """The servers behind a user's usage."""
+
+    user: str
+    unknown: dict[str, str] = Field(
+        description="why usage is not known as it is now, in one word, by resource"
+    )
+    sessions: tuple[Session, ...] | None = Field(
+        description="the latest first; null where nothing is known"
+    )
