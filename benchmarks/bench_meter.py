@@ -43,7 +43,7 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.inputs import learn
+from jupyterhub_usage_quotas.status.inputs import gather
 from tests.support.programs import Program, Span, backfill, free_port, start_prometheus
 
 NOW = int(time.time()) // 60 * 60
@@ -104,8 +104,8 @@ async def naive_decision(http: httpx.AsyncClient, user: str) -> float:
 
 async def decide(meter: Meter, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    known = await learn(POLICIES, meter, NO_LEDGER, request, instant(AT))
-    known.decide(request)
+    gathered = await gather(POLICIES, meter, NO_LEDGER, [request.subject], instant(AT))
+    gathered.of(request.subject).decide(request)
 
 
 async def decisions(url: str, users: int) -> list[Measured]:

@@ -8,17 +8,15 @@ import json
 import math
 import sys
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from ..config.loading import load_config, printable
-from ..config.quotas import Enforcement
+from ..config.quotas import Enforcement, QuotaOptions
 from ..errors import ConfigurationError
-from ..hub.launch.enforcement import UsageQuotaManager
-from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
 from ..quotas.serialize import (
@@ -41,7 +39,9 @@ from ..quotas.units import (
 )
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
-from ..status.inputs import Known
+from ..status.inputs import DecisionInputs
+from ..status.members import Members
+from ..status.users import UserStatuses, forecast
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -139,8 +139,8 @@ def run_check(options: argparse.Namespace) -> int:
         config, lines = load_config(Path(options.config))
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
-        manager = UsageQuotaManager(config=config)
-        for line in doubts(manager.policies):
+        quotas = QuotaOptions(config=config)
+        for line in doubts(quotas.policies):
             print(f"note: {line}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
@@ -157,33 +157,29 @@ def run_check(options: argparse.Namespace) -> int:
             "time": 1.0,
         },
     )
-    known, home = asyncio.run(_learn(manager, request, {options.user, *options.member}))
-    decision = known.decide(request)
-    lasts = known.lasts(request)
+    inputs = asyncio.run(_gather(quotas, request.subject, {options.user, *options.member}))
+    launch, home = forecast(inputs, request), inputs.usage.get(STORAGE.name)
+    decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
     if options.json:
-        found = check_report(decision, lasts, home, manager.enforcement)
+        found = check_report(decision, lasts, home, enforcement)
         print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
-        print("\n".join([*_explained(decision, lasts, manager.enforcement), *_home_lines(home)]))
+        print("\n".join([*_explained(decision, lasts, enforcement), *_home_lines(home)]))
     return EXIT_CODES[decision.outcome]
 
 
-async def _learn(
-    manager: UsageQuotaManager, request: Request, members: Collection[str]
-) -> tuple[Known, Reading | None]:
-    """What a decision is made of, and what is in the user's home directory."""
-    pools: dict[str, Users] = {
-        policy.name: None if policy.scope.everyone else members
-        for policy in manager.policies
-        if policy.pooled
+async def _gather(
+    options: QuotaOptions, subject: Subject, members: Collection[str]
+) -> DecisionInputs:
+    """What the decision is made of, and what is in the user's home directory."""
+    policies, meter = options.policies, options.make_meter()
+    pools: Members = {
+        one.name: None if one.scope.everyone else members for one in policies if one.pooled
     }
     try:
-        known = await manager.learn(request, members=pools)
-        # Where it is part of the decision, it is the same that is shown.
-        home = known.usage.get(STORAGE.name) or await manager.home(request.subject.name, known.now)
-        return known, home
+        return await UserStatuses(policies, meter).inputs(subject, datetime.now(UTC), pools)
     finally:
-        await manager.aclose()
+        await meter.aclose()
 
 
 def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforcement) -> list[str]:

@@ -27,7 +27,11 @@ async def home_storage(deployment: Deployment) -> list[Finding]:
     homes = await storage.read(deployment.prometheus, deployment.clock(), stale_after)
     if not homes:
         if storage.resource in manager.policies.all_measured:
-            return [failed(f"a policy limits {storage.resource}, and no exporter tells of homes", EXPORT)]
+            return [
+                failed(
+                    f"a policy limits {storage.resource}, and no exporter tells of homes", EXPORT
+                )
+            ]
         return [ok("no exporter tells of home storage, so none is shown")]
     try:
         people = [one.name for one in (await deployment.in_hub()).subjects]

@@ -15,7 +15,7 @@ from ..metering.meter import Meter
 from ..metering.readers import GaugeReader
 from ..quotas.policy.policy import PolicySet
 from ..status.hub_database import pool_members_in, subjects_by_slices
-from ..status.snapshot import Tally
+from ..status.snapshot import StatusSnapshot
 from .metrics import own as metrics
 from .metrics.history import HistoryGauges
 
@@ -67,14 +67,16 @@ class RefreshLoop:
                 )
 
 
-def make_refresh_loop(app: Any, options: QuotaOptions, meter: Meter, tally: Tally) -> RefreshLoop:
+def make_refresh_loop(
+    app: Any, options: QuotaOptions, meter: Meter, snapshot: StatusSnapshot
+) -> RefreshLoop:
     """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date."""
     policies, groups = options.policies, options.export_usage
     if isinstance(groups, bool):
         groups = [] if groups else None
     listeners: list[RefreshListener] = [
         HistoryGauges(meter, app.log),
-        SnapshotRebuilder(app, policies, tally, groups),
+        SnapshotRebuilder(app, policies, snapshot, groups),
         UnmatchedKeys(app, meter),
     ]
     return RefreshLoop(meter, policies, listeners, app.log)
@@ -88,11 +90,15 @@ class SnapshotRebuilder:
     """
 
     def __init__(
-        self, app: Any, policies: PolicySet, tally: Tally, groups: Collection[str] | None
+        self,
+        app: Any,
+        policies: PolicySet,
+        snapshot: StatusSnapshot,
+        groups: Collection[str] | None,
     ) -> None:
         self._app = app
         self._policies = policies
-        self._tally = tally
+        self._snapshot = snapshot
         self._groups = groups
         self._pooled = any(one.pooled for one in policies)
 
@@ -101,7 +107,7 @@ class SnapshotRebuilder:
         if self._pooled or self._groups is not None:
             users = () if self._groups is None else subjects_by_slices(self._app.db, self._groups)
             members = pool_members_in(self._app.db, self._policies) if self._pooled else {}
-            await self._tally.take(users, members, now)
+            await self._snapshot.rebuild(users, members, now)
 
 
 class UnmatchedKeys:

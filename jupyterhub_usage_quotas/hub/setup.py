@@ -24,8 +24,8 @@ from ..config.validation import remarks
 from ..conventions import __version__
 from ..errors import ConfigurationError
 from ..quotas.policy.parse import doubts
-from ..status.snapshot import Tally
-from ..status.users import AtHand
+from ..status.snapshot import StatusSnapshot
+from ..status.users import UserStatuses
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -133,12 +133,12 @@ def _config_was_read(change: Any) -> None:
             ServerExporter(lambda: app.users, manager.hub_namespace, manager.policies.resources)
         )
     if manager.enforcement is not Enforcement.off:
-        tally = Tally(manager.policies, manager.meter, manager.ledger)
+        snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         REGISTRY.register(
-            UsageGauges(lambda: tally.standings, manager.policies, manager.hub_namespace)
+            UsageGauges(lambda: snapshot.rows, manager.policies, manager.hub_namespace)
         )
-        start(make_refresh_loop(app, manager, manager.meter, tally))
-        _show_on_pages(app, manager, tally)
+        start(make_refresh_loop(app, manager, manager.meter, snapshot))
+        _show_on_pages(app, manager, snapshot)
     _say_which_version(app, manager)
     _log_summary(app, manager)
 
@@ -155,17 +155,17 @@ def require_hook(spawner_class: Any) -> None:
         )
 
 
-def _show_on_pages(app: Any, manager: UsageQuotaManager, tally: Tally) -> None:
+def _show_on_pages(app: Any, manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Tell the Hub's templates what users have left."""
-    at_hand = AtHand(
+    statuses = UserStatuses(
         manager.policies,
         manager.meter,
         manager.ledger,
-        lambda: tally.accounts,
         enforced=manager.enforcement is Enforcement.enforce,
+        pools=lambda: snapshot.pools,
     )
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
-    pages = HubPages(at_hand, manager, manager.pending, viewer, app.log)
+    pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 

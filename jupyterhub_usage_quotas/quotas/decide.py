@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from .adjustments import Adjustment
-from .charge import PoolAccounts, PoolReadings, Readings, charges
+from .charge import Charge, PoolAccounts, PoolReadings, Readings, charges
 from .in_flight import reserve_pending
 from .policy.policy import PolicySet
 from .resolve import resolve
@@ -139,6 +139,23 @@ def judge_all(
     pending: Sequence[Request] = (),
 ) -> tuple[Verdict, ...]:
     """The verdict of every allotment, in the order in which the policies are written."""
+    held = charges_of(
+        policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
+    )
+    return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
+
+
+def charges_of(
+    policies: PolicySet,
+    usage: Readings,
+    request: Request,
+    now: datetime,
+    *,
+    adjustments: Sequence[Adjustment] = (),
+    pools: PoolReadings | PoolAccounts = NO_POOLS,
+    pending: Sequence[Request] = (),
+) -> tuple[Charge, ...]:
+    """What every allotment is held against, before it is judged."""
     allotments = resolve(
         policies,
         request.subject,
@@ -154,7 +171,7 @@ def judge_all(
         held = tuple(
             reserve_pending(charge, pending, policies, accounts.pools, now) for charge in held
         )
-    return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
+    return held
 
 
 def alternatives(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:

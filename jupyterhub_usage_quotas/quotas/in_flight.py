@@ -8,8 +8,9 @@ on an allowance for one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from .charge import Charge, PoolReadings, Readings
 from .policy.policy import PolicySet
@@ -27,6 +28,16 @@ class Running:
 
     request: Request
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What only the Hub knows: the servers that run, by username, and the launches that were
+    allowed and do not run yet.
+    """
+
+    running: Mapping[str, Sequence[Running]] = field(default_factory=lambda: MappingProxyType({}))
+    pending: Sequence[Request] = ()
 
 
 def add_running(readings: Readings, servers: Sequence[Running], now: datetime) -> Readings:

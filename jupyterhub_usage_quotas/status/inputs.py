@@ -1,10 +1,12 @@
-"""Everything that a decision about a user is made of, brought together for the rules.
+"""What a decision about a user is made of, gathered for the rules: for one user, several, or all.
 
-The Hub, the command line and the viewer all ask here, so that they decide on the same things.
+The Hub, the command line and the viewer all gather here, so that they decide on the same things.
+`gather` asks the meter, which may query Prometheus; `gather_cached` only looks at what it has.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,23 +18,24 @@ from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.charge import PoolAccounts, PoolReadings, Readings
 from ..quotas.decide import Decision, decide
 from ..quotas.forecast import launch_times
-from ..quotas.in_flight import Running, add_running, add_running_to_pools
-from ..quotas.policy.policy import PolicySet
+from ..quotas.in_flight import InFlight, add_running, add_running_to_pools
+from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import Allotment, resolve
-from ..quotas.subject import REST, Everyone, Subject
+from ..quotas.subject import EVERYONE, REST, Everyone, Subject
 from ..quotas.units import STORAGE
 from ..quotas.verdict import Request
 from .members import NO_MEMBERS, Members
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known about one user at the instant `now`.
+class DecisionInputs:
+    """What a decision about one user is made of, at the instant `now`.
 
     `running` are the servers of the user that the Hub knows to run, `pending` launches of anybody
     that were allowed and do not run yet.
     """
 
+    subject: Subject
     policies: PolicySet
     usage: Readings
     pools: PoolReadings | PoolAccounts
@@ -53,23 +56,21 @@ class Known:
             pending=self.pending,
         )
 
-    def and_lately(
-        self,
-        user: str,
-        running: Mapping[str, Sequence[Running]],
-        pending: Sequence[Request],
-    ) -> Known:
-        """With what only the Hub knows: the servers that run, by username, and the launches that
-        were allowed and are still pending. Those of the user and of members of their pools count;
-        pools that were added up before stay as they were.
+    def with_in_flight(self, in_flight: InFlight) -> DecisionInputs:
+        """With what only the Hub knows. Servers and launches of the user and of members of their
+        pools count; pools that were added up before stay as they were.
         """
-        own = running.get(user, ())
-        usage = add_running(self.usage, own, self.now)
+        own = in_flight.running.get(self.subject.name, ())
         pools = self.pools
         if not isinstance(pools, PoolAccounts):
-            pools = add_running_to_pools(pools, running, self.now)
-        servers = [one.request for one in own]
-        return replace(self, usage=usage, pools=pools, pending=pending, running=servers)
+            pools = add_running_to_pools(pools, in_flight.running, self.now)
+        return replace(
+            self,
+            usage=add_running(self.usage, own, self.now),
+            pools=pools,
+            pending=in_flight.pending,
+            running=[one.request for one in own],
+        )
 
     def lasts(self, request: Request) -> timedelta | None:
         """How long the server could run beside `running`, if nothing else of the user's did: zero
@@ -87,6 +88,100 @@ class Known:
         return times[""]
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was gathered about several users at the instant `now`: what each of them needs is `of`.
+
+    `readings` are by username; who is not in them used nothing (`REST`). `members` are those of
+    each pool, None for everyone's.
+    """
+
+    policies: PolicySet
+    subjects: Sequence[Subject]
+    readings: Mapping[str, Readings]
+    pools: PoolReadings | PoolAccounts
+    adjustments: Adjustments
+    members: Members
+    now: datetime
+
+    def usage(self, name: str) -> Readings:
+        """A user's readings."""
+        return self.readings.get(name, self.readings.get(REST, {}))
+
+    def of(self, subject: Subject) -> DecisionInputs:
+        """What a decision about one user is made of."""
+        adjustments = self.adjustments.of(subject)
+        usage = self.usage(subject.name)
+        return DecisionInputs(subject, self.policies, usage, self.pools, adjustments, self.now)
+
+    def drawing_on(self, pool: Policy) -> Sequence[Subject]:
+        """The subjects who draw on a pool."""
+        members = self.members[pool.name]
+        return [one for one in self.subjects if members is None or one.name in members]
+
+    async def with_pools_added_up(self) -> Gathered:
+        """With what every pool is charged, worked out once for all its members."""
+        if isinstance(self.pools, PoolAccounts):
+            return self
+        return replace(self, pools=await add_up(self.policies, self.pools, self.adjustments))
+
+
+async def gather(
+    policies: PolicySet,
+    meter: Meter,
+    ledger: Ledger,
+    subjects: Sequence[Subject],
+    now: datetime,
+    members: Members = NO_MEMBERS,
+    *,
+    everyone: bool = False,
+    also: Collection[str] = (),
+) -> Gathered:
+    """Gather what decisions about these subjects need; never raises for what Prometheus does.
+
+    `members` are those of every pooled policy; of one that is missing, only the subjects are.
+    That the subjects are `everyone` asks for all usage at once, and not by their names. Resources
+    to read whether a policy limits them or not are `also`.
+    """
+    names = {one.name for one in subjects}
+    wanted = _Wanted.of_all(policies) if everyone else _Wanted.of(policies, subjects)
+    drawing = {pool.name: members.get(pool.name, _covered(pool, subjects)) for pool in wanted.pools}
+    resources = wanted.resources | set(also)
+    users: Users = None
+    if not everyone and None not in drawing.values():
+        users = names.union(*filter(None, drawing.values()))
+    readings = await meter.read(users, resources, wanted.reach, now) if resources else {}
+    pools = pool_readings(readings, drawing)
+    if users is None and STORAGE.name in resources:
+        # What is in home directories is known of users by name only.
+        stored = await meter.read(names, {STORAGE.name}, timedelta(0), now)
+        unused = readings.get(REST, {})
+        own = {name: {**readings.get(name, unused), **home} for name, home in stored.items()}
+        readings = {**readings, **own}
+    decided = await adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
+    return Gathered(policies, subjects, readings, pools, decided, drawing, now)
+
+
+def gather_cached(
+    policies: PolicySet,
+    meter: Meter,
+    decided: Adjustments,
+    subjects: Sequence[Subject],
+    now: datetime,
+    pools: PoolAccounts,
+    *,
+    everyone: bool = False,
+) -> Gathered:
+    """The same from what the meter has, without asking anybody: for pages, of which there may be
+    many. Nothing is known until the meter has read its history; pools are as they were when
+    `pools` were added up. That the subjects are some of `everyone` reads all that is limited.
+    """
+    wanted = _Wanted.of_all(policies) if everyone else _Wanted.of(policies, subjects)
+    names = [one.name for one in subjects]
+    readings = meter.peek(names, wanted.resources, wanted.reach, now)
+    return Gathered(policies, subjects, readings, pools, decided, NO_MEMBERS, now)
+
+
 async def adjustments_of(
     ledger: Ledger, policies: PolicySet, subjects: Collection[Subject] | Everyone, now: datetime
 ) -> Adjustments:
@@ -97,86 +192,67 @@ async def adjustments_of(
     return await ledger.active(subjects, now - policies.reach)
 
 
-async def learn(
-    policies: PolicySet,
-    meter: Meter,
-    ledger: Ledger,
-    request: Request,
-    now: datetime,
-    members: Members = NO_MEMBERS,
-) -> Known:
-    """Learn what a decision about the request's user needs; never raises for what Prometheus does.
-
-    `members` are those of every pooled policy; of one that is missing, the user is the only one.
-    """
-    user = request.subject.name
-    decided = await adjustments_of(ledger, policies, [request.subject], now)
-    adjustments = decided.of(request.subject)
-    allotments = resolve(policies, request.subject)
-    if not allotments:
-        return Known(policies, {}, {}, adjustments, now)
-    pools = {one: members.get(one, {user}) for one in _pools(policies, allotments)}
-    users: Users = {user}
-    for whose in pools.values():
-        users = None if users is None or whose is None else {*users, *whose}
-    resources, longest = _asked(policies, allotments)
-    readings = await meter.read(users, resources, longest, now)
+def pool_readings(readings: Mapping[str, Readings], members: Members) -> PoolReadings:
+    """The readings of the members of pools; of everyone's pool, of all who used anything."""
     unused = readings.get(REST, {})
-    own = readings.get(user, unused)
-    if users is None and STORAGE.name in resources:
-        # What is in home directories is known of users by name only.
-        stored = await meter.read({user}, {STORAGE.name}, timedelta(0), now)
-        own = {**own, **stored.get(user, {})}
-    return Known(
-        policies,
-        own,
-        {
-            name: {
-                member: readings.get(member, unused)
-                for member in (readings if whose is None else whose)
-            }
-            for name, whose in pools.items()
-        },
-        adjustments,
-        now,
-    )
+    return {
+        name: {one: readings.get(one, unused) for one in (readings if whose is None else whose)}
+        for name, whose in members.items()
+    }
 
 
-def recall(
-    policies: PolicySet,
-    meter: Meter,
-    adjustments: Sequence[Adjustment],
-    request: Request,
-    now: datetime,
-    pools: PoolAccounts,
-) -> Known:
-    """The same from what is at hand, without asking anybody: for pages, of which there may be
-    many. Nothing is known until the meter has read its history; pools are as they were when
-    `pools` were added up.
+async def add_up(
+    policies: PolicySet, pools: PoolReadings, adjustments: Adjustments
+) -> PoolAccounts:
+    """Work out what every pool is charged, and what those that pay first leave to members.
+
+    In a thread, for with many members it takes a moment, and others are waiting.
     """
-    allotments = resolve(policies, request.subject)
-    if not allotments:
-        return Known(policies, {}, {}, adjustments, now)
-    readings = meter.at_hand([request.subject.name], *_asked(policies, allotments), now)
-    return Known(policies, readings.get(request.subject.name, {}), pools, adjustments, now)
+    accounts = PoolAccounts(policies, pools, adjustments.everyone)
+
+    def work() -> None:
+        for policy in policies:
+            if policy.pooled:
+                accounts.of_pool(policy)
+
+    await asyncio.to_thread(work)
+    return accounts
 
 
-def _asked(
-    policies: PolicySet, allotments: Sequence[Allotment]
-) -> tuple[Collection[str], timedelta]:
-    """Which resources have to be measured for these allotments, and over how long."""
-    resources = {measured for one in allotments for measured in policies.measured(one.resource)}
-    return resources, max(allotment.window.reach for allotment in allotments)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which resources have to be measured, over how long, and of which pools."""
+
+    resources: frozenset[str]
+    reach: timedelta
+    pools: Sequence[Policy]
+
+    @classmethod
+    def of_all(cls, policies: PolicySet) -> _Wanted:
+        """For everyone."""
+        return cls(policies.all_measured, policies.reach, [one for one in policies if one.pooled])
+
+    @classmethod
+    def of(cls, policies: PolicySet, subjects: Sequence[Subject]) -> _Wanted:
+        """For some subjects: of their allotments alone."""
+        allotments = [one for subject in subjects for one in resolve(policies, subject)]
+        resources = (policies.measured(one.resource) for one in allotments)
+        reach = max((one.window.reach for one in allotments), default=timedelta(0))
+        return cls(frozenset().union(*resources), reach, _pools_for(policies, allotments))
 
 
-def _pools(policies: PolicySet, allotments: Sequence[Allotment]) -> list[str]:
+def _pools_for(policies: PolicySet, allotments: Sequence[Allotment]) -> Sequence[Policy]:
     """The pools that must be known for these allotments: those among them, and those that may
     have paid before for members of those.
     """
     names = {policy.name for allotment in allotments for policy in allotment.candidates}
     measures = {allotment.policies[0].measure for allotment in allotments}
     return [
-        one.name
+        one
         for one in policies
         if one.pooled and (one.name in names or (one.overflow and one.measure in measures))
     ]
+
+
+def _covered(pool: Policy, subjects: Sequence[Subject]) -> Collection[str]:
+    return {one.name for one in subjects if pool.covers(one)}

@@ -1,35 +1,31 @@
-"""Where everybody stands: the verdict of every user and policy, made anew after each refresh of
-the meter, a few users at a time, and shown as a whole.
+"""A snapshot of where everybody stands: a row for every user and policy, made anew after each
+refresh of the meter, a few users at a time, and shown as a whole.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..ledger.base import Ledger
 from ..metering.meter import Meter
-from ..quotas.adjustments import Adjustment
-from ..quotas.charge import Charge, PoolAccounts, PoolReadings, Readings, charges
+from ..quotas.adjustments import Adjustments
+from ..quotas.charge import Charge, PoolAccounts, Readings
+from ..quotas.decide import charges_of
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.policy.selector import ALL_SERVERS
-from ..quotas.resolve import resolve
 from ..quotas.subject import EVERYONE, REST, Subject
 from ..quotas.verdict import Request, judge
-from .inputs import adjustments_of
+from .inputs import DecisionInputs, add_up, adjustments_of, gather_cached, pool_readings
 from .members import Members
-
-SLICE = 0.005
-"""Seconds after which others get the event loop."""
+from .pace import Pace
 
 DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PolicyStatus:
     """Where a user (or a pool, whose `username` is empty) stands with a policy, in base units.
 
     `used` and `remaining` are None where usage is not known. `groups` are those that the policy
@@ -46,104 +42,71 @@ class Standing:
     remaining: float | None
 
 
-class Tally:
-    """The standings as of the last refresh: always complete."""
+class StatusSnapshot:
+    """The rows as of the last refresh: always complete."""
 
     def __init__(self, policies: PolicySet, meter: Meter, ledger: Ledger) -> None:
-        self.standings: tuple[Standing, ...] = ()
-        self.accounts = PoolAccounts(policies, {}, ())
+        self.rows: tuple[PolicyStatus, ...] = ()
+        self.pools = PoolAccounts(policies, {}, ())
         """What is charged to pools, as of the last refresh."""
         self._policies = policies
         self._meter = meter
         self._ledger = ledger
 
-    async def take(self, users: Iterable[Subject], members: Members, now: datetime) -> None:
-        """Judge all users anew."""
-        pace = _Pace()
-        pools = await self._pools(members, now, pace)
+    async def rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
+        """Judge all users anew; the ledger is asked once for all of them."""
+        pace = Pace()
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
-        accounts = PoolAccounts(self._policies, pools, decided.everyone)
-        for pool in self._policies:
-            if pool.pooled:
-                # Now, and not when somebody opens a page; in a thread, for it may take a moment.
-                await asyncio.to_thread(accounts.of_pool, pool)
-        standings: list[Standing] = []
+        pools = await self._add_up_pools(members, decided, now, pace)
+        rows: list[PolicyStatus] = []
         pools_done: set[str] = set()
-        for user in users:
-            readings = self._readings(user.name, now)
-            standings += self._of(user, readings, accounts, pools_done, decided.of(user), now)
-            await pace.keep()
-        self.standings, self.accounts = tuple(standings), accounts
-
-    def _readings(self, user: str, now: datetime) -> Readings:
-        policies = self._policies
-        found = self._meter.at_hand([user], policies.all_measured, policies.reach, now)
-        return found[user]
-
-    async def _pools(self, members: Members, now: datetime, pace: _Pace) -> PoolReadings:
-        """The readings of the members of pools; of everyone's pool, of all who used anything."""
-        found: dict[str, Readings] = {}
-        everybody = {*self._meter.users, REST}
-        wanted = {
-            user for whose in members.values() for user in (everybody if whose is None else whose)
-        }
-        for user in wanted:
-            found[user] = self._readings(user, now)
-            await pace.keep()
-        return {
-            name: {user: found[user] for user in (everybody if whose is None else whose)}
-            for name, whose in members.items()
-        }
-
-    def _of(
-        self,
-        user: Subject,
-        readings: Readings,
-        accounts: PoolAccounts,
-        pools_done: set[str],
-        adjustments: Sequence[Adjustment],
-        now: datetime,
-    ) -> Sequence[Standing]:
-        allotments = resolve(
-            self._policies,
-            user,
-            adjustments=adjustments,
-            now=now,
-        )
-        made: list[Standing] = []
-        for charge in charges(allotments, readings, accounts, user.name):
-            pool = charge.allotment.pool
-            if pool and pool.name in pools_done:
-                continue
-            if pool:
-                pools_done.add(pool.name)
-            verdict = judge(charge, self._policies, adjustments, Request(user, rates={}), now)
-            made.append(
-                Standing(
-                    "" if pool else user.name,
-                    charge.allotment.name,
-                    charge.allotment.resource,
-                    _groups(charge),
-                    _days(charge),
-                    verdict.used,
-                    verdict.allowance,
-                    verdict.remaining,
-                )
+        for subject in subjects:
+            gathered = gather_cached(
+                self._policies, self._meter, decided, [subject], now, pools, everyone=True
             )
-        return made
+            rows += _rows(gathered.of(subject), pools_done)
+            await pace.keep()
+        self.rows, self.pools = tuple(rows), pools
+
+    async def _add_up_pools(
+        self, members: Members, decided: Adjustments, now: datetime, pace: Pace
+    ) -> PoolAccounts:
+        """Add up pools now, and not when somebody opens a page."""
+        policies, readings = self._policies, dict[str, Readings]()
+        wanted = {*self._meter.users, REST} if None in members.values() else set[str]()
+        for user in wanted.union(*filter(None, members.values())):
+            readings |= self._meter.peek([user], policies.all_measured, policies.reach, now)
+            await pace.keep()
+        return await add_up(policies, pool_readings(readings, members), decided)
 
 
-class _Pace:
-    """Gives others the event loop now and then."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-
-    async def keep(self) -> None:
-        """Let others run, if it is time."""
-        if time.monotonic() - self._since > SLICE:
-            await asyncio.sleep(0)
-            self._since = time.monotonic()
+def _rows(inputs: DecisionInputs, pools_done: set[str]) -> Iterator[PolicyStatus]:
+    """The rows of one user, and of those of their pools that are not done."""
+    request = Request(inputs.subject, rates={})
+    for charge in charges_of(
+        inputs.policies,
+        inputs.usage,
+        request,
+        inputs.now,
+        adjustments=inputs.adjustments,
+        pools=inputs.pools,
+    ):
+        pool = charge.allotment.pool
+        if pool and pool.name in pools_done:
+            continue
+        if pool:
+            pools_done.add(pool.name)
+        verdict = judge(charge, inputs.policies, inputs.adjustments, request, inputs.now)
+        yield PolicyStatus(
+            "" if pool else inputs.subject.name,
+            charge.allotment.name,
+            charge.allotment.resource,
+            _groups(charge),
+            _days(charge),
+            verdict.used,
+            verdict.allowance,
+            verdict.remaining,
+        )
 
 
 def _groups(charge: Charge) -> str:

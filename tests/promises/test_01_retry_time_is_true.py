@@ -15,6 +15,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, Request
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.decisions import decided_by
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 
@@ -72,7 +73,9 @@ def config(serve_history: Callable[..., str]) -> Config:
 async def decide(config: Config, username: str, unix: float, **rates: float) -> Decision:
     manager = UsageQuotaManager(config=config)
     try:
-        return await manager.decide(Request(Subject(username), rates=rates), instant(int(unix)))
+        return await decided_by(
+            manager, Request(Subject(username), rates=rates), instant(int(unix))
+        )
     finally:
         await manager.aclose()
 

@@ -24,7 +24,7 @@ from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
-from jupyterhub_usage_quotas.status.snapshot import Tally
+from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from tests.support.calls import calls_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -119,9 +119,9 @@ async def test_a_refresh_reads_some_minutes_whatever_the_window(days):
 @pytest.mark.parametrize("users", [1, 1000])
 async def test_the_ledger_is_asked_once_for_however_many_users(users):
     policies, ledger = parse_policies([POLICY]), CountingLedger()
-    tally = Tally(policies, await kept(Hubful(users, 1), 7), ledger)
-    await tally.take([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
-    assert len(tally.standings) == users
+    snapshot = StatusSnapshot(policies, await kept(Hubful(users, 1), 7), ledger)
+    await snapshot.rebuild([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
+    assert len(snapshot.rows) == users
     assert ledger.asked == 1
 
 
@@ -129,7 +129,7 @@ async def test_the_event_loop_is_never_held(monkeypatch):
     """While everybody's usage is refreshed, and the status of everybody is made from it."""
     policies = parse_policies([POLICY])
     meter = await kept(Hubful(idle=3000, running=1000), 7)
-    tally = Tally(policies, meter, CountingLedger())
+    snapshot = StatusSnapshot(policies, meter, CountingLedger())
     held: list[float] = []
     run = asyncio.Handle._run
 
@@ -143,7 +143,7 @@ async def test_the_event_loop_is_never_held(monkeypatch):
     monkeypatch.setattr(asyncio.Handle, "_run", timed)
     try:
         await meter.refresh(policies.reach)
-        await tally.take([Subject(f"idle-{number}") for number in range(3000)], {}, NOW)
+        await snapshot.rebuild([Subject(f"idle-{number}") for number in range(3000)], {}, NOW)
         await asyncio.sleep(0)
     finally:
         gc.enable()

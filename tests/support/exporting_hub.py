@@ -18,7 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
 from jupyterhub_usage_quotas.hub.metrics import own as metrics
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
-from jupyterhub_usage_quotas.status.snapshot import Standing
+from jupyterhub_usage_quotas.status.snapshot import PolicyStatus
 
 HOUR = 3600.0
 GIB_HOUR = 2**30 * HOUR
@@ -29,7 +29,7 @@ def standing(username: str, policy: str, resource: str, used: float | None, limi
     unit = GIB_HOUR if resource == "memory" else HOUR
     known = None if used is None else used * unit
     left = None if known is None else limit * unit - known
-    return Standing(username, policy, resource, "students", "7", known, limit * unit, left)
+    return PolicyStatus(username, policy, resource, "students", "7", known, limit * unit, left)
 
 
 STANDINGS = (
@@ -42,7 +42,7 @@ STANDINGS = (
     standing("al", "gpu-week", "gpu", 1, 4),
     standing("al", "hours", "time", 2, 4),
     standing("", "pool", "gpu", 9, 10),
-    Standing("al", "home", "storage", "", "", 2.0 * 2**30, 10.0 * 2**30, 8.0 * 2**30),
+    PolicyStatus("al", "home", "storage", "", "", 2.0 * 2**30, 10.0 * 2**30, 8.0 * 2**30),
 )
 
 

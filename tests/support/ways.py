@@ -163,14 +163,14 @@ class Ways:
         """Users' readings, by way."""
         over, now = timedelta(seconds=REACH), instant(self.now)
         # What a meter that is kept says is at hand: it asks nobody.
-        kept = {way: one.at_hand(users, resources, over, now) for way, one in self.kept.items()}
+        kept = {way: one.peek(users, resources, over, now) for way, one in self.kept.items()}
         direct = self.prometheus.meter(self.source, lambda: self.now)
         return {"direct": self.prometheus.run(direct.read(users, resources, over, now)), **kept}
 
     def at_hand(self, user: str, resource: str) -> Reading:
         """What the meter says that was kept for some time."""
         over, now = timedelta(seconds=REACH), instant(self.now)
-        return self.kept["grown"].at_hand([user], [resource], over, now)[user][resource]
+        return self.kept["grown"].peek([user], [resource], over, now)[user][resource]
 
     def are_right(self, *users: str, resources: Sequence[str] = RESOURCES, kind=Fresh) -> None:
         """Every way says the truth about these users (none: about all), in every ten minutes, to
@@ -209,7 +209,7 @@ class Ways:
         over = 50 * MINUTE
         truth = self.truth(clock // MINUTE * MINUTE, over + 15 * MINUTE)
         resources = ["memory", "time"]
-        hand = asked.at_hand(None, resources, timedelta(seconds=over), instant(clock))
+        hand = asked.peek(None, resources, timedelta(seconds=over), instant(clock))
         for user, resource in product({*hand, *truth.used}, resources):
             reading = hand.get(user, hand[REST])[resource]
             if isinstance(reading, Fresh | Stale):

@@ -13,12 +13,13 @@ from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
-from ...quotas.units import STORAGE
-from ...quotas.usage import Reading, Unknown
+from ...quotas.in_flight import InFlight
+from ...quotas.subject import Subject
+from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
-from ...status.inputs import Known, learn
-from ...status.members import NO_MEMBERS, Members
+from ...status.inputs import DecisionInputs, gather
+from ...status.members import Members
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
 from .denial import LaunchDenied, deny, for_log
@@ -51,28 +52,6 @@ class UsageQuotaManager(QuotaOptions):
         """Close the connections to Prometheus."""
         await self.meter.aclose()
 
-    async def learn(
-        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
-    ) -> Known:
-        """What a decision on this request is made of."""
-        now = now or datetime.now(UTC)
-        return await learn(self.policies, self.meter, self.ledger, request, now, members)
-
-    async def home(self, user: str, now: datetime) -> Reading | None:
-        """What is in a user's home directory; None where that is not looked at."""
-        found = await self.meter.read([user], {STORAGE.name}, timedelta(0), now)
-        return found.get(user, {}).get(STORAGE.name)
-
-    async def decide(
-        self, request: Request, now: datetime | None = None, members: Members = NO_MEMBERS
-    ) -> Decision:
-        """The decision on a request; never raises for anything that Prometheus does.
-
-        `members` are those of every pooled policy that covers the user.
-        """
-        known = await self.learn(request, now, members)
-        return known.decide(request)
-
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
 
@@ -82,13 +61,15 @@ class UsageQuotaManager(QuotaOptions):
         if self.enforcement is Enforcement.off:
             return
         asked = datetime.now(UTC)
-        launch, known, decision = await self._decide_in_time(user, spawner)
+        launch, inputs, decision = await self._decide_in_time(user, spawner)
         record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
         self._tell_observers(record)
         if record.denied:
-            deny(self._denial(decision, launch, known), spawner)
+            deny(self._denial(decision, launch, inputs), spawner)
 
-    async def _decide_in_time(self, user: Any, spawner: Any) -> tuple[Launch, Known, Decision]:
+    async def _decide_in_time(
+        self, user: Any, spawner: Any
+    ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         launch = Launch(Request(subject_of_user(user)))
         try:
@@ -96,10 +77,10 @@ class UsageQuotaManager(QuotaOptions):
                 launch = await read_launch(user, spawner, self.policies.resources)
                 mark_profile(spawner, launch.request)
                 members = pool_members_in(getattr(user, "db", None), self.policies)
-                known = await self.learn(launch.request, members=members)
+                inputs = await self._gather(launch.request.subject, members)
                 # Nothing is awaited from here on until the launch is noted: of several launches
                 # at once each sees the ones before it.
-                return launch, *self._decide_lately(known, user, spawner, launch.request)
+                return launch, *self._decide_with_in_flight(inputs, user, spawner, launch.request)
         except OptionsRefused as refused:
             # As the spawner would say it a moment later.
             raise refused.__cause__ or refused from None
@@ -111,22 +92,26 @@ class UsageQuotaManager(QuotaOptions):
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
-        nothing_known = Known(self.policies, readings, pools, (), datetime.now(UTC))
-        decision = nothing_known.decide(launch.request)
-        return launch, nothing_known, decision
+        subject, now = launch.request.subject, datetime.now(UTC)
+        nothing_known = DecisionInputs(subject, self.policies, readings, pools, (), now)
+        return launch, nothing_known, nothing_known.decide(launch.request)
 
-    def _decide_lately(
-        self, known: Known, user: Any, spawner: Any, request: Request
-    ) -> tuple[Known, Decision]:
+    async def _gather(self, subject: Subject, members: Members) -> DecisionInputs:
+        now = datetime.now(UTC)
+        gathered = await gather(self.policies, self.meter, self.ledger, [subject], now, members)
+        return gathered.of(subject)
+
+    def _decide_with_in_flight(
+        self, inputs: DecisionInputs, user: Any, spawner: Any, request: Request
+    ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
-        users = self._hub_users([user]) if known.pools else [user]
+        users = self._hub_users([user]) if inputs.pools else [user]
         running = running_servers(users, self.policies.resources)
-        pending = self.pending.besides(spawner)
-        known = known.and_lately(user.name, running, pending)
-        decision = known.decide(request)
+        inputs = inputs.with_in_flight(InFlight(running, self.pending.besides(spawner)))
+        decision = inputs.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
             self.pending.add(spawner, request)
-        return known, decision
+        return inputs, decision
 
     def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
         """The users whom the Hub has in memory: all who run servers are among them."""
@@ -142,7 +127,7 @@ class UsageQuotaManager(QuotaOptions):
                 kind = type(observer).__name__
                 self.log.exception("%s could not take note of a decision on a launch", kind)
 
-    def _denial(self, decision: Decision, launch: Launch, known: Known) -> LaunchDenied:
+    def _denial(self, decision: Decision, launch: Launch, inputs: DecisionInputs) -> LaunchDenied:
         now = datetime.now(UTC)
         if decision.outcome is not Outcome.DENIED:
             message = unavailable_message(self.contact)
@@ -158,7 +143,7 @@ class UsageQuotaManager(QuotaOptions):
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
         if self.suggest_alternatives:
             try:
-                denial.usage_quota_alternatives = alternatives(known, launch)
+                denial.usage_quota_alternatives = alternatives(inputs, launch)
             except Exception:
                 # A denial without advice is better than none.
                 self.log.exception("What else could be started could not be worked out")

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ... import conventions
 from ...quotas.policy.policy import PolicySet
-from ...status.snapshot import Standing
+from ...status.snapshot import PolicyStatus
 
 HOUR = 3600
 
@@ -23,14 +23,14 @@ FORMER_LABELS = ("namespace", "username", "policy_group", "window")
 
 
 class UsageGauges(Collector):
-    """Exports the standings of a tally. Amounts of a resource over time are in hours: byte-hours,
+    """Exports the rows of a snapshot. Amounts of a resource over time are in hours: byte-hours,
     core-hours, GPU-hours, server-hours; credits are credits. NaN where usage is not known.
     """
 
     def __init__(
-        self, standings: Callable[[], Sequence[Standing]], policies: PolicySet, namespace: str
+        self, rows: Callable[[], Sequence[PolicyStatus]], policies: PolicySet, namespace: str
     ) -> None:
-        self._standings = standings
+        self._rows = rows
         self._policies = policies
         self._namespace = namespace
 
@@ -42,7 +42,7 @@ class UsageGauges(Collector):
         """The samples as of the last refresh."""
         families, former = self._families(), self._former_families()
         shown: set[tuple[str, ...]] = set()
-        for one in self._standings():
+        for one in self._rows():
             hours = self._hours(one.resource)
             values = {
                 conventions.USED: _or_nan(one.used) / hours,

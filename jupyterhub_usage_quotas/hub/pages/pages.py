@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ...config.quotas import QuotaOptions
+from ...quotas.in_flight import InFlight
 from ...quotas.verdict import Request
 from ...status.permissions import permissions_of
-from ...status.users import AtHand, Standing, forecast
+from ...status.users import UserStatus, UserStatuses, forecast
 from ..launch.denial import LaunchDenied
 from ..launch.request import rates_of, requests_on_offer, subject_of_user
 from ..launch.servers import Pending, running_servers
@@ -37,13 +38,13 @@ class HubPages:
 
     def __init__(
         self,
-        at_hand: AtHand,
+        statuses: UserStatuses,
         options: QuotaOptions,
         pending: Pending,
         viewer: str,
         log: logging.Logger,
     ) -> None:
-        self.at_hand = at_hand
+        self.statuses = statuses
         self.pending = pending
         self.options = options
         self.viewer = viewer
@@ -74,7 +75,7 @@ class UserPages:
         self._pages = pages
         self._user = user
         self._now = datetime.now(UTC)
-        self._standings: dict[str, Standing] = {}
+        self._statuses: dict[str, UserStatus] = {}
 
     async def header(self) -> Chip | None:
         """The tightest quota of the user."""
@@ -114,42 +115,42 @@ class UserPages:
         value.close()
         return None
 
-    async def _standing(self, user: Any) -> Standing:
-        if user.name not in self._standings:
+    async def _status(self, user: Any) -> UserStatus:
+        if user.name not in self._statuses:
             pages = self._pages
             running = running_servers([user], pages.options.policies.resources)
-            standing = await pages.at_hand.standing(
-                subject_of_user(user), running, pages.pending.besides(None), self._now
+            in_flight = InFlight(running, pages.pending.besides(None))
+            self._statuses[user.name] = await pages.statuses.cached(
+                subject_of_user(user), self._now, in_flight
             )
-            self._standings[user.name] = standing
-        return self._standings[user.name]
+        return self._statuses[user.name]
 
     async def _header(self) -> Chip | None:
-        return chip(await self._standing(self._user))
+        return chip(await self._status(self._user))
 
     async def _launch(self, user: Any, url: str, scopes: Collection[str]) -> Banner | None:
         if not self._may_see(user, scopes):
             return None
-        standing = await self._standing(user)
-        if not standing.enforced:
+        status = await self._status(user)
+        if not status.enforced:
             # Nothing ends what is started.
-            return banner(standing, [])
+            return banner(status, [])
         spawner = _spawner_of(user, url)
         resources = self._pages.options.policies.resources
         requests = await requests_on_offer(user, spawner, resources)
-        return banner(standing, [forecast(standing.known, one) for one in requests])
+        return banner(status, [forecast(status.inputs, one) for one in requests])
 
     async def _home(self, spawner: Any) -> Banner | None:
-        standing = await self._standing(self._user)
-        if spawner.active or spawner.options_form or not standing.enforced:
-            return banner(standing, [])
+        status = await self._status(self._user)
+        if spawner.active or spawner.options_form or not status.enforced:
+            return banner(status, [])
         request = Request(
             subject_of_user(self._user),
             spawner.name,
             profile_name="Your server",
             rates=rates_of(spawner, self._pages.options.policies.resources),
         )
-        return banner(standing, [forecast(standing.known, request)])
+        return banner(status, [forecast(status.inputs, request)])
 
     def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
         """Whether who looks at the page may see this user's quotas: as in the viewer."""

@@ -11,7 +11,7 @@ from ...quotas.policy.policy import PolicySet
 from ...quotas.resources import Resource, show, show_duration, show_part
 from ...quotas.usage import Fresh
 from ...quotas.verdict import Verdict
-from ...status.inputs import Known
+from ...status.inputs import DecisionInputs
 from ...status.text import (
     LEVELS,
     NOT_ENFORCED,
@@ -22,7 +22,7 @@ from ...status.text import (
     shown_servers,
     used_share,
 )
-from ...status.users import Forecast, Standing, forecast
+from ...status.users import Forecast, UserStatus, forecast
 from ..launch.request import Launch
 
 A_WEEKDAY_IS_ENOUGH = timedelta(days=6)
@@ -84,20 +84,20 @@ class Banner:
     notice: str
 
 
-def chip(standing: Standing) -> Chip | None:
+def chip(status: UserStatus) -> Chip | None:
     """The tightest quota of a user; None where none limits them."""
-    limited = [one for one in standing.decision.verdicts if not math.isinf(one.allowance)]
+    limited = [one for one in status.decision.verdicts if not math.isinf(one.allowance)]
     if not limited:
         return None
     verdict = max(limited, key=_tightness)
-    how = level(verdict, standing.ends(verdict), standing.known.now)
-    resource = standing.known.policies.resources[verdict.allotment.resource]
+    how = level(verdict, status.exhausted_at(verdict), status.inputs.now)
+    resource = status.inputs.policies.resources[verdict.allotment.resource]
     until = None
-    denies = verdict.allotment.denies and standing.enforced
+    denies = verdict.allotment.denies and status.enforced
     if how == "over" and denies and verdict.retry_time:
-        until = instant(verdict.retry_time, standing.known.now)
-    text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, standing)
-    if not standing.enforced:
+        until = instant(verdict.retry_time, status.inputs.now)
+    text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, status)
+    if not status.enforced:
         if how == "over":
             # Not as if something stood in the way.
             how, text = "short", f"{text}, not enforced"
@@ -141,10 +141,10 @@ def _amount_in_short(verdict: Verdict, name: str) -> str:
     return shown if unit.symbol.lower() == name.lower() else f"{name} {shown}"
 
 
-def _details(verdict: Verdict, resource: Resource, standing: Standing) -> str:
+def _details(verdict: Verdict, resource: Resource, status: UserStatus) -> str:
     """A sentence about one verdict."""
     if verdict.used is None:
-        return notice(verdict.reading, may_start=standing.may_start)
+        return notice(verdict.reading, may_start=status.may_start)
     allotment = verdict.allotment
     part = show_part(verdict.used, verdict.allowance, allotment.limit.unit)
     shared = ", shared with others" if allotment.pool else ""
@@ -155,27 +155,27 @@ def _details(verdict: Verdict, resource: Resource, standing: Standing) -> str:
     )
 
 
-def banner(standing: Standing, forecasts: list[Forecast]) -> Banner | None:
+def banner(status: UserStatus, forecasts: list[Forecast]) -> Banner | None:
     """All quotas of a user, and what could be started; None where no quota limits them.
 
     Where they are not enforced, it says so, and not that anything would be denied.
     """
-    policies, verdicts = standing.known.policies, standing.decision.verdicts
-    rows = [_row(one, policies, standing) for one in verdicts if not math.isinf(one.allowance)]
+    policies, verdicts = status.inputs.policies, status.decision.verdicts
+    rows = [_row(one, policies, status) for one in verdicts if not math.isinf(one.allowance)]
     if not rows:
         return None
     unknown = [one.reading for one in verdicts if not isinstance(one.reading, Fresh)]
-    said = notice(unknown[0], may_start=standing.may_start) if unknown else ""
-    if not standing.enforced:
+    said = notice(unknown[0], may_start=status.may_start) if unknown else ""
+    if not status.enforced:
         said = f"{NOT_ENFORCED} {said}".strip()
-    now = standing.known.now
+    now = status.inputs.now
     return Banner(tuple(rows), tuple(_profile(one, now) for one in forecasts), said)
 
 
-def _row(verdict: Verdict, policies: PolicySet, standing: Standing) -> PolicyRow:
-    allotment, now = verdict.allotment, standing.known.now
-    how = level(verdict, standing.ends(verdict), now)
-    denies = allotment.denies and standing.enforced
+def _row(verdict: Verdict, policies: PolicySet, status: UserStatus) -> PolicyRow:
+    allotment, now = verdict.allotment, status.inputs.now
+    how = level(verdict, status.exhausted_at(verdict), now)
+    denies = allotment.denies and status.enforced
     over = how == "over" and denies and verdict.retry_time
     return PolicyRow(
         how,
@@ -215,11 +215,11 @@ def could_run(forecast: Forecast) -> str:
             return "not known"
 
 
-def alternatives(known: Known, launch: Launch) -> tuple[ProfileRow, ...]:
+def alternatives(inputs: DecisionInputs, launch: Launch) -> tuple[ProfileRow, ...]:
     """The other profiles that could be started instead of a launch that is denied."""
     others = [one for one in launch.profiles.values() if one.profile != launch.request.profile]
-    forecasts = [forecast(known, one) for one in others]
-    return tuple(_profile(one, known.now) for one in forecasts if one.fits)
+    forecasts = [forecast(inputs, one) for one in others]
+    return tuple(_profile(one, inputs.now) for one in forecasts if one.fits)
 
 
 def instant(at: datetime, now: datetime) -> Instant:

@@ -19,7 +19,7 @@ from ...errors import ConfigurationError
 from ...ledger.base import NO_LEDGER
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
-from ...status.standing import Standings
+from ...status.everyone import EveryoneStatuses
 from ..web.assets import AssetHandler, Assets
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
@@ -52,7 +52,7 @@ def make_viewer_service(
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
     meter = meter or viewer.make_meter(_RefreshLog())
-    standings = Standings(
+    statuses = EveryoneStatuses(
         manager.policies,
         meter,
         hub,
@@ -68,14 +68,14 @@ def make_viewer_service(
         hub_host=around.hub_host,
         base_url=around.prefix,
     )
-    context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, standings)
+    context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
     application = make_application(
         routes(around.prefix, context),
         session_secret=viewer.session_secret,
         default_handler_class=NoPage,
         default_handler_args={"context": context},
     )
-    return Service(application, [standings.keep], [meter.aclose, hub.aclose])
+    return Service(application, [statuses.keep], [meter.aclose, hub.aclose])
 
 
 class _RefreshLog(NoEvents):

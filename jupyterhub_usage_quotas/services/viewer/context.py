@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...status.standing import Standings
+from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
 
@@ -14,4 +14,4 @@ class ViewerContext(PageContext):
     """The viewer's configuration, and where users stand."""
 
     configured: Configured
-    standings: Standings
+    statuses: EveryoneStatuses

@@ -22,12 +22,12 @@ from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome
-from jupyterhub_usage_quotas.quotas.in_flight import Running
+from jupyterhub_usage_quotas.quotas.in_flight import InFlight, Running
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.inputs import learn
+from jupyterhub_usage_quotas.status.inputs import gather
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
@@ -269,12 +269,13 @@ class Day:
         now = self.now
         user = f"user-{self.chance.randrange(13)}"
         asked = Request(Subject(user), rates={"time": 1.0, "memory": GIB, "gpu": 1.0})
-        known = await learn(POLICIES, meter, NO_LEDGER, asked, now, {"all": None})
+        gathered = await gather(POLICIES, meter, NO_LEDGER, [Subject(user)], now, {"all": None})
         others = [
             Request(Subject(user), server_name="pending", rates=asked.rates)
         ] * self.chance.choice([0, 2])
-        lately = known.and_lately(user, self.truth.running(now.timestamp()), others)
-        self.is_right(lately.decide(asked), now, len(others))
+        in_flight = InFlight(self.truth.running(now.timestamp()), others)
+        inputs = gathered.of(Subject(user)).with_in_flight(in_flight)
+        self.is_right(inputs.decide(asked), now, len(others))
 
     def is_right(self, decision: Decision, now: datetime, pending: int) -> None:
         """Where usage is known it is the truth; where it is not, that is said."""
@@ -330,8 +331,8 @@ async def test_a_day(serve_history: Callable[..., str], seed: int):
                     if isinstance(one := of_all[user][resource], Fresh)
                 }
                 for of_all in (
-                    meter.at_hand(users, [resource], REACH, day.now),
-                    fresh.at_hand(users, [resource], REACH, day.now),
+                    meter.peek(users, [resource], REACH, day.now),
+                    fresh.peek(users, [resource], REACH, day.now),
                 )
             ]
             assert both[0] == both[1]

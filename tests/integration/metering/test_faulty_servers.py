@@ -374,7 +374,7 @@ async def test_a_refresh_that_hangs_delays_no_reading(make, proxy):
     refresh = asyncio.ensure_future(kept.refresh())
     await held_back(proxy)
     readings = await asyncio.gather(*(kept.read([user]) for user in USERS * 25))
-    at_hand = kept.meter.at_hand(None, RESOURCES, REACH, kept.clock.now)
+    at_hand = kept.meter.peek(None, RESOURCES, REACH, kept.clock.now)
     assert not refresh.done(), "all of them came while it hung"
     narrowed = [one.query for one in proxy.asked if any(f'"{user}"' in one.query for user in USERS)]
     assert narrowed == [], "and none of them asked"

@@ -23,6 +23,7 @@ from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
 from tests.support.cluster import GIB, HOUR, NAMESPACE, hub_pod
 from tests.support.command_line import check
+from tests.support.decisions import decided_by
 from tests.support.homes import told
 from tests.support.programs import Span, free_port
 from tests.support.recorded import NOW, instant, meter
@@ -256,7 +257,7 @@ def manager(url: str, *policies: dict, **options) -> UsageQuotaManager:
 async def decided(url: str, user: str, *policies: dict, **options):
     made = manager(url, *policies, **options)
     try:
-        return await made.decide(Request(Subject(user)), AT)
+        return await decided_by(made, Request(Subject(user)), AT)
     finally:
         await made.aclose()
 
@@ -299,7 +300,7 @@ async def test_with_a_pool_of_everyone_a_home_is_still_its_users(url):
     for user, outcome in [("over", Outcome.DENIED), ("never-ran", Outcome.ALLOWED)]:
         made = manager(url, {"limit": "exported"}, pool)
         policy = made.policies.policies[1]
-        decision = await made.decide(Request(Subject(user)), AT, {policy.name: None})
+        decision = await decided_by(made, Request(Subject(user)), AT, {policy.name: None})
         await made.aclose()
         assert decision.outcome is outcome
 

@@ -111,7 +111,7 @@ def prometheus(tmp_path) -> Iterator[Asking]:
 
 
 def readings(asked: Meter, clock: int) -> dict[str, dict[str, Reading]]:
-    found = asked.at_hand(USERS, ["memory", "time"], timedelta(seconds=OVER), instant(clock))
+    found = asked.peek(USERS, ["memory", "time"], timedelta(seconds=OVER), instant(clock))
     return {user: dict(of_user) for user, of_user in found.items()}
 
 

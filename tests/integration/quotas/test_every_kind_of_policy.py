@@ -23,6 +23,7 @@ from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.decisions import decided_by
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 
@@ -210,16 +211,16 @@ def test_the_table_shows_what_applies(config_file):
 async def test_a_grant_from_the_ledger_allows_what_was_denied(config_file):
     manager = manager_of(config_file)
     request = Request(Subject("ada"), rates={"time": 1.0, "gpu": 1.0})
-    assert (await manager.decide(request)).outcome is Outcome.DENIED
+    assert (await decided_by(manager, request)).outcome is Outcome.DENIED
     until = datetime.now(UTC) + timedelta(hours=1)
     grant = Grant("gpu budget", instant(NOW - HOUR), until, user="ada", amount=2 * HOUR)
     await manager.aclose()
     manager = manager_of(config_file, ledger=MemoryLedger([grant]))
-    assert (await manager.decide(request)).outcome is Outcome.ALLOWED
+    assert (await decided_by(manager, request)).outcome is Outcome.ALLOWED
     await manager.aclose()
 
 
-async def test_readings_of_everybody(config_file):
+async def test_readings_of_everyone(config_file):
     """A pool of everyone is read without naming anybody, and who used nothing is in it, too."""
     everyone = Config()
     everyone.UsageConfig.update(load_config(config_file)[0].UsageConfig)
@@ -235,7 +236,7 @@ async def test_readings_of_everybody(config_file):
     ]
     pool = UsageQuotaManager(config=everyone)
     for user in ("ada", "somebody new"):
-        decision = await pool.decide(Request(Subject(user)), members={"all": None})
+        decision = await decided_by(pool, Request(Subject(user)), members={"all": None})
         # 3 + 2 of ada, 4 of bob, 4 of cleo
         assert decision.verdicts[0].used == pytest.approx(13 * HOUR)
         assert decision.outcome is Outcome.DENIED

@@ -20,6 +20,7 @@ from jupyterhub_usage_quotas.metering.client.connection import Connection, SigV4
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from tests.support.certificates import Authority
+from tests.support.decisions import decided_by
 
 OPTIONS = {
     "prometheus_url",
@@ -123,7 +124,7 @@ async def test_a_decision_is_made_with_them(files):
         )
         policy = {"resource": "cpu", "limit": "1h", "window": 1, "scope": {"everyone": True}}
         made.policy = [policy | {"limit": "1 CPU-hours"}]
-        await made.decide(Request(Subject("alice")))
+        await decided_by(made, Request(Subject("alice")))
         await made.aclose()
     assert route.called
     for call in route.calls:
@@ -139,7 +140,7 @@ async def test_credentials_in_the_url_are_sent_but_are_not_in_the_url_any_more(c
         made.policy = [
             {"resource": "cpu", "limit": "1 CPU-hours", "window": 1, "scope": {"everyone": True}}
         ]
-        await made.decide(Request(Subject("alice")))
+        await decided_by(made, Request(Subject("alice")))
         await made.aclose()
     assert "HTTP Request: POST http://prometheus.test:9090/prefix/api/v1/query" in caplog.text
     asked = route.calls.last.request

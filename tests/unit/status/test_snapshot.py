@@ -23,8 +23,8 @@ from jupyterhub_usage_quotas.quotas.policy.policy import PolicySet
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.inputs import Members, learn
-from jupyterhub_usage_quotas.status.snapshot import Standing, Tally
+from jupyterhub_usage_quotas.status.inputs import Members, gather
+from jupyterhub_usage_quotas.status.snapshot import PolicyStatus, StatusSnapshot
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -104,9 +104,9 @@ async def meter_of(source: MadeUp, policies: PolicySet) -> Meter:
     return meter
 
 
-def by_user_and_policy(standings: Sequence[Standing]) -> dict[tuple[str, str], Standing]:
-    found = {(one.username, one.policy): one for one in standings}
-    assert len(found) == len(standings), "nobody has two series for one policy"
+def by_user_and_policy(rows: Sequence[PolicyStatus]) -> dict[tuple[str, str], PolicyStatus]:
+    found = {(one.username, one.policy): one for one in rows}
+    assert len(found) == len(rows), "nobody has two series for one policy"
     return found
 
 
@@ -130,23 +130,23 @@ LEDGERS = {
 @pytest.mark.parametrize("intersection", ["min", "max", "sum"])
 @pytest.mark.parametrize("adjusted", LEDGERS)
 @pytest.mark.parametrize("seed", range(4))
-async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersection):
+async def test_rows_are_the_verdicts_of_decisions(seed, adjusted, intersection):
     policies = policies_of(intersection=intersection)
     ledger = MemoryLedger(LEDGERS[adjusted])
     meter = await meter_of(MadeUp(sessions(seed)), policies)
-    tally = Tally(policies, meter, ledger)
-    await tally.take(subjects(), MEMBERS, NOW)
+    snapshot = StatusSnapshot(policies, meter, ledger)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
 
     expected: dict[tuple[str, str], tuple[float | None, float, float | None]] = {}
     for subject in subjects():
         request = Request(subject, rates={})
-        known = await learn(policies, meter, ledger, request, NOW, MEMBERS)
-        for verdict in known.decide(request).verdicts:
+        gathered = await gather(policies, meter, ledger, [subject], NOW, MEMBERS)
+        for verdict in gathered.of(subject).decide(request).verdicts:
             username = "" if verdict.allotment.pool else subject.name
             said = (verdict.used, verdict.allowance, verdict.remaining)
             key = (username, verdict.allotment.name)
             assert expected.setdefault(key, said) == said, "a pool stands the same for its members"
-    found = by_user_and_policy(tally.standings)
+    found = by_user_and_policy(snapshot.rows)
     assert {key: (one.used, one.allowance, one.remaining) for key, one in found.items()} == expected
     assert len(expected) > 30
     assert any(used for used, _, _ in expected.values())
@@ -154,20 +154,20 @@ async def test_standings_are_the_verdicts_of_decisions(seed, adjusted, intersect
 
 async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    of_eve = {one.policy: one.used for one in tally.standings if one.username == "eve"}
+    snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    of_eve = {one.policy: one.used for one in snapshot.rows if one.username == "eve"}
     assert of_eve == dict.fromkeys(
         ["everyone", "short", "today", "balance", "gpus", "warned", "spent", "rest"], 0
     )
-    assert {one.username for one in tally.standings} == {*GROUPS, ""}
+    assert {one.username for one in snapshot.rows} == {*GROUPS, ""}
 
 
 async def test_every_pool_is_there_once_and_belongs_to_nobody():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(2)), policies), NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    pools = [one for one in tally.standings if one.policy in MEMBERS]
+    snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(2)), policies), NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    pools = [one for one in snapshot.rows if one.policy in MEMBERS]
     assert sorted((one.username, one.policy) for one in pools) == [
         ("", "all"),
         ("", "first"),
@@ -178,29 +178,29 @@ async def test_every_pool_is_there_once_and_belongs_to_nobody():
 async def test_what_everyones_pool_used_includes_who_is_no_user_any_more():
     policies = policies_of(rule("all", "40 server-hours", 10, resource="time", share="pooled"))
     source = MadeUp({"deleted": [Session(UNIX - 7200, UNIX, {"time": 1.0})]})
-    tally = Tally(policies, await meter_of(source, policies), NO_LEDGER)
-    await tally.take(subjects(), {"all": None}, NOW)
-    (pool,) = tally.standings
+    snapshot = StatusSnapshot(policies, await meter_of(source, policies), NO_LEDGER)
+    await snapshot.rebuild(subjects(), {"all": None}, NOW)
+    (pool,) = snapshot.rows
     assert pool.used == 2 * HOUR
 
 
 async def test_what_is_unknown_is_none_and_never_zero():
     policies = policies_of()
     meter = await meter_of(MadeUp(sessions(1), alive=False), policies)
-    tally = Tally(policies, meter, NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    assert {one.used for one in tally.standings} == {None}
-    assert {one.remaining for one in tally.standings} == {None}
-    assert all(one.allowance > 0 for one in tally.standings)
+    snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    assert {one.used for one in snapshot.rows} == {None}
+    assert {one.remaining for one in snapshot.rows} == {None}
+    assert all(one.allowance > 0 for one in snapshot.rows)
 
 
 async def test_before_anything_was_read_everybody_is_there_and_unknown():
     policies = policies_of()
     meter = Meter(PrometheusClient("http://nowhere.test"), [MadeUp({})], clock=lambda: NOW)
-    tally = Tally(policies, meter, NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    assert {one.username for one in tally.standings} == {*GROUPS, ""}
-    assert {one.used for one in tally.standings} == {None}
+    snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    assert {one.username for one in snapshot.rows} == {*GROUPS, ""}
+    assert {one.used for one in snapshot.rows} == {None}
 
 
 async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
@@ -211,60 +211,60 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
     await meter.refresh(timedelta(days=7))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, NO_LEDGER)
+    snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
     used = []
     source.failure = PrometheusUnavailable("HTTP 503")
     for minutes in (0, 9, 10, 11, 60):
         clock = NOW + timedelta(minutes=minutes)
         await meter.refresh(timedelta(days=7))
-        await tally.take([Subject("ada")], {}, clock)
-        used.append(tally.standings[0].used)
+        await snapshot.rebuild([Subject("ada")], {}, clock)
+        used.append(snapshot.rows[0].used)
     assert used == [2 * HOUR, 2 * HOUR, 2 * HOUR, None, None]
 
 
 # --- while it is made -----------------------------------------------------------------------------
 
 
-async def test_a_scrape_amid_a_tally_sees_the_whole_one_before():
+async def test_a_scrape_amid_a_rebuild_sees_the_whole_one_before():
     policies = policies_of()
     source = MadeUp(sessions(1))
-    tally = Tally(policies, await meter_of(source, policies), NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    before = tally.standings
-    seen: list[Sequence[Standing]] = []
+    snapshot = StatusSnapshot(policies, await meter_of(source, policies), NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    before = snapshot.rows
+    seen: list[Sequence[PolicyStatus]] = []
 
     def half_read() -> Iterator[Request]:
         for request in subjects({"zoe": {"red"}} | GROUPS):
-            seen.append(tally.standings)
+            seen.append(snapshot.rows)
             yield request
-        seen.append(tally.standings)
+        seen.append(snapshot.rows)
 
-    await tally.take(half_read(), MEMBERS, NOW)
+    await snapshot.rebuild(half_read(), MEMBERS, NOW)
     assert len(seen) == len(GROUPS) + 2
     assert all(one is before for one in seen)
-    assert {one.username for one in tally.standings} == {"zoe", "", *GROUPS}
+    assert {one.username for one in snapshot.rows} == {"zoe", "", *GROUPS}
 
 
-async def test_a_tally_that_breaks_off_leaves_the_whole_one_before():
+async def test_a_rebuild_that_breaks_off_leaves_the_whole_one_before():
     policies = policies_of()
-    tally = Tally(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
-    await tally.take(subjects(), MEMBERS, NOW)
-    before = tally.standings
+    snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
+    await snapshot.rebuild(subjects(), MEMBERS, NOW)
+    before = snapshot.rows
 
     def database_gone() -> Iterator[Request]:
         yield from [*subjects()][:2]
         raise RuntimeError("the database is away")
 
     with pytest.raises(RuntimeError):
-        await tally.take(database_gone(), MEMBERS, NOW)
-    assert tally.standings is before
+        await snapshot.rebuild(database_gone(), MEMBERS, NOW)
+    assert snapshot.rows is before
 
 
 async def test_others_run_while_many_users_are_judged():
     """However many there are: what else the Hub has to do is done in between."""
     policies = policies_of(rule("week", "8 server-hours", resource="time"))
     many = {f"user-{number}": set() for number in range(3000)}
-    tally = Tally(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
+    snapshot = StatusSnapshot(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
     turns = 0
 
     async def others() -> None:
@@ -273,10 +273,10 @@ async def test_others_run_while_many_users_are_judged():
             turns += 1
             await asyncio.sleep(0)
 
-    taken = asyncio.ensure_future(tally.take(subjects(many), {}, NOW))
+    taken = asyncio.ensure_future(snapshot.rebuild(subjects(many), {}, NOW))
     await asyncio.gather(taken, others())
     assert turns > 2
-    assert len(tally.standings) == 3000
+    assert len(snapshot.rows) == 3000
 
 
 # --- what labels are made of ----------------------------------------------------------------------
@@ -289,9 +289,9 @@ async def test_groups_and_days_are_those_of_the_policy():
         rule("c", "1 GiB-hours", {"calendar": "week"}),
         rule("d", "1 GiB-hours", 30, scope={"user": ["bob"]}),
     )
-    tally = Tally(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
-    await tally.take([Subject("bob", frozenset({"red"}))], {}, NOW)
-    assert {one.policy: (one.groups, one.days) for one in tally.standings} == {
+    snapshot = StatusSnapshot(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
+    await snapshot.rebuild([Subject("bob", frozenset({"red"}))], {}, NOW)
+    assert {one.policy: (one.groups, one.days) for one in snapshot.rows} == {
         "a": ("blue,class-*,red", "7"),
         "b": ("", "1.5"),
         "c": ("", ""),

@@ -21,8 +21,8 @@ from jupyterhub_usage_quotas.services.viewer.api import serialize
 from jupyterhub_usage_quotas.services.viewer.pages.cards import cards, row
 from jupyterhub_usage_quotas.services.viewer.pages.overview import Summary, if_enforced, summary
 from jupyterhub_usage_quotas.services.viewer.pages.table import Filter, row_state, selected
-from jupyterhub_usage_quotas.status.inputs import learn
-from jupyterhub_usage_quotas.status.standing import Standings
+from jupyterhub_usage_quotas.status.everyone import EveryoneStatuses
+from jupyterhub_usage_quotas.status.inputs import gather
 from tests.support.viewer import UNKNOWN, FakeMeter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -66,13 +66,13 @@ def used(amount: float, *, ongoing: bool = False, server: str = "") -> Fresh:
     return Fresh(Usage((bucket,), NOW))
 
 
-def standings(
+def statuses(
     *adjustments, entries=POLICIES, enforced=True, **readings
-) -> tuple[Standings, FakeMeter, People]:
+) -> tuple[EveryoneStatuses, FakeMeter, People]:
     meter, hub = FakeMeter(dict(readings)), People()
     policies = parse_policies(entries, {}, failover_open=True)
     ledger = MemoryLedger(adjustments)
-    made = Standings(policies, meter, hub, ledger, enforced=enforced)
+    made = EveryoneStatuses(policies, meter, hub, ledger, enforced=enforced)
     return made, meter, hub
 
 
@@ -84,8 +84,8 @@ READINGS = {
 
 
 async def test_one_and_all_are_the_same_from_a_single_reading():
-    made, meter, _ = standings(**READINGS)
-    everybody = await made.of_everybody(NOW)
+    made, meter, _ = statuses(**READINGS)
+    everybody = await made.of_everyone(NOW)
     assert meter.asked == [None]
     assert [one.subject for one in everybody] == PEOPLE
     for one in everybody:
@@ -97,24 +97,24 @@ async def test_one_and_all_are_the_same_from_a_single_reading():
 
 
 async def test_a_pool_is_what_all_its_members_used():
-    made, _, hub = standings(**READINGS)
-    standing = await made.of(PEOPLE[0], NOW)
-    pool = next(one for one in standing.decision.verdicts if one.allotment.name == "team")
+    made, _, hub = statuses(**READINGS)
+    status = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in status.decision.verdicts if one.allotment.name == "team")
     assert pool.used == pytest.approx(5 * HOUR)
     assert hub.listed == 1
 
 
 @pytest.mark.parametrize("entries", [POLICIES, PAYING_FIRST], ids=["", "pays first"])
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
-async def test_decisions_are_those_that_the_hub_learns_to_make(person, entries):
-    """By the way of `known.learn`, which the Hub and the command line go."""
-    made, meter, _ = standings(entries=entries, **READINGS)
+async def test_decisions_are_those_that_the_hub_makes(person, entries):
+    """Which gathers for one user at a time, as the command line does."""
+    made, meter, _ = statuses(entries=entries, **READINGS)
     request = Request(Subject(person.name, person.groups, admin=person.admin))
     members = {"team": {"ann", "bob"}}
-    known = await learn(made.policies, meter, NO_LEDGER, request, NOW, members)
-    expected = DecisionReport.of(known.decide(request))
+    gathered = await gather(made.policies, meter, NO_LEDGER, [person], NOW, members)
+    expected = DecisionReport.of(gathered.of(person).decide(request))
     assert DecisionReport.of((await made.of(person, NOW)).decision) == expected
-    everybody = {one.subject: one for one in await made.of_everybody(NOW)}
+    everybody = {one.subject: one for one in await made.of_everyone(NOW)}
     assert DecisionReport.of(everybody[person].decision) == expected
 
 
@@ -127,15 +127,15 @@ async def test_a_pool_is_used_up_by_the_servers_of_all_its_members():
         "bob": {"gpu": used(3), "cpu": used(2, ongoing=True)},
         "cyd": {"gpu": used(2, ongoing=True)},
     }
-    made, _, _ = standings(**readings)
+    made, _, _ = statuses(**readings)
     for person in PEOPLE[:2]:
-        standing = await made.of(person, NOW)
-        pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+        status = await made.of(person, NOW)
+        pool = next(one for one in status.outlooks if one.verdict.allotment.pool)
         assert pool.exhausted_at == NOW + timedelta(hours=1)
     readings["bob"] = {"gpu": used(3, ongoing=True)}
-    made, _, _ = standings(**readings)
-    standing = await made.of(PEOPLE[0], NOW)
-    pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+    made, _, _ = statuses(**readings)
+    status = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in status.outlooks if one.verdict.allotment.pool)
     # One and a half GPUs more: 1 GPU-hour lasts 24 minutes at 2.5 GPUs.
     assert pool.exhausted_at == NOW + timedelta(minutes=24)
 
@@ -143,32 +143,32 @@ async def test_a_pool_is_used_up_by_the_servers_of_all_its_members():
 async def test_a_pool_that_pays_first_is_used_up_by_the_servers_of_all_its_members():
     """6 GPU-hours, of which 5 were used; two members run 1 and 1.5 GPUs."""
     readings = {"ann": {"gpu": used(2, ongoing=True)}, "bob": {"gpu": used(3, ongoing=True)}}
-    made, _, _ = standings(entries=PAYING_FIRST, **readings)
+    made, _, _ = statuses(entries=PAYING_FIRST, **readings)
     for person in PEOPLE[:2]:
-        for standing in (await made.of(person, NOW), (await made.of_everybody(NOW))[0]):
-            pool = next(one for one in standing.outlooks if one.verdict.allotment.pool)
+        for status in (await made.of(person, NOW), (await made.of_everyone(NOW))[0]):
+            pool = next(one for one in status.outlooks if one.verdict.allotment.pool)
             assert pool.verdict.used == pytest.approx(5 * HOUR)
             assert pool.exhausted_at == NOW + timedelta(minutes=24)
 
 
 async def test_of_what_one_member_used_that_is_not_known_the_pool_is_not():
-    made, _, _ = standings(ann={"gpu": used(2)}, bob={"gpu": UNKNOWN})
-    standing = await made.of(PEOPLE[0], NOW)
-    pool = next(one for one in standing.decision.verdicts if one.allotment.pool)
+    made, _, _ = statuses(ann={"gpu": used(2)}, bob={"gpu": UNKNOWN})
+    status = await made.of(PEOPLE[0], NOW)
+    pool = next(one for one in status.decision.verdicts if one.allotment.pool)
     assert (pool.used, pool.fits) == (None, None)
 
 
 async def test_all_are_worked_out_once_for_each_instant():
-    made, meter, _ = standings(**READINGS)
-    assert await made.of_everybody(NOW) is await made.of_everybody(NOW)
-    await made.of_everybody(NOW + timedelta(minutes=1))
+    made, meter, _ = statuses(**READINGS)
+    assert await made.of_everyone(NOW) is await made.of_everyone(NOW)
+    await made.of_everyone(NOW + timedelta(minutes=1))
     assert len(meter.asked) == 2
 
 
 async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
     """Ann uses 2 cores, and has 6 CPU-hours left: until this afternoon."""
-    made, _, _ = standings(**READINGS)
-    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    made, _, _ = statuses(**READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everyone(NOW)}
     states = {name: row_state(one) for name, one in everybody.items()}
     assert states == {
         "ann": "over",  # of what only warns
@@ -184,9 +184,9 @@ async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
 
 async def test_where_quotas_are_not_enforced_servers_may_start():
     """In shadow mode users are told figures, admins also what users would be told."""
-    made, _, _ = standings(enforced=False, **READINGS)
-    enforcing, _, _ = standings(**READINGS)
-    found = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    made, _, _ = statuses(enforced=False, **READINGS)
+    enforcing, _, _ = statuses(**READINGS)
+    found = {one.subject.name: one for one in await made.of_everyone(NOW)}
     not_enforced = "Quotas are not enforced at the moment."
     told = {name: summary(found[name]) for name in ("bob", "cyd", "dan")}
     assert told == {
@@ -194,7 +194,7 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
         "cyd": Summary("within", f"Servers may start. {not_enforced}"),
         "dan": Summary("unknown", f"Usage is not known. Servers may start. {not_enforced}"),
     }
-    for one in await enforcing.of_everybody(NOW):
+    for one in await enforcing.of_everyone(NOW):
         would_be = if_enforced(found[one.subject.name])
         assert would_be == summary(one)
         assert not_enforced not in would_be.text
@@ -213,8 +213,8 @@ async def test_what_was_granted():
         Exemption("week", start, until, "cyd", 5),
         Exemption("week", start, until, "eve", 6, voided=Voided("tutor", NOW, "a slip")),
     ]
-    made, _, _ = standings(*given, **READINGS)
-    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    made, _, _ = statuses(*given, **READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everyone(NOW)}
     week, _, tell = cards(everybody["ann"])
     assert week.allowance == "15 CPU-hours"
     assert week.grants == (("5 CPU-hours more", until),)
@@ -234,8 +234,8 @@ async def test_what_was_granted():
 
 
 async def test_cards_in_words():
-    made, _, _ = standings(**READINGS)
-    everybody = {one.subject.name: one for one in await made.of_everybody(NOW)}
+    made, _, _ = statuses(**READINGS)
+    everybody = {one.subject.name: one for one in await made.of_everyone(NOW)}
     over = cards(everybody["bob"])[0]
     assert (over.level, over.used, over.remaining) == ("over", "11 CPU-hours", "0 CPU-hours")
     assert over.share == 1
@@ -253,7 +253,7 @@ async def test_cards_in_words():
     assert unknown.notice == "Usage is not known at the moment. Until it is, servers may start."
     unused = cards(everybody["cyd"])[0]
     assert (unused.level, unused.used, unused.gets_back) == ("within", "0 CPU-hours", "")
-    short = row((await standings(cyd={"cpu": used(8)})[0].of_everybody(NOW))[2])
+    short = row((await statuses(cyd={"cpu": used(8)})[0].of_everyone(NOW))[2])
     assert short.cards[0].level == "short"
 
 
@@ -276,6 +276,6 @@ NAMES = {
 @pytest.mark.parametrize("wanted", NAMES, ids=str)
 async def test_choosing_and_ordering_rows(wanted):
     """Ann used twice what she is only told of; nothing is known of Dan."""
-    made, _, _ = standings(**READINGS)
-    chosen = selected(await made.of_everybody(NOW), wanted)
+    made, _, _ = statuses(**READINGS)
+    chosen = selected(await made.of_everyone(NOW), wanted)
     assert [one.subject.name for one in chosen] == NAMES[wanted]

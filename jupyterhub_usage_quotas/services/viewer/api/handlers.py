@@ -15,7 +15,7 @@ from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
 from ....quotas.verdict import Request
-from ....status.standing import request_of
+from ....status.users import forecast
 from ...web.json_handler import JsonHandler
 from ...web.openapi import CSV, JSON
 from ...web.params import BadParameter, step_of
@@ -40,16 +40,16 @@ class Me(ViewerApi):
     operation = openapi.ME
 
     async def get(self) -> None:
-        """The standing of the user of the session or token; a service has none."""
+        """The status of the user of the session or token; a service has none."""
         subject = self.permissions.visitor
         if subject is None:
             raise HTTPError(404)
-        await self.give_standing(await self.subject(subject.name))
+        await self.give_status(await self.subject(subject.name))
 
-    async def give_standing(self, subject: Subject) -> None:
-        """Answer with a user's standing."""
-        standing = await self.context.standings.of(subject, self.now)
-        self.answer(serialize.status(standing, self.context.configured.manager.enforcement))
+    async def give_status(self, subject: Subject) -> None:
+        """Answer with a user's status."""
+        status = await self.context.statuses.of(subject, self.now)
+        self.answer(serialize.status(status, self.context.configured.manager.enforcement))
 
     head = get
 
@@ -60,8 +60,8 @@ class User(Me):
     operation = openapi.USER
 
     async def get(self, name: str) -> None:  # type: ignore[override]
-        """The standing of a user."""
-        await self.give_standing(await self.subject(name))
+        """The status of a user."""
+        await self.give_status(await self.subject(name))
 
     head = get  # type: ignore[assignment]
 
@@ -76,7 +76,7 @@ class Users(ViewerApi):
         if not self.permissions.sees_others:
             raise HTTPError(403)
         page = Page.of(self.query)
-        everybody = await self.context.standings.of_everybody(self.now)
+        everybody = await self.context.statuses.of_everyone(self.now)
         visible = [one for one in everybody if self.permissions.may_read(one.subject)]
         found = selected(visible, page.filter)
         self.answer(
@@ -100,13 +100,13 @@ class Policies(ViewerApi):
 
     async def get(self) -> None:
         """All of them for those who may see everybody, else those that cover the visitor."""
-        policies, permissions = self.context.standings.policies, self.permissions
+        policies, permissions = self.context.statuses.policies, self.permissions
         seen = tuple(policies)
         if not permissions.everybody:
             if permissions.visitor is None or not permissions.may_read(permissions.visitor):
                 raise HTTPError(403)
-            standing = await self.context.standings.of(permissions.visitor, self.now)
-            own = [one.allotment.candidates for one in standing.decision.verdicts]
+            status = await self.context.statuses.of(permissions.visitor, self.now)
+            own = [one.allotment.candidates for one in status.decision.verdicts]
             seen = tuple(one for one in seen if any(one in candidates for candidates in own))
         whole = permissions.everybody
         items = tuple(serialize.policy(one, policies, whole=whole) for one in seen)
@@ -123,15 +123,15 @@ class UsageOverTime(ViewerApi):
     async def get(self, name: str) -> None:
         """What was used in each interval."""
         subject = await self.subject(name)
-        policies = self.context.standings.policies
+        policies = self.context.statuses.policies
         measured = sorted(policies.measured_over_time)
         resource = self.query.choice("resource", measured, "")
         if not resource:
             right = f"; right are {', '.join(measured)}" if measured else ""
             raise BadParameter("resource", f"is missing{right}")
         start, end, step = self._span()
-        known = await self.context.standings.learn(request_of(subject), self.now)
-        reading = known.usage.get(resource, NOT_MEASURED)
+        inputs = await self.context.statuses.inputs(subject, self.now)
+        reading = inputs.usage.get(resource, NOT_MEASURED)
         usage = reading.usage if isinstance(reading, Fresh | Stale) else None
         unit = unit_of(policies, resource)
         found = slots(usage, start, end, step) if usage else []
@@ -152,7 +152,7 @@ class UsageOverTime(ViewerApi):
     head = get
 
     def _span(self) -> tuple[datetime, datetime, timedelta]:
-        earliest = self.now - (self.context.standings.policies.reach or timedelta(days=1))
+        earliest = self.now - (self.context.statuses.policies.reach or timedelta(days=1))
         start = max(self.query.instant("from", earliest), earliest)
         end = min(self.query.instant("to", self.now), self.now)
         if start >= end:
@@ -171,9 +171,9 @@ class Sessions(ViewerApi):
         accepted = self.request.headers.get("Accept", "")
         usual = "csv" if CSV in accepted and JSON not in accepted else "json"
         form = self.query.choice("format", ("json", "csv"), usual)
-        policies = self.context.standings.policies
-        known = await self.context.standings.learn(request_of(subject), self.now)
-        readings = of_servers(known.usage, policies)
+        policies = self.context.statuses.policies
+        inputs = await self.context.statuses.inputs(subject, self.now)
+        readings = of_servers(inputs.usage, policies)
         found = tuple(serialize.session(one, policies) for one in sessions(readings, self.now))
         if form == "csv":
             self.set_header("Content-Disposition", 'attachment; filename="usage-sessions.csv"')
@@ -197,7 +197,7 @@ class Sessions(ViewerApi):
 
     def _csv(self, rows: Sequence[models.Session]) -> str:
         resources = sorted({resource for one in rows for resource in one.used})
-        policies = self.context.standings.policies
+        policies = self.context.statuses.policies
         units = {resource: unit_of(policies, resource).symbol for resource in resources}
         text = io.StringIO()
         writer = csv.writer(text)
@@ -242,9 +242,8 @@ class Forecast(ViewerApi):
             },
             self.query.text("profile_name"),
         )
-        known = await self.context.standings.learn(request, self.now)
-        decision = known.decide(request)
-        self.answer(serialize.forecast(decision, known.lasts(request)))
+        inputs = await self.context.statuses.inputs(subject, self.now)
+        self.answer(serialize.forecast(forecast(inputs, request)))
 
     head = get
 
@@ -257,7 +256,7 @@ class OpenApi(ViewerApi):
 
     async def get(self) -> None:
         """The document."""
-        resources = sorted(self.context.standings.policies.measured_over_time)
+        resources = sorted(self.context.statuses.policies.measured_over_time)
         self.answer(openapi.document(self.hub_auth.base_url, resources))
 
     head = get

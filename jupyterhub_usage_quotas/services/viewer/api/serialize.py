@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from ....config.quotas import Enforcement
 from ....quotas.adjustments import Adjustment, Grant, Override
-from ....quotas.decide import Decision
+from ....quotas.decide import Outcome
 from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
 from ....quotas.policy.selector import ServerAttributes
 from ....quotas.serialize import report_home, state_of
 from ....quotas.units import Unit
-from ....status.standing import Standing
 from ....status.text import used_share
+from ....status.users import Forecast, UserStatus
 from ..pages.sessions import Session, Slot, unit_of
 from ..pages.table import row_state
 from . import models
 
 
-def status(standing: Standing, enforcement: Enforcement) -> models.Standing:
+def status(given: UserStatus, enforcement: Enforcement) -> models.Standing:
     """Where a user stands: the report of `check --json`, and more."""
     return models.Standing.of(
-        standing.decision,
-        as_of=standing.known.now,
+        given.decision,
+        as_of=given.inputs.now,
         enforcement=enforcement,
-        running_servers=tuple(server(one.server) for one in standing.servers),
-        verdicts=tuple(verdict(standing, outlook) for outlook in standing.outlooks),
-        home_storage=report_home(standing.home),
+        running_servers=tuple(server(one.server) for one in given.servers),
+        verdicts=tuple(verdict(given, outlook) for outlook in given.outlooks),
+        home_storage=report_home(given.home),
     )
 
 
-def verdict(standing: Standing, outlook: Outlook) -> models.Verdict:
+def verdict(given: UserStatus, outlook: Outlook) -> models.Verdict:
     """One verdict and its outlook."""
     one = outlook.verdict
     unit = one.allotment.limit.unit
-    back = standing.gets_back(one)
+    back = given.gets_back(one)
     return models.Verdict.of(
         one,
         **vars(state_of(one.reading)),
-        display_name=standing.known.policies.resources[one.allotment.resource].display_name,
+        display_name=given.inputs.policies.resources[one.allotment.resource].display_name,
         window_phrase=one.allotment.window.phrase,
         exhausted_at=outlook.exhausted_at,
         gets_back=models.GetsBack(at=back.at, amount=back.amount / unit.factor) if back else None,
-        grants=tuple(adjustment(each, unit) for each in standing.active(one)),
+        grants=tuple(adjustment(each, unit) for each in given.active(one)),
     )
 
 
@@ -64,15 +63,15 @@ def adjustment(given: Adjustment, unit: Unit) -> models.Adjustment:
     )
 
 
-def row(standing: Standing) -> models.Row:
+def row(given: UserStatus) -> models.Row:
     """A user's row in the table of all users."""
     return models.Row(
-        user=standing.subject.name,
-        groups=tuple(sorted(standing.subject.groups)),
-        admin=standing.subject.admin,
-        outcome=standing.decision.outcome,
-        retry_time=standing.decision.retry_time,
-        state=row_state(standing),
+        user=given.subject.name,
+        groups=tuple(sorted(given.subject.groups)),
+        admin=given.subject.admin,
+        outcome=given.decision.outcome,
+        retry_time=given.decision.retry_time,
+        state=row_state(given),
         verdicts=tuple(
             models.RowVerdict.of(
                 outlook.verdict,
@@ -80,18 +79,17 @@ def row(standing: Standing) -> models.Row:
                 share=used_share(outlook.verdict),
                 exhausted_at=outlook.exhausted_at,
             )
-            for outlook in standing.outlooks
+            for outlook in given.outlooks
         ),
     )
 
 
-def forecast(decision: Decision, lasts: timedelta | None) -> models.Forecast:
+def forecast(given: Forecast) -> models.Forecast:
     """How long a server could run, and why not longer."""
-    known = decision.outcome.value in ("allowed", "denied")
     return models.Forecast.of(
-        decision,
-        known=known,
-        lasts_seconds=lasts.total_seconds() if lasts is not None and known else None,
+        given.decision,
+        known=given.decision.outcome in (Outcome.ALLOWED, Outcome.DENIED),
+        lasts_seconds=None if given.lasts is None else given.lasts.total_seconds(),
         horizon_seconds=HORIZON.total_seconds(),
     )
 

@@ -1,4 +1,4 @@
-"""A standing in words: what the cards of a user's page and the rows of the admins' table say."""
+"""A status in words: what the cards of a user's page and the rows of the admins' table say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ....quotas.forecast import Outlook
 from ....quotas.units import Unit, show
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
-from ....status.standing import Standing
 from ....status.text import (
     LEVELS,
     level,
@@ -22,6 +21,7 @@ from ....status.text import (
     shown_used,
     used_share,
 )
+from ....status.users import UserStatus
 from .plots import Plot, plot
 from .table import row_state
 
@@ -79,36 +79,36 @@ class Row:
         return self.state == "within" and any(card.level == "short" for card in self.cards)
 
 
-def cards(standing: Standing, zone: ZoneInfo | None = None) -> tuple[Card, ...]:
+def cards(status: UserStatus, zone: ZoneInfo | None = None) -> tuple[Card, ...]:
     """The cards of a user's page, in the order in which the policies are written; with plots if a
     time zone for their days is given.
     """
-    return tuple(_card(standing, outlook, zone) for outlook in standing.outlooks)
+    return tuple(_card(status, outlook, zone) for outlook in status.outlooks)
 
 
-def row(standing: Standing) -> Row:
+def row(status: UserStatus) -> Row:
     """A user's row."""
-    subject, state = standing.subject, row_state(standing)
-    ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
+    subject, state = status.subject, row_state(status)
+    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
     return Row(
         subject.name,
         tuple(sorted(subject.groups)),
         state,
         min(ends) if state == "soon" else None,
-        cards(standing),
+        cards(status),
     )
 
 
-def _card(standing: Standing, outlook: Outlook, zone: ZoneInfo | None) -> Card:
+def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None) -> Card:
     verdict = outlook.verdict
     allotment, unit = verdict.allotment, verdict.allotment.limit.unit
     share = used_share(verdict)
-    back = standing.gets_back(verdict)
+    back = status.gets_back(verdict)
     reading = verdict.reading
     known = reading.usage if isinstance(reading, Fresh | Stale) else None
-    how = level(verdict, outlook.exhausted_at, standing.known.now)
+    how = level(verdict, outlook.exhausted_at, status.inputs.now)
     return Card(
-        title=standing.known.policies.resources[allotment.resource].display_name,
+        title=status.inputs.policies.resources[allotment.resource].display_name,
         policy=allotment.name,
         window=allotment.window.phrase,
         servers=shown_servers(allotment.servers),
@@ -119,32 +119,32 @@ def _card(standing: Standing, outlook: Outlook, zone: ZoneInfo | None) -> Card:
         remaining=shown_remaining(verdict),
         share=None if share is None else min(max(share, 0.0), 1.0),
         shared=allotment.pool is not None,
-        only_warns=not (allotment.denies and standing.enforced),
+        only_warns=not (allotment.denies and status.enforced),
         never=verdict.never,
         to_free="" if verdict.to_free is None else show(verdict.to_free, unit),
         retry_time=verdict.retry_time,
         lasts_until=None if how == "over" else outlook.exhausted_at,
         gets_back="" if back is None else show(back.amount, unit),
         gets_back_at=back.at if back else None,
-        grants=tuple((_grant(one, unit), one.until) for one in standing.active(verdict)),
-        notice=notice(reading, may_start=standing.may_start),
+        grants=tuple((_grant(one, unit), one.until) for one in status.active(verdict)),
+        notice=notice(reading, may_start=status.may_start),
         covered_until=known.covered_until if known else None,
-        incomplete=_incomplete(standing, verdict),
-        plot=plot(standing, verdict, zone) if zone else None,
+        incomplete=_incomplete(status, verdict),
+        plot=plot(status, verdict, zone) if zone else None,
     )
 
 
-def _incomplete(standing: Standing, verdict: Verdict) -> str:
+def _incomplete(status: UserStatus, verdict: Verdict) -> str:
     """What to say where usage was not recorded all the time.
 
     How completely is known for the longest window of all, so it is said of that alone.
     """
     window, reading = verdict.allotment.window, verdict.reading
-    longest = max(one.verdict.allotment.window.reach for one in standing.outlooks)
+    longest = max(one.verdict.allotment.window.reach for one in status.outlooks)
     coverage = reading.usage.coverage if isinstance(reading, Fresh) else None
-    pooled = any(policy.pooled for policy in standing.known.policies)
+    pooled = any(policy.pooled for policy in status.inputs.policies)
     if pooled:
-        longest = standing.known.policies.reach
+        longest = status.inputs.policies.reach
     if coverage is None or coverage >= COMPLETE or window.length != longest:
         return ""
     share = f"{coverage:.0%}" if coverage >= 0.01 else "less than 1%"  # noqa: PLR2004

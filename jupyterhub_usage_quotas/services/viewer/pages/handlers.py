@@ -31,20 +31,20 @@ class ViewerPage(PageHandler):
         """The browser's time zone; UTC until it has told."""
         return zone_of(unquote(self.get_cookie(ZONE_COOKIE, "") or ""))
 
-    async def show_standing(self, subject: Subject) -> None:
+    async def show_status(self, subject: Subject) -> None:
         """The page of one user."""
         manager = self.context.configured.manager
-        standing = await self.context.standings.of(subject, self.now)
+        status = await self.context.statuses.of(subject, self.now)
         is_own = subject == self.permissions.visitor
-        would = None if standing.enforced or is_own else if_enforced(standing)
+        would = None if status.enforced or is_own else if_enforced(status)
         self.show(
             "usage-quota-user.html",
-            standing=standing,
+            status=status,
             would_be=would,
-            home=home_card(standing),
-            cards=cards(standing, self.zone),
-            summary=summary(standing),
-            sessions=session_table(standing),
+            home=home_card(status),
+            cards=cards(status, self.zone),
+            summary=summary(status),
+            sessions=session_table(status),
             zone=self.zone.key,
             is_own=is_own,
             sees_others=self.permissions.sees_others,
@@ -61,7 +61,7 @@ class OwnPage(ViewerPage):
         """The page; a service has none."""
         if self.permissions.visitor is None:
             raise HTTPError(404)
-        await self.show_standing(self.permissions.visitor)
+        await self.show_status(self.permissions.visitor)
 
     head = get
 
@@ -71,7 +71,7 @@ class UserPage(ViewerPage):
 
     async def get(self, name: str) -> None:
         """The page, for those who may see it."""
-        await self.show_standing(await self.subject(name))
+        await self.show_status(await self.subject(name))
 
     head = get
 
@@ -84,8 +84,8 @@ class UsersPage(ViewerPage):
         if not self.permissions.sees_others:
             raise HTTPError(404)
         page = Page.of(self.query)
-        standings = await self.context.standings.of_everybody(self.now)
-        visible = [one for one in standings if self.permissions.may_read(one.subject)]
+        statuses = await self.context.statuses.of_everyone(self.now)
+        visible = [one for one in statuses if self.permissions.may_read(one.subject)]
         found = selected(visible, page.filter)
         self.show(
             "usage-quota-users.html",

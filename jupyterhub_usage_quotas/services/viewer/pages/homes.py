@@ -8,8 +8,8 @@ from datetime import datetime
 from ....quotas.serialize import home_of
 from ....quotas.units import STORAGE, show_bytes
 from ....quotas.usage import Fresh
-from ....status.standing import Standing
 from ....status.text import LEVELS, SHORT
+from ....status.users import UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class HomeCard:
     notice: str
 
 
-def home_card(standing: Standing) -> HomeCard | None:
+def home_card(status: UserStatus) -> HomeCard | None:
     """The card; None where there is no directory, or a quota on storage has a card that says it."""
-    home = home_of(standing.home)
-    limited = any(one.allotment.resource == STORAGE.name for one in standing.decision.verdicts)
+    home = home_of(status.home)
+    limited = any(one.allotment.resource == STORAGE.name for one in status.decision.verdicts)
     if home is None or limited:
         return None
-    fresh = isinstance(standing.home, Fresh)
+    fresh = isinstance(status.home, Fresh)
     share = min(home.amount / home.limit, 1.0) if home.limit else None
     level = "within" if share is None or share < SHORT else "short" if share < 1 else "over"
     level = level if fresh else "unknown"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ....status.standing import Standing
+from ....status.users import UserStatus
 from .table import STATES, Filter, Page, row_state, selected
 
 NAMES = {
@@ -55,7 +55,7 @@ def columns(page: Page, path: str) -> dict[str, Column]:
     return found
 
 
-def counts(visible: Sequence[Standing], page: Page, path: str) -> list[Count]:
+def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
     """How many there are in each state, whichever is chosen now; first of all, all of them."""
     everyone = selected(visible, replace(page.filter, state=""))
     numbers = Counter(row_state(one) for one in everyone)

@@ -9,8 +9,8 @@ from datetime import datetime
 from ....quotas.decide import Outcome
 from ....quotas.policy.selector import ALL_SERVERS
 from ....quotas.units import show
-from ....status.standing import Standing
 from ....status.text import NOT_ENFORCED
+from ....status.users import UserStatus
 from .plots import DEFAULT_SERVER
 from .sessions import Session, known_usage, of_servers, sessions, unit_of
 
@@ -53,11 +53,11 @@ class SessionTable:
         return any(row.profile for row in self.rows)
 
 
-def summary(standing: Standing) -> Summary:
+def summary(status: UserStatus) -> Summary:
     """Whether a server that asks for nothing but to run may start now."""
-    if standing.enforced:
-        return if_enforced(standing)
-    fits = [one.fits for one in standing.decision.verdicts if one.allotment.denies]
+    if status.enforced:
+        return if_enforced(status)
+    fits = [one.fits for one in status.decision.verdicts if one.allotment.denies]
     if False in fits:
         return Summary("short", f"A quota is used up. Servers may start. {NOT_ENFORCED}")
     if None in fits:
@@ -65,9 +65,9 @@ def summary(standing: Standing) -> Summary:
     return Summary("within", f"Servers may start. {NOT_ENFORCED}")
 
 
-def if_enforced(standing: Standing) -> Summary:
+def if_enforced(status: UserStatus) -> Summary:
     """The same as if quotas were enforced, be they or not: what a decision says."""
-    decision = standing.decision
+    decision = status.decision
     match decision.outcome:
         case Outcome.FAILOVER_OPEN:
             return Summary("unknown", "Usage is not known at the moment. Servers may start.")
@@ -88,14 +88,14 @@ def if_enforced(standing: Standing) -> Summary:
     return Summary("over", f"{who} before", decision.retry_time)
 
 
-def session_table(standing: Standing) -> SessionTable:
+def session_table(status: UserStatus) -> SessionTable:
     """The latest sessions behind a user's usage."""
-    policies = standing.known.policies
-    readings = of_servers(standing.known.usage, policies)
+    policies = status.inputs.policies
+    readings = of_servers(status.inputs.usage, policies)
     known, names = known_usage(readings), sorted(readings)
     if readings and not known:
         return SessionTable((), (), None)
-    found = sessions(readings, standing.known.now)
+    found = sessions(readings, status.inputs.now)
 
     def used(session: Session, resource: str) -> str:
         if resource not in known:

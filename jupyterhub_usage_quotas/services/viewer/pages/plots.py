@@ -16,7 +16,7 @@ from ....quotas.units import Unit, show, show_part
 from ....quotas.usage import Bucket, Fresh, Stale, Usage
 from ....quotas.verdict import Verdict
 from ....quotas.windows.base import added_up
-from ....status.standing import Standing
+from ....status.users import UserStatus
 from .intervals import Interval, intervals
 
 DEFAULT_SERVER = "default server"
@@ -76,21 +76,21 @@ class Plot:
         return " ".join(f"{step * x:.2f},{100 - 100 * y:.2f}" for x, y in enumerate(heights))
 
 
-def plot(standing: Standing, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
+def plot(status: UserStatus, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
     """The plot of one verdict; None where nothing is known, nothing was used, or it is not used
     over a window.
     """
-    window, now = verdict.allotment.window, standing.known.now
-    usage = _usage(standing, verdict)
+    window, now = verdict.allotment.window, status.inputs.now
+    usage = _usage(status, verdict)
     begin = window.plotted_from(now)
     if usage is None or begin is None or begin >= now:
         return None
     name, spans = intervals(begin, now, zone)
-    by_server = _by_server(usage, begin, now, _names(standing, verdict))
+    by_server = _by_server(usage, begin, now, _names(status, verdict))
     if not by_server:
         return None
     own_part = verdict.allotment.pool is not None
-    resource = standing.known.policies.resources[verdict.allotment.resource]
+    resource = status.inputs.policies.resources[verdict.allotment.resource]
     # Of a pool the user's part is what the user used, whatever came back to all.
     course = added_up if own_part else window.course
     counts = course(usage, [begin, *(one.end for one in spans)])
@@ -110,20 +110,20 @@ def plot(standing: Standing, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
     )
 
 
-def _usage(standing: Standing, verdict: Verdict) -> Usage | None:
+def _usage(status: UserStatus, verdict: Verdict) -> Usage | None:
     """What is plotted: of a pool, only what the user used, for the rest is others'."""
     reading, allotment = verdict.reading, verdict.allotment
     if allotment.pool:
-        known = standing.known
+        known = status.inputs
         reading = reading_of(known.policies, allotment.resource, known.usage)
     if not isinstance(reading, Fresh | Stale):
         return None
     return reading.usage.of(allotment.servers)
 
 
-def _names(standing: Standing, verdict: Verdict) -> dict[ServerAttributes, str]:
+def _names(status: UserStatus, verdict: Verdict) -> dict[ServerAttributes, str]:
     """What servers are called; a resource that is not by server has just one name."""
-    resource = standing.known.policies.resources[verdict.allotment.resource]
+    resource = status.inputs.policies.resources[verdict.allotment.resource]
     return {} if resource.by_server else {ServerAttributes(): "all servers"}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
-from ....status.standing import Standing
 from ....status.text import SOON, used_share
+from ....status.users import UserStatus
 from ...web.params import Query
 
 ROWS_AT_MOST = 200
@@ -53,7 +53,7 @@ class Page:
         limit = query.number("limit", 50, 1, ROWS_AT_MOST)
         return cls(wanted, query.number("offset", 0, 0, OFFSET_AT_MOST), limit)
 
-    def rows(self, chosen: Sequence[Standing]) -> Sequence[Standing]:
+    def rows(self, chosen: Sequence[UserStatus]) -> Sequence[UserStatus]:
         """This part of the chosen rows."""
         return chosen[self.offset : self.offset + self.limit]
 
@@ -72,21 +72,21 @@ class Page:
         return self.address(path, max(self.offset - self.limit, 0)) if self.offset else None
 
 
-def row_state(standing: Standing) -> str:
+def row_state(status: UserStatus) -> str:
     """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
-    fits = [one.fits for one in standing.decision.verdicts]
+    fits = [one.fits for one in status.decision.verdicts]
     if False in fits:
         return "over"
     if None in fits:
         return "unknown"
-    last = standing.known.now + SOON
-    ends = [one.exhausted_at for one in standing.outlooks if one.exhausted_at]
+    last = status.inputs.now + SOON
+    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
     return "soon" if any(end <= last for end in ends) else "within"
 
 
-def selected(standings: Sequence[Standing], wanted: Filter) -> list[Standing]:
-    """The chosen standings in order; equal ones stay in the order of their names."""
-    chosen = [one for one in standings if _is_wanted(one, wanted)]
+def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:
+    """The chosen statuses in order; equal ones stay in the order of their names."""
+    chosen = [one for one in statuses if _is_wanted(one, wanted)]
     by, descending = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
     match by:
         case "used":
@@ -98,24 +98,24 @@ def selected(standings: Sequence[Standing], wanted: Filter) -> list[Standing]:
     return chosen
 
 
-def _is_wanted(standing: Standing, wanted: Filter) -> bool:
-    subject = standing.subject
+def _is_wanted(status: UserStatus, wanted: Filter) -> bool:
+    subject = status.subject
     return (
         wanted.search.casefold() in subject.name.casefold()
         and (not wanted.group or wanted.group in subject.groups)
-        and (not wanted.state or wanted.state == row_state(standing))
-        and (not wanted.policy or bool(_shares(standing, wanted.policy)))
+        and (not wanted.state or wanted.state == row_state(status))
+        and (not wanted.policy or bool(_shares(status, wanted.policy)))
     )
 
 
-def _share(standing: Standing, policy: str) -> float:
+def _share(status: UserStatus, policy: str) -> float:
     """The largest share that is used; below everything where none is known."""
-    return max(_shares(standing, policy), default=-math.inf)
+    return max(_shares(status, policy), default=-math.inf)
 
 
-def _shares(standing: Standing, policy: str) -> list[float]:
+def _shares(status: UserStatus, policy: str) -> list[float]:
     shares = []
-    for outlook in standing.outlooks:
+    for outlook in status.outlooks:
         candidates = {one.name for one in outlook.verdict.allotment.candidates}
         if not policy or policy in candidates:
             share = used_share(outlook.verdict)

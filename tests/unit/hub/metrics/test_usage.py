@@ -28,7 +28,7 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.snapshot import Standing, Tally
+from jupyterhub_usage_quotas.status.snapshot import PolicyStatus, StatusSnapshot
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -84,7 +84,7 @@ async def standings_of(
     *,
     alive: bool = True,
     members: dict[str, Any] | None = None,
-) -> tuple[UsageGauges, Tally]:
+) -> tuple[UsageGauges, StatusSnapshot]:
     policies = parse_policies(
         list(rules),
         credit_prices={"cpu": 1.0},
@@ -95,9 +95,9 @@ async def standings_of(
     await meter.refresh(max(one.window.reach for one in policies))
     while await meter.extend():
         pass
-    tally = Tally(policies, meter, NO_LEDGER)
-    await tally.take(users, members or {}, now)
-    return UsageGauges(lambda: tally.standings, policies, NAMESPACE), tally
+    snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
+    await snapshot.rebuild(users, members or {}, now)
+    return UsageGauges(lambda: snapshot.rows, policies, NAMESPACE), snapshot
 
 
 def session(hours_ago: float, hours: float, **rates: float) -> Session:
@@ -178,7 +178,7 @@ async def test_a_pool_has_one_series_without_a_user():
 
 
 def test_metrics_are_described_without_a_hub_and_before_anything_is_known():
-    def not_yet() -> tuple[Standing, ...]:
+    def not_yet() -> tuple[PolicyStatus, ...]:
         raise AssertionError("describing asks for no sample")
 
     gauges = UsageGauges(not_yet, parse_policies([rule("week", "1 GiB-hours")]), "")
@@ -325,8 +325,8 @@ def db():
     made.close()
 
 
-async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
-    """A tally after the refresh loop has run for a while."""
+async def kept(db: Any, export_usage: Any = True) -> tuple[StatusSnapshot, MadeUp]:
+    """A snapshot after the refresh loop has run for a while."""
     refreshed = asyncio.Event()
 
     class Counted(MadeUp):
@@ -344,12 +344,12 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
     timing = Timing(refresh_every=timedelta(0))
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], timing)
     app = SimpleNamespace(db=db, log=logging.getLogger("hub"))
-    tally = Tally(options.policies, meter, NO_LEDGER)
-    running = asyncio.ensure_future(make_refresh_loop(app, options, meter, tally).run())
+    snapshot = StatusSnapshot(options.policies, meter, NO_LEDGER)
+    running = asyncio.ensure_future(make_refresh_loop(app, options, meter, snapshot).run())
     await asyncio.wait_for(refreshed.wait(), 60)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    return tally, source
+    return snapshot, source
 
 
 @pytest.mark.parametrize(
@@ -364,8 +364,8 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[Tally, MadeUp]:
     ids=["everybody", "nobody", "a group", "two groups", "a group of nobody"],
 )
 async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, export_usage, exported):
-    tally, source = await kept(db, export_usage)
-    assert sorted(one.username for one in tally.standings) == sorted(exported)
+    snapshot, source = await kept(db, export_usage)
+    assert sorted(one.username for one in snapshot.rows) == sorted(exported)
     assert len(source.asked) >= 2, "the meter is kept for decisions all the same"
 
 
@@ -376,11 +376,11 @@ def test_what_is_neither_is_refused_with_what_would_be_right(wrong):
 
 
 async def test_a_user_who_is_deleted_is_gone_with_the_next_refresh_and_a_new_one_is_there(db):
-    tally, _ = await kept(db)
-    assert len(tally.standings) == 504
+    snapshot, _ = await kept(db)
+    assert len(snapshot.rows) == 504
     db.delete(db.query(orm.User).filter_by(name="dan").one())
     db.add(orm.User(name="eve"))
     db.commit()
-    tally, _ = await kept(db)
-    names = {one.username for one in tally.standings}
+    snapshot, _ = await kept(db)
+    names = {one.username for one in snapshot.rows}
     assert ("dan" in names, "eve" in names, len(names)) == (False, True, 504)

@@ -28,14 +28,13 @@ from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, inst
 from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
-from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.inputs import Known
-from jupyterhub_usage_quotas.status.snapshot import Tally
-from jupyterhub_usage_quotas.status.users import AtHand, Standing, forecast
+from jupyterhub_usage_quotas.status.inputs import DecisionInputs
+from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
+from jupyterhub_usage_quotas.status.users import UserStatus, UserStatuses, forecast
 from tests.support.fake_prometheus import URL, alive
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -62,14 +61,14 @@ def spent(amount: float, *, hours_ago: float = 30) -> Fresh:
     return Fresh(Usage(buckets, NOW))
 
 
-def standing(*rules: dict[str, Any], failover_open: bool = False, **readings: Any) -> Standing:
+def status(*rules: dict[str, Any], failover_open: bool = False, **readings: Any) -> UserStatus:
     policies = parse_policies(list(rules), failover_open=failover_open, credit_prices={"cpu": 1})
-    known = Known(policies, readings, {}, (), NOW)
-    return Standing(known, known.decide(Request(Subject("ada"))))
+    inputs = DecisionInputs(Subject("ada"), policies, readings, {}, (), NOW)
+    return UserStatus(inputs, inputs.decide(Request(Subject("ada"))))
 
 
-def unenforced(*rules: dict[str, Any], **readings: Any) -> Standing:
-    return replace(standing(*rules, **readings), enforced=False)
+def unenforced(*rules: dict[str, Any], **readings: Any) -> UserStatus:
+    return replace(status(*rules, **readings), enforced=False)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -85,17 +84,17 @@ def unenforced(*rules: dict[str, Any], **readings: Any) -> Standing:
     ],
 )
 def test_the_chip_says_what_is_left_without_saying_anything_twice(limit, used, said):
-    made = chip(standing(rule(*limit), **{limit[0]: spent(used)}))
+    made = chip(status(rule(*limit), **{limit[0]: spent(used)}))
     assert (made.text, made.until) == (said, None)
 
 
 def test_credits_are_not_called_credits_twice():
-    made = chip(standing(rule("credits", "20 credits"), cpu=spent(5 * HOUR)))
+    made = chip(status(rule("credits", "20 credits"), cpu=spent(5 * HOUR)))
     assert made.text == "15 credits left"
 
 
 def test_used_up_until_when():
-    made = chip(standing(rule("gpu", "8 GPU-hours", window="36h"), gpu=spent(8 * HOUR)))
+    made = chip(status(rule("gpu", "8 GPU-hours", window="36h"), gpu=spent(8 * HOUR)))
     assert (made.level, made.text) == ("over", "GPU used up until")
     # Used evenly from 30 to 29 hours ago: the first of it leaves the 36 hours in six.
     assert made.until.iso == "2026-03-04T18:01:00Z"
@@ -116,11 +115,11 @@ def test_an_instant_further_away_has_its_date():
     ],
 )
 def test_what_is_not_known_is_said_to_be_unknown(reading, said):
-    made = chip(standing(rule("gpu", "8 GPU-hours"), gpu=reading))
+    made = chip(status(rule("gpu", "8 GPU-hours"), gpu=reading))
     assert (made.level, made.text) == ("unknown", "Usage unknown")
     assert made.details.startswith(said)
     assert "secret" not in made.details
-    (row,) = banner(standing(rule("gpu", "8 GPU-hours"), gpu=reading), []).policies
+    (row,) = banner(status(rule("gpu", "8 GPU-hours"), gpu=reading), []).policies
     assert (row.remaining, row.total) == ("not known", "8 GPU-hours")
 
 
@@ -141,18 +140,18 @@ MUCH, LITTLE = spent(90 * HOUR), spent(1 * HOUR)
     ],
 )
 def test_the_tightest_is_shown(rules, readings, tightest):
-    made = chip(standing(*[rule(*one) for one in rules], **readings))
+    made = chip(status(*[rule(*one) for one in rules], **readings))
     assert made.text.startswith(tightest)
 
 
 def test_of_two_that_are_used_up_the_one_that_lasts_longer():
     rules = [rule("cpu", "9 CPU-hours", window="36h"), rule("gpu", "1 GPU-hours", window="72h")]
-    made = chip(standing(*rules, cpu=MUCH, gpu=MUCH))
+    made = chip(status(*rules, cpu=MUCH, gpu=MUCH))
     assert made.text == "GPU used up until"
 
 
 def test_nothing_is_said_to_whom_no_policy_limits():
-    nobody = standing(rule("cpu", "1 CPU-hours", exempt={"user": ["ada"]}), cpu=MUCH)
+    nobody = status(rule("cpu", "1 CPU-hours", exempt={"user": ["ada"]}), cpu=MUCH)
     assert chip(nobody) is None
     assert banner(nobody, []) is None
 
@@ -191,7 +190,7 @@ def test_where_quotas_are_not_enforced_the_rest_is_as_ever(readings, text, level
 
 
 def test_a_policy_that_only_warns_denies_nothing():
-    warned = standing(rule("cpu", "9 CPU-hours", when_exhausted="warn"), cpu=MUCH)
+    warned = status(rule("cpu", "9 CPU-hours", when_exhausted="warn"), cpu=MUCH)
     made = chip(warned)
     assert (made.text, made.until) == ("CPU used up", None)
     assert made.details.endswith("Servers may start all the same.")
@@ -203,8 +202,8 @@ def test_a_policy_that_only_warns_denies_nothing():
 
 def lasting(rate: float, *, open_: bool = False, **readings: Any) -> str:
     rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
-    known = standing(*rules, failover_open=open_, **readings).known
-    return could_run(forecast(known, Request(Subject("ada"), rates={"cpu": rate})))
+    inputs = status(*rules, failover_open=open_, **readings).inputs
+    return could_run(forecast(inputs, Request(Subject("ada"), rates={"cpu": rate})))
 
 
 def test_how_long_a_profile_could_run():
@@ -218,17 +217,10 @@ def test_how_long_a_profile_could_run():
 
 
 async def test_what_runs_already_draws_on_the_same():
-    known = standing(rule("cpu", "10 CPU-hours"), cpu=spent(0)).known
+    inputs = status(rule("cpu", "10 CPU-hours"), cpu=spent(0)).inputs
     two = Request(Subject("ada"), rates={"cpu": 2.0})
-    assert known.lasts(two) == timedelta(hours=5)
-    beside = Known(
-        known.policies,
-        known.usage,
-        {},
-        (),
-        NOW,
-        running=[Request(Subject("ada"), rates={"cpu": 3})],
-    )
+    assert inputs.lasts(two) == timedelta(hours=5)
+    beside = replace(inputs, running=[Request(Subject("ada"), rates={"cpu": 3})])
     assert beside.lasts(two) == timedelta(hours=2)
 
 
@@ -307,15 +299,11 @@ def manager() -> UsageQuotaManager:
 
 
 def pages_of(
-    made: UsageQuotaManager, tally: Tally | None = None, ledger: Any = NO_LEDGER
+    made: UsageQuotaManager, snapshot: StatusSnapshot | None = None, ledger: Any = NO_LEDGER
 ) -> HubPages:
-    at_hand = AtHand(
-        made.policies,
-        made.meter,
-        ledger,
-        lambda: tally.accounts if tally else PoolAccounts(made.policies, {}, ()),
-    )
-    return HubPages(at_hand, made, made.pending, "usage-quota", LOG)
+    pools = None if snapshot is None else (lambda: snapshot.pools)
+    statuses = UserStatuses(made.policies, made.meter, ledger, pools=pools)
+    return HubPages(statuses, made, made.pending, "usage-quota", LOG)
 
 
 async def look(pages: HubPages, user: Any, spawner: Any) -> tuple[Any, Any, Any]:
@@ -327,8 +315,8 @@ async def look(pages: HubPages, user: Any, spawner: Any) -> tuple[Any, Any, Any]
 async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Database):
     made = manager()
     app = SimpleNamespace(db=database.db, log=LOG)
-    tally = Tally(made.policies, made.meter, NO_LEDGER)
-    loop = make_refresh_loop(app, made, made.meter, tally)
+    snapshot = StatusSnapshot(made.policies, made.meter, NO_LEDGER)
+    loop = make_refresh_loop(app, made, made.meter, snapshot)
     user = database.user("u7")
     spawner = SimpleNamespace(
         name="",
@@ -354,7 +342,7 @@ async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Dat
             user = database.user(name)
             user.spawners = {"": spawner}
             database.statements = 0
-            header, home, launch = await look(pages_of(made, tally), user, spawner)
+            header, home, launch = await look(pages_of(made, snapshot), user, spawner)
             assert database.statements <= 3
         assert router.calls.call_count == asked
     await made.aclose()
@@ -380,14 +368,14 @@ async def test_before_the_history_is_read_nothing_is_asked_either(database: Data
 async def test_without_gauges_pools_are_added_up_all_the_same(database: Database):
     made = manager()
     made.export_usage = False
-    tally = Tally(made.policies, made.meter, NO_LEDGER)
-    before = tally.accounts
+    snapshot = StatusSnapshot(made.policies, made.meter, NO_LEDGER)
+    before = snapshot.pools
     app = SimpleNamespace(db=database.db, log=LOG)
-    await make_refresh_loop(app, made, made.meter, tally).call_listeners()
-    assert tally.standings == ()
-    assert tally.accounts is not before
-    assert set(tally.accounts.pools) == {"pool", "first"}
-    assert "u299" in tally.accounts.pools["pool"]
+    await make_refresh_loop(app, made, made.meter, snapshot).call_listeners()
+    assert snapshot.rows == ()
+    assert snapshot.pools is not before
+    assert set(snapshot.pools.pools) == {"pool", "first"}
+    assert "u299" in snapshot.pools.pools["pool"]
 
 
 # --- it never hurts a page ----------------------------------------------------------------------

@@ -25,7 +25,7 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
-from jupyterhub_usage_quotas.status.snapshot import Standing
+from jupyterhub_usage_quotas.status.snapshot import PolicyStatus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GIB = 1024**3
@@ -385,7 +385,7 @@ def test_only_a_home_that_is_there_is_one():
 
 def test_gauges_are_in_bytes():
     policies = parse_policies([entry(name="homes")])
-    standing = Standing("ada", "homes", "storage", "", "", 4.0 * GIB, 10.0 * GIB, 6.0 * GIB)
+    standing = PolicyStatus("ada", "homes", "storage", "", "", 4.0 * GIB, 10.0 * GIB, 6.0 * GIB)
     gauges = UsageGauges(lambda: [standing], policies, "ns")
     values = {family.name: [one.value for one in family.samples] for family in gauges.collect()}
     assert values["jupyterhub_usage_quotas_used"] == [4 * GIB]

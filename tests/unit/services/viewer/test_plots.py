@@ -12,10 +12,11 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Reading, Stale, Unknown, Usage
+from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.services.viewer.pages.intervals import intervals, zone_of
 from jupyterhub_usage_quotas.services.viewer.pages.plots import Plot, plot
-from jupyterhub_usage_quotas.status.inputs import Known
-from jupyterhub_usage_quotas.status.standing import Standing, request_of
+from jupyterhub_usage_quotas.status.inputs import DecisionInputs
+from jupyterhub_usage_quotas.status.users import UserStatus
 
 NOW = datetime(2026, 10, 27, 12, 30, tzinfo=UTC)
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -100,11 +101,11 @@ def plotted(reading: Reading, others: Reading | None = None, **policy) -> Plot |
     pools = {
         one.name: {"ann": mine, "bob": {"cpu": others}} for one in policies if one.pooled and others
     }
-    known = Known(policies, mine, pools, (), NOW)
     person = Subject("ann", frozenset(), admin=False)
-    decision = known.decide(request_of(person))
+    inputs = DecisionInputs(person, policies, mine, pools, (), NOW)
+    decision = inputs.decide(Request(person))
     (verdict,) = decision.verdicts
-    return plot(Standing(person, known, decision, (), ()), verdict, ZURICH)
+    return plot(UserStatus(inputs, decision), verdict, ZURICH)
 
 
 EVERYONE = {"everyone": True}

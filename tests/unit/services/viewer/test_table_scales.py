@@ -16,7 +16,7 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.pools import settle
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
-from jupyterhub_usage_quotas.status.standing import Standings
+from jupyterhub_usage_quotas.status.everyone import EveryoneStatuses
 from tests.support.calls import calls_of
 from tests.support.viewer import FakeMeter
 
@@ -50,8 +50,8 @@ def calls_for(members: int, pool: dict[str, Any]) -> int:
     people = [Subject(f"user-{number}", frozenset({"red"})) for number in range(members)]
     readings = {one.name: {"gpu": Fresh(usage(number))} for number, one in enumerate(people)}
     policies, hub = parse_policies([pool, OWN], failover_open=True), People(people)
-    made = Standings(policies, FakeMeter(readings), hub, NO_LEDGER)
-    return calls_of(lambda: asyncio.run(made.of_everybody(NOW)))
+    made = EveryoneStatuses(policies, FakeMeter(readings), hub, NO_LEDGER)
+    return calls_of(lambda: asyncio.run(made.of_everyone(NOW)))
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.7, 2])
