@@ -23,6 +23,7 @@ from .units import (
     Unit,
     bounded_quantity,
     hyphenated,
+    parse_bytes,
     show,
     split_quantity,
     time_symbol,
@@ -71,6 +72,12 @@ class Resource:
 
     freeing: str = ""
     """What users are advised who have to free some of it."""
+
+    @property
+    def in_a_sentence(self) -> str:
+        """Its display name inside a sentence: "memory", "CPU", "server time"."""
+        name = self.display_name
+        return name if name.isupper() else name[:1].lower() + name[1:]
 
     def unit(self, text: str) -> Unit:
         """Read a unit such as "GiB-hours".
@@ -133,6 +140,23 @@ class Resource:
         unit = self.fitting_unit(amount)
         step = unit.factor / 100 if unit.factor > 1 else 1.0
         return show((math.floor(amount / step) + 1) * step, unit)
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether amounts of it are bytes."""
+        return self.amounts is _BYTES
+
+    def amount(self, text: str) -> float:
+        """Read how much of it a server asks for: "8GiB" of memory, "1.5" cores, in base amounts.
+
+        Raises `InvalidQuantity`.
+        """
+        if self.in_bytes:
+            return parse_bytes(text)
+        number, unit = split_quantity(text)
+        if unit:
+            raise InvalidQuantity(f"{text!r} is not a number")
+        return number
 
     def is_called(self, name: str) -> bool:
         """Whether Kubernetes means it by the name of a resource, or kube-state-metrics by what that

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,8 @@ class FakeMeter:
     readings: dict[str, dict[str, Reading]] = field(default_factory=dict)
     otherwise: Reading | None = None
     asked: list[Any] = field(default_factory=list)
-    homes: Any = None
+    gauges: Sequence[Any] = ()
+    """What is shown whether a policy limits it or not: each has its `resource`."""
 
     async def read(
         self,
@@ -48,11 +49,13 @@ class FakeMeter:
         resources: Collection[str],
         over: timedelta,
         now: datetime,
+        *,
+        named: Collection[str] = (),
     ) -> Mapping[str, Mapping[str, Reading]]:
         """See `Meter.read`."""
         self.asked.append(users)
         unused = self.otherwise or Fresh(Usage((), now))
-        names = [*self.readings, REST] if users is None else users
+        names = [*self.readings, REST, *named] if users is None else users
         return {
             name: {
                 resource: self.readings.get(name, {}).get(resource, unused)

@@ -81,7 +81,7 @@ def explain(
     """One sentence: which resource, used and limit in human units, over which window."""
     allotment = verdict.allotment
     of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
-    quota = f"{in_a_sentence(resources[allotment.resource])} quota{of}"
+    quota = f"{resources[allotment.resource].in_a_sentence} quota{of}"
     unit = allotment.limit.unit
     whose = "Your" if allotment.pool is None else "The"
     if not verdict.allowance:
@@ -115,12 +115,6 @@ def _to_free(verdict: Verdict, to_free: float, resource: Resource, quota: str) -
         f" you have freed at least {resource.show_more_than(to_free)}."
     )
     return f"{what} {resource.freeing}" if resource.freeing else what
-
-
-def in_a_sentence(resource: Resource) -> str:
-    """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
-    name = resource.display_name
-    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 def _message(

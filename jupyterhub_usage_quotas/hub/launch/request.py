@@ -111,7 +111,7 @@ def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
     every server uses by running.
     """
     asked = {one.name: _asked(spawner, one) for one in resources.values() if one.asked}
-    return asked | BY_RUNNING
+    return {**asked, **BY_RUNNING}
 
 
 def profile_of(spawner: Any) -> str:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from ...quotas.decide import Outcome
 from ...quotas.policy.policy import PolicySet
-from ...quotas.resources import Resource, show, show_duration, show_part
+from ...quotas.resources import Resource
+from ...quotas.units import show, show_duration, show_part
 from ...quotas.usage import Fresh
 from ...quotas.verdict import Verdict
 from ...status.inputs import DecisionInputs

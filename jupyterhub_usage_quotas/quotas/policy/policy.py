@@ -252,8 +252,12 @@ class PolicySet:
     @property
     def measured_over_time(self) -> frozenset[str]:
         """Those of them that are used over time: without gauges."""
-        gauges = {one.name for one in self.resources.values() if one.is_gauge}
-        return self.all_measured - gauges
+        return self.all_measured - self.gauges
+
+    @property
+    def gauges(self) -> frozenset[str]:
+        """The resources that are what is there now."""
+        return frozenset(one.name for one in self.resources.values() if one.is_gauge)
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""

@@ -69,13 +69,13 @@ class Query:
             raise BadParameter(name, f"must be a number from 0 to {LARGEST_AMOUNT}, such as 0.5")
         return float(given)
 
-    def memory(self, name: str) -> float:
-        """An amount of memory in bytes, written "8GiB" or as a number of bytes."""
+    def in_bytes(self, name: str) -> float:
+        """An amount in bytes, written "8GiB" or as a number of bytes; 0 where it is not given."""
         given = self._get(name)
         if given is None:
             return 0.0
         if not re.fullmatch(MEMORY, given):
-            raise BadParameter(name, "must be an amount of memory, such as 8GiB, or bytes")
+            raise BadParameter(name, "must be an amount of bytes, for example 8GiB")
         return float(given) if given.isdigit() else parse_bytes(given)
 
     def instant(self, name: str, default: datetime) -> datetime:

@@ -118,7 +118,7 @@ class Chance:
 
 
 KINDS: dict[str, tuple[Callable, type]] = {
-    "pods": (Chance.pods, lambda namespace: KubeStateMetrics(namespace)),
+    "pods": (Chance.pods, KubeStateMetrics),
     "servers": (Chance.servers, ServerMetrics),
 }
 

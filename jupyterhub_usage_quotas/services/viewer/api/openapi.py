@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ....quotas.policy.policy import PolicySet
+from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
 from ...web.params import LARGEST_AMOUNT, LONGEST_TEXT, MEMORY
@@ -87,26 +89,6 @@ SESSIONS = Operation(
     statuses=(404,),
     csv=True,
 )
-FORECAST = Operation(
-    "forecast",
-    "/users/{name}/forecast",
-    "How long a server could run if it were started now",
-    models.Forecast,
-    (
-        USERNAME,
-        Parameter("profile", "the slug of its profile", TEXT),
-        Parameter("profile_name", "the display name of its profile", TEXT),
-        Parameter("server", "the name of a named server", TEXT),
-        Parameter(
-            "memory",
-            "what it asks for: `8GiB`, or bytes",
-            {"type": "string", "pattern": f"^({MEMORY})$"},
-        ),
-        Parameter("cpu", "cores", AMOUNT),
-        Parameter("gpu", "GPUs", AMOUNT),
-    ),
-    statuses=(404,),
-)
 OPENAPI = Operation("openapi", "/openapi.json", "This document", public=True)
 
 
@@ -137,14 +119,43 @@ def usage_operation(resources: Sequence[str]) -> Operation:
     )
 
 
+def forecast_operation(resources: Iterable[Resource]) -> Operation:
+    """The operation `forecast` of a service whose servers may ask for these resources."""
+    return Operation(
+        "forecast",
+        "/users/{name}/forecast",
+        "How long a server could run if it were started now",
+        models.Forecast,
+        (
+            USERNAME,
+            Parameter("profile", "the slug of its profile", TEXT),
+            Parameter("profile_name", "the display name of its profile", TEXT),
+            Parameter("server", "the name of a named server", TEXT),
+            *(_asked(one) for one in resources if one.asked),
+        ),
+        statuses=(404,),
+    )
+
+
+def _asked(resource: Resource) -> Parameter:
+    """How much of a resource a server asks for."""
+    said = f"how much {resource.in_a_sentence} it asks for"
+    if resource.in_bytes:
+        schema = {"type": "string", "pattern": f"^({MEMORY})$"}
+        return Parameter(resource.name, f"{said}: `8GiB`, or bytes", schema)
+    return Parameter(resource.name, said, AMOUNT)
+
+
 USAGE = usage_operation(())
+FORECAST = forecast_operation(RESOURCES.values())
 
 
-def document(base_url: str, resources: Sequence[str]) -> Json:
-    """The whole document of a service at this address, which knows the usage of these resources."""
-    usage = usage_operation(resources)
+def document(base_url: str, policies: PolicySet) -> Json:
+    """The whole document of a service at this address, which knows what these policies need."""
+    usage = usage_operation(sorted(policies.measured_over_time))
+    forecast = forecast_operation(policies.resources.values())
     return openapi.document(
-        (ME, USERS, USER, POLICIES, usage, SESSIONS, FORECAST, OPENAPI),
+        (ME, USERS, USER, POLICIES, usage, SESSIONS, forecast, OPENAPI),
         title=TITLE,
         description=DESCRIPTION,
         address=f"{base_url}api/v1",

@@ -11,7 +11,7 @@ from ....quotas.subject import Subject
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
 from .cards import cards, row
-from .homes import home_card
+from .gauges import gauge_cards
 from .intervals import zone_of
 from .listing import NAMES, columns, counts
 from .overview import if_enforced, session_table, summary
@@ -41,7 +41,7 @@ class ViewerPage(PageHandler):
             "usage-quota-user.html",
             status=status,
             would_be=would,
-            home=home_card(status),
+            gauges=gauge_cards(status),
             cards=cards(status, self.zone),
             summary=summary(status),
             sessions=session_table(status),

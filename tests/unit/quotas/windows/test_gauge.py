@@ -19,8 +19,13 @@ from jupyterhub_usage_quotas.quotas.forecast import launch_times
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
-from jupyterhub_usage_quotas.quotas.resources import STORAGE
-from jupyterhub_usage_quotas.quotas.serialize import DecisionReport, home_of, report_home
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES, STORAGE
+from jupyterhub_usage_quotas.quotas.serialize import (
+    DecisionReport,
+    report_gauges,
+    report_home,
+    there_of,
+)
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
@@ -372,15 +377,16 @@ def test_the_report():
 def test_what_is_reported_of_a_home(reading, values):
     keys = ("state", "reason", "there", "used_bytes", "limit_bytes", "measured_at")
     expected = dict(zip(keys, values, strict=True)) if values else None
-    found = report_home(reading)
+    readings = {} if reading is None else {"storage": reading}
+    found = report_home(report_gauges(readings, RESOURCES).get("storage"))
     assert (found and found.model_dump()) == expected
 
 
 def test_only_a_home_that_is_there_is_one():
-    assert home_of(Fresh(NO_HOME)) is None
-    assert home_of(Fresh(Usage((), NOW))) is None
-    assert home_of(UNKNOWN) is None
-    assert home_of(Stale(home(2, 3), "stale", "late")).amount == 2 * GIB
+    assert there_of(Fresh(NO_HOME)) is None
+    assert there_of(Fresh(Usage((), NOW))) is None
+    assert there_of(UNKNOWN) is None
+    assert there_of(Stale(home(2, 3), "stale", "late")).amount == 2 * GIB
 
 
 def test_gauges_are_in_bytes():
