@@ -135,6 +135,8 @@ ENV_HANDED_OVER: Final = "JUPYTERHUB_USAGE_QUOTAS_HANDED_OVER"
 """What the Hub tells a service that it runs, as JSON: in `..._0`, and in `..._1` and so on where
 one variable cannot hold all of it.
 """
+ENV_HUB_PID: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_PID"
+"""The process id of the Hub that runs a service: the service ends when that process has ended."""
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 """Set in the Hub's pod by Zero to JupyterHub."""
 POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"

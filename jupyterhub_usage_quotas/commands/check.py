@@ -21,7 +21,7 @@ from ..conventions import HOME_STORAGE
 from ..errors import ConfigurationError
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.parse import doubts
-from ..quotas.resources import Resource
+from ..quotas.resources import Resource, Resources
 from ..quotas.serialize import (
     DecisionReport,
     GaugeReport,
@@ -47,7 +47,6 @@ EXIT_CODES = {
     Outcome.FAILOVER_CLOSED: 4,
 }
 WRONG_CONFIGURATION = 2
-Resources = Mapping[str, Resource]
 ASKED = [one for one in QuotaOptions.BUILT_IN.values() if one.asked]
 """What a server can ask for."""
 FULL_COVERAGE = 0.99

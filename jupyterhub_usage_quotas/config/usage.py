@@ -205,7 +205,7 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
             )
         return KubeStateMetrics(
             self.hub_namespace,
-            tuple(self.built_in.values()),
+            self.built_in,
             max_gap,
             self._other_namespaces,
             self.make_pod_names(events),

@@ -19,7 +19,7 @@ import httpx
 
 from ..errors import UsageQuotasError
 
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 180.0
 SECONDS_TO_STOP = 20.0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
         services.append(ours)
     if ours.get("command"):
         handed = environment_of(hand_over(app, manager, viewer))
+        handed[names.ENV_HUB_PID] = str(os.getpid())
         ours["environment"] = handed | dict(ours.get("environment") or {})
     if not ours.get("oauth_roles"):
         allowed = list(ours.get("oauth_client_allowed_scopes") or [])

@@ -8,7 +8,6 @@ in `metering/sources/` where none measures it yet.
 from __future__ import annotations
 
 import fnmatch
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from .units import (
     hyphenated,
     parse_bytes,
     show,
+    show_more_than,
     split_quantity,
     time_symbol,
 )
@@ -136,10 +136,8 @@ class Resource:
         return show(amount, self.fitting_unit(amount))
 
     def show_more_than(self, amount: float) -> str:
-        """The next amount above this one that can be shown: who frees so much has freed more."""
-        unit = self.fitting_unit(amount)
-        step = unit.factor / 100 if unit.factor > 1 else 1.0
-        return show((math.floor(amount / step) + 1) * step, unit)
+        """See `units.show_more_than`, in the unit that suits it."""
+        return show_more_than(amount, self.fitting_unit(amount))
 
     @property
     def in_bytes(self) -> bool:
@@ -244,6 +242,9 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
     }
 )
 """The resources that a policy can limit without further configuration, by name."""
+
+Resources = Mapping[str, Resource]
+"""Those that policies can limit, by name."""
 
 STORAGE: Final = RESOURCES["storage"]
 """What home directories take up: for its source."""

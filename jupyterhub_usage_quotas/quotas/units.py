@@ -152,6 +152,12 @@ def show(amount: float, unit: Unit) -> str:
     return f"{text} {unit.symbol}"
 
 
+def show_more_than(amount: float, unit: Unit) -> str:
+    """The next amount above this one that can be shown: who frees so much has freed more."""
+    step = unit.factor / 100 if unit.factor > 1 else 1.0
+    return show((math.floor(amount / step) + 1) * step, unit)
+
+
 def show_part(amount: float, of: float, unit: Unit) -> str:
     """An amount as part of another: "168.93 of 100 GiB-hours", "12m of 20h"."""
     part = show(amount, unit)

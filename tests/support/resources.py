@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES, Resource
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES, Resources
 
 
-def with_gpus(*patterns: str) -> Sequence[Resource]:
+def with_gpus(*patterns: str) -> Resources:
     """The resources there are, where Kubernetes calls GPUs so."""
-    gpu = replace(RESOURCES["gpu"], kubernetes=patterns)
-    return tuple((RESOURCES | {"gpu": gpu}).values())
+    return {**RESOURCES, "gpu": replace(RESOURCES["gpu"], kubernetes=patterns)}

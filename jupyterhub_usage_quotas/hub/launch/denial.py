@@ -18,7 +18,7 @@ from tornado.web import HTTPError
 from ...conventions import SPAWN_FAILURE_REASON
 from ...errors import UsageQuotasError
 from ...quotas.decide import Decision, Outcome
-from ...quotas.units import show, show_part
+from ...quotas.units import show_more_than, show_part
 from ...quotas.verdict import Verdict
 from .message import Message
 
@@ -101,13 +101,13 @@ def for_log(decision: Decision) -> str:
     parts = [_used(verdict) for verdict in decision.denying]
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
     if decision.freeing:
-        until = f"when more is freed than {', '.join(map(_to_free, decision.freeing))}"
+        until = f"when {' and '.join(map(_to_free, decision.freeing))} is freed"
     return f"{server}: {'; '.join(parts)}; retry: {until}"
 
 
 def _to_free(verdict: Verdict) -> str:
-    amount = show(verdict.to_free or 0.0, verdict.allotment.limit.unit)
-    return f"{amount} of {verdict.allotment.resource}"
+    amount = show_more_than(verdict.to_free or 0.0, verdict.allotment.limit.unit)
+    return f"at least {amount} of {verdict.allotment.resource}"
 
 
 def verdict_for_log(decision: Decision, verdict: Verdict) -> str:

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import UsageQuotasError
-from ...quotas.resources import BY_RUNNING, Resource
+from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
 from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
-
-Resources = Mapping[str, Resource]
-"""Those that policies can limit, by name."""
 
 PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""

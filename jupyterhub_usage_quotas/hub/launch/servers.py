@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...quotas.in_flight import Running
+from ...quotas.resources import Resources
 from ...quotas.verdict import Request
-from .request import PROFILE_NAME, Resources, profile_of, rates_of, subject_of_user
+from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
 
 
 def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

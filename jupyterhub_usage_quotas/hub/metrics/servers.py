@@ -13,8 +13,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ... import conventions
-from ...quotas.resources import has_gpu
-from ..launch.request import PROFILE_NAME, Resources, profile_of, rates_of
+from ...quotas.resources import Resources, has_gpu
+from ..launch.request import PROFILE_NAME, profile_of, rates_of
 from ..launch.servers import running_spawners
 
 

@@ -14,7 +14,7 @@ from heapq import merge
 
 from ... import conventions as names
 from ...quotas.policy.selector import ServerAttributes
-from ...quotas.resources import BY_RUNNING, RESOURCES, Resource, has_gpu
+from ...quotas.resources import BY_RUNNING, RESOURCES, Resources, has_gpu
 from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import EXPORTED, HONORED, PodLabels, Pods, Users
@@ -46,7 +46,7 @@ class KubeStateMetrics:
     """
 
     namespace: str
-    resources: Sequence[Resource] = tuple(RESOURCES.values())
+    resources: Resources = field(default_factory=lambda: RESOURCES)
     max_gap: timedelta = timedelta(minutes=10)
     pod_namespaces: Sequence[str] = ()
     named: PodNames | None = None
@@ -269,7 +269,7 @@ class KubeStateMetrics:
 
     def kind(self, label: str) -> str:
         """The resource that a value of the label `resource` counts as; empty for none."""
-        return next((one.name for one in self.resources if one.is_called(label)), "")
+        return next((one.name for one in self.resources.values() if one.is_called(label)), "")
 
 
 @dataclass(frozen=True, slots=True)

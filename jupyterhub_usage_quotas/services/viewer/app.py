@@ -21,6 +21,7 @@ from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.everyone import EveryoneStatuses
 from ..web.assets import AssetHandler, Assets
+from ..web.early_port import EarlyPort
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.json_handler import NoJson
@@ -116,8 +117,8 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
     return [*((prefix + path, handler, given) for path, handler in paths), static]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, early: EarlyPort | None = None) -> int:
+    """Run the service, on the port that was opened before, if one was; returns the exit code."""
     files = config_files(
         arguments,
         module=conventions.VIEWER_MODULE,
@@ -134,4 +135,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.warning(line)
     if missing := Assets.found(STATIC, ASSETS).missing:
         LOG.warning("Pages are plain: %s was not built (make static)", " and ".join(missing))
-    return run(lambda: make_viewer_service(configured, around), around, LOG)
+    return run(lambda: make_viewer_service(configured, around), around, LOG, early)

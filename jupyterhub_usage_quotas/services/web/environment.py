@@ -5,15 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.utils import make_ssl_context, url_path_join
 
-from ...conventions import ENV_HANDED_OVER
+from ...conventions import ENV_HANDED_OVER, ENV_HUB_PID
 from ...errors import ConfigurationError
+from .early_port import listening_address
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 IDENTITY_KEPT = 60
 """How long, in seconds, what the Hub says about a session or token is used again."""
 
@@ -32,6 +31,8 @@ class ServiceEnvironment:
     hub_host: str
     managed: bool
     """Whether the Hub runs the service and handed over its configuration."""
+    hub_pid: int | None
+    """The process id of the Hub that runs the service; None where it is not said."""
     tls_files: tuple[str, str, str]
     """Key, certificate and authority for TLS inside of the Hub; empty where it is not used."""
 
@@ -64,6 +65,7 @@ class ServiceEnvironment:
             url_path_join(base, "hub", "/"),
             environment.get("JUPYTERHUB_HOST", ""),
             managed=f"{ENV_HANDED_OVER}_0" in environment,
+            hub_pid=_number(environment.get(ENV_HUB_PID, "")),
             tls_files=(
                 environment.get("JUPYTERHUB_SSL_KEYFILE", ""),
                 environment.get("JUPYTERHUB_SSL_CERTFILE", ""),
@@ -73,13 +75,8 @@ class ServiceEnvironment:
 
     @property
     def listen_on(self) -> tuple[str, int]:
-        """The interface and the port to listen on; an empty interface for all.
-
-        A name such as that of a Kubernetes service stands for no interface of this machine.
-        """
-        parts = urlsplit(self.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return (parts.hostname if parts.hostname in LOOPBACK else "") or "", port
+        """The interface and the port to listen on; an empty interface for all."""
+        return listening_address(self.url)
 
     def tls(self, purpose: ssl.Purpose) -> ssl.SSLContext | None:
         """The context for TLS inside of the Hub; None where the Hub does not use it."""
@@ -106,3 +103,7 @@ class ServiceEnvironment:
             cache_max_age=IDENTITY_KEPT,
             access_scopes={"access:services", f"access:services!service={self.name}"},
         )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None

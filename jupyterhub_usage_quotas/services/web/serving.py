@@ -18,12 +18,13 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
+from .early_port import EarlyPort, listen
 from .environment import ServiceEnvironment
 
 WRONG_CONFIGURATION = 2
 """The exit code of a service that cannot start as it is configured."""
 CANNOT_LISTEN = 1
-SECONDS_WITHOUT_PARENT = 2
+SECONDS_WITHOUT_HUB = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,19 @@ def set_up_logging() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def run(make: Callable[[], Service], around: ServiceEnvironment, log: logging.Logger) -> int:
+def run(
+    make: Callable[[], Service],
+    around: ServiceEnvironment,
+    log: logging.Logger,
+    early: EarlyPort | None = None,
+) -> int:
     """Serve until the process is asked to end; returns the exit code.
 
-    The service is made inside of the event loop that serves it.
+    The service is made inside of the event loop that serves it. `early` is its port, where that
+    was opened before.
     """
     try:
-        asyncio.run(_serve(make, around, log))
+        asyncio.run(_serve(make, around, log, early))
     except OSError as error:
         sys.stderr.write(f"Cannot listen at {around.url}: {error}\n")
         return CANNOT_LISTEN
@@ -79,13 +86,16 @@ def run(make: Callable[[], Service], around: ServiceEnvironment, log: logging.Lo
 
 
 async def _serve(
-    make: Callable[[], Service], around: ServiceEnvironment, log: logging.Logger
+    make: Callable[[], Service],
+    around: ServiceEnvironment,
+    log: logging.Logger,
+    early: EarlyPort | None,
 ) -> None:
     service = make()
     # Behind the Hub's proxy: it says which address the request came from, and by which protocol.
     server = HTTPServer(service.application, xheaders=True, ssl_options=around.server_tls)
     address, port = around.listen_on
-    server.listen(port, address)
+    server.add_sockets(early.hand_over() if early else listen(address, port))
     log.info("%s is served at %s, listening on %s:%d", around.name, around.prefix, address, port)
     asked_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -93,7 +103,7 @@ async def _serve(
         loop.add_signal_handler(number, asked_to_end.set)
     tasks = [asyncio.create_task(one()) for one in service.background]
     if around.managed:
-        tasks.append(asyncio.create_task(_end_with_parent(asked_to_end)))
+        tasks.append(asyncio.create_task(_end_with_hub(asked_to_end, around.hub_pid)))
     await asked_to_end.wait()
     server.stop()
     for task in tasks:
@@ -104,13 +114,28 @@ async def _serve(
     await service.aclose()
 
 
-async def _end_with_parent(asked_to_end: asyncio.Event) -> None:
-    """End when the Hub that runs this ended without stopping it, and keep no port from the next."""
+async def _end_with_hub(asked_to_end: asyncio.Event, hub: int | None) -> None:
+    """End when the Hub that runs this ended without stopping it, and keep no port from the next.
+
+    The Hub may have ended while this process was starting, so its process id counts where the Hub
+    said it; else the parent as it is now.
+    """
     parent = os.getppid()
-    # Nothing tells a process that its parent ended.
-    while os.getppid() == parent:  # noqa: ASYNC110
-        await asyncio.sleep(SECONDS_WITHOUT_PARENT)
+    # Nothing tells a process that another one ended.
+    while os.getppid() == parent and (hub is None or _runs(hub)):  # noqa: ASYNC110
+        await asyncio.sleep(SECONDS_WITHOUT_HUB)
     asked_to_end.set()
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process with this id."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def make_application(

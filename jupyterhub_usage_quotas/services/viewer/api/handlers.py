@@ -21,8 +21,8 @@ from ...web.json_handler import JsonHandler
 from ...web.openapi import CSV, JSON
 from ...web.params import BadParameter, step_of
 from ..context import ViewerContext
-from ..pages.sessions import known_usage, of_servers, sessions, slots, unit_of
-from ..pages.table import Page, selected
+from ..sessions import known_usage, of_servers, sessions, slots, unit_of
+from ..table import Page, selected
 from . import models, openapi, serialize
 
 MOST_SLOTS = 2000

@@ -25,7 +25,7 @@ from ....quotas.serialize import (
     VerdictReport,
     VerdictSummary,
 )
-from ..pages.table import STATES
+from ..table import STATES
 
 RowState = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STATES)})]
 

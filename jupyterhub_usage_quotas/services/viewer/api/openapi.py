@@ -10,7 +10,7 @@ from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
 from ...web.params import LARGEST_AMOUNT, LONGEST_TEXT, MEMORY
-from ..pages.table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
+from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
 from . import models
 
 Json = dict[str, Any]

@@ -17,8 +17,8 @@ from ....quotas.serialize import report_gauges, report_home, state_of
 from ....quotas.units import Unit
 from ....status.text import used_share
 from ....status.users import Forecast, UserStatus
-from ..pages.sessions import Session, Slot, unit_of
-from ..pages.table import row_state
+from ..sessions import Session, Slot, unit_of
+from ..table import row_state
 from . import models
 
 

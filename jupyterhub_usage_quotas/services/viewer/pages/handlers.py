@@ -10,12 +10,9 @@ from tornado.web import HTTPError
 from ....quotas.subject import Subject
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
-from .cards import cards, row
-from .gauges import gauge_cards
+from ..table import NAMES, Page, columns, counts, selected
 from .intervals import zone_of
-from .listing import NAMES, columns, counts
-from .overview import if_enforced, session_table, summary
-from .table import Page, selected
+from .user import cards, gauge_cards, if_enforced, row, session_table, summary
 
 ZONE_COOKIE = "usage-quota-zone"
 """In which a script of the page tells the browser's time zone."""

@@ -100,7 +100,7 @@ def test_the_exported_limit_is_each_users_own():
         ({"limit": "10"}, "has no unit"),
         ({"limit": "export"}, "does not start with a number"),
         ({"limit": -1}, "has no unit"),
-        ({"share": "pooled"}, "storage cannot be pooled: every home is its user's own"),
+        ({"share": "pooled"}, "storage cannot be pooled: every user has their own"),
         ({"share": "pooled", "overflow": "individual"}, "cannot be pooled"),
         ({"minimum_session": "10 minutes"}, "minimum_session is not for storage"),
         ({"when_exhausted": "stop"}, "without a server nobody frees any; right are deny, warn"),
@@ -305,7 +305,7 @@ def test_the_message_of_both_says_what_comes_first():
 def test_the_log_does_not_say_never():
     assert for_log(decided(home(12))) == (
         "'ada': 'storage for everyone' used 12 of 10 GiB;"
-        " retry: when at least 2.01 GiB of home storage is freed"
+        " retry: when at least 2.01 GiB of storage is freed"
     )
 
 

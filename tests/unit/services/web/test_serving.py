@@ -13,19 +13,21 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from jupyterhub_usage_quotas import conventions
 from tests.support.programs import free_port
 
 COMMAND = [sys.executable, "-m", "tests.support.small_service", "--config-files=a.py"]
 
 
 @contextmanager
-def started(port: int) -> Iterator[subprocess.Popen[str]]:
-    """The service at a port."""
+def started(port: int, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """The service at a port, with more in its environment."""
     environment = {
         **os.environ,
         "JUPYTERHUB_API_TOKEN": "t",
         "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api",
         "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        **more,
     }
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -75,3 +77,14 @@ def test_a_port_that_is_taken_is_said(service):
     assert second.returncode == 1
     assert errors.startswith(f"Cannot listen at http://127.0.0.1:{http.base_url.port}: ")
     assert "closed" not in output
+
+
+def test_it_ends_although_its_hub_ended_before_it_was_ready():
+    """Its parent never changes while it looks: that was another process from the beginning."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as hub:
+        hub.wait()
+    handed = {f"{conventions.ENV_HANDED_OVER}_0": "{}", conventions.ENV_HUB_PID: str(hub.pid)}
+    with started(free_port(), **handed) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert output.splitlines()[-1] == "connections closed"

@@ -1,20 +1,33 @@
-"""Choosing and ordering the rows of the table of all users."""
+"""The table of all users: which rows, in which order, its headings, and how many in which state.
+
+The page and the API show the same rows.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlencode
 
-from ....status.text import SOON, used_share
-from ....status.users import UserStatus
-from ...web.params import Query
+from ...status.text import SOON, used_share
+from ...status.users import UserStatus
+from ..web.params import Query
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
 STATES = ("over", "soon", "unknown", "within")
+NAMES = {
+    "over": "Used up",
+    "soon": "Used up within a day",
+    "unknown": "Not known",
+    "within": "Within quota",
+}
+"""What the states of rows are called."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
+SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
+"""By what the table is sorted, and the heading that does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +134,60 @@ def _shares(status: UserStatus, policy: str) -> list[float]:
             share = used_share(outlook.verdict)
             shares.append(-math.inf if share is None else share)
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading: `sort` is how the table is sorted by it now ("ascending", "descending" or
+    empty), `address` that of the table sorted by it, or the other way round.
+    """
+
+    title: str
+    sort: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows are in a state, and the address of the table with them alone."""
+
+    state: str
+    name: str
+    number: int
+    address: str
+    chosen: bool
+
+
+def columns(page: Page, path: str) -> dict[str, Column]:
+    """The headings that sort the table, by what they sort by."""
+    found = {}
+    for by, title in SORTABLE:
+        now = page.filter.sort
+        sort = {by: "ascending", f"-{by}": "descending"}.get(now, "")
+        # Who used most is what people look for first.
+        usual = f"-{by}" if by == "used" else by
+        other = usual.removeprefix("-") if usual.startswith("-") else f"-{by}"
+        wanted = other if now == usual else usual
+        found[by] = Column(title, sort, _address(page, path, sort=wanted))
+    return found
+
+
+def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
+    """How many there are in each state, whichever is chosen now; first of all, all of them."""
+    everyone = selected(visible, replace(page.filter, state=""))
+    numbers = Counter(row_state(one) for one in everyone)
+    chosen = page.filter.state
+    first = Count("", "All", len(everyone), _address(page, path, state=""), not chosen)
+    return [
+        first,
+        *(
+            Count(one, NAMES[one], numbers[one], _address(page, path, state=one), chosen == one)
+            for one in STATES
+        ),
+    ]
+
+
+def _address(page: Page, path: str, **changed: str) -> str:
+    """The address of the first page of the table with something changed."""
+    wanted: Filter = replace(page.filter, **changed)
+    return replace(page, filter=wanted).address(path, 0)

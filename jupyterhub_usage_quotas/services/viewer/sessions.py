@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ....quotas.charge import Readings
-from ....quotas.policy.policy import PolicySet
-from ....quotas.policy.selector import ServerAttributes
-from ....quotas.units import Unit
-from ....quotas.usage import Bucket, Fresh, Stale, Usage
-from ....status.users import STILL_RUNNING
+from ...quotas.charge import Readings
+from ...quotas.policy.policy import PolicySet
+from ...quotas.policy.selector import ServerAttributes
+from ...quotas.units import Unit
+from ...quotas.usage import Bucket, Fresh, Stale, Usage
+from ...status.users import STILL_RUNNING
 
 PAUSE = 60.0
 """How long, in seconds, a server may be without usage for it to be the same session still."""

@@ -1,0 +1,153 @@
+"""A service's port, open and answering before the service is ready.
+
+JupyterHub 5 ends when a service that it runs has not answered about ten seconds after its start.
+On a busy machine the imports of a service alone can take longer. So the port is opened first: this
+module imports the standard library only. Until `hand_over`, the service's own page says that it is
+starting and loads itself again; everything else is answered with 503 and a `Retry-After`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+BACKLOG = 128
+LOOK_EVERY = 0.1
+"""How often, in seconds, it is checked whether the port was handed over."""
+PATIENCE = 1.0
+"""How long, in seconds, a client may take to send its request."""
+LARGEST_REQUEST = 16_384
+
+_PAGE = (
+    "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Starting</title>"
+    "<p>The page is starting. It opens by itself in a moment.</p></html>"
+)
+
+
+def listening_address(url: str) -> tuple[str, int]:
+    """The interface and the port of a service's URL; an empty interface for all.
+
+    A name such as that of a Kubernetes service stands for no interface of this machine.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (parts.hostname if parts.hostname in LOOPBACK else "") or "", port
+
+
+def listen(address: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on the address, one for each family. Raises OSError."""
+    found = socket.getaddrinfo(
+        address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, where in dict.fromkeys(found):
+            with contextlib.suppress(OSError):
+                # A system without IPv6 may name it all the same.
+                sockets.append(_listener(family, kind, protocol, where))
+        if not sockets:
+            family, kind, protocol, _, where = found[0]
+            sockets.append(_listener(family, kind, protocol, where))
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+def _listener(family: int, kind: int, protocol: int, where: object) -> socket.socket:
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(where)  # type: ignore[arg-type]
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class EarlyPort:
+    """Answers on the port of a service until it is handed over."""
+
+    def __init__(self, sockets: list[socket.socket], prefix: str) -> None:
+        self._sockets = sockets
+        self._prefix = prefix
+        self._ready = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._answer_on, args=(one,), daemon=True) for one in sockets
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> EarlyPort | None:
+        """The port that JupyterHub names in a service's environment.
+
+        None where it names none, or one that cannot be opened now (the service tries again, and
+        says what is wrong), or one with TLS.
+        """
+        url = environment.get("JUPYTERHUB_SERVICE_URL", "")
+        prefix = environment.get("JUPYTERHUB_SERVICE_PREFIX", "")
+        if not url.startswith("http://") or not prefix:
+            return None
+        try:
+            return cls(listen(*listening_address(url)), prefix)
+        except (OSError, ValueError):
+            return None
+
+    def hand_over(self) -> list[socket.socket]:
+        """Stop answering; the sockets, which listen on. Connections that wait are kept."""
+        self._ready.set()
+        for thread in self._threads:
+            thread.join()
+        for one in self._sockets:
+            one.setblocking(False)
+        return self._sockets
+
+    def _answer_on(self, listener: socket.socket) -> None:
+        listener.settimeout(LOOK_EVERY)
+        while not self._ready.is_set():
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                continue
+            with client, contextlib.suppress(OSError):
+                client.settimeout(PATIENCE)
+                client.sendall(self._answer(_head_of(client)))
+
+    def _answer(self, head: bytes) -> bytes:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+        own_page = method in (b"GET", b"HEAD") and path.rstrip("/") == self._prefix.rstrip("/")
+        status = "200 OK" if own_page else "503 Service Unavailable"
+        more = "Refresh: 1" if own_page else "Retry-After: 1"
+        body = _PAGE.encode()
+        lines = (
+            f"HTTP/1.1 {status}",
+            more,
+            "Content-Type: text/html; charset=utf-8",
+            "Content-Security-Policy: default-src 'none'",
+            "Cache-Control: no-store",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        )
+        headers = "\r\n".join(lines).encode() + b"\r\n\r\n"
+        return headers if method == b"HEAD" else headers + body
+
+
+def _head_of(client: socket.socket) -> bytes:
+    """The request of a client up to the end of its headers, or as much of it as there is."""
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < LARGEST_REQUEST:
+        more = client.recv(4096)
+        if not more:
+            break
+        head += more
+    return head

@@ -1,0 +1,120 @@
+"""The port of a service that is still starting: open at once, answering, and handed over whole."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from jupyterhub_usage_quotas.services.web.early_port import EarlyPort, listen, listening_address
+from tests.support.ports import free_port
+
+PREFIX = "/base/services/usage-quota/"
+
+
+def environment(port: int) -> dict[str, str]:
+    return {
+        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        "JUPYTERHUB_SERVICE_PREFIX": PREFIX,
+    }
+
+
+@pytest.fixture
+def url():
+    port = free_port()
+    early = EarlyPort.of(environment(port))
+    assert early is not None
+    yield f"http://127.0.0.1:{port}"
+    for one in early.hand_over():
+        one.close()
+
+
+@pytest.mark.parametrize("path", [PREFIX, PREFIX.rstrip("/"), f"{PREFIX}?from=hub"])
+def test_its_own_page_says_that_it_is_starting_and_loads_itself_again(url, path):
+    answer = httpx.get(url + path, trust_env=False)
+    assert answer.status_code == 200
+    assert "starting" in answer.text
+    assert answer.headers["Refresh"] == "1"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"{PREFIX}api/v1/me", f"{PREFIX}users/%00", "//x", "/\u00fc"]
+)
+def test_everything_else_is_not_available_yet(url, path):
+    answer = httpx.get(url + path, trust_env=False)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_nothing_but_reading_its_page_is_taken_for_done(url):
+    assert httpx.post(url + PREFIX, json={}, trust_env=False).status_code == 503
+    assert httpx.head(url + PREFIX, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x00\xff" * 20_000, b"GET", b"GET / HTTP/1.1\r\n" * 9])
+def test_a_client_that_sends_no_request_keeps_nobody_from_an_answer(url, sent):
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(sent)
+        assert httpx.get(url + PREFIX, trust_env=False, timeout=30).status_code == 200
+
+
+async def test_a_connection_that_waits_is_answered_by_the_service():
+    class Ready(RequestHandler):
+        def get(self):
+            self.finish("ready")
+
+    port = free_port()
+    early = EarlyPort.of(environment(port))
+    assert early is not None
+    server = HTTPServer(Application([(".*", Ready)]))
+    sockets = await asyncio.to_thread(early.hand_over)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        # Nobody accepts it until the server has the sockets.
+        asked = asyncio.create_task(client.get(f"http://127.0.0.1:{port}{PREFIX}"))
+        await asyncio.sleep(0)
+        server.add_sockets(sockets)
+        assert (await asked).text == "ready"
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"JUPYTERHUB_SERVICE_URL": ""},
+        {"JUPYTERHUB_SERVICE_PREFIX": ""},
+        {"JUPYTERHUB_SERVICE_URL": "https://127.0.0.1:9000"},
+        {"JUPYTERHUB_SERVICE_URL": "http://127.0.0.1:99999"},
+        {"JUPYTERHUB_SERVICE_URL": "http://["},
+    ],
+)
+def test_what_cannot_be_opened_early_is_left_to_the_service(change):
+    assert EarlyPort.of(environment(9) | change) is None
+
+
+def test_a_port_that_is_taken_is_left_to_the_service():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert EarlyPort.of(environment(taken.getsockname()[1])) is None
+        with pytest.raises(OSError, match="in use"):
+            listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1:9000", ("127.0.0.1", 9000)),
+        ("http://[::1]:9000/x", ("::1", 9000)),
+        ("http://hub:9000", ("", 9000)),
+        ("http://0.0.0.0:9000", ("", 9000)),
+        ("https://hub", ("", 443)),
+        ("http://hub", ("", 80)),
+    ],
+)
+def test_a_name_of_a_service_stands_for_every_interface(url, address):
+    assert listening_address(url) == address
