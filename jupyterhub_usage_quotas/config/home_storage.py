@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from traitlets import Bool, TraitError, Unicode, validate
@@ -13,16 +11,7 @@ from ..metering.client import promql
 from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.sources.base import GaugeSource
 from ..metering.sources.home_storage import home_storage
-
-
-@dataclass(frozen=True, slots=True)
-class GaugeKind:
-    """What makes the source of a gauge of the options, None where it is switched off; and the
-    option that does that.
-    """
-
-    make: Callable[[Any], GaugeSource | None]
-    switch: str
+from .gauges import GaugeKind
 
 
 class HomeStorageOptions(LoggingConfigurable):

@@ -23,7 +23,8 @@ from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.resources import RESOURCES, STORAGE, Resource
 from .about import DocumentationOptions
-from .home_storage import HOME_STORAGE, GaugeKind, HomeStorageOptions
+from .gauges import GaugeKind
+from .home_storage import HOME_STORAGE, HomeStorageOptions
 from .pods import PodOptions
 from .prometheus import PrometheusOptions
 

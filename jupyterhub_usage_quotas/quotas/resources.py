@@ -142,7 +142,7 @@ class Resource:
     @property
     def in_bytes(self) -> bool:
         """Whether amounts of it are bytes."""
-        return self.amounts is _BYTES
+        return self.amounts == _BYTES
 
     def amount(self, text: str) -> float:
         """Read how much of it a server asks for: "8GiB" of memory, "1.5" cores, in base amounts.
