@@ -11,9 +11,10 @@ from ..metering.sources.base import GaugeSource
 
 @dataclass(frozen=True, slots=True)
 class GaugeKind:
-    """What makes the source of a gauge of the options, None where it is switched off; and the
-    option that does that.
+    """Of which resource it is, what makes its source of the options (None where it is switched
+    off), and the option that switches it off.
     """
 
+    resource: str
     make: Callable[[Any], GaugeSource | None]
     switch: str

@@ -11,6 +11,7 @@ from ..metering.client import promql
 from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.sources.base import GaugeSource
 from ..metering.sources.home_storage import home_storage
+from ..quotas.resources import STORAGE
 from .gauges import GaugeKind
 
 
@@ -68,4 +69,4 @@ class HomeStorageOptions(LoggingConfigurable):
         return home_storage(within, names, "UsageConfig.home_storage_directory")
 
 
-HOME_STORAGE = GaugeKind(HomeStorageOptions.make_home_storage, "home_storage")
+HOME_STORAGE = GaugeKind(STORAGE.name, HomeStorageOptions.make_home_storage, "home_storage")

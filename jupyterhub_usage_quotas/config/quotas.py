@@ -165,9 +165,9 @@ def check_configuration(
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
         errors += [
-            f"UsageConfig.{gauge.switch}: is False, and a policy limits {resource}; leave it out"
-            for resource, gauge in probe.GAUGES.items()
-            if resource in probe.policies.all_measured and gauge.make(probe) is None
+            f"UsageConfig.{one.switch}: is False, and a policy limits {one.resource}; leave it out"
+            for one in probe.GAUGES
+            if one.resource in probe.policies.all_measured and one.make(probe) is None
         ]
     except InvalidPolicies as error:
         errors += [f"{_section(one.where)}.{one}" for one in error.errors]

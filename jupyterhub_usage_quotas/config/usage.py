@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..metering.sources.base import GaugeSource, Source
 from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
-from ..quotas.resources import RESOURCES, STORAGE, Resource
+from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
 from .gauges import GaugeKind
 from .home_storage import HOME_STORAGE, HomeStorageOptions
@@ -43,8 +43,7 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
     """The resources that policies can limit without further configuration."""
     KUBERNETES_NAMES: ClassVar[Mapping[str, str]] = {"gpu": "gpu_resources"}
     """The options that say what Kubernetes calls a resource, where that is the admin's to say."""
-    GAUGES: ClassVar[Mapping[str, GaugeKind]] = {STORAGE.name: HOME_STORAGE}
-    """The gauges, by resource."""
+    GAUGES: ClassVar[Sequence[GaugeKind]] = (HOME_STORAGE,)
 
     hub_namespace = Unicode(
         help="""
@@ -227,7 +226,7 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
 
     def make_gauges(self) -> list[GaugeSource]:
         """The configured sources of what is there now."""
-        made = (one.make(self) for one in self.GAUGES.values())
+        made = (one.make(self) for one in self.GAUGES)
         return [source for source in made if source]
 
     def make_meter(

@@ -43,7 +43,7 @@ class Quotas(UsageQuotaManager):
     """The options, with what was added registered."""
 
     BUILT_IN: ClassVar = {**RESOURCES, EPHEMERAL_DISK.name: EPHEMERAL_DISK, OBJECTS.name: OBJECTS}
-    GAUGES: ClassVar = {**UsageQuotaManager.GAUGES, OBJECTS.name: OBJECT_STORAGE}
+    GAUGES: ClassVar = (*UsageQuotaManager.GAUGES, OBJECT_STORAGE)
 
 
 def server(user: str, hours: int, gib: float, number: int) -> Iterator[Span]:

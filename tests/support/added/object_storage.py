@@ -36,4 +36,4 @@ def make(_options: Any) -> GaugeSource:
     )
 
 
-OBJECT_STORAGE = GaugeKind(make, switch="object_storage")
+OBJECT_STORAGE = GaugeKind(OBJECTS.name, make, switch="object_storage")
