@@ -1,4 +1,5 @@
-# make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000
+# make demo   a JupyterHub with quotas and a month of usage, at http://127.0.0.1:8000;
+#             PORT=8001 for another port
 # make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
@@ -22,7 +23,7 @@ export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := test
 
 demo: programs static .venv/demo
-	@.venv/bin/jupyterhub-usage-quotas demo
+	@.venv/bin/jupyterhub-usage-quotas demo$(if $(PORT), --port '$(PORT)')
 
 test: lint static .venv-hub5/test .venv-spawner6/test
 	.venv/bin/python -m pytest --numprocesses $(WORKERS) --durations 30 --durations-min 5

@@ -1,5 +1,6 @@
 """A whole installation on one machine: Prometheus with a month of usage, and a JupyterHub.
 
-`run` is the demo itself; `processes` and `history` start real programs and make up recorded
-usage. The tests use the latter two as well. Nothing here is used in production.
+`run` is the demo itself, `month` what its users did, `jupyterhub_config` its Hub, and `spawner`
+offers profiles without a cluster. `processes` and `history` start real programs and make up
+recorded usage; the tests use these two as well. Nothing here is used in production.
 """

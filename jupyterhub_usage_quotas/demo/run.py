@@ -2,39 +2,99 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .. import conventions
-from .history import STEP, Span, backfill
+import httpx
+
+from .history import STEP, backfill
 from .homes import home_exporter
-from .processes import Program, ProgramFailed, find_program, free_port, start_prometheus
-
-DAYS = 30
-GIB = 1024**3
-HOUR = 3600
+from .month import usage_of_a_month
+from .processes import Program, ProgramFailed, find_program, start_prometheus
 
 WHO = """
 Log in at {url} with any password as
 
-  alice   within quota: her server starts
-  bob     over quota: he is told why, and when he can start again; his home is nearly full
+  alice   within quota: beside each kind of server is how long it could run
+  bob     over quota: he reads why, and when he can start again; his home is nearly full
   carol   in two groups, students and researchers: the larger limit counts
   dave    ten minutes an hour: his server starts, and ten minutes later no new one does
   admin   an administrator, not covered by any policy
 
-Where each of them stands is at {url}/services/usage-quota/ and, for admin, at
-{url}/services/usage-quota/users.
+Each of them sees their usage at {url}/services/usage-quota/ and admin
+sees everybody's at {url}/services/usage-quota/users.
 
-Prometheus is at {prometheus}. What running servers use is scraped every 5 seconds and counted.
+Prometheus is at {prometheus}. It scrapes what running servers request every 5 seconds.
 Logs are in {directory}. Press Ctrl-C to stop everything.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports of the loopback interface that the demo needs, all different."""
+
+    jupyterhub: int
+    hub: int
+    proxy: int
+    dashboard: int
+    prometheus: int
+
+    @classmethod
+    def around(cls, jupyterhub: int) -> Ports:
+        """The chosen port and free ones; raises `ProgramFailed` if the chosen one is taken."""
+        with ExitStack() as held:
+            # All are held until the last is found, so that none is given twice.
+            held.enter_context(_bound(jupyterhub))
+            others = [held.enter_context(_bound(0)) for _ in range(4)]
+            return cls(jupyterhub, *(one.getsockname()[1] for one in others))
+
+
+@contextmanager
+def _bound(port: int) -> Iterator[socket.socket]:
+    """A socket that nobody else listens on; 0 is any free port. Raises `ProgramFailed`."""
+    with socket.socket() as listener:
+        # A port at which a program listened a moment ago is free, as it is for that of the demo.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = "another program listens on it" if taken else error.strerror
+            with _bound(0) as free:
+                other = free.getsockname()[1]
+            raise ProgramFailed(
+                f"port {port} of 127.0.0.1 cannot be used: {why}.\n"
+                f"Choose another port: make demo PORT={other}"
+                f" (jupyterhub-usage-quotas demo --port {other})"
+                + (", or stop that program." if taken else ".")
+            ) from error
+        yield listener
+
+
+@contextmanager
+def _only_demo_in(directory: Path) -> Iterator[None]:
+    """Keep other demos out of this folder; raises `ProgramFailed` if one runs in it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ProgramFailed(
+                f"another demo runs in {directory}.\nStop it, or choose another folder: --directory"
+            ) from error
+        yield
 
 
 def run(directory: Path, port: int) -> int:
@@ -44,7 +104,9 @@ def run(directory: Path, port: int) -> int:
         # SIGINT, too: whoever starts this in the background may have had it ignored.
         signal.signal(number, signal.default_int_handler)
     try:
-        _run(directory, port)
+        ports = Ports.around(port)
+        with _only_demo_in(directory):
+            _run(directory, ports)
     except ProgramFailed as error:
         print(f"The demo could not start: {error}", file=sys.stderr)
         return 1
@@ -53,66 +115,88 @@ def run(directory: Path, port: int) -> int:
     return 0
 
 
-def _run(directory: Path, port: int) -> None:
+def _run(directory: Path, ports: Ports) -> None:
     proxy = find_program(
         "configurable-http-proxy", "`npm install -g configurable-http-proxy` (it needs Node.js)"
     )
     shutil.rmtree(directory / "prometheus", ignore_errors=True)
-    (directory / "home").mkdir(parents=True, exist_ok=True)
+    (directory / "home").mkdir(exist_ok=True)
     print("Recording thirty days of usage ...", flush=True)
     now = int(time.time()) // STEP * STEP
     backfill(directory / "prometheus", usage_of_a_month(now))
-    token = secrets.token_hex(16)
-    scrape = {
-        "job_name": "jupyterhub",
-        "metrics_path": "/hub/metrics",
-        "authorization": {"credentials": token},
-        "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
-    }
+    metrics_token, token = secrets.token_hex(16), secrets.token_hex(16)
     with ExitStack() as stack:
-        target = stack.enter_context(home_exporter(directory / "home"))
-        homes = {"job_name": "homes", "static_configs": [{"targets": [target]}]}
-        prometheus, prometheus_url = start_prometheus(directory / "prometheus", [scrape, homes])
+        homes = stack.enter_context(home_exporter(directory / "home"))
+        prometheus, prometheus_url = start_prometheus(
+            directory / "prometheus",
+            scrape_configs(homes, ports.jupyterhub, metrics_token),
+            port=ports.prometheus,
+        )
         stack.enter_context(prometheus)
+        # The dashboard reads what is in homes once a minute, at first when it starts.
+        prometheus.wait_until(lambda: _is_scraped(prometheus_url, "homes"))
         print("Starting JupyterHub ...", flush=True)
         environment = {
             "DEMO_DIRECTORY": str(directory),
             "DEMO_PROMETHEUS_URL": prometheus_url,
-            "DEMO_PORT": str(port),
-            "DEMO_HUB_PORT": str(free_port()),
-            "DEMO_PROXY_PORT": str(free_port()),
+            "DEMO_PORT": str(ports.jupyterhub),
+            "DEMO_HUB_PORT": str(ports.hub),
+            "DEMO_PROXY_PORT": str(ports.proxy),
+            "DEMO_DASHBOARD_PORT": str(ports.dashboard),
             "DEMO_PROXY": proxy,
-            "DEMO_METRICS_TOKEN": token,
+            "DEMO_METRICS_TOKEN": metrics_token,
+            "DEMO_TOKEN": token,
         }
         config = Path(__file__).with_name("jupyterhub_config.py")
         command = [sys.executable, "-m", "jupyterhub", "--config", str(config)]
         log = directory / "jupyterhub.log"
         log.unlink(missing_ok=True)
         with Program(command, log, environment=environment, directory=directory) as hub:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{ports.jupyterhub}"
             hub.wait_for_url(f"{url}/hub/health")
+            hub.wait_until(lambda: _is_shown(url, token))
             print(WHO.format(url=url, prometheus=prometheus_url, directory=directory), flush=True)
             hub.wait_until(lambda: False, timeout=float("inf"))
 
 
-def usage_of_a_month(now: int) -> Iterator[Span]:
-    """What the Hub would have exported in the thirty days before `now` (Unix seconds)."""
-    begin = now - DAYS * 24 * HOUR
-    yield Span(conventions.EXPORTER_INFO, {"namespace": ""}, begin, now)
-    daily = {"alice": (2, 1), "bob": (6, 4), "carol": (6, 4)}  # hours, GiB
-    for user, (hours, gib) in daily.items():
-        for day in range(DAYS):
-            # Servers ran until some time before the same time of day as now.
-            end = now - (DAYS - 1 - day) * 24 * HOUR - 2 * HOUR
-            start = end - hours * HOUR
-            if start > begin:
-                yield from _server(user, start, end, gib)
+def scrape_configs(homes: str, port: int, token: str) -> Sequence[Mapping[str, Any]]:
+    """What Prometheus scrapes: the exporter of homes at this address, and the Hub at this port."""
+    return [
+        {
+            "job_name": "jupyterhub",
+            "metrics_path": "/hub/metrics",
+            "authorization": {"credentials": token},
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+        },
+        {
+            "job_name": "homes",
+            "scrape_interval": "1s",  # the first one is waited for
+            "static_configs": [{"targets": [homes]}],
+        },
+    ]
 
 
-def _server(user: str, start: int, end: int, gib: int) -> Iterator[Span]:
-    amounts = {"memory": float(gib * GIB), "cpu": 1.0, "time": 1.0}
-    for resource, amount in amounts.items():
-        labels = dict(
-            zip(conventions.SERVER_LABELS, ("", user, "", "", "", "false", resource), strict=True)
-        )
-        yield Span(conventions.SERVER_REQUESTS, labels, start, end, amount)
+def _is_scraped(prometheus_url: str, job: str) -> bool:
+    """Whether Prometheus has scraped a job."""
+    answer = _get(f"{prometheus_url}/api/v1/query", params={"query": f'up{{job="{job}"}} == 1'})
+    return bool(answer and answer["data"]["result"])
+
+
+def _is_shown(url: str, token: str) -> bool:
+    """Whether the Usage Quota Dashboard shows a user's usage and home."""
+    address = f"{url}/services/usage-quota/api/v1/users/carol"
+    answer = _get(address, headers={"Authorization": f"token {token}"})
+    return bool(
+        answer
+        and answer["home_storage"]
+        and all(one["state"] == "fresh" for one in answer["verdicts"])
+    )
+
+
+def _get(url: str, **request: Any) -> Any:
+    """The JSON at a URL; None where there is none yet."""
+    try:
+        answer = httpx.get(url, timeout=10, trust_env=False, **request)
+        return answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return None

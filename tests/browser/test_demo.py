@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,33 +16,60 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.programs import Program, free_port
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, text_of
 
 from .conftest import picture
 
+GIB = 1024**3
 TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+COMMAND = [str(Path(sys.executable).with_name("jupyterhub-usage-quotas")), "demo"]
 
 
 @dataclass(frozen=True)
 class Demo:
-    url: str
+    port: int
     program: Program
     directory: Path
+    first_pages: dict[str, str]
+    """What users read on the dashboard right after the demo said that they can log in."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def requests(self, username: str) -> dict[str, float]:
+        """What a user's running servers request, in Prometheus, by resource."""
+        prometheus = re.search(r"Prometheus is at (\S+)\.\s", self.program.output())
+        query = f'jupyterhub_usage_quotas_server_requests{{username="{username}"}}'
+        answer = httpx.get(
+            f"{prometheus[1]}/api/v1/query", params={"query": query}, trust_env=False
+        )
+        return {
+            f"{one['metric']['profile']}: {one['metric']['resource']}": float(one["value"][1])
+            for one in answer.json()["data"]["result"]
+        }
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     directory = tmp_path_factory.mktemp("demo")
     port = free_port()
-    command = [Path(sys.executable).with_name("jupyterhub-usage-quotas"), "demo"]
     arguments = ["--port", str(port), "--directory", str(directory / "files")]
-    with Program([*map(str, command), *arguments], directory / "output") as program:
+    with Program([*COMMAND, *arguments], directory / "output") as program:
         program.wait_until(lambda: "Press Ctrl-C" in program.output(), timeout=120)
-        yield Demo(f"http://127.0.0.1:{port}", program, directory)
+        first = {name: dashboard_of(f"http://127.0.0.1:{port}", name) for name in ("alice", "bob")}
+        yield Demo(port, program, directory, first)
+
+
+def dashboard_of(url: str, username: str) -> str:
+    return text_of(Visitor(url, username).http.get("/services/usage-quota/"))
 
 
 @pytest.fixture
@@ -61,6 +89,21 @@ def log_in(page: Page, demo: Demo, username: str) -> None:
     expect(page.locator("#start")).to_be_visible()
 
 
+def choose(page: Page, profile: str) -> None:
+    """Open the form with a user's profiles and choose one, by its slug."""
+    page.locator("#start").click()
+    page.locator(f"input[name=profile][value={profile}]").check()
+
+
+def press_start(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+
+
+def mark(page: Page, profile: str) -> Locator:
+    """What is written beside a profile."""
+    return page.locator(f".usage-quota-mark[data-profile='{profile}']")
+
+
 def assert_time_is_shown_in_tokyo(page: Page) -> None:
     shown = page.locator("time.usage-quota-time").first
     retry = datetime.fromisoformat(shown.get_attribute("datetime")).astimezone(TOKYO)
@@ -78,12 +121,59 @@ def test_who_is_who_is_said(demo: Demo):
         assert f"\n  {name} " in said
 
 
+@pytest.mark.parametrize(
+    ("username", "home"), [("alice", "Used 3.25 GiB Limit 10 GiB"), ("bob", "Used 9.4 GiB")]
+)
+def test_usage_and_home_storage_are_there_from_the_first_second(
+    demo: Demo, username: str, home: str
+):
+    said = demo.first_pages[username]
+    assert "Home storage" in said
+    assert home in said
+    assert "of 100 GiB-hours" in said
+    assert "not known" not in said
+
+
+def test_a_second_demo_at_the_same_port_says_so_and_the_first_goes_on(demo: Demo):
+    done = subprocess.run(
+        [*COMMAND, "--port", str(demo.port), "--directory", str(demo.directory / "other")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"port {demo.port} of 127.0.0.1" in done.stderr
+    assert httpx.get(f"{demo.url}/hub/health", trust_env=False).is_success
+
+
+def test_what_each_profile_could_run_for_is_beside_it(page: Page, demo: Demo):
+    """Alice has 44 of 100 GiB-hours and 2 GPU-hours left; the profiles have 4, 16 and 16 GiB. What
+    lasts for more than a day is reached by the 8 GiB-hours that leave the window in 20 to 22 hours.
+    """
+    log_in(page, demo, "alice")
+    page.locator("#start").click()
+    expect(page.get_by_role("radio")).to_have_count(4)
+    # A few minutes of what was used may have left the window by now.
+    expect(mark(page, "small")).to_have_text(re.compile(r"Could run for 11h( \dm)?$"))
+    expect(mark(page, "large")).to_have_text(re.compile(r"Could run for 2h 4[5-9]m$"))
+    expect(mark(page, "gpu")).to_have_text("Could run for 2h")
+    own_size = mark(page, "own-size")
+    expect(own_size).to_have_text("Could run for 26h")
+    page.get_by_label("Memory", exact=True).select_option("8 GiB")
+    expect(own_size).to_have_text(re.compile(r"Could run for 5h 3\dm$"))
+    page.get_by_label("CPUs", exact=True).select_option("8")  # of which there is no quota
+    expect(own_size).to_have_text(re.compile(r"Could run for 5h 3\dm$"))
+    page.get_by_label("Memory", exact=True).select_option("32 GiB")
+    expect(own_size).to_have_text(re.compile(r"Could run for 1h 2\dm$"))
+
+
 def test_bob_is_told_why_and_when_in_his_own_time_zone(page: Page, demo: Demo):
     log_in(page, demo, "bob")
-    page.locator("#start").click()
-    expect(page.get_by_role("heading", name="Usage quota reached")).to_be_visible()
-    error = page.locator("div.error")
-    expect(error).to_contain_text("You have used up your memory quota")
+    choose(page, "small")
+    expect(mark(page, "small")).to_have_text(re.compile("Not before "))
+    press_start(page)
+    error = page.locator(".spawn-error-msg")
+    expect(error).to_contain_text(re.compile(r"^\s*You have used up your memory quota"))
     expect(error).to_contain_text("of 100 GiB-hours in the last 7 days")
     expect(error).to_contain_text("contact the administrators of this JupyterHub")
     assert_time_is_shown_in_tokyo(page)
@@ -92,8 +182,9 @@ def test_bob_is_told_why_and_when_in_his_own_time_zone(page: Page, demo: Demo):
 
 def test_bob_reads_the_same_on_the_pending_page(page: Page, demo: Demo):
     log_in(page, demo, "bob")
-    page.locator("#start").click()
-    expect(page.locator("div.error")).to_be_visible()
+    choose(page, "large")
+    press_start(page)
+    expect(page.locator(".spawn-error-msg")).to_be_visible()
     page.goto(f"{demo.url}/hub/spawn-pending/bob")
     expect(page.get_by_text("You have used up your memory quota")).to_be_visible()
     assert_time_is_shown_in_tokyo(page)
@@ -113,12 +204,67 @@ def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
     expect(page.locator("tbody[data-user=bob]")).to_contain_text("Used up")
 
 
-@pytest.mark.parametrize("username", ["alice", "carol", "admin"])
-def test_within_quota_pressing_start_leads_to_a_server(page: Page, demo: Demo, username: str):
+def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Demo):
+    log_in(page, demo, "admin")
+    page.goto(f"{demo.url}/services/usage-quota/users")
+    counts = page.get_by_role("list", name="States").get_by_role("link")
+    expect(counts).to_have_text(
+        [
+            re.compile(rf"{name}\s+{number}\s*$")
+            for name, number in (
+                ("All", 5),
+                ("Used up", 1),
+                ("Used up within a day", 0),
+                ("Not known", 0),
+                ("Within quota", 3),
+                ("No quota", 1),
+            )
+        ]
+    )
+    counts.filter(has_text="No quota").click()
+    expect(page.locator("tbody[data-user]")).to_have_count(1)
+    expect(page.locator("tbody[data-user=admin]")).to_contain_text("No quota applies.")
+    counts.filter(has_text="Within quota").click()
+    expect(page.locator("tbody[data-user]")).to_have_count(3)
+    expect(page.locator("tbody[data-user=admin]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("username", "profile", "requests"),
+    [
+        ("alice", "small", {"memory": 4 * GIB, "cpu": 1, "time": 1}),
+        ("carol", "gpu", {"memory": 16 * GIB, "cpu": 4, "gpu": 1, "time": 1}),
+        ("admin", "large", {"memory": 16 * GIB, "cpu": 4, "time": 1}),
+    ],
+)
+def test_a_server_starts_and_what_its_profile_requests_is_recorded(
+    page: Page, demo: Demo, username: str, profile: str, requests: dict[str, float]
+):
     log_in(page, demo, username)
-    page.locator("#start").click()
+    choose(page, profile)
+    press_start(page)
     page.wait_for_url(f"**/user/{username}/**", timeout=60_000)
+    recorded = {f"{profile}: {name}": amount for name, amount in requests.items()}
+    demo.program.wait_until(lambda: demo.requests(username) == recorded)
     Visitor(demo.url, username).stop()
+
+
+def test_what_is_chosen_within_a_profile_is_what_the_server_requests(page: Page, demo: Demo):
+    log_in(page, demo, "dave")
+    choose(page, "own-size")
+    page.get_by_label("CPUs", exact=True).select_option("2")
+    page.get_by_label("Memory", exact=True).select_option("8 GiB")
+    press_start(page)
+    page.wait_for_url("**/user/dave/**", timeout=60_000)
+    recorded = {"own-size: memory": 8 * GIB, "own-size: cpu": 2, "own-size: time": 1}
+    demo.program.wait_until(lambda: demo.requests("dave") == recorded)
+    Visitor(demo.url, "dave").stop()
+    # The form has it selected the next time, and what is beside the profile is of that.
+    page.goto(f"{demo.url}/hub/spawn/dave")
+    expect(page.get_by_label("Memory", exact=True)).to_have_value("8")
+    selected = page.locator("#usage-quota-profiles tr[data-profile=own-size]:not([hidden])")
+    expect(selected).to_have_attribute("data-choices", '{"cpu": "2", "memory": "8"}')
+    expect(mark(page, "own-size")).to_contain_text("Could run for ")
 
 
 def processes_of(demo: Demo) -> list[str]:

@@ -6,27 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 SPAWNER = """
-from jupyterhub.spawner import SimpleLocalProcessSpawner
-from kubespawner import KubeSpawner
-from traitlets import Any, Dict
+from jupyterhub_usage_quotas.demo.spawner import LocalSpawnerWithProfiles
 
 PROFILES = {profiles!r}
-
-class WithProfiles(SimpleLocalProcessSpawner):
-    '''The form, its options and the profiles are KubeSpawner's, the servers local processes.'''
-
-    profile_list = Any(PROFILES)
-    extra_resource_limits = Dict()
-    profile_form_template = ""
-    additional_profile_form_template_paths = []
-    _get_initialized_profile_list = KubeSpawner._get_initialized_profile_list
-    _validate_user_options = KubeSpawner._validate_user_options
-    _sorted_dict_values = KubeSpawner._sorted_dict_values
-    _get_profile = KubeSpawner._get_profile
-    _load_profile = KubeSpawner._load_profile
-    _apply_overrides = KubeSpawner._apply_overrides
-    load_user_options = KubeSpawner.load_user_options
-    _render_options_form = KubeSpawner._render_options_form
 
 def form(spawner):
     choose = spawner.user.name in {users!r}
@@ -34,9 +16,9 @@ def form(spawner):
         spawner.profile_list = []
     return spawner._render_options_form(PROFILES) if choose else ""
 
-c.JupyterHub.spawner_class = WithProfiles
+c.JupyterHub.spawner_class = LocalSpawnerWithProfiles
+c.LocalSpawnerWithProfiles.profile_list = PROFILES
 c.Spawner.options_form = form
-c.Spawner.options_from_form = lambda data: {{name: values[0] for name, values in data.items()}}
 """
 
 

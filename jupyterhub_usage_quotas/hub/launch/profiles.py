@@ -6,13 +6,19 @@ Everything here does nothing for spawners without profiles.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...conventions import ANNOTATION_PROFILE, ANNOTATION_PROFILE_NAME
 
 Profile = Mapping[str, Any]
 """An entry of KubeSpawner's `profile_list`, with its slug and default filled in."""
+Choices = Mapping[str, str]
+"""What is chosen in a profile: the choice's key, by the option's key."""
+MOST_CHOICES = 16
+"""How many combinations of choices a profile may have for all of them to be looked at."""
 
 
 async def profiles_of(spawner: Any) -> Sequence[Profile]:
@@ -39,21 +45,77 @@ def chosen_profile(spawner: Any, profiles: Sequence[Profile]) -> Profile | None:
     return next(chosen, None) or next(default, None) or next(iter(profiles), None)
 
 
-class WithProfile:
-    """A spawner as it would be with a profile: the profile's overrides before its own values."""
+def choices_in(
+    profile: Profile, traits: Collection[str], saved: Mapping[str, Any]
+) -> list[Choices]:
+    """What can be chosen in a profile of that which changes any of these traits of a spawner.
 
-    def __init__(self, spawner: Any, profile: Profile) -> None:
+    At first what its form has selected: what the user `saved` the last time, else the defaults. Of
+    too many combinations it is only that.
+    """
+    options = {
+        key: [*_first(option, saved.get(key)), *option["choices"]]
+        for key, option in (profile.get("profile_options") or {}).items()
+        if any(trait in overrides for overrides in _overrides(option) for trait in traits)
+    }
+    selected: Choices = {key: choices[0] for key, choices in options.items()}
+    different = [dict.fromkeys(choices) for choices in options.values()]
+    if math.prod(map(len, different)) > MOST_CHOICES:
+        return [selected]
+    every = (dict(zip(options, chosen, strict=True)) for chosen in itertools.product(*different))
+    return [selected, *(one for one in every if one != selected)]
+
+
+def _overrides(option: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for choice in (option.get("choices") or {}).values():
+        yield choice.get("kubespawner_override") or {}
+
+
+def _first(option: Mapping[str, Any], saved: object) -> Iterator[str]:
+    """The choice that a form has selected at first, where it says so."""
+    choices = option["choices"]
+    if isinstance(saved, str) and saved in choices:
+        yield saved
+    yield from (key for key, choice in choices.items() if choice.get("default"))
+
+
+def in_words(profile: Profile, choices: Choices) -> str:
+    """What is chosen in a profile, as its form calls it: "CPUs: 2, Memory: 8 GiB"."""
+    said = []
+    for key, chosen in choices.items():
+        option = profile["profile_options"][key]
+        choice = option["choices"][chosen]
+        said.append(f"{option.get('display_name', key)}: {choice.get('display_name', chosen)}")
+    return ", ".join(said)
+
+
+class WithProfile:
+    """A spawner as it would be with a profile, and with what is chosen in that: their overrides
+    before its own values.
+    """
+
+    def __init__(self, spawner: Any, profile: Profile, choices: Choices) -> None:
         """`spawner` must not have had a profile applied."""
         self._spawner = spawner
-        self._overrides = profile.get("kubespawner_override") or {}
+        chosen = (
+            profile["profile_options"][key]["choices"][choice] for key, choice in choices.items()
+        )
+        self._overrides = [one.get("kubespawner_override") or {} for one in (profile, *chosen)]
 
     def __getattr__(self, name: str) -> Any:
         """The overridden value, read as the spawner reads it ("8G" is a number of bytes)."""
-        if name not in self._overrides:
-            return getattr(self._spawner, name)
-        value = self._overrides[name]
+        value = getattr(self._spawner, name)
+        for overrides in self._overrides:
+            if name in overrides:
+                value = self._overridden(name, value, overrides[name])
+        return value
+
+    def _overridden(self, name: str, before: Any, value: Any) -> Any:
         if callable(value):
             value = value(self._spawner)
+        if isinstance(before, dict) and isinstance(value, dict):
+            # KubeSpawner adds to what is there; None takes a key away.
+            return {key: one for key, one in (before | value).items() if one is not None}
         trait = self._spawner.traits().get(name)
         return trait.validate(self._spawner, value) if trait else value
 

@@ -12,13 +12,27 @@ from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
-from .profiles import Profile, WithProfile, chosen_profile, profiles_of, stamp_profile
+from .profiles import (
+    Choices,
+    Profile,
+    WithProfile,
+    choices_in,
+    chosen_profile,
+    in_words,
+    profiles_of,
+    stamp_profile,
+)
 
 PROFILE_NAME = "_usage_quota_profile_name"
 """Where a launch leaves the display name of the chosen profile on the spawner."""
 
 ON_OFFER = "_usage_quota_on_offer"
-"""Where a launch leaves what the spawner's profiles asked for before one was applied to it."""
+"""Where a launch leaves what the spawner's profiles offered before one was applied to it."""
+
+EXTRA_RESOURCES = ("extra_resource_limits", "extra_resource_guarantees")
+"""The traits of KubeSpawner that ask for resources by the names that Kubernetes has for them; the
+second counts where both do.
+"""
 
 
 class OptionsRefused(UsageQuotasError):
@@ -26,12 +40,28 @@ class OptionsRefused(UsageQuotasError):
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A server that a user could choose: its request, and of the choices in its profile those that
+    change what it asks for, also in words. `selected` is whether the form has them at first.
+    """
+
+    request: Request
+    choices: Choices = field(default_factory=dict)
+    words: str = ""
+    selected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """The request of a server that is about to start, and what its user could have chosen."""
 
     request: Request
-    profiles: Mapping[str, Request] = field(default_factory=dict)
-    """By display name, the request of every profile on offer."""
+    offers: Sequence[Offer] = ()
+
+    @property
+    def profiles(self) -> Mapping[str, Request]:
+        """By display name, the request of every profile, with what its form has selected."""
+        return {one.request.profile_name: one.request for one in self.offers if one.selected}
 
 
 def subject_of_user(user: Any) -> Subject:
@@ -51,29 +81,39 @@ async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offered = _on_offer(base, spawner, profiles, resources)
-    setattr(spawner, ON_OFFER, offered)
+    offers = _offers(base, spawner, profiles, resources)
+    setattr(spawner, ON_OFFER, offers)
     await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
     request = _with(base, chosen, rates_of(spawner, resources))
-    return Launch(request, {one.profile_name: one for one in offered})
+    return Launch(request, offers)
 
 
-async def requests_on_offer(user: Any, spawner: Any, resources: Resources) -> Sequence[Request]:
-    """The requests of all profiles that a spawner offers its user, which changes nothing of it."""
-    if offered := getattr(spawner, ON_OFFER, None):
-        return tuple(offered)
+async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[Offer]:
+    """All that a spawner offers its user, by profile; to look changes nothing of it."""
+    if offers := getattr(spawner, ON_OFFER, None):
+        return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    return _on_offer(base, spawner, await profiles_of(spawner), resources)
+    return _offers(base, spawner, await profiles_of(spawner), resources)
 
 
-def _on_offer(
+def _offers(
     base: Request, spawner: Any, profiles: Sequence[Profile], resources: Resources
-) -> tuple[Request, ...]:
-    return tuple(
-        _with(base, profile, rates_of(WithProfile(spawner, profile), resources))
-        for profile in profiles
-    )
+) -> tuple[Offer, ...]:
+    saved = getattr(spawner, "user_options", None) or {}
+    asking = {
+        *EXTRA_RESOURCES,
+        *(name for one in resources.values() for name in one.spawner_options),
+    }
+    offers = []
+    for profile in profiles:
+        is_saved = saved.get("profile") == profile.get("slug")
+        every = choices_in(profile, asking, saved if is_saved else {})
+        for number, choices in enumerate(every):
+            rates = rates_of(WithProfile(spawner, profile, choices), resources)
+            request = _with(base, profile, rates)
+            offers.append(Offer(request, choices, in_words(profile, choices), number == 0))
+    return tuple(offers)
 
 
 async def _load_user_options(spawner: Any) -> None:
@@ -128,7 +168,7 @@ def _asked(spawner: Any, resource: Resource) -> float:
             return float(value)
     # KubeSpawner's extra resources; an extended resource's request equals its limit.
     asked: dict[str, Any] = {}
-    for option in ("extra_resource_limits", "extra_resource_guarantees"):
+    for option in EXTRA_RESOURCES:
         asked |= getattr(spawner, option, None) or {}
     return sum(
         parse_kubernetes(str(amount)) for name, amount in asked.items() if resource.is_called(name)

@@ -18,9 +18,9 @@ from ...config.quotas import QuotaOptions
 from ...quotas.in_flight import InFlight
 from ...quotas.verdict import Request
 from ...status.permissions import permissions_of
-from ...status.users import UserStatus, UserStatuses, forecast
+from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
-from ..launch.request import rates_of, requests_on_offer, subject_of_user
+from ..launch.request import Offer, offers_of, rates_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from .text import Banner, Chip, banner, chip
 
@@ -102,6 +102,14 @@ class UserPages:
         return await self._pages.guarded(_alternatives(user, server_name)) or ()
 
     @staticmethod
+    def denial(user: Any, url: str) -> str | None:
+        """Why a quota denied the last launch of the server that a page offers options for, as HTML;
+        None where none did. `url` is the page's.
+        """
+        denied = _denial(_spawner_of(user, url))
+        return None if denied is None else denied.jupyterhub_html_message
+
+    @staticmethod
     def settled(value: Any) -> Any:
         """The value of what may have to be awaited, for templates that are rendered without an
         event loop, as those of error pages are: None where it would really have to be waited for.
@@ -137,8 +145,7 @@ class UserPages:
             return banner(status, [])
         spawner = _spawner_of(user, url)
         resources = self._pages.options.policies.resources
-        requests = await requests_on_offer(user, spawner, resources)
-        return banner(status, [forecast(status.inputs, one) for one in requests])
+        return banner(status, await offers_of(user, spawner, resources))
 
     async def _home(self, spawner: Any) -> Banner | None:
         status = await self._status(self._user)
@@ -150,7 +157,7 @@ class UserPages:
             profile_name="Your server",
             rates=rates_of(spawner, self._pages.options.policies.resources),
         )
-        return banner(status, [forecast(status.inputs, request)])
+        return banner(status, [Offer(request)])
 
     def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
         """Whether who looks at the page may see this user's quotas: as in the viewer."""
@@ -167,6 +174,12 @@ def _spawner_of(user: Any, url: str) -> Any:
 
 
 async def _alternatives(user: Any, server_name: str) -> Sequence[object]:
-    launch = getattr(user.spawners.get(server_name or ""), "_spawn_future", None)
-    denial = launch.exception() if launch is not None and launch.done() else None
-    return denial.usage_quota_alternatives if isinstance(denial, LaunchDenied) else ()
+    denied = _denial(user.spawners.get(server_name or ""))
+    return denied.usage_quota_alternatives if denied else ()
+
+
+def _denial(spawner: Any) -> LaunchDenied | None:
+    """The denial of a spawner's last launch."""
+    launch = getattr(spawner, "_spawn_future", None)
+    failure = launch.exception() if launch is not None and launch.done() else None
+    return failure if isinstance(failure, LaunchDenied) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +26,7 @@ from ...status.text import (
     used_share,
 )
 from ...status.users import Forecast, UserStatus, forecast
-from ..launch.request import Launch
+from ..launch.request import Launch, Offer
 
 A_WEEKDAY_IS_ENOUGH = timedelta(days=6)
 """How far ahead an instant is told by its weekday alone."""
@@ -67,13 +69,20 @@ class PolicyRow:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """How long one profile could run now: `text`, completed by `until` where it is `denied`."""
+    """How long one profile could run now: `text`, completed by `until` where it is `denied`.
+
+    `choices` are those in the profile that it is for, as JSON and in `words`; empty where there is
+    nothing to choose. The form has them at first if they are `selected`.
+    """
 
     slug: str
     name: str
     denied: bool
     text: str
     until: Instant | None
+    choices: str = ""
+    words: str = ""
+    selected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ def _details(verdict: Verdict, resource: Resource, status: UserStatus) -> str:
     )
 
 
-def banner(status: UserStatus, forecasts: list[Forecast]) -> Banner | None:
+def banner(status: UserStatus, offers: Sequence[Offer]) -> Banner | None:
     """All quotas of a user, and what could be started; None where no quota limits them.
 
     Where they are not enforced, it says so, and not that anything would be denied.
@@ -169,8 +178,9 @@ def banner(status: UserStatus, forecasts: list[Forecast]) -> Banner | None:
     said = notice(unknown[0], may_start=status.may_start) if unknown else ""
     if not status.enforced:
         said = f"{NOT_ENFORCED} {said}".strip()
-    now = status.inputs.now
-    return Banner(tuple(rows), tuple(_profile(one, now) for one in forecasts), said)
+    inputs = status.inputs
+    profiles = [_profile(one, forecast(inputs, one.request), inputs.now) for one in offers]
+    return Banner(tuple(rows), tuple(profiles), said)
 
 
 def _row(verdict: Verdict, policies: PolicySet, status: UserStatus) -> PolicyRow:
@@ -192,11 +202,18 @@ def _row(verdict: Verdict, policies: PolicySet, status: UserStatus) -> PolicyRow
     )
 
 
-def _profile(forecast: Forecast, now: datetime) -> ProfileRow:
-    decision, request = forecast.decision, forecast.request
+def _profile(offer: Offer, forecast: Forecast, now: datetime) -> ProfileRow:
+    decision, request = forecast.decision, offer.request
     until = instant(decision.retry_time, now) if decision.retry_time else None
     return ProfileRow(
-        request.profile, request.profile_name, forecast.denied, could_run(forecast), until
+        request.profile,
+        request.profile_name,
+        forecast.denied,
+        could_run(forecast),
+        until,
+        json.dumps(offer.choices) if offer.choices else "",
+        offer.words,
+        offer.selected,
     )
 
 
@@ -217,10 +234,13 @@ def could_run(forecast: Forecast) -> str:
 
 
 def alternatives(inputs: DecisionInputs, launch: Launch) -> tuple[ProfileRow, ...]:
-    """The other profiles that could be started instead of a launch that is denied."""
-    others = [one for one in launch.profiles.values() if one.profile != launch.request.profile]
-    forecasts = [forecast(inputs, one) for one in others]
-    return tuple(_profile(one, inputs.now) for one in forecasts if one.fits)
+    """The other profiles that could be started instead of a launch that is denied, with what their
+    forms have selected.
+    """
+    denied = launch.request.profile
+    others = [one for one in launch.offers if one.selected and one.request.profile != denied]
+    forecasts = [(one, forecast(inputs, one.request)) for one in others]
+    return tuple(_profile(*one, inputs.now) for one in forecasts if one[1].fits)
 
 
 def instant(at: datetime, now: datetime) -> Instant:

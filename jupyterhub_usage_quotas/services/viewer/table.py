@@ -17,12 +17,13 @@ from ..web.params import Query
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
-STATES = ("over", "soon", "unknown", "within")
+STATES = ("over", "soon", "unknown", "within", "none")
 NAMES = {
     "over": "Used up",
     "soon": "Used up within a day",
     "unknown": "Not known",
     "within": "Within quota",
+    "none": "No quota",
 }
 """What the states of rows are called."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
@@ -86,8 +87,12 @@ class Page:
 
 
 def row_state(status: UserStatus) -> str:
-    """ "over", "soon" (will be within a day, at the present servers), "unknown" or "within"."""
+    """ "over", "soon" (will be within a day, at present servers), "unknown", "within"; "none" where
+    no quota applies.
+    """
     fits = [one.fits for one in status.decision.verdicts]
+    if not fits:
+        return "none"
     if False in fits:
         return "over"
     if None in fits:

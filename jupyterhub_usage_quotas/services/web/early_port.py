@@ -39,7 +39,7 @@ def listening_address(url: str) -> tuple[str, int]:
 
 
 def listen(address: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on the address, one for each family. Raises OSError."""
+    """Sockets that listen on the address, one for each family, and do not block. Raises OSError."""
     found = socket.getaddrinfo(
         address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -67,6 +67,8 @@ def _listener(family: int, kind: int, protocol: int, where: object) -> socket.so
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(where)  # type: ignore[arg-type]
         made.listen(BACKLOG)
+        # An event loop accepts until nobody waits: a socket that blocks would hold it there.
+        made.setblocking(False)
     except OSError:
         made.close()
         raise

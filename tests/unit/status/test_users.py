@@ -25,7 +25,7 @@ from jupyterhub_usage_quotas.services.viewer.pages.user import (
     row,
     summary,
 )
-from jupyterhub_usage_quotas.services.viewer.table import Filter, row_state, selected
+from jupyterhub_usage_quotas.services.viewer.table import Filter, Page, counts, row_state, selected
 from jupyterhub_usage_quotas.status.everyone import EveryoneStatuses
 from jupyterhub_usage_quotas.status.inputs import gather
 from tests.support.viewer import UNKNOWN, FakeMeter
@@ -284,3 +284,54 @@ async def test_choosing_and_ordering_rows(wanted):
     made, _, _ = statuses(**READINGS)
     chosen = selected(await made.of_everyone(NOW), wanted)
     assert [one.subject.name for one in chosen] == NAMES[wanted]
+
+
+LIMITED = [POLICIES[0] | {"exempt": {"admin": True}, "scope": {"user": ["bob", "cyd", "dan"]}}]
+"""By which no quota applies to Ann, nor to Eve, an admin."""
+
+
+async def test_people_without_quota_are_counted_apart_from_those_within():
+    made, _, _ = statuses(entries=LIMITED, **READINGS)
+    everybody = await made.of_everyone(NOW)
+    assert {one.subject.name: row_state(one) for one in everybody} == {
+        "ann": "none",
+        "bob": "over",
+        "cyd": "within",
+        "dan": "unknown",
+        "eve": "none",
+    }
+    assert serialize.row(everybody[4]).state == "none"
+    page = Page(Filter(state="none"), 0, 50)
+    shown = {one.state: (one.name, one.number, one.chosen) for one in counts(everybody, page, "/")}
+    assert shown == {
+        "": ("All", 5, False),
+        "over": ("Used up", 1, False),
+        "soon": ("Used up within a day", 0, False),
+        "unknown": ("Not known", 1, False),
+        "within": ("Within quota", 1, False),
+        "none": ("No quota", 2, True),
+    }
+    assert sum(number for _, number, _ in shown.values()) == 2 * len(everybody)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (Filter(state="none"), ["ann", "eve"]),
+        (Filter(state="within"), ["cyd"]),
+        (Filter(sort="state"), ["bob", "dan", "cyd", "ann", "eve"]),
+        (Filter(sort="-used"), ["bob", "cyd", "ann", "dan", "eve"]),
+    ],
+)
+async def test_people_without_quota_are_chosen_apart_and_come_last(wanted, names):
+    made, _, _ = statuses(entries=LIMITED, **READINGS)
+    chosen = selected(await made.of_everyone(NOW), wanted)
+    assert [one.subject.name for one in chosen] == names
+
+
+async def test_a_quota_without_end_is_a_quota():
+    """Who is exempt from a policy for a while is within it, and is shown what they used."""
+    exempt = Exemption("week", NOW, NOW + timedelta(days=3), user="bob")
+    made, _, _ = statuses(exempt, entries=LIMITED, **READINGS)
+    bob = next(one for one in await made.of_everyone(NOW) if one.subject.name == "bob")
+    assert (row_state(bob), cards(bob)[0].used) == ("within", "11 CPU-hours")

@@ -18,8 +18,16 @@
     time.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
   }
 
-  function markProfile(row) {
-    const slug = row.dataset.profile;
+  // Whether a row is for what is chosen in the form; of what the form does not ask, for any of it.
+  function isChosen(row) {
+    return Object.entries(JSON.parse(row.dataset.choices ?? "{}")).every(([option, choice]) => {
+      const select = document.getElementById(`profile-option-${row.dataset.profile}--${option}`);
+      return !select || select.value === choice;
+    });
+  }
+
+  // The rows are for one profile, with all that can be chosen in it.
+  function markProfile(slug, rows) {
     const radio = [...document.querySelectorAll("#spawn_form input[type=radio][name=profile]")].find(
       (one) => one.value === slug,
     );
@@ -27,21 +35,35 @@
     if (!slug || !label) {
       return false;
     }
-    const denied = "denied" in row.dataset;
     const mark = document.createElement("span");
-    mark.className = `usage-quota-mark badge ${denied ? "text-bg-danger" : "border text-body"}`;
     mark.dataset.profile = slug;
-    // Only text is taken over: a name that looks like markup stays text.
-    const said = row.cells[1].textContent.replace(/\s+/g, " ").trim();
-    mark.textContent = denied ? said : `Could run for ${said}`;
     (label.querySelector("h1, h2, h3, h4, h5, h6, strong") ?? label).append(" ", mark);
+    const show = () => {
+      const row = rows.find(isChosen);
+      const denied = row && "denied" in row.dataset;
+      mark.className = `usage-quota-mark badge ${denied ? "text-bg-danger" : "border text-body"}`;
+      mark.hidden = !row; // for what is written in a field, for example, no time is known
+      // Only text is taken over: a name that looks like markup stays text.
+      const said = row?.cells[1].textContent.replace(/\s+/g, " ").trim();
+      mark.textContent = denied ? said : `Could run for ${said}`;
+    };
+    show();
+    if (rows[0].dataset.choices) {
+      mark.setAttribute("aria-live", "polite");
+      label.addEventListener("change", show);
+      // KubeSpawner's form selects what was chosen the last time when the page is ready.
+      window.jQuery?.(show);
+    }
     return true;
   }
 
   // Where every profile has its mark, the table would only say the same again, and push the form down.
   function markProfiles(table) {
-    const rows = [...table.querySelectorAll("tr[data-profile]")];
-    table.hidden = rows.map(markProfile).every(Boolean);
+    const bySlug = new Map();
+    for (const row of table.querySelectorAll("tr[data-profile]")) {
+      bySlug.set(row.dataset.profile, [...(bySlug.get(row.dataset.profile) ?? []), row]);
+    }
+    table.hidden = [...bySlug].map(([slug, rows]) => markProfile(slug, rows)).every(Boolean);
   }
 
   document.querySelectorAll("time.usage-quota-when").forEach(showLocalTime);

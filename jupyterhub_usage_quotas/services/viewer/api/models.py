@@ -131,7 +131,9 @@ class Row(Model):
     retry_time: Instant | None = Field(
         description="when all verdicts fit, if nothing more is used; null when not denied, or never"
     )
-    state: RowState = Field(description="`soon`: used up within a day, if present servers go on")
+    state: RowState = Field(
+        description="`soon`: used up within a day, as servers run now; `none`: no quota applies"
+    )
     verdicts: tuple[RowVerdict, ...]
 
 

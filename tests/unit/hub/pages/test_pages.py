@@ -21,7 +21,7 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.launch.request import read_launch, requests_on_offer
+from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
 from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
 from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
@@ -238,10 +238,8 @@ async def test_looking_at_the_profiles_changes_nothing_of_the_spawner():
     user = SimpleNamespace(name="ada", groups=[], admin=False)
 
     async def offered() -> list[tuple[str, float]]:
-        return [
-            (one.profile, one.rates["memory"])
-            for one in await requests_on_offer(user, made, RESOURCES)
-        ]
+        offers = await offers_of(user, made, RESOURCES)
+        return [(one.request.profile, one.request.rates["memory"]) for one in offers]
 
     expected = [("small", GIB), ("large", 8 * GIB), ("twin", 9 * GIB)]
     assert await offered() == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from functools import cache
 from types import SimpleNamespace
@@ -133,3 +134,16 @@ def test_with_kubespawner_6_every_name_is_escaped(username):
         patch.setitem(sys.modules, "kubespawner.slugs", None)  # it has no such module
         assert home_names("escape")(username) == expected
         assert home_names("{username}")(username) == expected
+
+
+def test_no_name_waits_for_an_import():
+    """It would take seconds on an event loop, within the time that a launch has."""
+    code = (
+        "import sys; from jupyterhub_usage_quotas.metering.kubespawner.homes import home_names\n"
+        "name_of = home_names('safe'); before = set(sys.modules); print(name_of('a@b'))\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    name, imported = done.stdout.splitlines()
+    assert name.startswith("a-b---")
+    assert imported == "[]"

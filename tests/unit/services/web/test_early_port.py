@@ -118,3 +118,11 @@ def test_a_port_that_is_taken_is_left_to_the_service():
 )
 def test_a_name_of_a_service_stands_for_every_interface(url, address):
     assert listening_address(url) == address
+
+
+def test_its_sockets_hold_no_event_loop():
+    sockets = listen("127.0.0.1", free_port())
+    assert [one.getblocking() for one in sockets] == [False]
+    with pytest.raises(BlockingIOError):
+        sockets[0].accept()
+    sockets[0].close()

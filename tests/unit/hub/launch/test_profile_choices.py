@@ -1,0 +1,142 @@
+"""What can be chosen within a profile: KubeSpawner's own reading of the choices is the oracle."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubespawner import KubeSpawner
+
+from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
+from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, rates_of, read_launch
+
+GIB = 1024**3
+GPUS = ["nvidia.com/gpu"]
+USER = SimpleNamespace(name="ada", groups=[], admin=False)
+
+
+def choices(trait: str, *values: Any, default: int | None = None) -> dict[str, Any]:
+    """Choices that set a trait to one of these values, by the values' texts."""
+    made = {
+        str(value): {"display_name": f"{value}!", "kubespawner_override": {trait: value}}
+        for value in values
+    }
+    if default is not None:
+        made[str(values[default])]["default"] = True
+    return made
+
+
+OWN_SIZE = {
+    "display_name": "Your own size",
+    "slug": "own",
+    "kubespawner_override": {"cpu_guarantee": 1, "extra_resource_limits": {"nvidia.com/gpu": "1"}},
+    "profile_options": {
+        "image": {"display_name": "Image", "choices": choices("image", "base", "science")},
+        "memory": {
+            "display_name": "Memory",
+            "choices": choices("mem_guarantee", "2G", "8G", default=1),
+            "unlisted_choice": {"enabled": True, "kubespawner_override": {"mem_limit": "{value}"}},
+        },
+        "cpu": {"choices": {"few": {}, **choices("cpu_guarantee", 4)}},
+        "gpus": {
+            "display_name": "GPUs",
+            "choices": {
+                "one": {},
+                "none": {
+                    "kubespawner_override": {"extra_resource_limits": {"nvidia.com/gpu": None}}
+                },
+                "two": {"kubespawner_override": {"extra_resource_limits": {"nvidia.com/gpu": "2"}}},
+            },
+        },
+    },
+}
+PROFILES = [{"display_name": "Small", "slug": "small", "default": True}, OWN_SIZE]
+
+
+def spawner(profiles: Any = PROFILES, **user_options: str) -> KubeSpawner:
+    made = KubeSpawner(
+        _mock=True,
+        profile_list=profiles,
+        mem_guarantee="1G",
+        extra_resource_limits={"example.org/fpga": "3"},
+    )
+    made.user_options = user_options
+    return made
+
+
+async def own_size(**user_options: str) -> list[Offer]:
+    offers = await offers_of(USER, spawner(**user_options), GPUS)
+    return [one for one in offers if one.request.profile == "own"]
+
+
+async def test_every_offer_requests_what_kubespawner_makes_of_it():
+    """Also where a choice adds to, or takes from, what the profile and the spawner ask for."""
+    offers = await own_size()
+    assert len(offers) == 2 * 2 * 3  # the image changes nothing of it
+    assert len({tuple(sorted(one.choices.items())) for one in offers}) == len(offers)
+    for one in offers:
+        chosen = spawner(profile="own", **one.choices)
+        await chosen.load_user_options()
+        assert dict(one.request.rates) == rates_of(chosen, GPUS)
+
+
+async def test_what_the_form_has_selected_comes_first():
+    first, *others = await own_size()
+    assert first.choices == {"memory": "8G", "cpu": "few", "gpus": "one"}
+    assert first.request.rates["memory"] == 8 * GIB
+    assert first.selected
+    assert not any(one.selected for one in others)
+    assert first.words == "Memory: 8G!, cpu: few, GPUs: one"
+
+
+@pytest.mark.parametrize(
+    ("saved", "memory"),
+    [
+        ({"profile": "own", "memory": "2G"}, "2G"),
+        ({"profile": "small", "memory": "2G"}, "8G"),  # an option of another profile
+        ({"profile": "own", "memory": "there is no such choice"}, "8G"),
+        ({"profile": "own", "memory--unlisted-choice": "5G"}, "8G"),
+    ],
+)
+async def test_the_form_selects_what_was_chosen_the_last_time(saved: dict[str, str], memory: str):
+    offers = await own_size(**saved)
+    assert offers[0].choices["memory"] == memory
+    assert len(offers) == 12
+
+
+async def test_a_profile_without_choices_that_matter_is_one_offer():
+    profile = OWN_SIZE | {"profile_options": {"image": OWN_SIZE["profile_options"]["image"]}}
+    (only,) = await offers_of(USER, spawner([profile]), GPUS)
+    assert (only.choices, only.words, only.selected) == ({}, "", True)
+
+
+async def test_of_too_many_combinations_only_the_selected_one_is_an_offer():
+    sizes = [f"{gib}G" for gib in range(1, MOST_CHOICES + 2)]
+    options = {"memory": {"choices": choices("mem_guarantee", *sizes, default=4)}}
+    (only,) = await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), GPUS)
+    assert only.choices == {"memory": "5G"}
+    options["memory"]["choices"].pop("17G")
+    assert (
+        len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), GPUS)) == 16
+    )
+
+
+async def test_an_option_that_only_takes_what_users_write_is_no_choice():
+    written = {
+        "unlisted_choice": {"enabled": True, "kubespawner_override": {"mem_limit": "{value}"}}
+    }
+    profile = OWN_SIZE | {"profile_options": {"memory": written}}
+    (only,) = await offers_of(USER, spawner([profile]), GPUS)
+    assert only.choices == {}
+
+
+async def test_a_launch_is_of_what_was_chosen_and_changes_nothing_of_the_offers():
+    made = spawner(profile="own", memory="2G", gpus="two")
+    before = await offers_of(USER, made, GPUS)
+    launch = await read_launch(USER, made, GPUS)
+    assert launch.request.rates == {"memory": 2 * GIB, "cpu": 1, "gpu": 2, "time": 1}
+    assert made.mem_guarantee == 2 * GIB  # applied
+    assert tuple(launch.offers) == tuple(await offers_of(USER, made, GPUS)) == tuple(before)
+    assert list(launch.profiles) == ["Small", "Your own size"]
+    assert launch.profiles["Your own size"].rates["memory"] == 2 * GIB
