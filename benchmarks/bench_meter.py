@@ -34,7 +34,8 @@ from jupyterhub_usage_quotas import conventions as names
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.base import UsageSegment
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
@@ -243,9 +244,9 @@ async def filled(meter: Meter, users: int, days: int) -> float:
     source = KubeStateMetrics(NAMESPACE)
     part = UsageSegment(usage, covered_everywhere(start, end))
     await meter.refresh(timedelta(minutes=20))
-    history = next(iter(meter._histories.values()))
-    history.snapshot = UsageSnapshot.of(source, part)
-    history._reach = timedelta(days=days)
+    sync = meter._usage[0].sync
+    sync.snapshot = UsageSnapshot.of(source, part)
+    sync._reach = timedelta(days=days)
     return held
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.sources.base import Source
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.charge import Readings

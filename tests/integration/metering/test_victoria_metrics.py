@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.sources.base import Source
 from jupyterhub_usage_quotas.metering.sources.expression import Expression
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
