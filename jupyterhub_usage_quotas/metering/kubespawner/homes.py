@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 
 SCHEMES = {"safe": "{safe_username}", "escape": "{escaped_username}"}
 """What can be written in short, and the pattern that it stands for."""
@@ -49,11 +49,11 @@ def home_names(scheme: str) -> Callable[[str], str]:
     It raises UnicodeError for names that are not valid Unicode. Raises ValueError as `pattern_of`.
     """
     pattern = pattern_of(scheme)
-    slugs = cache(_slugs)
+    # Now, and not for the first name: that is asked for on an event loop, in a launch's time.
+    safe_slug, escape_slug = _slugs()
 
     @lru_cache(maxsize=KEPT)
     def name_of(username: str) -> str:
-        safe_slug, escape_slug = slugs()
         safe = safe_slug(username)
         name = pattern.format(
             username=safe,
@@ -68,10 +68,7 @@ def home_names(scheme: str) -> Callable[[str], str]:
 
 
 def _slugs() -> tuple[Callable[[str], str], Callable[[str], str]]:
-    """KubeSpawner's functions that make safe and escaped names.
-
-    It takes a moment to be imported, so that is not done before there are homes to look for.
-    """
+    """KubeSpawner's functions that make safe and escaped names; it takes seconds to be imported."""
     try:
         from kubespawner.slugs import escape_slug, safe_slug  # noqa: PLC0415
     except ImportError:
