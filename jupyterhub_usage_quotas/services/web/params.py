@@ -11,8 +11,8 @@ from ...errors import UsageQuotasError
 from ...quotas.units import parse_bytes
 
 LONGEST_TEXT = 300
-MEMORY = "[0-9]{1,15}|[0-9]{1,6}([.][0-9]{1,3})?([KMGT]|[KMGT]iB|[kMGT]B)"
-"""How an amount of memory is written, as a regular expression: bytes, or with a unit."""
+IN_BYTES = "[0-9]{1,15}|[0-9]{1,6}([.][0-9]{1,3})?([KMGT]|[KMGT]iB|[kMGT]B)"
+"""How an amount of bytes is written, as a regular expression: a number of them, or with a unit."""
 NUMBER = re.compile("[0-9]{1,9}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 LARGEST_AMOUNT = 1_000_000
 """Of cores or GPUs that a server can ask for."""
@@ -74,7 +74,7 @@ class Query:
         given = self._get(name)
         if given is None:
             return 0.0
-        if not re.fullmatch(MEMORY, given):
+        if not re.fullmatch(IN_BYTES, given):
             raise BadParameter(name, "must be an amount of bytes, for example 8GiB")
         return float(given) if given.isdigit() else parse_bytes(given)
 

@@ -9,7 +9,7 @@ from ....quotas.policy.policy import PolicySet
 from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
-from ...web.params import LARGEST_AMOUNT, LONGEST_TEXT, MEMORY
+from ...web.params import IN_BYTES, LARGEST_AMOUNT, LONGEST_TEXT
 from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
 from . import models
 
@@ -141,7 +141,7 @@ def _asked(resource: Resource) -> Parameter:
     """How much of a resource a server asks for."""
     said = f"how much {resource.in_a_sentence} it asks for"
     if resource.in_bytes:
-        schema = {"type": "string", "pattern": f"^({MEMORY})$"}
+        schema = {"type": "string", "pattern": f"^({IN_BYTES})$"}
         return Parameter(resource.name, f"{said}: `8GiB`, or bytes", schema)
     return Parameter(resource.name, said, AMOUNT)
 
