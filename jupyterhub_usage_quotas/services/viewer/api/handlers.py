@@ -265,6 +265,8 @@ class OpenApi(ViewerApi):
 
     async def get(self) -> None:
         """The document."""
-        self.answer(openapi.document(self.hub_auth.base_url, self.context.statuses.policies))
+        policies = self.context.statuses.policies
+        measured, resources = sorted(policies.measured_over_time), policies.resources.values()
+        self.answer(openapi.document(self.hub_auth.base_url, measured, resources))
 
     head = get

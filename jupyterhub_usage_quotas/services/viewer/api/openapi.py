@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ....quotas.policy.policy import PolicySet
 from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
@@ -150,10 +149,13 @@ USAGE = usage_operation(())
 FORECAST = forecast_operation(RESOURCES.values())
 
 
-def document(base_url: str, policies: PolicySet) -> Json:
-    """The whole document of a service at this address, which knows what these policies need."""
-    usage = usage_operation(sorted(policies.measured_over_time))
-    forecast = forecast_operation(policies.resources.values())
+def document(
+    base_url: str, measured: Sequence[str], resources: Iterable[Resource] = RESOURCES.values()
+) -> Json:
+    """The whole document of a service at this address, which knows the usage of the `measured`
+    resources, and whose servers may ask for those of `resources`.
+    """
+    usage, forecast = usage_operation(measured), forecast_operation(resources)
     return openapi.document(
         (ME, USERS, USER, POLICIES, usage, SESSIONS, forecast, OPENAPI),
         title=TITLE,
