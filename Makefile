@@ -16,7 +16,12 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 # How many examples properties are looked at with: dev, ci or nightly (tests/conftest.py).
 HYPOTHESIS_PROFILE ?= ci
 export HYPOTHESIS_PROFILE
+# What the machine has set must not slow down every program that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
+# It checks IRIs in JSON schemas, which none here has, and its import takes three seconds of every start of
+# a Hub or of a server.
+WITHOUT_IRIS = bin/pip uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
 .PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
@@ -84,18 +89,21 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 
 .venv/test: pyproject.toml | .venv/bin/python
 	.venv/$(PIP_INSTALL) --editable '.[test]'
+	.venv/$(WITHOUT_IRIS)
 	@touch $@
 
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
 .venv-hub5/test: pyproject.toml | programs static
 	$(PYTHON) -m venv .venv-hub5
 	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
+	.venv-hub5/$(WITHOUT_IRIS)
 	@touch $@
 
 # The KubeSpawner before it had slug schemes, in a JupyterHub that it works with.
 .venv-spawner6/test: pyproject.toml | programs static
 	$(PYTHON) -m venv .venv-spawner6
 	.venv-spawner6/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyterhub-kubespawner>=6.2,<7' 'jupyter-server>=2'
+	.venv-spawner6/$(WITHOUT_IRIS)
 	@touch $@
 
 clean:

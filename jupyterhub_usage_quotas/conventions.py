@@ -101,6 +101,20 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
 )
 """Earlier names of usage and limit, by resource, which dashboards still use."""
 
+# --- the same as 2i2c's package names it (earlier_metrics) ---------------------------------------
+EARLIER_USAGE_METRICS: Final = MappingProxyType(
+    {
+        "memory": FORMER_USAGE_METRICS["memory"],
+        "cpu": (
+            "jupyterhub_cpu_usage_cpu_hours_total",
+            "jupyterhub_cpu_limit_cpu_hours_total",
+        ),
+    }
+)
+"""Usage and limit, by resource."""
+EARLIER_FAIL_OPEN: Final = "jupyterhub_usage_quotas_fail_open_total"
+EARLIER_PROMETHEUS_ERROR: Final = "jupyterhub_usage_quotas_prometheus_error_total"
+
 
 class Reason(enum.StrEnum):
     """Why usage is not known, or only as it was: the `reason` label of `FAILOVERS`, the `outcome`

@@ -22,6 +22,8 @@ __all__ = ["hub", "recorded", "serve_history"]
 
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
+# Programs that are started many times are compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for _variable in list(os.environ):
     # What the machine has set must not reach the configuration under test.
     if _variable.startswith("JUPYTERHUB_") or _variable.lower().endswith("_proxy"):

@@ -62,10 +62,10 @@ def _type_of(cls: type[UsageConfig], trait: TraitType[Any, Any]) -> str:
         return "one of " + ", ".join(f"`{choice!r}`" for choice in choices)
     if choices := getattr(trait, "enum_class", None):
         return "one of " + ", ".join(f"`{choice.value!r}`" for choice in choices)
-    if type(trait) is AnyTrait:
+    if isinstance(trait, AnyTrait):
         # Checked where it is used: its default says what it is.
         return OF_ANY[type(_made_default(cls, trait))]
-    return TYPES[type(trait)]
+    return next(words for kind, words in TYPES.items() if isinstance(trait, kind))
 
 
 TYPES = {Bool: "True or False", Dict: "dict", Float: "number", Int: "whole number"}

@@ -45,7 +45,7 @@ function wait() {
   if (!document.hidden) timer = setTimeout(() => void refresh(), EVERY);
 }
 
-/** Ask what is new, and show it. */
+/** Ask what is new, and show it; when that is done, whatever came of it, there is an event. */
 async function refresh() {
   clearTimeout(timer);
   asking?.abort();
@@ -65,7 +65,9 @@ async function refresh() {
     if (mine.signal.aborted) return;
     failed();
   }
-  if (asking === mine) wait();
+  if (asking !== mine) return;
+  wait();
+  document.dispatchEvent(new CustomEvent("usage-quota:asked"));
 }
 
 /** @param {AbortSignal} signal */
@@ -94,7 +96,7 @@ function show(html) {
   const live = document.querySelector(LIVE);
   if (!fresh || !live) return;
   showLocalTimes(fresh);
-  const before = levels();
+  const before = severities();
   Idiomorph.morph(live, fresh, {
     morphStyle: "outerHTML",
     callbacks: {
@@ -107,9 +109,8 @@ function show(html) {
     const readout = bar.closest(".usage-quota-plot")?.querySelector(".usage-quota-readout");
     if (readout) readout.textContent = bar.getAttribute("aria-label");
   }
-  const changed = [...levels()].filter(([said]) => before.size && !before.has(said));
+  const changed = [...severities()].filter(([said]) => before.size && !before.has(said));
   announce(changed.map(([said]) => said).join(". "));
-  document.dispatchEvent(new CustomEvent("usage-quota:updated"));
 }
 
 /** @param {unknown} node */
@@ -118,7 +119,7 @@ function isBar(node) {
 }
 
 /** What the cards say in a few words. */
-function levels() {
+function severities() {
   const cards = document.querySelectorAll("[data-said]");
   return new Map([...cards].map((card) => [card.getAttribute("data-said") ?? "", true]));
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import sys
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ from ..config.quotas import Enforcement, QuotaOptions
 from ..conventions import HOME_STORAGE
 from ..errors import ConfigurationError
 from ..quotas.decide import Decision, Outcome
-from ..quotas.policy.parse import doubts
 from ..quotas.resources import Resource, Resources
 from ..quotas.serialize import (
     DecisionReport,
@@ -33,11 +31,12 @@ from ..quotas.serialize import (
     there_of,
 )
 from ..quotas.subject import Subject
-from ..quotas.units import InvalidQuantity, show, show_duration
+from ..quotas.units import InvalidQuantity, show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
 from ..status.inputs import DecisionInputs
 from ..status.members import Members
+from ..status.text import NOT_KNOWN, VerdictText
 from ..status.users import UserStatuses, forecast
 
 EXIT_CODES = {
@@ -137,7 +136,7 @@ def run_check(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
         quotas = QuotaOptions(config=config)
-        for line in doubts(quotas.policies):
+        for line in quotas.doubts():
             print(f"note: {line}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
@@ -241,24 +240,17 @@ def _headline(decision: Decision, resources: Resources) -> str:
 
 
 def _row(verdict: Verdict, resources: Resources) -> tuple[str, ...]:
-    unit = verdict.allotment.limit.unit
-    known = verdict.used is not None and math.isfinite(verdict.allowance)
+    text = VerdictText.of(verdict)
     return (
         printable(verdict.allotment.name),
         verdict.allotment.resource,
         str(verdict.allotment.window),
-        show(verdict.used or 0.0, unit) if known else "?",
-        _allowance(verdict),
-        show(verdict.remaining or 0.0, unit) if known else "?",
+        text.used,
+        text.allowance,
+        text.remaining,
         _fits(verdict),
         _retry(verdict, resources),
     )
-
-
-def _allowance(verdict: Verdict) -> str:
-    if math.isfinite(verdict.allowance):
-        return show(verdict.allowance, verdict.allotment.limit.unit)
-    return "?" if math.isnan(verdict.allowance) else "unlimited"
 
 
 def _retry(verdict: Verdict, resources: Resources) -> str:
@@ -273,7 +265,7 @@ def _fits(verdict: Verdict) -> str:
         return "(other servers)"
     if verdict.fits is False and not verdict.allotment.denies:
         return "no (warns)"
-    return {True: "yes", False: "NO", None: "?"}[verdict.fits]
+    return {True: "yes", False: "NO", None: NOT_KNOWN}[verdict.fits]
 
 
 def _notes(decision: Decision) -> list[str]:

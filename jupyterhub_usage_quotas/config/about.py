@@ -19,6 +19,8 @@ from traitlets import TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from ..conventions import DISTRIBUTION, __version__
+from ..quotas.messages import wrong
+from .urls import problem_of_url
 
 FOLDER = Path(__file__).parent.parent
 """The folder that is imported."""
@@ -44,16 +46,11 @@ class DocumentationOptions(LoggingConfigurable):
         url = str(proposal.value).strip()
         if not url:
             return ""
-        try:
-            parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            valid = False
-        if not valid or parts.query or parts.fragment:
-            raise TraitError(
-                f"documentation_url: got {proposal.value!r}; expected a URL such as"
-                " 'https://docs.example.org/usage-quotas/', or nothing"
-            )
+        example = "https://docs.example.org/usage-quotas/"
+        if problem := problem_of_url(url, example):
+            raise TraitError(problem)
+        if urlsplit(url).query:
+            raise TraitError(wrong("has parameters", url, "a URL without any"))
         return url.rstrip("/") + "/"
 
 

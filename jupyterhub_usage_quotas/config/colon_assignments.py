@@ -14,7 +14,10 @@ from typing import Any
 
 from traitlets.config import Config
 
-SECTIONS = ("UsageConfig", "UsageQuotaManager", "UsageViewer")
+from .earlier import MANAGER, VIEWER
+from .earlier import SECTIONS as EARLIER_SECTIONS
+
+SECTIONS = ("UsageConfig", MANAGER, VIEWER, *EARLIER_SECTIONS)
 CONFIG_D = "jupyterhub_config.d"
 """The folder beside the configuration file whose files Zero to JupyterHub loads as well."""
 

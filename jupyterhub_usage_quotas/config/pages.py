@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from traitlets import Bool, HasTraits, Unicode
 
-from traitlets import Bool, HasTraits, Int, TraitError, Unicode, validate
+from .traits import WholeNumber
 
 
 class PageOptions(HasTraits):
@@ -41,17 +41,21 @@ class PageOptions(HasTraits):
         """,
     ).tag(config=True)
 
-    denied_status = Int(429, help="The HTTP status of a launch denied by a quota.").tag(config=True)
-
-    unavailable_status = Int(
-        503, help="The HTTP status of a launch denied because usage is not known."
+    denied_status = WholeNumber(
+        429,
+        400,
+        599,
+        "an HTTP status",
+        help="The HTTP status of a launch denied by a quota; 422 is what 2i2c's package answers.",
     ).tag(config=True)
 
-    @validate("denied_status", "unavailable_status")
-    def _is_an_error_status(self, proposal: Any) -> int:
-        if not 400 <= proposal.value <= 599:  # noqa: PLR2004
-            raise TraitError(
-                f"{proposal.trait.name} must be an HTTP status from 400 to 599;"
-                f" given {proposal.value!r}"
-            )
-        return int(proposal.value)
+    unavailable_status = WholeNumber(
+        503,
+        400,
+        599,
+        "an HTTP status",
+        help="""
+        The HTTP status of a launch denied because usage is not known; 424 is what 2i2c's package
+        answers.
+        """,
+    ).tag(config=True)

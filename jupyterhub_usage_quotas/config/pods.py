@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from traitlets import Dict, Enum, List, Unicode, default
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from traitlets import Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
 from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
 from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
+from ..quotas.messages import not_among, wrong
 from ..status.hub_database import DB_URL, servers_at, servers_of
+
+_NAMESPACE_PATTERN = re.compile(r"[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?")
 
 ANNOTATION = "annotation"
 NAME = "name"
@@ -36,6 +42,14 @@ class PodOptions(LoggingConfigurable):
     def _pod_namespaces_default(self) -> list[str]:
         # Without the Hub's namespace all are counted.
         return pod_namespaces(self.config) if getattr(self, "hub_namespace", "") else []
+
+    @validate("pod_namespaces")
+    def _can_be_namespaces(self, proposal: Any) -> list[str]:
+        for pattern in proposal.value:
+            if not _NAMESPACE_PATTERN.fullmatch(pattern):
+                expected = "a Kubernetes namespace, or a pattern of one with * and ?"
+                raise TraitError(wrong(got=pattern, expected=expected))
+        return list(proposal.value)
 
     identify_pods_by = Enum(
         (ANNOTATION, NAME),
@@ -71,6 +85,25 @@ class PodOptions(LoggingConfigurable):
         """,
     ).tag(config=True)
 
+    @validate("hub_database")
+    def _is_a_database(self, proposal: Any) -> str:
+        try:
+            make_url(proposal.value)
+        except (ArgumentError, ValueError) as error:
+            # Not with the text: there may be a password in it.
+            expected = "for example 'sqlite:///jupyterhub.sqlite'"
+            raise TraitError(f"not the URL of a database; expected {expected}") from error
+        return str(proposal.value)
+
+    @validate("pod_naming")
+    def _are_options_of_kubespawner(self, proposal: Any) -> dict[str, Any]:
+        for name, value in proposal.value.items():
+            if name not in OPTIONS:
+                raise TraitError(not_among(wrong("unknown key", name), str(name), OPTIONS))
+            if name != "enable_user_namespaces" and not isinstance(value, str):
+                raise TraitError(wrong(name, value, "a text"))
+        return dict(proposal.value)
+
     @default("hub_database")
     def _hub_database_default(self) -> str:
         return str(self.config.get("JupyterHub", {}).get("db_url", DB_URL))
@@ -97,6 +130,11 @@ class PodOptions(LoggingConfigurable):
             " says: it needs UsageConfig.identify_pods_by = 'annotation'"
             for policy in selects_profiles
         ]
+        try:
+            Naming(self.pod_naming, "hub").pod(KnownServer("user", "name", 1))
+        except Exception as error:
+            # The template is the admin's: KubeSpawner can fail on it in any way.
+            errors.append(f"UsageConfig.pod_naming: no name of a pod: {type(error).__name__}")
         if not getattr(self, "hub_namespace", ""):
             errors.append(
                 "UsageConfig.hub_namespace: must be set where identify_pods_by is 'name': other"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from traitlets import Any as AnyTrait
 from traitlets import TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
@@ -28,9 +27,13 @@ from ..metering.client.tls import (
     check_pair,
     check_readable,
 )
+from .traits import Anything
+from .urls import problem_of_prometheus, without_credentials
 
 PREFIX = "prometheus_"
 """The options are called as the fields of a `Connection`, after this."""
+SECRETS = frozenset({"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"})
+"""Options whose values no message repeats."""
 
 URL = f"{PREFIX}url"
 
@@ -49,7 +52,8 @@ class PrometheusOptions(LoggingConfigurable):
     prometheus_url = Unicode(
         help="""
         The URL of the Prometheus server, path prefix included; in a cluster usually
-        "http://<service>.<namespace>.svc.cluster.local".
+        "http://<service>.<namespace>.svc.cluster.local". Parameters in it go with every request,
+        for example "https://thanos-querier.openshift-monitoring.svc:9092?namespace=jhub".
 
         The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL, else
         "http://127.0.0.1:9090".
@@ -62,20 +66,11 @@ class PrometheusOptions(LoggingConfigurable):
 
     @validate("prometheus_url")
     def _prometheus_url_is_http(self, proposal: Any) -> str:
-        url = str(proposal.value)
-        try:
-            parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise TraitError(
-                "prometheus_url must be a URL such as 'http://prometheus:9090';"
-                f" given {url.rpartition('@')[2]!r}"
-            )
-        return url
+        if problem := problem_of_prometheus(proposal.value):
+            raise TraitError(problem)
+        return str(proposal.value)
 
-    prometheus_auth = AnyTrait(
+    prometheus_auth = Anything(
         help="""
         Credentials for Prometheus' basic authentication: {"username": "...", "password": "..."}.
 
@@ -107,12 +102,13 @@ class PrometheusOptions(LoggingConfigurable):
             or not all(isinstance(value, str) for value in given.values())
         ):
             raise TraitError(
-                "prometheus_auth must be a dict with the texts username and password;"
-                f" given {_outline(given)}"
+                f"got {_outline(given)}; expected a dict with the texts username and password"
             )
+        if ":" in given["username"]:
+            raise TraitError("username with a colon, which HTTP's basic authentication cannot send")
         return dict(given)
 
-    prometheus_bearer_token_file = AnyTrait(
+    prometheus_bearer_token_file = Anything(
         "",
         help="""
         The file that holds a bearer token for Prometheus, such as a projected token of a Kubernetes
@@ -120,7 +116,7 @@ class PrometheusOptions(LoggingConfigurable):
         """,
     ).tag(config=True)
 
-    prometheus_headers = AnyTrait(
+    prometheus_headers = Anything(
         help="""
         Headers to send with every request, such as the tenant of Mimir and Cortex:
         {"X-Scope-OrgID": "hub"}. Values are treated as secrets.
@@ -131,7 +127,7 @@ class PrometheusOptions(LoggingConfigurable):
     def _prometheus_headers_default(self) -> dict[str, str]:
         return {}
 
-    prometheus_ca_file = AnyTrait(
+    prometheus_ca_file = Anything(
         "",
         help="""
         The file with the CA certificates (PEM) that Prometheus' certificate is checked against, in
@@ -140,7 +136,7 @@ class PrometheusOptions(LoggingConfigurable):
         """,
     ).tag(config=True)
 
-    prometheus_client_certificate_file = AnyTrait(
+    prometheus_client_certificate_file = Anything(
         "",
         help="""
         The file with the client certificate (PEM) for a Prometheus that demands one. It is read
@@ -148,7 +144,7 @@ class PrometheusOptions(LoggingConfigurable):
         """,
     ).tag(config=True)
 
-    prometheus_client_key_file = AnyTrait(
+    prometheus_client_key_file = Anything(
         "",
         help="""
         The file with the key (PEM, without a passphrase) of the client certificate, unless that is
@@ -161,13 +157,13 @@ class PrometheusOptions(LoggingConfigurable):
         option = proposal.trait.name
         given = proposal.value or ""
         if not isinstance(given, str | os.PathLike):
-            raise TraitError(f"{option} must be the path of a file; given {_outline(given)}")
+            raise TraitError(f"got {_outline(given)}; expected the path of a file")
         path = os.fsdecode(given)
         if path:
             _check(partial(CHECKS[option], Path(path), option))
         return path
 
-    prometheus_sigv4 = AnyTrait(
+    prometheus_sigv4 = Anything(
         help="""
         Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
         {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
@@ -183,7 +179,7 @@ class PrometheusOptions(LoggingConfigurable):
     def _headers_can_be_sent(self, proposal: Any) -> dict[str, str]:
         given = _meant(proposal.value) or {}
         if not isinstance(given, Mapping):
-            raise TraitError(f"prometheus_headers must be a dict of texts; given {_outline(given)}")
+            raise TraitError(f"got {_outline(given)}; expected a dict of texts")
         errors = connection.errors_of_headers(given, PREFIX)
         if errors:
             raise TraitError("; ".join(errors))
@@ -200,15 +196,20 @@ class PrometheusOptions(LoggingConfigurable):
             or not all(_is_name_in_aws(value) for value in given.values())
         ):
             raise TraitError(
-                "prometheus_sigv4 must be a dict with the name of a region, such as"
-                f" {{'region': 'eu-central-1'}}, and perhaps a service; given {_outline(given)}"
+                f"got {_outline(given)}; expected a dict with the name of a region, for example"
+                " {'region': 'eu-central-1'}, and perhaps a service"
             )
         _check(partial(check_botocore, PREFIX + SIGV4))
         return asdict(SigV4(**given))
 
     @property
     def shown_prometheus_url(self) -> str:
-        """The URL without credentials that may be in it: for logs, and for `make_connection`."""
+        """The URL as it may be shown: without credentials and values of parameters."""
+        return without_credentials(self.prometheus_url)
+
+    @property
+    def prometheus_address(self) -> str:
+        """Where requests go: without credentials, which `make_connection` has, with parameters."""
         parts = urlsplit(self.prometheus_url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from traitlets import Any as AnyTrait
 from traitlets import Bool, TraitError, UseEnum, default, validate
 
 from ..errors import ConfigurationError
+from ..quotas.messages import wrong
+from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
+from .earlier import MANAGER, RENAMED, understood
 from .pages import PageOptions
+from .traits import Anything
 from .usage import UsageConfig
 from .validation import errors_in_options
-
-MANAGER: Final = "UsageQuotaManager"
-"""The section of the configuration that admins write these options in."""
 
 
 class Enforcement(enum.StrEnum):
@@ -40,7 +40,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         """
         return [*UsageConfig.section_names(), MANAGER]
 
-    policy = AnyTrait(
+    policy = Anything(
         help="""
         The policies, a list of
 
@@ -70,7 +70,7 @@ class QuotaOptions(PageOptions, UsageConfig):
     def _policy_default(self) -> list[Any]:
         return []
 
-    scope_backup_strategy = AnyTrait(
+    scope_backup_strategy = Anything(
         help="""
         What happens where no policy covers a user, and where several for the same resource and
         window do:
@@ -85,10 +85,6 @@ class QuotaOptions(PageOptions, UsageConfig):
     @default("scope_backup_strategy")
     def _scope_backup_strategy_default(self) -> dict[str, Any]:
         return {"intersection": "min"}
-
-    scope_fallback_strategy = AnyTrait(
-        None, allow_none=True, help="An earlier name of `scope_backup_strategy`."
-    ).tag(config=True)
 
     failover_open = Bool(
         True,
@@ -107,7 +103,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         """,
     ).tag(config=True)
 
-    export_usage = AnyTrait(
+    export_usage = Anything(
         True,
         help="""
         Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
@@ -116,14 +112,23 @@ class QuotaOptions(PageOptions, UsageConfig):
         """,
     ).tag(config=True)
 
+    earlier_metrics = Bool(
+        False,
+        help="""
+        Whether usage, limits, launches that were allowed because usage was not known and failed
+        requests to Prometheus are exported under the names and with the labels that 2i2c's package
+        of the same name has, for dashboards and alerts that were written for it.
+
+        The default is True where `metrics_exporter_token` is set, which only that package needs.
+        """,
+    ).tag(config=True)
+
     @validate("export_usage")
     def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
         given = proposal.value
         groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
         if not (isinstance(given, bool) or (groups and given)):
-            raise TraitError(
-                f"export_usage must be True, False or a list of groups; given {given!r}"
-            )
+            raise TraitError(wrong(got=given, expected="True, False or a list of groups"))
         return given if isinstance(given, bool) else list(given)
 
     def __init__(self, **kwargs: Any) -> None:
@@ -131,14 +136,23 @@ class QuotaOptions(PageOptions, UsageConfig):
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
         if config:
             check_configuration(config, type(self))
+            kwargs["config"] = understood(config)
         super().__init__(**kwargs)
+
+    def doubts(self) -> list[str]:
+        """A line about everything that is accepted and can hardly be meant."""
+        return [
+            *self.doubts_together(),
+            *doubts(self.policies),
+            *limits_without_unit("policy", self.policy, self.policies.resources),
+        ]
 
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
         return parse_policies(
             self.policy,
-            self.scope_fallback_strategy or self.scope_backup_strategy,
+            self.scope_backup_strategy,
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
@@ -156,11 +170,6 @@ def check_configuration(
     """Refuse a configuration with errors; raises `ConfigurationError` that names all of them."""
     probe = options()
     errors = list(errors_in_options(config, CONFIGURED, probe))
-    if {"scope_backup_strategy", "scope_fallback_strategy"} <= set(config.get(MANAGER, {})):
-        errors.append(
-            "UsageQuotaManager.scope_fallback_strategy: is the earlier name of"
-            " scope_backup_strategy, and both are set; leave one out"
-        )
     try:
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
@@ -170,9 +179,17 @@ def check_configuration(
             if one.resource in probe.policies.all_measured and one.make(probe) is None
         ]
     except InvalidPolicies as error:
-        errors += [f"{_section(one.where)}.{one}" for one in error.errors]
+        errors += [_as_written(config, f"{_section(one.where)}.{one}") for one in error.errors]
     if errors:
         raise ConfigurationError(errors)
+
+
+def _as_written(config: Mapping[str, Any], error: str) -> str:
+    """An error at the place that the admin wrote, who may have used an earlier name."""
+    for former, today in RENAMED[MANAGER].items():
+        if former in config.get(MANAGER, {}):
+            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)
+    return error
 
 
 def _section(where: str) -> str:

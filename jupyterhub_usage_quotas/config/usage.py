@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from traitlets import Any as AnyTrait
-from traitlets import Enum, Float, List, TraitError, Unicode, default, validate
+from traitlets import Enum, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..metering.client.prometheus import PrometheusClient
@@ -21,19 +21,27 @@ from ..metering.sources.base import GaugeSource, Source
 from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
+from ..quotas.messages import wrong
+from ..quotas.policy.patterns import broken
 from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
 from .gauges import GaugeKind
-from .home_storage import HOME_STORAGE, HomeStorageOptions
+from .homes import HOME_STORAGE, HomeOptions
 from .pods import PodOptions
-from .prometheus import PrometheusOptions
+from .prometheus import URL, PrometheusOptions
+from .traits import Anything, Namespace, Seconds, is_placeholder
 
 KUBE_STATE_METRICS = "kube-state-metrics"
 HUB = "hub"
 RECORDED = "recorded"
 
+MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800
 
-class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, DocumentationOptions):
+NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "ephemeral_storage", "pods", "storage")
+"""Kubernetes resources that servers request and that no pattern of GPUs may match."""
+
+
+class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -45,7 +53,7 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
     """The options that say what Kubernetes calls a resource, where that is the admin's to say."""
     GAUGES: ClassVar[Sequence[GaugeKind]] = (HOME_STORAGE,)
 
-    hub_namespace = Unicode(
+    hub_namespace = Namespace(
         help="""
         The Kubernetes namespace of the Hub: only pods in it are counted.
 
@@ -82,7 +90,23 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
         """,
     ).tag(config=True)
 
-    resources = AnyTrait(
+    @validate("gpu_resources")
+    def _are_devices(self, proposal: Any) -> list[str]:
+        for pattern in proposal.value:
+            if why := broken(pattern):
+                raise TraitError(wrong(why, pattern, "for example 'nvidia.com/gpu'"))
+            caught = [name for name in NO_DEVICES if fnmatch.fnmatchcase(name, pattern)]
+            if caught:
+                raise TraitError(
+                    wrong(
+                        f"pattern that counts {', '.join(caught)} as GPUs",
+                        pattern,
+                        "for example 'nvidia.com/gpu'",
+                    )
+                )
+        return list(proposal.value)
+
+    resources = Anything(
         help="""
         Resources of your own that policies can limit: {"licence": {"promql": "...", "unit":
         "licence", "display_name": "Licences"}}. The expression gives how many units are in use at
@@ -91,11 +115,15 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
         """
     ).tag(config=True)
 
+    @validate("resources", "credit_prices")
+    def _nothing_is_empty(self, proposal: Any) -> Any:
+        return {} if proposal.value is None else proposal.value
+
     @default("resources")
     def _resources_default(self) -> dict[str, Any]:
         return {}
 
-    credit_prices = AnyTrait(
+    credit_prices = Anything(
         help="""
         What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), such
         as {"cpu": 1, "memory": 0.25, "gpu": 10}.
@@ -106,38 +134,49 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
     def _credit_prices_default(self) -> dict[str, float]:
         return {}
 
-    deadline = Float(
+    deadline = Seconds(
         5.0,
+        low=0.1,
+        high=HOUR,
         help="""
         The longest time, in seconds, that a decision may wait for Prometheus.
         """,
     ).tag(config=True)
 
-    request_timeout = Float(
+    request_timeout = Seconds(
         3.0,
+        low=0.1,
+        high=HOUR,
         help="""
         The longest time, in seconds, that one request to Prometheus may take. It is tried again
         within the deadline.
         """,
     ).tag(config=True)
 
-    stale_after = Float(
+    stale_after = Seconds(
         600.0,
+        low=1,
+        high=WEEK,
         help="""
         How long ago, in seconds, the usage source may have been scraped last for usage still to
         be trusted. After that, failover decides.
         """,
     ).tag(config=True)
 
-    refresh_interval = Float(
+    refresh_interval = Seconds(
         60.0,
+        low=0.1,
+        high=DAY,
         help="""
         How often, in seconds, the usage of all users is brought up to date.
         """,
     ).tag(config=True)
 
-    late_samples = Float(
+    late_samples = Seconds(
         300.0,
+        low=0.1,
+        high=DAY,
+        or_zero=True,
         help="""
         How long after their time, in seconds, samples may still reach Prometheus. That much is
         read again at every refresh. Stores that are written to remotely, such as Mimir or Thanos
@@ -145,39 +184,60 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
         """,
     ).tag(config=True)
 
-    max_gap = Float(
+    max_gap = Seconds(
         600.0,
+        low=0.1,
+        high=DAY,
+        or_zero=True,
         help="""
         The longest time, in seconds, without samples that is bridged for servers which were there
         before and after it. Longer gaps count as nothing used, and are reported.
         """,
     ).tag(config=True)
 
-    prometheus_scrape_interval = Float(
+    prometheus_scrape_interval = Seconds(
         0.0,
+        low=0.1,
+        high=DAY,
+        or_zero=True,
         help="""
         The seconds between two scrapes of the usage source; 0 to find out, which is right unless
         it is scraped less often than every 15 minutes.
         """,
     ).tag(config=True)
 
-    @validate("prometheus_scrape_interval", "max_gap", "late_samples")
-    def _is_not_negative(self, proposal: Any) -> float:
-        if not 0 <= proposal.value < float("inf"):
-            raise TraitError(
-                f"{proposal.trait.name} must be a number of seconds, 0 or more;"
-                f" given {proposal.value!r}"
-            )
-        return float(proposal.value)
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """See `PrometheusOptions.errors_together`."""
+        errors = super().errors_together(refused)
+        times = {"stale_after", "refresh_interval", "prometheus_scrape_interval"}
+        if times.isdisjoint(refused):
+            # Usage is read at whole minutes, so it is as old as all of these at times.
+            oldest = MINUTE + self.refresh_interval + self.prometheus_scrape_interval
+            if self.stale_after < oldest:
+                errors.append(
+                    "stale_after does not go with refresh_interval"
+                    f"{' and prometheus_scrape_interval' * bool(self.prometheus_scrape_interval)}:"
+                    f" usage would be stale again and again: got {self.stale_after:g};"
+                    f" expected at least {oldest:g}, a minute more than their sum"
+                )
+        return errors
 
-    @validate("deadline", "request_timeout", "stale_after", "refresh_interval")
-    def _is_positive(self, proposal: Any) -> float:
-        if not 0 < proposal.value < float("inf"):
-            raise TraitError(
-                f"{proposal.trait.name} must be a number of seconds above 0;"
-                f" given {proposal.value!r}"
+    def doubts_together(self) -> Iterator[str]:
+        """A line for options that are accepted and can hardly be meant, beside each other."""
+        if self.request_timeout > self.deadline:
+            yield (
+                "UsageConfig.request_timeout is longer than deadline, which ends a request before:"
+                f" got {self.request_timeout:g}; expected at most {self.deadline:g}"
             )
-        return float(proposal.value)
+        if self.max_gap < self.prometheus_scrape_interval:
+            yield (
+                "UsageConfig.max_gap is shorter than prometheus_scrape_interval, so the time"
+                f" between two scrapes counts as nothing: got {self.max_gap:g}; expected at least"
+                f" {self.prometheus_scrape_interval:g}"
+            )
+        for name in (URL, "hub_namespace", "session_secret_key"):
+            if is_placeholder(getattr(self, name, "")):
+                yield f"UsageConfig.{name} has a place in angle brackets that is to be filled in"
 
     @property
     def built_in(self) -> Mapping[str, Resource]:
@@ -218,7 +278,7 @@ class UsageConfig(PodOptions, HomeStorageOptions, PrometheusOptions, Documentati
     def make_client(self, events: MeterEvents = NO_EVENTS) -> PrometheusClient:
         """A client of the configured Prometheus."""
         return PrometheusClient(
-            self.shown_prometheus_url,
+            self.prometheus_address,
             connection=self.make_connection(),
             request_timeout=timedelta(seconds=self.request_timeout),
             events=events,

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..errors import ConfigurationError
+from ..quotas.messages import wrong
+from .earlier import understood
+from .traits import WholeNumber
+from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
 from .validation import errors_in_options, remarks
+
+SHORTEST_SECRET = 16
+"""Characters of a session secret."""
+VARIED = 6
+"""How many of them must be different ones."""
 
 
 class UsageViewer(UsageConfig):
@@ -37,9 +48,64 @@ class UsageViewer(UsageConfig):
     @validate("url")
     def _url_is_http(self, proposal: Any) -> str:
         url = str(proposal.value)
-        if url and not url.startswith(("http://", "https://")):
-            raise TraitError(f"url must be a URL such as 'http://hub:9000'; given {url!r}")
+        if url and (problem := problem_of_url(url, "http://hub:9000")):
+            raise TraitError(problem)
+        if url and (urlsplit(url).query or "@" in url):
+            raise TraitError(wrong("has more than a host and a port", without_credentials(url)))
         return url
+
+    service_host = Unicode(
+        help="""
+        The interface that the service listens on. The default is that of the loopback where the
+        service's `url` names it, else all of them.
+        """
+    ).tag(config=True)
+
+    @validate("service_host")
+    def _is_an_interface(self, proposal: Any) -> str:
+        host = str(proposal.value)
+        if host and problem_of_url(f"http://{f'[{host}]' if ':' in host else host}", ""):
+            raise TraitError(wrong(got=host, expected="a host, for example '0.0.0.0'"))
+        return host
+
+    service_port = WholeNumber(
+        0,
+        0,
+        65535,
+        "a port (0 for that of the service's url)",
+        help="The port that the service listens on; 0 for that of its `url`.",
+    ).tag(config=True)
+
+    service_prefix = Unicode(
+        help="""
+        The path that the service answers under. The default is what the Hub says, which is
+        "/services/usage-quota/" behind the Hub's own.
+        """
+    ).tag(config=True)
+
+    @validate("service_prefix")
+    def _is_a_path(self, proposal: Any) -> str:
+        path = str(proposal.value)
+        if path and not re.fullmatch(r"/[-\w.~%@/]*", path, re.ASCII):
+            raise TraitError(
+                wrong(got=path, expected="a path, for example '/services/usage-quota/'")
+            )
+        return path
+
+    enable_compute = Bool(
+        True,
+        help="""
+        Whether the dashboard shows usage over time: of memory, CPU and the like. Without it, it
+        shows home storage only, and no users at all where that is not shown either.
+        """,
+    ).tag(config=True)
+
+    footer_note = Unicode(
+        help="""
+        A note at the end of every page of the dashboard, in HTML: text, links, emphasis and lists.
+        Whatever could run or load something is taken out of it.
+        """
+    ).tag(config=True)
 
     session_secret_key = Unicode(
         help="""
@@ -51,11 +117,19 @@ class UsageViewer(UsageConfig):
         """
     ).tag(config=True)
 
+    @validate("session_secret_key")
+    def _is_hard_to_guess(self, proposal: Any) -> str:
+        secret = str(proposal.value)
+        if secret and (len(secret) < SHORTEST_SECRET or len(set(secret)) < VARIED):
+            raise TraitError(
+                f"easy to guess: got {len(secret)} characters; expected at least"
+                f" {SHORTEST_SECRET}, for example of `openssl rand -hex 32`"
+            )
+        return secret
+
     @default("session_secret_key")
     def _session_secret_key_default(self) -> str:
         return os.environ.get(conventions.ENV_SESSION_SECRET_KEY, "")
-
-    secret_session_key = Unicode(help="Another spelling of `session_secret_key`.").tag(config=True)
 
     template_paths = List(
         Unicode(),
@@ -74,8 +148,8 @@ class UsageViewer(UsageConfig):
 
     @property
     def session_secret(self) -> str:
-        """The session secret, however it was spelt; empty where there is none."""
-        return self.session_secret_key or self.secret_session_key
+        """The session secret; empty where there is none."""
+        return self.session_secret_key
 
 
 CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageViewer)
@@ -85,22 +159,11 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageViewer)
 def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
     """The options of a configuration; raises `ConfigurationError` with all their errors."""
     errors = list(errors_in_options(config, CONFIGURED, UsageViewer()))
-    section = config.get(UsageViewer.__name__, {})
-    if {"session_secret_key", "secret_session_key"} <= set(section):
-        errors.append(
-            "UsageViewer.secret_session_key: is another spelling of session_secret_key, and both"
-            " are set; leave one out"
-        )
     if errors:
         raise ConfigurationError(errors)
-    return UsageViewer(config=config)
+    return UsageViewer(config=understood(config))
 
 
 def viewer_remarks(config: Mapping[str, Any]) -> list[str]:
     """A line for every option of the viewer that is not as it should be written."""
-    lines = remarks(config, (UsageViewer,))
-    if "secret_session_key" in config.get(UsageViewer.__name__, {}):
-        lines.append(
-            "UsageViewer.secret_session_key is taken as session_secret_key, which is its name"
-        )
-    return lines
+    return remarks(config, (UsageViewer,))

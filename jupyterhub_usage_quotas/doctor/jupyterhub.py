@@ -19,7 +19,6 @@ from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import NEEDED_SCOPES, declare_viewer, is_viewer
 from ..ledger.base import NO_LEDGER
-from ..quotas.policy.parse import doubts
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
 from .deployment import Deployment
@@ -52,7 +51,7 @@ async def configuration(deployment: Deployment) -> list[Finding]:
         found = [failed("there are no policies: nobody is limited", cure)]
     if manager.enforcement is Enforcement.off:
         found.append(warning("enforcement is off: nothing is decided", "Leave it out."))
-    found += [warning(line, "Write what is meant.") for line in doubts(manager.policies)]
+    found += [warning(line, "Write what is meant.") for line in manager.doubts()]
     if not manager.hub_namespace:
         found.append(
             warning(

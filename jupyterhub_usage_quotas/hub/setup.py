@@ -23,13 +23,13 @@ from ..config.usage import HUB
 from ..config.validation import remarks
 from ..conventions import __version__
 from ..errors import ConfigurationError
-from ..quotas.policy.parse import doubts
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
 from .metrics import own as metrics
+from .metrics.earlier import EarlierCounters, EarlierGauges
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
@@ -122,7 +122,7 @@ def _config_was_read(change: Any) -> None:
         app.log.critical("%s", error)
         app.exit(1)
     installation.put_hooks(app.config)
-    for line in [*remarks(app.config, CONFIGURED), *doubts(manager.policies), *of_viewer]:
+    for line in [*remarks(app.config, CONFIGURED), *manager.doubts(), *of_viewer]:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
     logging.getLogger("asyncio").addFilter(NotAFailure())
@@ -134,9 +134,7 @@ def _config_was_read(change: Any) -> None:
         )
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
-        REGISTRY.register(
-            UsageGauges(lambda: snapshot.rows, manager.policies, manager.hub_namespace)
-        )
+        _export_usage(manager, snapshot)
         start(make_refresh_loop(app, manager, manager.meter, snapshot))
         _show_on_pages(app, manager, snapshot)
     _say_which_version(app, manager)
@@ -167,6 +165,18 @@ def _show_on_pages(app: Any, manager: UsageQuotaManager, snapshot: StatusSnapsho
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
     pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
+
+
+def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
+    """Show on the Hub's metrics endpoint where everybody stands."""
+    namespace, earlier = manager.hub_namespace, manager.earlier_metrics
+    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, former=not earlier)
+    REGISTRY.register(gauges)
+    if earlier:
+        REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))
+        counters = EarlierCounters(REGISTRY, namespace)
+        manager.observers.append(counters)
+        manager.on_request.append(counters.requested)
 
 
 def _say_which_version(app: Any, manager: UsageQuotaManager) -> None:

@@ -87,13 +87,12 @@ def is_viewer(spec: Mapping[str, Any]) -> bool:
 def hand_over(app: Any, manager: UsageQuotaManager, viewer: UsageViewer) -> dict[str, Any]:
     """What the viewer must know, as the sections of a configuration."""
     shared = UsageConfig.class_trait_names(config=True)
-    section = app.config.get(UsageViewer.__name__, {})
+    section = viewer.config.get(UsageViewer.__name__, {})
     own = [
         name
         for name in UsageViewer.class_trait_names(config=True)
         if name in section or name not in shared
     ]
-    strategy = manager.scope_fallback_strategy or manager.scope_backup_strategy
     hubs = app._template_paths_default()[0]
     paths = [str(path) for path in app.template_paths if path != hubs]
     usual = {
@@ -106,16 +105,13 @@ def hand_over(app: Any, manager: UsageQuotaManager, viewer: UsageViewer) -> dict
         "UsageConfig": {name: getattr(manager, name) for name in shared},
         "UsageQuotaManager": {
             **{name: getattr(manager, name) for name in HANDED_OVER_RULES},
-            "scope_backup_strategy": strategy,
+            "scope_backup_strategy": manager.scope_backup_strategy,
             "enforcement": manager.enforcement.value,
         },
         "UsageViewer": {
             name: getattr(viewer, name) if name in section or name not in usual else usual[name]
             for name in own
-            # The two spellings of one option become one.
-            if name not in ("session_secret_key", "secret_session_key")
-        }
-        | {"session_secret_key": viewer.session_secret},
+        },
     }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from .messages import wrong
 from .units import (
     BYTES,
     TIMES,
@@ -45,6 +46,12 @@ class Resource:
     example: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     bare_suffixes: Mapping[str, str] = field(default_factory=dict)
+    bare_unit: str = ""
+    """The unit of a whole number that has none, as 2i2c's package reads it; empty where such
+    numbers are refused.
+    """
+    bare_from: float = 0
+    """The smallest such number; less was meant in another unit."""
     shown_in: tuple[str, ...] = ()
     """The symbols of `amounts` that suit amounts of any size, the smallest first; empty for the
     first of `amounts`.
@@ -87,7 +94,7 @@ class Resource:
         if not self.over_time:
             symbol = self._amount_symbol(text.strip())
             if symbol is None:
-                raise self._no_unit(text)
+                raise self._refused(f"not a unit of {self.name}", text)
             return Unit(symbol, self.amounts[symbol])
         words = hyphenated(text)
         if words in self.bare_suffixes:
@@ -96,14 +103,12 @@ class Resource:
         canonical_amount = self._amount_symbol(amount)
         canonical_time = time_symbol(time)
         if canonical_amount is None or canonical_time is None:
-            raise self._no_unit(text)
+            raise self._refused(f"not a unit of {self.name}", text)
         symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
         return Unit(symbol, self.amounts[canonical_amount] * TIMES[canonical_time])
 
-    def _no_unit(self, text: str) -> InvalidQuantity:
-        return InvalidQuantity(
-            f"{text!r} is not a unit of {self.name}; write for example {self.example!r}"
-        )
+    def _refused(self, what: str, text: str) -> InvalidQuantity:
+        return InvalidQuantity(wrong(what, text, f"for example {self.example!r}"))
 
     @property
     def usual_unit(self) -> Unit:
@@ -116,9 +121,7 @@ class Resource:
         if not unit:
             if number == 0:
                 return Quantity(0.0, self.usual_unit)
-            raise InvalidQuantity(
-                f"{text!r} has no unit and could be misread; write for example {self.example!r}"
-            )
+            raise self._refused("has no unit and could be misread", text)
         return bounded_quantity(number, self.unit(unit), text)
 
     def _amount_symbol(self, text: str) -> str | None:
@@ -153,7 +156,7 @@ class Resource:
             return parse_bytes(text)
         number, unit = split_quantity(text)
         if unit:
-            raise InvalidQuantity(f"{text!r} is not a number")
+            raise InvalidQuantity(wrong("not a number", text))
         return number
 
     def is_called(self, name: str) -> bool:
@@ -182,6 +185,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 aliases={"byte": "B", "bytes": "B"},
                 # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
                 bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
+                bare_unit="B-hours",
+                bare_from=1024**3,
                 shown_in=_BYTES_SHOWN,
                 asked="8GiB",
                 spawner_options=("mem_guarantee", "mem_limit"),
@@ -193,6 +198,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 amounts={"CPU": 1.0},
                 example="100 CPU-hours",
                 aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
+                bare_unit="CPU-hours",
                 asked="CORES",
                 spawner_options=("cpu_guarantee", "cpu_limit"),
                 kubernetes=("cpu",),

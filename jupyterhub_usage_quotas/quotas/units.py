@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from .messages import printable, wrong
+
 _DECIMAL: dict[str, int] = {prefix: 1000**power for power, prefix in enumerate("kMGTP", start=1)}
 _BINARY: dict[str, int] = {
     f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)
@@ -31,7 +33,10 @@ _TIME_ALIASES = {
     "weeks": ("w", "wk", "week"),
 }
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
-_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL)
+# ASCII, since to Python the digits of every script are digits.
+_QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL | re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
+_LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a slip of the keyboard."""
@@ -82,14 +87,18 @@ def time_symbol(text: str) -> str | None:
 
 def split_quantity(text: str) -> tuple[float, str]:
     """Split "1,000 GiB-hours" into 1000.0 and "GiB-hours". Raises `InvalidQuantity`."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = match["number"] if match else ""
-    if match is None or not re.match(r"[+-]?\.?\d", number):
-        raise InvalidQuantity(f"{text!r} does not start with a number")
+    if match is None or not re.match(r"[+-]?\.?\d", number, re.ASCII):
+        raise InvalidQuantity(wrong("does not start with a number", text, "digits 0 to 9"))
+    unit = match["unit"] or ""
+    if _DECIMAL_COMMA.match(text):
+        right = printable(text.replace(",", ".", 1).strip())
+        raise InvalidQuantity(wrong("has a decimal comma", text, repr(right)))
     value = float(number.replace(",", "").replace("_", ""))
     if not math.isfinite(value):
-        raise InvalidQuantity(f"{text!r} is not a finite number")
-    return value, match["unit"] or ""
+        raise InvalidQuantity(wrong("not a finite number", text))
+    return value, unit
 
 
 def parse_duration(text: str) -> timedelta:
@@ -97,22 +106,24 @@ def parse_duration(text: str) -> timedelta:
     number, unit = split_quantity(text)
     symbol = time_symbol(unit)
     if symbol is None:
-        raise InvalidQuantity(f'{text!r} is not a duration; write for example "36h" or "2 weeks"')
+        raise InvalidQuantity(wrong("not a duration", text, 'for example "36h" or "2 weeks"'))
     return bounded_duration(number * TIMES[symbol], text)
 
 
 def bounded_quantity(value: float, unit: Unit, given: object) -> Quantity:
-    """So much in a unit, refused when it is no number or beyond `LARGEST_AMOUNT`."""
+    """So much in a unit, refused when it is no number, or too large to mean anything."""
     # Compared before it is multiplied or made a float: an integer may be beyond all floats.
     if not abs(value) <= LARGEST_AMOUNT / unit.factor:
-        raise InvalidQuantity(f"{given!r} is not a number, or too large to mean anything")
+        raise InvalidQuantity(wrong("not a number, or too large to mean anything", given))
     return Quantity(float(value), unit)
 
 
 def bounded_duration(seconds: float, given: object) -> timedelta:
     """A duration of so many seconds, refused when negative or beyond `LONGEST_DURATION`."""
     if not 0 <= seconds <= LONGEST_DURATION.total_seconds():
-        raise InvalidQuantity(f"{given!r} is not between 0 and {LONGEST_DURATION.days} days")
+        raise InvalidQuantity(
+            wrong("out of range", given, f"a duration between 0 and {LONGEST_DURATION.days} days")
+        )
     return timedelta(seconds=seconds)
 
 
@@ -121,7 +132,7 @@ def parse_bytes(text: str) -> float:
     number, unit = split_quantity(text)
     symbol = unit if unit in BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
     if symbol is None:
-        raise InvalidQuantity(f'{text!r} is not an amount of memory; write for example "8GiB"')
+        raise InvalidQuantity(wrong("not an amount of memory", text, 'for example "8GiB"'))
     return number * BYTES[symbol]
 
 
@@ -133,8 +144,15 @@ def parse_kubernetes(text: str) -> float:
     """
     number, suffix = split_quantity(text)
     if suffix not in _KUBERNETES:
-        raise InvalidQuantity(f'{text!r} is no amount of Kubernetes; write for example "10Gi"')
+        raise InvalidQuantity(wrong("not an amount of Kubernetes", text, 'for example "10Gi"'))
     return number * _KUBERNETES[suffix]
+
+
+def is_unit(text: str) -> bool:
+    """Whether what an admin's own resource counts in can be written in a limit."""
+    unit = hyphenated(text)
+    last_word = unit.rpartition("-")[2]
+    return bool(re.fullmatch(r"[^\W\d_][\w.%-]{0,63}", unit)) and time_symbol(last_word) is None
 
 
 def show(amount: float, unit: Unit) -> str:

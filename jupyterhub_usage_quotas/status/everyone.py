@@ -78,7 +78,7 @@ class EveryoneStatuses(UserStatuses):
         for subject in gathered.subjects:
             status = await self._of(subject, gathered)
             # Here, where others get their turn, and not when the table is sorted by it.
-            _ = status.outlooks
+            _ = status.severity
             statuses.append(status)
             await pace.keep()
         return statuses

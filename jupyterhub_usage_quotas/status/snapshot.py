@@ -16,6 +16,7 @@ from ..quotas.decide import charges_of
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.policy.selector import ALL_SERVERS
 from ..quotas.subject import EVERYONE, REST, Subject
+from ..quotas.units import Unit
 from ..quotas.verdict import Request, judge
 from .inputs import DecisionInputs, add_up, adjustments_of, gather_cached, pool_readings
 from .members import Members
@@ -29,7 +30,8 @@ class PolicyStatus:
     """Where a user (or a pool, whose `username` is empty) stands with a policy, in base units.
 
     `used` and `remaining` are None where usage is not known. `groups` are those that the policy
-    is for, `days` the length of a rolling window in which all servers count.
+    is for, `own_groups` those of them that the user is in, `days` the length of a rolling window in
+    which all servers count, and `unit` is what the limit is written in.
     """
 
     username: str
@@ -40,6 +42,8 @@ class PolicyStatus:
     used: float | None
     allowance: float
     remaining: float | None
+    own_groups: tuple[str, ...] = ()
+    unit: Unit = Unit("", 1.0)  # noqa: RUF009 it is frozen
 
 
 class StatusSnapshot:
@@ -106,7 +110,14 @@ def _rows(inputs: DecisionInputs, pools_done: set[str]) -> Iterator[PolicyStatus
             verdict.used,
             verdict.allowance,
             verdict.remaining,
+            _own_groups(charge, inputs.subject),
+            charge.allotment.limit.unit,
         )
+
+
+def _own_groups(charge: Charge, subject: Subject) -> tuple[str, ...]:
+    scopes = [policy.scope.group for policy in charge.allotment.candidates]
+    return tuple(sorted(name for name in subject.groups if any(one.has(name) for one in scopes)))
 
 
 def _groups(charge: Charge) -> str:

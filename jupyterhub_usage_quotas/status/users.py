@@ -24,6 +24,7 @@ from ..quotas.usage import NOT_READ_YET, Fresh
 from ..quotas.verdict import Request, Verdict
 from .inputs import DecisionInputs, adjustments_of, gather, gather_cached
 from .members import NO_MEMBERS, Members
+from .text import Severity, severity
 
 STILL_RUNNING = timedelta(minutes=2)
 """How long before usage is known to the end a server's usage may have ended for it to run still."""
@@ -76,6 +77,17 @@ class UserStatus:
         if pool is not None and pool.name in self.pool_ends:
             return self.pool_ends[pool.name]
         return exhausted_at(verdict, inputs.policies, self.servers, inputs.adjustments, inputs.now)
+
+    @cached_property
+    def severity(self) -> Severity | None:
+        """How serious the worst of the quotas is; None where there is none."""
+        now = self.inputs.now
+        each = (severity(one.verdict, one.exhausted_at, now) for one in self.outlooks)
+        return Severity.worst(each) if self.outlooks else None
+
+    def severity_of(self, verdict: Verdict) -> Severity:
+        """How serious one of the verdicts is."""
+        return severity(verdict, self.exhausted_at(verdict), self.inputs.now)
 
     def gets_back(self, verdict: Verdict) -> Return | None:
         """When a part of the allowance worth mentioning comes back, or all that was used."""

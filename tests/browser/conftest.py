@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.programs import find_program
 
@@ -26,14 +27,26 @@ CHROMIUM = [
 ]
 
 
+PATIENCE = 60_000
+"""Milliseconds: on a machine that is busy everything takes long."""
+expect.set_options(timeout=PATIENCE)
+
+
 # Playwright has an event loop of its own, which tests elsewhere must not find running.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    chromium = find_program("chromium", "run scripts/install-programs --browser")
+    chromium = find_program("chromium", "run scripts/install-programs --tests")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         yield started
         started.close()
+
+
+def patient_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A new session of a browser, which waits as long as everything else."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 def picture(page: Page, name: str, *, whole: bool = False) -> None:

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.programs import Program, free_port
 from tests.support.visitor import Visitor, text_of
 
-from .conftest import picture
+from .conftest import patient_context, picture
 
 GIB = 1024**3
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -74,8 +74,8 @@ def dashboard_of(url: str, username: str) -> str:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        timezone_id="Asia/Tokyo", locale="en-GB", viewport={"width": 1000, "height": 560}
+    context = patient_context(
+        browser, timezone_id="Asia/Tokyo", locale="en-GB", viewport={"width": 1000, "height": 560}
     )
     yield context.new_page()
     context.close()
@@ -195,7 +195,7 @@ def test_bob_and_the_admin_see_where_he_stands(page: Page, demo: Demo):
     assert address in demo.program.output()
     log_in(page, demo, "bob")
     page.goto(address)
-    expect(page.locator(".usage-quota-level").first).to_contain_text("Used up")
+    expect(page.locator(".usage-quota-severity").first).to_contain_text("Used up")
     expect(page.get_by_role("figure", name="Memory by day and server")).to_be_visible()
     expect(page.locator("figcaption").first).to_contain_text("Asia/Tokyo")
     page.context.clear_cookies()
@@ -243,7 +243,7 @@ def test_a_server_starts_and_what_its_profile_requests_is_recorded(
     log_in(page, demo, username)
     choose(page, profile)
     press_start(page)
-    page.wait_for_url(f"**/user/{username}/**", timeout=60_000)
+    page.wait_for_url(f"**/user/{username}/**")
     recorded = {f"{profile}: {name}": amount for name, amount in requests.items()}
     demo.program.wait_until(lambda: demo.requests(username) == recorded)
     Visitor(demo.url, username).stop()
@@ -255,7 +255,7 @@ def test_what_is_chosen_within_a_profile_is_what_the_server_requests(page: Page,
     page.get_by_label("CPUs", exact=True).select_option("2")
     page.get_by_label("Memory", exact=True).select_option("8 GiB")
     press_start(page)
-    page.wait_for_url("**/user/dave/**", timeout=60_000)
+    page.wait_for_url("**/user/dave/**")
     recorded = {"own-size: memory": 8 * GIB, "own-size: cpu": 2, "own-size: time": 1}
     demo.program.wait_until(lambda: demo.requests("dave") == recorded)
     Visitor(demo.url, "dave").stop()

@@ -20,7 +20,7 @@ from tests.support.profile_form import choosing, profile
 from tests.support.programs import backfill, start_prometheus
 from tests.support.visitor import Visitor
 
-from .conftest import picture
+from .conftest import patient_context, picture
 
 ZURICH = ZoneInfo("Europe/Zurich")
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
@@ -95,8 +95,8 @@ c.UsageQuotaManager.policy = {POLICIES!r}
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        timezone_id="Europe/Zurich", locale="en-GB", viewport=DESK, color_scheme="light"
+    context = patient_context(
+        browser, timezone_id="Europe/Zurich", locale="en-GB", viewport=DESK, color_scheme="light"
     )
     made = context.new_page()
     faults: list[str] = []
@@ -212,7 +212,7 @@ def test_without_scripts_there_is_a_table(browser: Browser, hub: Hub):
         for one in visitor.http.cookies.jar
         if one.path == "/hub/"
     ]
-    context = browser.new_context(java_script_enabled=False, viewport=DESK)
+    context = patient_context(browser, java_script_enabled=False, viewport=DESK)
     context.add_cookies(cookies)
     page = context.new_page()
     page.goto(f"{hub.url}/hub/spawn/ada")

@@ -75,7 +75,7 @@ def wait_for(hub: Hub, directory: str, gib: float) -> None:
         used = hub.metric("jupyterhub_usage_quotas_used", username=user, resource="storage")
         return used == gib * GIB
 
-    hub.program.wait_until(known, timeout=60)
+    hub.program.wait_until(known)
 
 
 def test_a_full_home(hub: Hub, exporter: Exporter):

@@ -140,7 +140,6 @@ def test_a_pool_counts_what_its_members_used(hub: Hub):
             lambda visitor=visitor: (
                 words(Opened(visitor, "/home").chip) == "Usage quota: Memory 3 GiB-hours left"
             ),
-            90,
         )
         (row,) = Opened(visitor, "/home").cells("usage-quota-policies")
         assert row == ["Memory in the last day, shared with others", "3 GiB-hours", "10 GiB-hours"]
@@ -301,7 +300,7 @@ def test_usage_that_is_not_known_is_said_to_be_unknown(customised: Hub):
         ["Memory in the last day", "not known", "8 GiB-hours"]
     ]
     notice = words(opened.soup.find(class_="usage-quota-notice"))
-    if "still being added up" in notice:
+    if "still being calculated" in notice:
         visitor = Visitor(customised.url, "within")
         visitor.wait_until(
             lambda: (

@@ -29,18 +29,18 @@ c.UsageConfig.prometheus_url = "prometheus:9090"
 
 READABLE = [
     "Invalid usage quota configuration",
-    "UsageQuotaManager.policy[0].limit: 'GPU-hours' is not a unit of",
-    "memory; write for example '1000 GiB-hours'",
-    "UsageQuotaManager.policy[1] ('x').resource: is not known; given 'disk'",
-    "UsageQuotaManager.policy[1] ('x').window: -1 is not between 0 and 3660 days",
+    "UsageQuotaManager.policy[0].limit: not a unit of memory: got 'GPU-hours'; expected for",
+    "example '1000 GiB-hours'",
+    "UsageQuotaManager.policy[1] ('x').resource: unknown resource: got 'disk'; expected one of:",
+    "UsageQuotaManager.policy[1] ('x').window: out of range: got -1; expected a duration between 0",
     "UsageQuotaManager.policy[1] ('x').scope.group: must be a list of names",
-    "UsageQuotaManager.policy[2] ('x').limit: must not be negative; given '-5 CPU-hours'",
+    "UsageQuotaManager.policy[2] ('x').limit: must not be negative: got '-5 CPU-hours'",
     "UsageQuotaManager.policy[2] ('x').scop: unknown key",
     "UsageQuotaManager.policy[2] ('x').scope: is missing",
     "UsageQuotaManager.failover_opne: unknown option; did you mean failover_open?",
     "UsageQuotaManager.policy: 2 policies have the name 'x'",
     "UsageConfig.deadline:",
-    "UsageConfig.prometheus_url: prometheus_url must be a URL such as",
+    "UsageConfig.prometheus_url: not a URL: got 'prometheus:9090'; expected a URL, for example",
 ]
 
 

@@ -45,7 +45,7 @@ def used(hub: Hub) -> float:
 
 def test_a_quota_runs_down_while_a_server_runs(live_hub: Hub, recorded: Recorded):
     visitor = Visitor(live_hub.url, "lina")
-    Visitor.wait_until(lambda: scraped(live_hub), seconds=90)
+    Visitor.wait_until(lambda: scraped(live_hub))
     visitor.start()
     visitor.wait_until_ready()
 
@@ -55,7 +55,7 @@ def test_a_quota_runs_down_while_a_server_runs(live_hub: Hub, recorded: Recorded
     assert live_hub.metric(exported, resource="cpu", **labels) == 1.5
     assert live_hub.metric(exported, resource="time", **labels) == 1
 
-    Visitor.wait_until(lambda: used(live_hub) >= 0.5 / 60, seconds=150)
+    Visitor.wait_until(lambda: used(live_hub) >= 0.5 / 60)
     visitor.stop()
     assert live_hub.metric(exported, resource="time", **labels) == 0
     answer = visitor.start_by_api()

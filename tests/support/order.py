@@ -18,6 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 FOLDERS = ("browser", "e2e", "promises", "integration", "contract", "unit")
 """The slowest first; see `tests/README.md`."""
 
+EACH_BY_ITSELF = ("tests/unit/charts_config/",)
+"""Every case starts a program of its own, and shares nothing."""
 WITH_HUBS = ("tests/e2e/", "tests/promises/")
 VERSION = re.compile(r"\[([56])[-\]]")
 """Of JupyterHub, in the name of a case: fixtures that start Hubs have it as their parameter."""
@@ -37,6 +39,8 @@ def _rank(item: pytest.Item) -> tuple[bool, int]:
 
 def group_of(name: str) -> str:
     """The group of a test, by its full name."""
+    if name.startswith(EACH_BY_ITSELF):
+        return name
     file, _, case = name.partition("::")
     version = VERSION.search(case) if file.startswith(WITH_HUBS) else None
     return f"{file} {version[1]}" if version else file

@@ -33,6 +33,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.commands import parser
+from jupyterhub_usage_quotas.config.earlier import NO_LONGER_NEEDED, spelling_of_today
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
 from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
@@ -111,7 +112,8 @@ def accept(config: Config) -> None:
     """Fail unless every option there is, and the quota system accepts its own."""
     for section, options in config.items():
         assert section in CLASSES, f"nothing here knows {section}"
-        unknown = set(options) - set(CLASSES[section].class_trait_names(config=True))
+        today = {spelling_of_today(section, name) for name in options} - set(NO_LONGER_NEEDED)
+        unknown = today - set(CLASSES[section].class_trait_names(config=True))
         assert not unknown, f"{section} has no options {sorted(unknown)}"
     # An example may leave them to another.
     config.UsageConfig.setdefault("credit_prices", {"cpu": 1})

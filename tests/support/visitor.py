@@ -11,6 +11,9 @@ from urllib.parse import quote
 import httpx
 from bs4 import BeautifulSoup
 
+PATIENCE = 300
+"""Seconds after which something is broken, and not just slow."""
+
 
 class Visitor:
     """One user's session with a Hub."""
@@ -18,7 +21,9 @@ class Visitor:
     def __init__(self, url: str, username: str, base: str = "") -> None:
         self.username = username
         self.hub = f"{base}/hub"
-        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=60, trust_env=False)
+        self.http = httpx.Client(
+            base_url=url, follow_redirects=True, timeout=PATIENCE, trust_env=False
+        )
         page = self.http.get(f"{self.hub}/login")
         assert page.is_success, page.text
         answer = self.http.post(
@@ -93,11 +98,14 @@ class Visitor:
                     yield json.loads(line[5:])
 
     @staticmethod
-    def wait_until(true: Any, seconds: float = 60) -> None:
-        """Poll the Hub until something is true."""
+    def wait_until(true: Any, seconds: float = PATIENCE) -> None:
+        """Ask again until something is true, with pauses: who asks all the time keeps the Hub, and
+        every test beside this one, from getting there.
+        """
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, "the Hub did not get there in time"
+            time.sleep(0.1)
 
 
 def text_of(page: httpx.Response) -> str:

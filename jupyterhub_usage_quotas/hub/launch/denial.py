@@ -17,9 +17,6 @@ from tornado.web import HTTPError
 
 from ...conventions import SPAWN_FAILURE_REASON
 from ...errors import UsageQuotasError
-from ...quotas.decide import Decision, Outcome
-from ...quotas.units import show_more_than, show_part
-from ...quotas.verdict import Verdict
 from .message import Message
 
 try:
@@ -87,38 +84,6 @@ def _do_not_count(spawner: Any) -> None:
 
     spawner.consecutive_failure_limit = 0
     future.add_done_callback(take_back)
-
-
-def for_log(decision: Decision) -> str:
-    """One line about a decision, for admins."""
-    request = decision.request
-    server = f"{request.subject.name!r}" + (
-        f" server {request.server_name!r}" if request.server_name else ""
-    )
-    if decision.outcome is not Outcome.DENIED:
-        reading = decision.failover
-        return f"{server}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
-    parts = [_used(verdict) for verdict in decision.denying]
-    until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
-    if decision.freeing:
-        until = f"when {' and '.join(map(_to_free, decision.freeing))} is freed"
-    return f"{server}: {'; '.join(parts)}; retry: {until}"
-
-
-def _to_free(verdict: Verdict) -> str:
-    amount = show_more_than(verdict.to_free or 0.0, verdict.allotment.limit.unit)
-    return f"at least {amount} of {verdict.allotment.resource}"
-
-
-def verdict_for_log(decision: Decision, verdict: Verdict) -> str:
-    """One line about one verdict, for admins."""
-    return f"{decision.request.subject.name!r}: {_used(verdict)}"
-
-
-def _used(verdict: Verdict) -> str:
-    unit = verdict.allotment.limit.unit
-    used = show_part(verdict.used or 0.0, verdict.allowance, unit)
-    return f"{verdict.allotment.name!r} used {used}"
 
 
 class NotAFailure(logging.Filter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,10 @@ from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import DecisionInputs, gather
 from ...status.members import Members
+from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
-from .denial import LaunchDenied, deny, for_log
+from .denial import LaunchDenied, deny
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, mark_profile, read_launch, subject_of_user
@@ -42,11 +43,14 @@ class UsageQuotaManager(QuotaOptions):
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each is handed every decision on a launch."""
+        self.on_request: list[Callable[[str], None]] = []
+        """Each is handed the outcome of every request to Prometheus."""
 
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
-        return self.make_meter(MeterMetrics(self.log), kept=self.policies.all_measured)
+        events = MeterMetrics(self.log, self.on_request)
+        return self.make_meter(events, kept=self.policies.all_measured)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""

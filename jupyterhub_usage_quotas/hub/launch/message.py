@@ -16,8 +16,7 @@ from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
 from ...quotas.resources import RESOURCES, Resource
-from ...quotas.units import show, show_part
-from ...quotas.verdict import Verdict
+from ...status.text import explain
 
 _LOCAL_TIME = Markup(
     '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
@@ -73,48 +72,6 @@ def unavailable_message(contact: str) -> Message:
         "This is not because of anything you did. Please try again in a few minutes.",
     ]
     return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
-
-
-def explain(
-    verdict: Verdict, resources: Mapping[str, Resource] = RESOURCES, smaller: str = ""
-) -> str:
-    """One sentence: which resource, used and limit in human units, over which window."""
-    allotment = verdict.allotment
-    of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
-    quota = f"{resources[allotment.resource].in_a_sentence} quota{of}"
-    unit = allotment.limit.unit
-    whose = "Your" if allotment.pool is None else "The"
-    if not verdict.allowance:
-        return f"{whose} {quota} is zero, so this server cannot be started."
-    if verdict.never:
-        instead = f", such as \u201c{smaller}\u201d" if smaller else ""
-        return (
-            f"This server asks for more than {whose.lower()} {quota} can ever give: it needs at"
-            f" least {show(verdict.need, unit)}, and the quota is"
-            f" {show(verdict.allowance, unit)} {allotment.window.short}. Choose a smaller"
-            f" server{instead}."
-        )
-    if verdict.to_free is not None:
-        return _to_free(verdict, verdict.to_free, resources[allotment.resource], quota)
-    used = f"{show_part(verdict.used or 0.0, verdict.allowance, unit)} {allotment.window.phrase}"
-    if allotment.pool is not None and (verdict.remaining or 0.0) <= 0:
-        return f"The {quota} is used up: {used}."
-    if (verdict.remaining or 0.0) <= 0:
-        return f"You have used up your {quota}: {used}."
-    return (
-        f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server needs at"
-        f" least {show(verdict.need, unit)}."
-    )
-
-
-def _to_free(verdict: Verdict, to_free: float, resource: Resource, quota: str) -> str:
-    """What is said where waiting does not help, but freeing does."""
-    used, allowance = resource.show(verdict.used or 0.0), resource.show(verdict.allowance)
-    what = (
-        f"You have used up your {quota}: {used} of {allowance}. You cannot start this server until"
-        f" you have freed at least {resource.show_more_than(to_free)}."
-    )
-    return f"{what} {resource.freeing}" if resource.freeing else what
 
 
 def _message(

@@ -12,7 +12,7 @@ from ...quotas.decide import Decision, Outcome
 from ...quotas.policy.selector import ServerAttributes
 from ...quotas.subject import Subject
 from ...quotas.usage import Stale, Unknown
-from .denial import for_log, verdict_for_log
+from ...status.text import for_log, verdict_for_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class DecisionLog:
             self._causes_logged.clear()
             self._log.info("Usage data is available again; leaving failover")
         for verdict in decision.warnings:
-            self._log.info("Over a quota that only warns: %s", verdict_for_log(decision, verdict))
+            said = verdict_for_log(verdict)
+            self._log.info("Over a quota that only warns: %r: %s", record.subject.name, said)
         if decision.outcome is Outcome.DENIED:
             shadow = record.enforcement is Enforcement.shadow
             prefix = "Would deny (shadow)" if shadow else "Denied"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prometheus_client import Counter, Gauge, Histogram, Info
@@ -92,11 +93,17 @@ usage_age.set_function(lambda: time.time() - _Known.until)
 class MeterMetrics:
     """Counts and logs what the Hub's meter does; see `MeterEvents`."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(
+        self, log: logging.Logger, on_request: Sequence[Callable[[str], None]] = ()
+    ) -> None:
+        """Each of `on_request` is handed the outcome of every request."""
         self._log = log
+        self._on_request = on_request
 
     def requested(self, outcome: str, seconds: float) -> None:
         """Count a request."""
+        for also in self._on_request:
+            also(outcome)
         prometheus_requests.labels(outcome=outcome).inc()
         prometheus_seconds.observe(seconds)
 

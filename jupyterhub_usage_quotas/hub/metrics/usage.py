@@ -28,11 +28,18 @@ class UsageGauges(Collector):
     """
 
     def __init__(
-        self, rows: Callable[[], Sequence[PolicyStatus]], policies: PolicySet, namespace: str
+        self,
+        rows: Callable[[], Sequence[PolicyStatus]],
+        policies: PolicySet,
+        namespace: str,
+        *,
+        former: bool = True,
     ) -> None:
+        """With `former`, usage and limits of memory and CPU under their earlier names as well."""
         self._rows = rows
         self._policies = policies
         self._namespace = namespace
+        self._former = former
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The metrics, without samples: registering must not need a running Hub."""
@@ -56,7 +63,7 @@ class UsageGauges(Collector):
             key = (one.resource, one.username, one.groups, one.days)
             # Their labels do not tell apart all that there is now; the first that was written is
             # shown, because a series that is there twice is an error in every scrape.
-            if names and one.username and one.days and key not in shown:
+            if former and names and one.username and one.days and key not in shown:
                 shown.add(key)
                 labels = [self._namespace, one.username, one.groups, one.days]
                 former[names[0]].add_metric(labels, _or_nan(one.used) / HOUR)
@@ -77,8 +84,9 @@ class UsageGauges(Collector):
         }
         return {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in texts.items()}
 
-    @staticmethod
-    def _former_families() -> Mapping[str, GaugeMetricFamily]:
+    def _former_families(self) -> Mapping[str, GaugeMetricFamily]:
+        if not self._former:
+            return {}
         return {
             name: GaugeMetricFamily(name, "The same under an earlier name", labels=FORMER_LABELS)
             for names in conventions.FORMER_USAGE_METRICS.values()

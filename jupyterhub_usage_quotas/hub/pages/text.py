@@ -11,18 +11,16 @@ from datetime import UTC, datetime, timedelta
 from ...quotas.decide import Outcome
 from ...quotas.policy.policy import PolicySet
 from ...quotas.resources import Resource
-from ...quotas.units import show, show_duration, show_part
+from ...quotas.units import show, show_duration
 from ...quotas.usage import Fresh
 from ...quotas.verdict import Verdict
 from ...status.inputs import DecisionInputs
 from ...status.text import (
-    LEVELS,
     NOT_ENFORCED,
-    level,
+    WARNS_ONLY,
+    Severity,
+    VerdictText,
     notice,
-    shown_allowance,
-    shown_remaining,
-    shown_servers,
     used_share,
 )
 from ...status.users import Forecast, UserStatus, forecast
@@ -44,7 +42,7 @@ class Instant:
 class Chip:
     """The words in the header. `until` completes `text`, `details` are more about the same."""
 
-    level: str
+    severity: Severity
     text: str
     until: Instant | None
     details: str
@@ -54,7 +52,7 @@ class Chip:
 class PolicyRow:
     """What is left of one quota."""
 
-    level: str
+    severity: Severity
     label: str
     resource: str
     policy: str
@@ -100,17 +98,17 @@ def chip(status: UserStatus) -> Chip | None:
     if not limited:
         return None
     verdict = max(limited, key=_tightness)
-    how = level(verdict, status.exhausted_at(verdict), status.inputs.now)
+    how = status.severity_of(verdict)
     resource = status.inputs.policies.resources[verdict.allotment.resource]
     until = None
     denies = verdict.allotment.denies and status.enforced
-    if how == "over" and denies and verdict.retry_time:
+    if how is Severity.EXHAUSTED and denies and verdict.retry_time:
         until = instant(verdict.retry_time, status.inputs.now)
     text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, status)
     if not status.enforced:
-        if how == "over":
+        if how is Severity.EXHAUSTED:
             # Not as if something stood in the way.
-            how, text = "short", f"{text}, not enforced"
+            how, text = Severity.LOW, f"{text}, not enforced"
         details = f"{details} {NOT_ENFORCED}"
     return Chip(how, text, until, details)
 
@@ -130,13 +128,13 @@ def _tightness(verdict: Verdict) -> tuple[int, float, float]:
     return 1, share, 0.0
 
 
-def _in_short(how: str, verdict: Verdict, resource: Resource, until: Instant | None) -> str:
+def _in_short(how: Severity, verdict: Verdict, resource: Resource, until: Instant | None) -> str:
     name = resource.display_name
-    if how == "unknown":
+    if how is Severity.UNKNOWN:
         return "Usage unknown"
     if not verdict.allowance:
         return f"{name} quota is zero"
-    if how == "over":
+    if how is Severity.EXHAUSTED:
         return f"{name} used up until" if until else f"{name} used up"
     return f"{_amount_in_short(verdict, name)} left"
 
@@ -156,7 +154,7 @@ def _details(verdict: Verdict, resource: Resource, status: UserStatus) -> str:
     if verdict.used is None:
         return notice(verdict.reading, may_start=status.may_start)
     allotment = verdict.allotment
-    part = show_part(verdict.used, verdict.allowance, allotment.limit.unit)
+    part = VerdictText.of(verdict).part
     shared = ", shared with others" if allotment.pool else ""
     warns = "" if allotment.denies else " Servers may start all the same."
     return (
@@ -185,19 +183,19 @@ def banner(status: UserStatus, offers: Sequence[Offer]) -> Banner | None:
 
 def _row(verdict: Verdict, policies: PolicySet, status: UserStatus) -> PolicyRow:
     allotment, now = verdict.allotment, status.inputs.now
-    how = level(verdict, status.exhausted_at(verdict), now)
+    how, text = status.severity_of(verdict), VerdictText.of(verdict)
     denies = allotment.denies and status.enforced
-    over = how == "over" and denies and verdict.retry_time
+    over = how is Severity.EXHAUSTED and denies and verdict.retry_time
     return PolicyRow(
         how,
-        LEVELS[how] if denies or how != "over" else "Used up, servers may start",
+        how.label if denies or how is not Severity.EXHAUSTED else WARNS_ONLY,
         policies.resources[allotment.resource].display_name,
         allotment.name,
         allotment.window.phrase,
-        shown_servers(allotment.servers),
+        text.servers,
         allotment.pool is not None,
-        shown_remaining(verdict) or "not known",
-        shown_allowance(verdict),
+        text.remaining,
+        text.allowance,
         instant(verdict.retry_time, now) if over and verdict.retry_time else None,
     )
 

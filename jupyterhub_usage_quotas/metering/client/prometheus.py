@@ -60,9 +60,12 @@ class PrometheusClient:
         request_timeout: timedelta = timedelta(seconds=3),
         events: MeterEvents = NO_EVENTS,
     ) -> None:
+        """`url` is the address, path prefix included; its parameters go with every request."""
         self._events = events
+        address, _, parameters = url.partition("?")
         self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/") + "/api/v1/",
+            base_url=address.rstrip("/") + "/api/v1/",
+            params=httpx.QueryParams(parameters),
             timeout=request_timeout.total_seconds(),
             limits=httpx.Limits(max_connections=8),
             **connection.client_options(),

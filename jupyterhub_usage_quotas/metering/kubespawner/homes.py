@@ -10,6 +10,8 @@ import string
 from collections.abc import Callable
 from functools import lru_cache, partial
 
+from ...quotas.messages import wrong
+
 SCHEMES = {"safe": "{safe_username}", "escape": "{escaped_username}"}
 """What can be written in short, and the pattern that it stands for."""
 
@@ -26,19 +28,17 @@ KEPT = 20_000
 def pattern_of(scheme: str) -> str:
     """The pattern of a scheme or a pattern; raises ValueError that says what is wrong with it."""
     pattern = SCHEMES.get(scheme, scheme)
-    right = (
-        f'write "safe", "escape" or a pattern of {", ".join(f"{{{one}}}" for one in FIELDS)};'
-        f" given {scheme!r}"
-    )
+    fields = ", ".join(f"{{{one}}}" for one in FIELDS)
+    right = wrong(got=scheme, expected=f'"safe", "escape" or a pattern of {fields}')
     try:
         parts = list(string.Formatter().parse(pattern))
     except ValueError as error:
         raise ValueError(f"{right}: {error}") from error
-    fields = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
-    for name, spec, conversion in fields:
+    used = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
+    for name, spec, conversion in used:
         if name not in FIELDS or spec or conversion:
             raise ValueError(right)
-    if not fields:
+    if not used:
         raise ValueError(f"{right}: without a username all users would have the same home")
     return pattern
 

@@ -13,19 +13,24 @@ from .exported_gauge import ExportedGauge
 
 
 def home_storage(
-    namespaces: str, directory_of: Callable[[str], str], hint: str = ""
+    namespaces: str,
+    directory_of: Callable[[str], str],
+    hint: str = "",
+    *,
+    sizes: str = names.HOME_SIZE,
+    limits: str = names.HOME_LIMIT,
 ) -> ExportedGauge:
     """The source of home storage.
 
     `namespaces` is a matcher, empty for all; `directory_of` gives the name of a user's directory,
     and may raise UnicodeError. `hint` says what an admin should check where directories match no
-    user.
+    user; `sizes` and `limits` are the metrics of the exporter.
     """
     return ExportedGauge(
         "home storage",
         STORAGE.name,
-        names.HOME_SIZE,
-        names.HOME_LIMIT,
+        sizes,
+        limits,
         "directory",
         namespaces,
         directory_of,

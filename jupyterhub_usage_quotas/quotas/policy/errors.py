@@ -18,7 +18,7 @@ class PolicyError:
 
 
 class InvalidPolicies(ValueError):
-    """The configuration of the policies has faults; `errors` holds all of them."""
+    """The configuration of the policies has errors; `errors` holds all of them."""
 
     def __init__(self, errors: Sequence[PolicyError]) -> None:
         super().__init__("\n".join(map(str, errors)))

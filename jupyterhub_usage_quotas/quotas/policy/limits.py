@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..messages import printable, wrong
 from ..resources import Resource
 from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Window
@@ -30,6 +31,9 @@ WINDOW_FORMS = (
 EXPORTED = "exported"
 """The limit of a gauge that its source reports for each user."""
 
+SMALLEST_AMOUNT = 1e-6
+"""In base units. A limit of less than that, but not of zero, is a slip of the keyboard."""
+
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
     """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of a gauge, "exported",
@@ -42,26 +46,52 @@ def parse_limit(value: object, resource: Resource) -> Quantity:
     elif isinstance(value, str):
         quantity = resource.quantity(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        quantity = resource.quantity(repr(value))
+        quantity = _limit_from_number(value, resource)
     else:
-        raise InvalidQuantity(f"given {value!r}; write for example {resource.example!r}")
-    if quantity.value < 0:
-        raise InvalidQuantity(f"must not be negative; given {value!r}")
+        raise InvalidQuantity(
+            wrong("must be a limit with a unit", value, f"for example {resource.example!r}")
+        )
+    if math.copysign(1, quantity.value) < 0:
+        raise InvalidQuantity(wrong("must not be negative", value, "0, or more than that"))
+    if 0 < quantity.base < SMALLEST_AMOUNT:
+        raise InvalidQuantity(wrong("too small to mean anything", value, "0, or more than that"))
     return quantity
+
+
+def is_bare(value: object, resource: Resource) -> bool:
+    """Whether a limit is a whole number without a unit, as 2i2c's package has it."""
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and bool(resource.bare_unit)
+        and value > 0
+        and value >= resource.bare_from
+    )
+
+
+def _limit_from_number(value: float, resource: Resource) -> Quantity:
+    if is_bare(value, resource):
+        return bounded_quantity(value, resource.unit(resource.bare_unit), value)
+    example = resource.quantity(resource.example).unit
+    if value == 0:
+        return Quantity(float(value), example)
+    # Beyond all floats, or nearly so, is said of the number itself.
+    bounded_quantity(value, example, value)
+    raise InvalidQuantity(
+        wrong("has no unit and could be misread", value, f"for example {resource.example!r}")
+    )
 
 
 def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantity:
     if set(value) != {"value", "unit"}:
-        raise InvalidQuantity(
-            f"must have the keys value and unit; given {', '.join(map(str, value)) or 'none'}"
-        )
+        given = ", ".join(map(str, value)) or "none"
+        raise InvalidQuantity(f"wrong keys: got {printable(given)}; expected value and unit")
     number, unit = value["value"], value["unit"]
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidQuantity(f"value must be a number; given {number!r}")
+        raise InvalidQuantity(wrong("value", number, "a number"))
     if not isinstance(unit, str):
-        raise InvalidQuantity(
-            f"unit must be a text such as {resource.usual_unit.symbol!r}; given {unit!r}"
-        )
+        expected = f"a text, for example {resource.usual_unit.symbol!r}"
+        raise InvalidQuantity(wrong("unit", unit, expected))
     return bounded_quantity(number, resource.unit(unit), value)
 
 
@@ -78,7 +108,7 @@ def parse_window(value: object, unit: Unit | None) -> Window:
         for key, read in WINDOWS.items():
             if key in value:
                 return read(value, unit)
-        raise InvalidQuantity(f"must be {WINDOW_FORMS}; given {dict(value)!r}")
+        raise InvalidQuantity(wrong("not a window", dict(value), WINDOW_FORMS))
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidQuantity(f"must be {WINDOW_FORMS}; given {value!r}")
+        raise InvalidQuantity(wrong("not a window", value, WINDOW_FORMS))
     return read_rolling(value)

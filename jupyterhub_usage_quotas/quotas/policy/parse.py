@@ -1,6 +1,6 @@
-"""Reading what an admin wrote into a `PolicySet`, with every fault of it at once.
+"""Reading what an admin wrote into a `PolicySet`, with every error of it at once.
 
-Each fault names the entry, the field, what was given and what would be right.
+Each error names the entry, the field, what was given and what would be right.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..messages import not_among, one_of, printable, shown, wrong
 from ..resources import RESOURCES, Resource, defined_resource
+from ..units import is_unit
 from .errors import InvalidPolicies, PolicyError
-from .policy import Intersection, Policy, PolicySet
+from .patterns import cannot_be_written, not_on_one_line
+from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
 
@@ -39,7 +42,7 @@ def parse_policies(
     `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `failover_open` is
     taken as it is.
 
-    Raises `InvalidPolicies` with every fault found.
+    Raises `InvalidPolicies` with every error found.
     """
     errors: list[PolicyError] = []
     known = dict(built_in) | _parse_resources(resources, built_in, errors)
@@ -51,7 +54,7 @@ def parse_policies(
     intersection = _parse_intersection(backup.get("intersection", "min"), errors)
     errors.extend(_names_given_twice(policy, empty_given))
     if not prices and any(known[one.resource].bought for one in (*policies, *empty)):
-        problem = "is empty, so credits cost nothing; write for example {cpu: 1, gpu: 10}"
+        problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
         errors.append(PolicyError("credit_prices", problem))
     if errors:
         raise InvalidPolicies(errors)
@@ -68,17 +71,6 @@ def parse_policies(
     )
 
 
-def doubts(policies: PolicySet) -> Iterator[str]:
-    """A line about everything that is accepted and can hardly be meant."""
-    own = {policy.measure for policy in policies if not policy.pooled}
-    for policy in policies:
-        if policy.overflow and policy.measure not in own:
-            yield (
-                f"policy {policy.name!r}: what the pool cannot pay has nowhere to fall, because no"
-                " policy with share: individual has the same resource, window and servers"
-            )
-
-
 def _as_list(empty: object) -> object:
     """`empty` may be one policy, a list of them, or nothing."""
     if empty is None or empty == {}:
@@ -93,31 +85,41 @@ def _parse_resources(
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        errors.append(
-            PolicyError(where, f"must be a mapping of names to definitions; given {given!r}")
-        )
+        errors.append(PolicyError(where, wrong("must be a mapping of names to definitions", given)))
         return {}
     parsed = {}
     for name, entry in given.items():
-        place = f"{where}[{name!r}]"
-        keys = {"promql", "unit", "display_name"}
-        if not isinstance(name, str) or not name.isidentifier() or name in taken:
-            errors.append(
-                PolicyError(place, "must have a name of letters and digits that is not taken")
-            )
-        elif (
-            not isinstance(entry, Mapping)
-            or not {"promql", "unit"} <= set(entry) <= keys
-            or not all(isinstance(value, str) and value for value in entry.values())
-        ):
-            errors.append(
-                PolicyError(
-                    place, f"must have the texts promql, unit and display_name; given {entry!r}"
-                )
-            )
+        place = f"{where}[{shown(name)}]"
+        if problem := _problem_of_name(name, taken) or _problem_of_definition(entry):
+            errors.append(PolicyError(place, problem))
         else:
             parsed[name] = defined_resource(name, entry.get("display_name", name), entry["unit"])
     return parsed
+
+
+def _problem_of_name(name: object, taken: Collection[str]) -> str:
+    fits = isinstance(name, str) and name.isidentifier()
+    if fits and name not in taken and len(str(name)) <= LONGEST_NAME:
+        return ""
+    return wrong("wrong name", name, "letters and digits that are not taken")
+
+
+def _problem_of_definition(entry: object) -> str:
+    expected = "the texts promql, unit and display_name"
+    if (
+        not isinstance(entry, Mapping)
+        or not {"promql", "unit"} <= set(entry) <= {"promql", "unit", "display_name"}
+        or not all(isinstance(value, str) and value.strip() for value in entry.values())
+    ):
+        return wrong("wrong definition", entry, expected)
+    # An expression may have several lines.
+    if cannot_be_written(entry["promql"]) or "\0" in entry["promql"]:
+        return wrong("promql that Prometheus cannot read", entry["promql"], expected)
+    if not_on_one_line(entry.get("display_name", "")):
+        return wrong("display_name that is not one line of text", entry["display_name"], expected)
+    if is_unit(entry["unit"]):
+        return ""
+    return wrong("wrong unit", entry["unit"], "what is counted, one word, for example 'licence'")
 
 
 def _parse_prices(
@@ -128,21 +130,20 @@ def _parse_prices(
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        errors.append(PolicyError(where, f"must be a mapping such as {{cpu: 1}}; given {given!r}"))
+        errors.append(PolicyError(where, wrong("must be a mapping", given, "for example {cpu: 1}")))
         return {}
     prices = {}
     for name, price in given.items():
-        resource = known.get(name)
+        resource, place = known.get(name), f"{where}[{shown(name)}]"
         if resource and resource.is_gauge:
             problem = "is not used over time, so it costs no credits; leave it out"
-            errors.append(PolicyError(f"{where}[{name!r}]", problem))
+            errors.append(PolicyError(place, problem))
         elif resource is None or resource.bought or not resource.by_server:
-            right = [one.name for one in known.values() if one.by_server and not one.bought]
-            problem = f"is not a resource; right are {', '.join(right)}"
-            errors.append(PolicyError(f"{where}[{name!r}]", problem))
+            priced = [one.name for one in known.values() if one.by_server and not one.bought]
+            errors.append(PolicyError(place, f"not a resource; expected {one_of(priced)}"))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
-            problem = f"must be a number of credits per hour, not negative; given {price!r}"
-            errors.append(PolicyError(f"{where}[{name!r}]", problem))
+            problem = wrong("wrong price", price, "a number of credits per hour, not negative")
+            errors.append(PolicyError(place, problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
             prices[name] = price / resource.usual_unit.factor
@@ -154,30 +155,29 @@ def _backup_mapping(given: object, errors: list[PolicyError]) -> Mapping[str, An
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        problem = f"must be a mapping such as {{intersection: min}}; given {given!r}"
+        problem = wrong("must be a mapping", given, "for example {intersection: min}")
         errors.append(PolicyError(where, problem))
         return {}
-    for key in sorted(set(given) - {"empty", "intersection"}, key=str):
-        errors.append(
-            PolicyError(f"{where}.{key}", "unknown key; right are empty and intersection")
-        )
+    for key in sorted(set(given) - {"empty", "intersection"}, key=shown):
+        problem = not_among("unknown key", str(key), ("empty", "intersection"))
+        errors.append(PolicyError(f"{where}.{_place(key)}", problem))
     return given
 
 
 def _parse_intersection(given: object, errors: list[PolicyError]) -> Intersection:
-    try:
-        return Intersection(str(given))
-    except ValueError:
-        problem = f"given {given!r}, right are {', '.join(Intersection)}"
-        errors.append(PolicyError("scope_backup_strategy.intersection", problem))
-        return Intersection.MIN
+    for one in Intersection:
+        if one == given:
+            return one
+    problem = wrong(got=given, expected=one_of(Intersection))
+    errors.append(PolicyError("scope_backup_strategy.intersection", problem))
+    return Intersection.MIN
 
 
 def _parse_entries(
     where: str, given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> tuple[Policy, ...]:
     if not isinstance(given, list | tuple):
-        errors.append(PolicyError(where, f"must be a list of policies; given {given!r}"))
+        errors.append(PolicyError(where, wrong("must be a list of policies", given)))
         return ()
     parsed = (
         _parse_entry(f"{where}[{index}]", entry, known, errors) for index, entry in enumerate(given)
@@ -189,11 +189,11 @@ def _parse_entry(
     where: str, entry: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> Policy | None:
     if not isinstance(entry, Mapping):
-        errors.append(PolicyError(where, f"must be a mapping; given {entry!r}"))
+        errors.append(PolicyError(where, wrong("must be a mapping", entry)))
         return None
     fields = dict(entry)
     if isinstance(entry.get("name"), str):
-        where = f"{where} ({entry['name']!r})"
+        where = f"{where} ({shown(entry['name'])})"
     if where.startswith(_EMPTY):
         if "scope" in fields:
             problem = "not allowed here: it is for the users whom no policy covers; leave it out"
@@ -210,29 +210,34 @@ def _readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
     """Turn pydantic's findings into sentences that an admin can act on."""
     for finding in error.errors(include_url=False):
         location = finding["loc"]
-        place = ".".join([where, *map(str, location)])
+        place = ".".join([where, *map(_place, location)])
         match finding["type"]:
             case "value_error":
                 problem = str(finding["ctx"]["error"])
             case "extra_forbidden":
                 inside = str(location[0]) if len(location) > 1 else ""
-                model = _MODELS.get(inside, Policy)
-                problem = f"unknown key; right are {', '.join(model.model_fields)}"
+                known = _MODELS.get(inside, Policy).model_fields
+                problem = not_among("unknown key", str(location[-1]), list(known))
             case "missing":
                 problem = "is missing"
             case _:
-                problem = f"{finding['msg']}; given {finding['input']!r}"
+                problem = wrong(str(finding["msg"]), finding["input"])
         yield PolicyError(place, problem)
 
 
+def _place(key: object) -> str:
+    """A key of a mapping, in the name of a place."""
+    return printable(key if isinstance(key, str) else shown(key), LONGEST_NAME)
+
+
 def _names_given_twice(*lists: object) -> Iterator[PolicyError]:
-    """A fault for every name that several entries have, whatever else is wrong with them."""
+    """An error for every name that several entries have, whatever else is wrong with them."""
     entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
     names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
     counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())
     for name, count in sorted(counts.items()):
         if count > 1:
-            problem = f"{count} policies have the name {name!r}; a name must be unique"
+            problem = f"{count} policies have the name {shown(name)}; a name must be unique"
             yield PolicyError("policy", problem)
 
 
@@ -241,7 +246,7 @@ def _named(policy: Policy, whom: str, taken: set[str]) -> Policy:
     if policy.name:
         return policy
     per = f" {policy.window.short}" if policy.window.short else ""
-    base = f"{policy.resource}{per} for {whom}"
+    base = printable(f"{policy.resource}{per} for {whom}", LONGEST_NAME - len(" (9999)"))
     name, number = base, 2
     while name in taken:
         name, number = f"{base} ({number})", number + 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -21,15 +21,20 @@ from pydantic import (
     model_validator,
 )
 
+from ..messages import not_among, one_of, wrong
 from ..resources import RESOURCES, Resource
 from ..subject import Subject
 from ..units import Quantity, Unit, parse_duration
 from ..windows.base import Window
 from .limits import no_window, parse_limit, parse_window
+from .patterns import not_on_one_line
 from .scope import Exempt, Scope
 from .selector import ALL_SERVERS, ServerSelector
 
 NOBODY = Exempt.model_construct()
+
+LONGEST_NAME = 200
+"""Characters of a policy's name, which is the value of labels and a part of lines in logs."""
 
 _LEFT_OUT: Final = object()
 """In place of a window that nobody wrote, for a resource that has none."""
@@ -97,15 +102,22 @@ class Policy(BaseModel):
     @classmethod
     def _name_is_text(cls, value: object) -> object:
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"must be a text that is not empty; given {value!r}")
-        return value.strip()
+            raise ValueError(wrong("must be a text that is not empty", value))
+        name = value.strip()
+        if len(name) > LONGEST_NAME:
+            problem = f"name of {len(name)} characters"
+            raise ValueError(wrong(problem, value, f"at most {LONGEST_NAME}"))
+        if not_on_one_line(name):
+            raise ValueError(wrong("name that is not one line of text", value))
+        return name
 
     @field_validator("resource", mode="before")
     @classmethod
     def _resource_is_known(cls, value: object, info: ValidationInfo) -> object:
         known = _resources(info)
         if not isinstance(value, str) or value not in known:
-            raise ValueError(f"is not known; given {value!r}, right are {', '.join(known)}")
+            meant = value if isinstance(value, str) else ""
+            raise ValueError(not_among(wrong("unknown resource", value), meant, list(known)))
         return value
 
     @field_validator("limit", mode="before")
@@ -122,8 +134,11 @@ class Policy(BaseModel):
         if _is_a_gauge(info.data.get("resource"), info):
             if value is not _LEFT_OUT:
                 raise ValueError(
-                    f"{info.data['resource']} is what is there now, not what is used over time, so"
-                    f" it has no window; leave it out; given {value!r}"
+                    wrong(
+                        f"{info.data['resource']} is what is there now, not what is used over time,"
+                        " so it has no window; leave it out",
+                        value,
+                    )
                 )
             return no_window(limit)
         return parse_window(value, limit.unit if limit else None)
@@ -137,14 +152,14 @@ class Policy(BaseModel):
             "when_exhausted": tuple(WhenExhausted),
         }[info.field_name or ""]
         if value not in choices:
-            raise ValueError(f"given {value!r}, right are {', '.join(choices)}")
+            raise ValueError(wrong(got=value, expected=one_of(choices)))
         return value
 
     @field_validator("minimum_session", mode="before")
     @classmethod
     def _session_is_a_duration(cls, value: object) -> timedelta:
         if not isinstance(value, str):
-            raise ValueError(f'must be a duration such as "10 minutes"; given {value!r}')
+            raise ValueError(wrong("must be a duration", value, 'for example "10 minutes"'))
         return parse_duration(value)
 
     @model_validator(mode="after")
@@ -156,6 +171,8 @@ class Policy(BaseModel):
             self._is_for_a_gauge()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
+        if why := self.window.cannot_hold(self.limit.base):
+            raise ValueError(why)
         return self
 
     def _is_for_a_gauge(self) -> None:
@@ -169,7 +186,7 @@ class Policy(BaseModel):
         if self.when_exhausted is WhenExhausted.STOP:
             raise ValueError(
                 f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
-                " frees any; right are deny, warn"
+                " frees any; expected one of: deny, warn"
             )
 
     @property
@@ -248,6 +265,15 @@ class PolicySet:
     def all_measured(self) -> frozenset[str]:
         """The resources whose usage must be read for all of these policies."""
         return frozenset().union(*(self.measured(policy.resource) for policy in self))
+
+    def of_gauges(self) -> PolicySet:
+        """Only the policies on what is there now, which is not used over time."""
+        gauges = self.gauges
+        return replace(
+            self,
+            policies=tuple(one for one in self.policies if one.resource in gauges),
+            empty=tuple(one for one in self.empty if one.resource in gauges),
+        )
 
     @property
     def measured_over_time(self) -> frozenset[str]:

@@ -12,7 +12,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
 
+from ..messages import shown, wrong
 from ..subject import Subject
+from .patterns import broken, cannot_be_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class Names:
         """Whether a name is one of them."""
         return name in self.exact or any(fnmatch.fnmatchcase(name, glob) for glob in self.globs)
 
+    def shares_with(self, other: Names) -> tuple[str, ...]:
+        """The names and patterns that are in both."""
+        return tuple(
+            one
+            for mine, theirs in ((self.exact, other.exact), (self.globs, other.globs))
+            for one in mine
+            if one in theirs
+        )
+
     def have_any(self, names: Iterable[str]) -> bool:
         """Whether any of several names is one of them."""
         return any(self.has(name) for name in names)
@@ -37,25 +48,32 @@ class Names:
         return ", ".join((*self.exact, *self.globs))
 
 
+A_NAME = 'names, or patterns, for example {glob: "class-*"}'
+
+
 def _names(value: object) -> Names:
     if isinstance(value, str):
-        raise ValueError(f"must be a list of names, such as [{value!r}]; given the text {value!r}")
+        raise ValueError(wrong("must be a list of names", value, f"[{shown(value)}]"))
     if not isinstance(value, list | tuple | set | frozenset):
-        raise ValueError(f"must be a list of names; given {value!r}")
+        raise ValueError(wrong("must be a list of names", value, f"a list of {A_NAME}"))
     if not value:
         raise ValueError("is an empty list, so the policy would cover nobody; name at least one")
     exact, globs = [], []
-    for entry in sorted(value, key=str) if isinstance(value, set | frozenset) else value:
-        if isinstance(entry, str) and entry:
+    for entry in sorted(value, key=shown) if isinstance(value, set | frozenset) else value:
+        if isinstance(entry, str) and entry and not cannot_be_written(entry):
             exact.append(entry)
         elif _is_glob(entry):
-            globs.append(entry["glob"])
+            globs.append(_pattern(entry["glob"]))
         else:
-            raise ValueError(
-                f'must be a list of names, or of patterns such as {{glob: "class-*"}}; {entry!r}'
-                " is neither"
-            )
+            raise ValueError(wrong("must be a list of names", entry, _meant_by(entry)))
     return Names(tuple(exact), tuple(globs))
+
+
+def _meant_by(entry: object) -> str:
+    """What is expected in the place of an entry."""
+    if isinstance(entry, int) and not isinstance(entry, bool):
+        return f"{A_NAME}; a name of digits needs quotes: {shown(shown(entry))}"
+    return A_NAME
 
 
 def _is_glob(entry: object) -> bool:
@@ -67,12 +85,18 @@ def _is_glob(entry: object) -> bool:
     )
 
 
+def _pattern(glob: str) -> str:
+    if why := broken(glob):
+        raise ValueError(wrong(why, glob, 'a pattern such as "class-*"'))
+    return glob
+
+
 NameList = Annotated[Names, BeforeValidator(_names)]
 
 
 def _is_true(value: object) -> object:
     if value is not True:
-        raise ValueError(f"can only be true (leave it out otherwise); given {value!r}")
+        raise ValueError(wrong("can only be true", value, "true, or leave it out"))
     return value
 
 
@@ -91,7 +115,7 @@ class Scope(BaseModel):
     @classmethod
     def _is_a_mapping(cls, value: object) -> object:
         if not isinstance(value, Mapping):
-            raise ValueError(f"must be a mapping such as {{group: [...]}}; given {value!r}")
+            raise ValueError(wrong("must be a mapping", value, "for example {group: [...]}"))
         return value
 
     @model_validator(mode="after")
@@ -128,8 +152,7 @@ class Exempt(BaseModel):
     def _is_a_mapping(cls, value: object) -> object:
         if not isinstance(value, Mapping) or not value:
             raise ValueError(
-                "must be a mapping such as {group: [...]}, {user: [...]} or {admin: true};"
-                f" given {value!r}"
+                wrong("must be a mapping", value, "{group: [...]}, {user: [...]} or {admin: true}")
             )
         return value
 

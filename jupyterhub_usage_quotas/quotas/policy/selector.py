@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+
+from ..messages import wrong
+from .patterns import broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,15 @@ class ServerAttributes:
 
 
 def _patterns(value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise ValueError(f'must be a list of patterns, such as ["*gpu*"]; given {value!r}')
-    wrong = [pattern for pattern in value if not isinstance(pattern, str)]
-    if wrong or not value:
-        raise ValueError(f"must be a list of at least one pattern, all texts; given {value!r}")
+    expected = 'a list of patterns, for example ["*gpu*"]'
+    if not isinstance(value, list | tuple):
+        raise ValueError(wrong("must be a list", value, expected))
+    if not value or not all(isinstance(pattern, str) for pattern in value):
+        raise ValueError(wrong("must be a list of at least one pattern, all texts", value))
+    for pattern in value:
+        # An empty one is the default server's name.
+        if pattern and (why := broken(pattern)):
+            raise ValueError(wrong(why, pattern, expected))
     return tuple(value)
 
 
@@ -51,16 +58,21 @@ class ServerSelector(BaseModel):
     name: Patterns = ()
     gpu: bool | None = None
 
+    @field_validator("profile")
+    @classmethod
+    def _profiles_have_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError(wrong("empty pattern, which matches no profile", list(value)))
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _says_something(cls, value: object) -> object:
         if not isinstance(value, Mapping) or not value:
-            raise ValueError(
-                'must be a mapping such as {profile: ["*gpu*"]}, {gpu: true} or'
-                f' {{name: ["work-*"]}}; given {value!r}'
-            )
+            expected = '{profile: ["*gpu*"]}, {gpu: true} or {name: ["work-*"]}'
+            raise ValueError(wrong("must be a mapping", value, expected))
         if not isinstance(value.get("gpu", True), bool):
-            raise ValueError(f"gpu must be true or false; given {value['gpu']!r}")
+            raise ValueError(wrong("gpu", value["gpu"], "true or false"))
         return value
 
     def selects(self, server: ServerAttributes) -> bool:

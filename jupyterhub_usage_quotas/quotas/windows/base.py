@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from ..messages import not_among, wrong
 from ..units import InvalidQuantity
 from ..usage import Usage
 
@@ -46,6 +47,12 @@ class Window(Protocol):
     @property
     def exported(self) -> bool:
         """Whether the limit is the one that the source reports for each user."""
+        ...
+
+    def cannot_hold(self, limit: float) -> str:
+        """Why nobody could live with a limit of this window, for whoever wrote it; empty where
+        everybody can.
+        """
         ...
 
     @property
@@ -132,6 +139,10 @@ class OverTime:
         """See `Window.comes_back`."""
         return True
 
+    def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine
+        """See `Window.cannot_hold`."""
+        return ""
+
     @property
     def exported(self) -> bool:
         """See `Window.exported`: no source reports a limit on what is used over time."""
@@ -170,4 +181,4 @@ def only_keys(value: Mapping[Any, Any], *known: str) -> None:
     """Refuse a mapping that has other keys. Raises `InvalidQuantity`."""
     for key in value:
         if key not in known:
-            raise InvalidQuantity(f"unknown key {key!r}; right are {', '.join(known)}")
+            raise InvalidQuantity(not_among(wrong("unknown key", key), str(key), known))

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..messages import one_of, wrong
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
 from .base import Account, OverTime, from_unix, only_keys, whole_minute
@@ -223,10 +224,9 @@ def read_calendar(value: Mapping[Any, Any], _unit: Unit | None) -> Calendar:
     """Read {calendar: week, starts: monday, timezone: UTC}. Raises `InvalidQuantity`."""
     only_keys(value, "calendar", "starts", "weekday", "day", "month", "hour", "timezone")
     try:
-        period = Period(str(value["calendar"]))
+        period = Period(value["calendar"])
     except ValueError:
-        right = ", ".join(Period)
-        raise InvalidQuantity(f"calendar: given {value['calendar']!r}, right are {right}") from None
+        raise InvalidQuantity(wrong("calendar", value["calendar"], one_of(Period))) from None
     given = {key: value[key] for key in ("weekday", "day", "month", "hour") if key in value}
     if "starts" in value:
         given |= _starts(period, value["starts"], given)
@@ -249,7 +249,7 @@ def _starts(period: Period, starts: object, given: Mapping[str, object]) -> dict
         Period.YEAR: "month",
     }.get(period)
     if key is None:
-        raise InvalidQuantity(f"starts does not go with calendar: {period}; use hour")
+        raise InvalidQuantity(f"starts does not go with calendar: {period}; expected hour")
     if key in given:
         raise InvalidQuantity(f"starts and {key} say the same; leave one out")
     return {key: starts}
@@ -262,7 +262,7 @@ def _timezone(name: object) -> str:
         ZoneInfo(name)
     except (OSError, TypeError, ValueError, KeyError):
         raise InvalidQuantity(
-            f"timezone: {name!r} is not known; write for example 'Europe/Zurich'"
+            wrong("timezone: not known", name, "for example 'Europe/Zurich'")
         ) from None
     return name
 
@@ -271,7 +271,7 @@ def _number(given: Mapping[str, object], key: str, low: int, high: int, fits: bo
     value = given.get(key, low)
     _fits(given, key, fits)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidQuantity(f"{key} must be a number from {low} to {high}; given {value!r}")
+        raise InvalidQuantity(wrong(key, value, f"a number from {low} to {high}"))
     return value
 
 
@@ -282,7 +282,7 @@ def _named(given: Mapping[str, object], key: str, names: tuple[str, ...], fits: 
     short = [name[:3] for name in names]
     if isinstance(value, str) and (value.lower() in names or value.lower() in short):
         return short.index(value.lower()[:3])
-    raise InvalidQuantity(f"{key} must be one of {', '.join(names)}; given {value!r}")
+    raise InvalidQuantity(wrong(key, value, one_of(names)))
 
 
 def _fits(given: Mapping[str, object], key: str, fits: bool) -> None:  # noqa: FBT001

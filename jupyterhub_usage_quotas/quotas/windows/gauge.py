@@ -54,6 +54,10 @@ class Current:
         """See `Window.length`."""
         return
 
+    def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine
+        """See `Window.cannot_hold`."""
+        return ""
+
     @property
     def comes_back(self) -> bool:
         """Not by waiting: it has to be freed."""

@@ -19,7 +19,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..units import InvalidQuantity, Unit, bounded_quantity, parse_duration, show_days
+from ..messages import wrong
+from ..units import (
+    LONGEST_DURATION,
+    InvalidQuantity,
+    Unit,
+    bounded_quantity,
+    parse_duration,
+    show_days,
+)
 from ..usage import Usage
 from .base import Account, OverTime, Window, from_unix, only_keys, whole_minute
 
@@ -53,6 +61,15 @@ class Refill(OverTime):
     def length(self) -> None:
         """See `Window.length`: usage counts until it is given back."""
         return
+
+    def cannot_hold(self, limit: float) -> str:
+        """See `Window.cannot_hold`: a balance that is empty must be full again in a lifetime."""
+        if limit / self.amount * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
+            return ""
+        return wrong(
+            "refill is too small to fill the limit",
+            expected=f"enough to fill it within {LONGEST_DURATION.days} days",
+        )
 
     @property
     def combination(self) -> object:
@@ -191,13 +208,12 @@ def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     only_keys(value, "refill", "every")
     every, amount = value.get("every"), value["refill"]
     if not isinstance(every, str):
-        raise InvalidQuantity(f'every must be a duration such as "10 minutes"; given {every!r}')
+        raise InvalidQuantity(wrong("every", every, 'a duration, for example "10 minutes"'))
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
-        raise InvalidQuantity(
-            f"refill must be a number above 0, in the unit of the limit; given {amount!r}"
-        )
+        raise InvalidQuantity(wrong("refill", amount, "a number above 0, in the unit of the limit"))
     length = parse_duration(every)
     if length < SHORTEST:
-        raise InvalidQuantity(f"every must be at least a minute; given {every!r}")
-    base = bounded_quantity(amount, unit, amount).base if unit else float(amount)
+        raise InvalidQuantity(wrong("every: too short", every, "at least a minute"))
+    # Without the limit's unit nothing depends on the amount, which may be beyond all floats.
+    base = bounded_quantity(amount, unit, amount).base if unit else float(min(amount, 1e300))
     return Refill(base, length)

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..units import InvalidQuantity, bounded_duration, parse_duration, show_days
+from ..messages import wrong
+from ..units import (
+    LONGEST_DURATION,
+    InvalidQuantity,
+    bounded_duration,
+    parse_duration,
+    show_days,
+)
 from ..usage import Usage
 from .base import MINUTE, Account, OverTime, from_unix
 
@@ -17,12 +24,16 @@ SHORTEST = timedelta(minutes=1)
 
 def read_rolling(value: float | str) -> Rolling:
     """Read a number of days, or a duration such as "36h". Raises `InvalidQuantity`."""
-    length = (
-        parse_duration(value) if isinstance(value, str) else bounded_duration(value * 86400, value)
-    )
+    length = parse_duration(value) if isinstance(value, str) else _days(value)
     if length < SHORTEST:
-        raise InvalidQuantity(f"must be at least a minute; given {value!r}")
+        raise InvalidQuantity(wrong("too short", value, "at least a minute"))
     return Rolling(length)
+
+
+def _days(value: float) -> timedelta:
+    # Compared before it is multiplied: an integer may be beyond all floats.
+    sensible = 0 <= value <= LONGEST_DURATION.days
+    return bounded_duration(value * 86400 if sensible else math.inf, value)
 
 
 @dataclass(frozen=True, slots=True)

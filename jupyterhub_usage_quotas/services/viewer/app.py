@@ -10,32 +10,37 @@ import os
 import ssl
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jupyterhub.utils import url_path_join
+
 from ... import conventions
 from ...config.quotas import Enforcement
+from ...config.viewer import UsageViewer
 from ...errors import ConfigurationError
 from ...ledger.base import NO_LEDGER
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.everyone import EveryoneStatuses
 from ..web.assets import AssetHandler, Assets
-from ..web.early_port import EarlyPort
+from ..web.early_port import EarlyPort, listening_address
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.json_handler import NoJson
 from ..web.page_handler import Callback, NoPage
 from ..web.rendering import Renderer
+from ..web.sanitise import sanitised
 from ..web.serving import (
     WRONG_CONFIGURATION,
     Service,
-    config_files,
     make_application,
     run,
     set_up_logging,
 )
 from .api import handlers as api
+from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
 from .pages import handlers as pages
@@ -53,8 +58,9 @@ def make_viewer_service(
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
     meter = meter or viewer.make_meter(_RefreshLog())
+    shown = manager.policies if viewer.enable_compute else manager.policies.of_gauges()
     statuses = EveryoneStatuses(
-        manager.policies,
+        shown,
         meter,
         hub,
         NO_LEDGER,
@@ -64,14 +70,17 @@ def make_viewer_service(
         TEMPLATES,
         Assets.found(STATIC, ASSETS),
         template_paths=viewer.template_paths,
-        variables=viewer.template_vars,
+        variables={"usage_quota_footer_note": sanitised(viewer.footer_note)} | viewer.template_vars,
         hub_prefix=around.hub_prefix,
         hub_host=around.hub_host,
         base_url=around.prefix,
     )
     context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
+    answers = routes(around.prefix, context)
+    if not (viewer.enable_compute or viewer.home_storage):
+        answers = answers[-1:]  # nothing is shown, only what error pages are made of
     application = make_application(
-        routes(around.prefix, context),
+        answers,
         session_secret=viewer.session_secret,
         default_handler_class=NoPage,
         default_handler_args={"context": context},
@@ -92,6 +101,17 @@ class _RefreshLog(NoEvents):
             LOG.warning("Usage is not known: %s: %s", why.reason, why.detail, exc_info=refresh.bug)
         if refresh.over_time:
             self._reason = why.reason if why else ""
+
+
+def configured_environment(around: ServiceEnvironment, viewer: UsageViewer) -> ServiceEnvironment:
+    """Where the service is, as far as it is configured; else as the Hub says."""
+    prefix = viewer.service_prefix or around.prefix
+    return replace(
+        around,
+        prefix=url_path_join("/", prefix, "/"),
+        own_interface=viewer.service_host,
+        own_port=viewer.service_port,
+    )
 
 
 def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
@@ -119,15 +139,12 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
 
 def main(arguments: Sequence[str] | None = None, early: EarlyPort | None = None) -> int:
     """Run the service, on the port that was opened before, if one was; returns the exit code."""
-    files = config_files(
-        arguments,
-        module=conventions.VIEWER_MODULE,
-        description="Shows users of a JupyterHub their usage and quotas.",
-    )
     set_up_logging()
     try:
-        configured = read_configuration(os.environ, files)
+        files, options = command_line(arguments)
+        configured = read_configuration(os.environ, files, options)
         around = ServiceEnvironment.of(os.environ, conventions.VIEWER_SERVICE)
+        around = configured_environment(around, configured.viewer)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_CONFIGURATION
@@ -135,4 +152,14 @@ def main(arguments: Sequence[str] | None = None, early: EarlyPort | None = None)
         LOG.warning(line)
     if missing := Assets.found(STATIC, ASSETS).missing:
         LOG.warning("Pages are plain: %s was not built (make static)", " and ".join(missing))
+    if early and not _is_at(around.listen_on, listening_address(around.url)):
+        early.close()
+        early = None
     return run(lambda: make_viewer_service(configured, around), around, LOG, early)
+
+
+def _is_at(configured: tuple[str, int], opened: tuple[str, int]) -> bool:
+    """Whether a service listens where its port was opened before its configuration was read."""
+    all_interfaces = ("", "0.0.0.0", "::")  # noqa: S104 they are compared
+    same = configured[0] == opened[0] or {configured[0], opened[0]} <= {*all_interfaces}
+    return same and configured[1] == opened[1]

@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from traitlets.config import Config
+
 from ...config.loading import load_service_config
 from ...config.quotas import QuotaOptions
 from ...config.viewer import UsageViewer, make_viewer, viewer_remarks
+
+NO_OPTIONS = Config()
+"""Nothing on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +25,18 @@ class Configured:
     remarks: tuple[str, ...]
 
 
-def read_configuration(environment: Mapping[str, str], files: Sequence[Path]) -> Configured:
-    """Read the whole configuration. Raises `ConfigurationError` with all that is wrong in it."""
+def read_configuration(
+    environment: Mapping[str, str], files: Sequence[Path], options: Config = NO_OPTIONS
+) -> Configured:
+    """Read the whole configuration; `options` take precedence over what is in files.
+
+    Raises `ConfigurationError` with all that is wrong in it.
+    """
     config, remarks = load_service_config(environment, files)
+    config.merge(options)
     viewer = make_viewer(config)
     manager = QuotaOptions(config=config)
-    if not tuple(manager.policies):
+    if viewer.enable_compute and not tuple(manager.policies):
         remarks.append(
             "There are no policies. A service that the Hub does not run itself must be given them:"
             " c.UsageQuotaManager.policy in one of its --config-files"

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from urllib.parse import urlencode
 
-from ...status.text import SOON, used_share
+from ...status.text import Severity, used_share
 from ...status.users import UserStatus
 from ..web.params import Query
 
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
-STATES = ("over", "soon", "unknown", "within", "none")
-NAMES = {
-    "over": "Used up",
-    "soon": "Used up within a day",
-    "unknown": "Not known",
-    "within": "Within quota",
-    "none": "No quota",
-}
+NO_QUOTA = "none"
+"""The state of a user whom no quota limits."""
+STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK, NO_QUOTA)
+"""The states of rows, in the order in which they are shown."""
+EARLIER_STATES: Mapping[str, str] = MappingProxyType(
+    {"over": Severity.EXHAUSTED, "soon": Severity.LOW, "within": Severity.OK}
+)
+"""How states were called earlier, in addresses that people may have kept."""
+NAMES: Mapping[str, str] = MappingProxyType(
+    {NO_QUOTA: "No quota", **{one.value: one.label for one in Severity}}
+)
 """What the states of rows are called."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
 SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
@@ -61,7 +65,7 @@ class Page:
             search=query.text("search"),
             group=query.text("group"),
             policy=query.text("policy"),
-            state=query.choice("state", ("", *STATES), ""),
+            state=query.choice("state", ("", *STATES), "", EARLIER_STATES),
             sort=query.choice("sort", SORTS, "name"),
         )
         limit = query.number("limit", 50, 1, ROWS_AT_MOST)
@@ -87,19 +91,8 @@ class Page:
 
 
 def row_state(status: UserStatus) -> str:
-    """ "over", "soon" (will be within a day, at present servers), "unknown", "within"; "none" where
-    no quota applies.
-    """
-    fits = [one.fits for one in status.decision.verdicts]
-    if not fits:
-        return "none"
-    if False in fits:
-        return "over"
-    if None in fits:
-        return "unknown"
-    last = status.inputs.now + SOON
-    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
-    return "soon" if any(end <= last for end in ends) else "within"
+    """How serious the worst of a user's quotas is, or that there is none."""
+    return status.severity or NO_QUOTA
 
 
 def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:

@@ -113,6 +113,11 @@ class EarlyPort:
             one.setblocking(False)
         return self._sockets
 
+    def close(self) -> None:
+        """Stop answering and listening."""
+        for one in self.hand_over():
+            one.close()
+
     def _answer_on(self, listener: socket.socket) -> None:
         listener.settimeout(LOOK_EVERY)
         while not self._ready.is_set():

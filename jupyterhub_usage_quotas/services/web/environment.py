@@ -35,6 +35,9 @@ class ServiceEnvironment:
     """The process id of the Hub that runs the service; None where it is not said."""
     tls_files: tuple[str, str, str]
     """Key, certificate and authority for TLS inside of the Hub; empty where it is not used."""
+    own_interface: str = ""
+    own_port: int = 0
+    """Where it listens instead of where its `url` says, if anywhere."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str], usual_name: str) -> ServiceEnvironment:
@@ -76,7 +79,8 @@ class ServiceEnvironment:
     @property
     def listen_on(self) -> tuple[str, int]:
         """The interface and the port to listen on; an empty interface for all."""
-        return listening_address(self.url)
+        interface, port = listening_address(self.url)
+        return self.own_interface or interface, self.own_port or port
 
     def tls(self, purpose: ssl.Purpose) -> ssl.SSLContext | None:
         """The context for TLS inside of the Hub; None where the Hub does not use it."""

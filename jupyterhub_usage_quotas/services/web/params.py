@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from ...errors import UsageQuotasError
 from ...quotas.units import parse_bytes
@@ -39,11 +40,18 @@ class Query:
             raise BadParameter(name, f"must not be longer than {LONGEST_TEXT} characters")
         return given
 
-    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        """One of several words."""
+    def choice(
+        self,
+        name: str,
+        choices: Sequence[str],
+        default: str,
+        earlier: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """One of several words; `earlier` has other spellings, and the words that they mean."""
         given = self._get(name)
         if given is None:
             return default
+        given = earlier.get(given, given)
         if given not in choices:
             raise BadParameter(name, f"must be one of {', '.join(choices)}")
         return given

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.hub import WITH_SPAWNERS, Hub, launch, write_config
 from tests.support.programs import Program, free_port, start_prometheus
-from tests.support.visitor import Visitor
+from tests.support.visitor import PATIENCE, Visitor
 
 from .cluster import USERNAME, Cluster, running_cluster
 from .deployments import HUBS, SERVERS, Deployment, Server
@@ -183,7 +183,7 @@ class RunningHub:
         return next(one["used"] for one in verdicts if one["policy"] == policy)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = MINUTE) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Ask again until something is true, with pauses: much else runs on the machine."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -260,7 +260,7 @@ def _morning(day: Day, hubs: list[RunningHub], cluster: Cluster, pool: Executor)
     for hub in hubs:
         for server in SERVERS:
             if server.user != "waiting":
-                wait_until(lambda hub=hub, server=server: hub.is_ready(server), 120)
+                wait_until(lambda hub=hub, server=server: hub.is_ready(server))
     for labels, _ in cluster.samples("kube_pod_annotations"):
         day.annotations[labels["namespace"], labels["pod"]] = labels
     for labels, value in cluster.samples("kube_pod_container_resource_requests"):
@@ -270,7 +270,7 @@ def _morning(day: Day, hubs: list[RunningHub], cluster: Cluster, pool: Executor)
 
 def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:
     """The first minute is over: quotas are used up, a container crashes, the Hub restarts."""
-    wait_until(lambda: hub.used().get(("lina", "tight"), 0.0) > 0, seconds=90)
+    wait_until(lambda: hub.used().get(("lina", "tight"), 0.0) > 0)
     lina, of_crash = Server("lina"), hub.deployment.pod(Server("crash"))
     hub.stop(lina)
     wait_until(lambda: not hub.visitor("lina").servers())
@@ -300,7 +300,7 @@ def _evening(day: Day, hub: RunningHub) -> None:
     time.sleep(max(retry_at - time.time(), 0))
     day.tried_again[hub.namespace] = (too_early, hub.start(lina))
     two_minutes = 2 / MINUTE - 1e-6
-    wait_until(lambda: hub.used().get(("al", "time"), 0.0) >= two_minutes, seconds=90)
+    wait_until(lambda: hub.used().get(("al", "time"), 0.0) >= two_minutes)
 
 
 def _night(day: Day, hub: RunningHub, cluster: Cluster) -> None:
@@ -334,7 +334,7 @@ def _show(day: Day, hub: RunningHub) -> None:
     def as_of() -> float:
         return datetime.fromisoformat(hub.shown("admin", "me")["as_of"]).timestamp()
 
-    wait_until(lambda: as_of() >= now, seconds=90)
+    wait_until(lambda: as_of() >= now)
     # By now the last minute in which a server ran is known as a whole, to the Hub as well.
     refreshed = hub.metric(REFRESHES, outcome="success")
     wait_until(lambda: hub.metric(REFRESHES, outcome="success") > refreshed + 1)

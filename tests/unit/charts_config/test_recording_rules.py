@@ -4,6 +4,7 @@ written down in `charts-config/prometheus/tests`, by promtool's own reckoning.
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
-from tests.support.rules import EXPORTED, FOLDER, RULES, promtool, written
+from tests.support.rules import EXPORTED, FOLDER, RULES, cases_in, promtool, written
 
 BOTH = [pytest.param(path, id=path.stem) for path in (RULES, EXPORTED)]
 CASES = sorted(
@@ -42,7 +43,7 @@ def failures(directory: Path, cases: list[Path], rules: Path) -> str:
     """What promtool says of these cases with other rules than their own; empty where they hold."""
     documents = []
     for number, path in enumerate(cases):
-        document = yaml.safe_load(path.read_text()) | {"rule_files": [str(rules)]}
+        document = {**cases_in(path), "rule_files": [str(rules)]}
         documents.append(written(directory / f"case-{number}.yaml", document))
     done = promtool("test", "rules", *documents)
     return (done.stdout + done.stderr) if done.returncode else ""
@@ -150,7 +151,7 @@ def exported(series: str) -> str:
 
 @pytest.mark.parametrize("path", CASES_OF_THE_FIRST, ids=lambda path: path.stem)
 def test_every_case_holds_with_the_labels_renamed(path, tmp_path):
-    document = yaml.safe_load(path.read_text())
+    document = copy.deepcopy(cases_in(path))
     cases = [case for case in document["tests"] if "renamed" not in case["name"]]
     for case in cases:
         for one in case["input_series"]:
@@ -160,7 +161,7 @@ def test_every_case_holds_with_the_labels_renamed(path, tmp_path):
 
 
 def test_every_case_has_a_name_of_its_own():
-    names = [case["name"] for path in CASES for case in yaml.safe_load(path.read_text())["tests"]]
+    names = [case["name"] for path in CASES for case in cases_in(path)["tests"]]
     assert len(names) == len(set(names)) > 0
 
 

@@ -1,4 +1,4 @@
-"""Options, their sources, and the faults of a configuration."""
+"""Options, their sources, and the errors of a configuration."""
 
 from __future__ import annotations
 
@@ -78,14 +78,16 @@ def test_credentials(given):
     [{"username": "s3cret"}, AUTH | {"token": "s3cret"}, "s3cret", (AUTH, AUTH), {"username": 1}],
 )
 def test_wrong_credentials_are_refused_without_repeating_them(given):
-    with pytest.raises(ConfigurationError, match="must be a dict with the texts") as refused:
+    with pytest.raises(ConfigurationError, match="expected a dict with the texts") as refused:
         UsageQuotaManager(config=config(UsageConfig={"prometheus_auth": given}))
     assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["prometheus:9090", "ftp://x", "http://", "", "http://[::1"])
 def test_a_wrong_url_is_refused(url):
-    with pytest.raises(ConfigurationError, match="prometheus_url must be a URL such as"):
+    with pytest.raises(
+        ConfigurationError, match=r"prometheus_url: not a URL: got .*; expected a URL, for example"
+    ):
         UsageQuotaManager(config=config(UsageConfig={"prometheus_url": url}))
 
 
@@ -93,11 +95,16 @@ def test_a_wrong_url_is_refused(url):
     ("section", "option", "value", "says"),
     [
         ("UsageQuotaManager", "polcy", [], "unknown option; did you mean policy?"),
-        ("UsageQuotaManager", "xyz", [], "unknown option; right are contact"),
+        ("UsageQuotaManager", "xyz", [], "unknown option; all options are listed in docs/"),
         ("UsageConfig", "policy", [], "unknown option; it belongs to UsageQuotaManager"),
         ("UsageQuotaManager", "enforcement", "maybe", "enforcement"),
-        ("UsageQuotaManager", "denied_status", 200, "HTTP status from 400 to 599"),
-        ("UsageConfig", "deadline", 0, "above 0"),
+        (
+            "UsageQuotaManager",
+            "denied_status",
+            200,
+            "got 200; expected an HTTP status from 400 to 599",
+        ),
+        ("UsageConfig", "deadline", 0, "got 0; expected a number of seconds from 0.1"),
         ("UsageConfig", "usage_source", "kubernetes", "usage_source"),
         ("UsageQuotaManager", "failover_open", "no", "failover_open"),
         ("UsageQuotaManager", "policy", {"resource": "cpu"}, "must be a list of policies"),

@@ -16,6 +16,7 @@ from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 from tests.support.paths import ROOT
 
 POLICY = {"resource": "cpu", "limit": "5 CPU-hours", "window": 7, "scope": {"everyone": True}}
+SECRET = "of 28 characters, none alike"
 QUICKSTART = ROOT / "tests/data/quickstart/jupyterhub_config.d"
 
 
@@ -33,11 +34,11 @@ def test_what_the_hub_handed_over():
     handed = environment(
         UsageConfig={"prometheus_url": "http://handed:9090", "hub_namespace": "ns"},
         UsageQuotaManager={"policy": [POLICY], "failover_open": False},
-        UsageViewer={"session_secret_key": "s"},
+        UsageViewer={"session_secret_key": SECRET},
     )
     configured = read_configuration(handed, [])
     assert configured.viewer.prometheus_url == "http://handed:9090"
-    assert configured.viewer.session_secret == "s"
+    assert configured.viewer.session_secret == SECRET
     assert len(list(configured.manager.policies)) == 1
     assert configured.manager.failover_open is False
     assert configured.remarks == ()
@@ -54,13 +55,14 @@ def test_files_count_more_and_the_last_one_most(tmp_path):
         UsageConfig={"prometheus_url": "http://handed:9090", "hub_namespace": "handed"},
         UsageQuotaManager={"policy": [POLICY]},
     )
-    first = "c.UsageConfig.hub_namespace = 'first'\nc.UsageViewer.session_secret_key = 'first'\n"
-    second = "c = get_config()\nc.UsageViewer.session_secret_key = 'second'\nc.Other.x = 1\n"
+    key = "c.UsageViewer.session_secret_key ="
+    first = f"c.UsageConfig.hub_namespace = 'first'\n{key} 'of the first file 1'\n"
+    second = f"c = get_config()\n{key} 'of the second file 2'\nc.Other.x = 1\n"
     files = [file(tmp_path, first, "1.py"), file(tmp_path, second, "2.py")]
     configured = read_configuration(handed, files)
     assert configured.viewer.prometheus_url == "http://handed:9090"
     assert configured.viewer.hub_namespace == "first"
-    assert configured.viewer.session_secret == "second"
+    assert configured.viewer.session_secret == "of the second file 2"
 
 
 def test_the_viewers_own_section_counts_more_than_the_common_one():
@@ -89,17 +91,17 @@ def test_the_files_of_the_quickstart_as_they_are_written(tmp_path):
 
 
 def test_the_other_spelling_of_the_session_secret(tmp_path):
-    path = file(tmp_path, "c.UsageViewer.secret_session_key = 'x'")
+    path = file(tmp_path, f"c.UsageViewer.secret_session_key = {SECRET!r}")
     configured = read_configuration(environment(UsageQuotaManager={"policy": [POLICY]}), [path])
-    assert configured.viewer.session_secret == "x"
+    assert configured.viewer.session_secret == SECRET
     assert configured.remarks == (
         "UsageViewer.secret_session_key is taken as session_secret_key, which is its name",
     )
 
 
 def test_the_session_secret_from_the_environment(monkeypatch):
-    monkeypatch.setenv("JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY", "from-env")
-    assert read_configuration({}, []).viewer.session_secret == "from-env"
+    monkeypatch.setenv("JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY", SECRET)
+    assert read_configuration({}, []).viewer.session_secret == SECRET
 
 
 def test_without_policies_somebody_is_told():
@@ -113,8 +115,14 @@ def test_without_policies_somebody_is_told():
         ("c.UsageViewer.sesion_secret_key = 1", "did you mean session_secret_key?"),
         ("c.UsageViewer.policy = []", "UsageViewer.policy: unknown option"),
         ("c.UsageViewer.session_secret_key = 1", "UsageViewer.session_secret_key:"),
-        ("c.UsageViewer.url = 'hub'", "UsageViewer.url: url must be a URL such as"),
-        ("c.UsageConfig.deadline = -1", "UsageConfig.deadline: deadline must be"),
+        (
+            "c.UsageViewer.url = 'hub'",
+            "UsageViewer.url: not a URL: got 'hub'; expected a URL, for example 'http://hub:9000'",
+        ),
+        (
+            "c.UsageConfig.deadline = -1",
+            "UsageConfig.deadline: got -1; expected a number of seconds",
+        ),
         ("c.UsageQuotaManager.policy = [{}]", "UsageQuotaManager.policy[0].limit: is missing"),
         ("1/0", "config.py: ZeroDivisionError"),
         ("x =", "SyntaxError"),

@@ -93,7 +93,7 @@ def test_the_service_knows_what_the_hub_knows():
             "enforcement": "shadow",
             "contact": "me",
         },
-        UsageViewer={"session_secret_key": "s"},
+        UsageViewer={"session_secret_key": "a s3cret of many characters"},
         JupyterHub={
             "template_paths": ["/srv/templates"],
             "template_vars": {"announcement": "x", "f": lambda user: user},
@@ -107,14 +107,14 @@ def test_the_service_knows_what_the_hub_knows():
     for name in ("prometheus_url", "prometheus_auth", "hub_namespace", "credit_prices"):
         assert getattr(configured.viewer, name) == getattr(hubs, name)
     assert configured.viewer.gpu_resources == ["x/gpu"]
-    assert configured.viewer.session_secret == "s"
+    assert configured.viewer.session_secret == "a s3cret of many characters"
     assert configured.viewer.template_paths == ["/srv/templates"]
     assert configured.viewer.template_vars == {"announcement": "x"}
 
 
 def test_what_is_handed_over_is_not_written_into_the_database():
     """JupyterHub keeps services' environments as JSON in its database, and shows specs in logs."""
-    app = declared(UsageViewer={"session_secret_key": "s3cret"})
+    app = declared(UsageViewer={"session_secret_key": "a s3cret of many characters"})
     viewer = viewer_of(app)
     assert "s3cret" not in json.dumps(viewer["environment"])
     assert "s3cret" not in repr(viewer)

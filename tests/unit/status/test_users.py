@@ -174,13 +174,13 @@ async def test_who_is_over_who_will_be_and_of_whom_it_is_not_known():
     """Ann uses 2 cores, and has 6 CPU-hours left: until this afternoon."""
     made, _, _ = statuses(**READINGS)
     everybody = {one.subject.name: one for one in await made.of_everyone(NOW)}
-    states = {name: row_state(one) for name, one in everybody.items()}
+    states = {name: one.severity for name, one in everybody.items()}
     assert states == {
-        "ann": "over",  # of what only warns
-        "bob": "over",
-        "cyd": "within",
+        "ann": "exhausted",  # of what only warns
+        "bob": "exhausted",
+        "cyd": "ok",
         "dan": "unknown",
-        "eve": "within",
+        "eve": "ok",
     }
     week = everybody["ann"].outlooks[0]
     assert week.exhausted_at == NOW + timedelta(hours=3)
@@ -195,8 +195,8 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
     not_enforced = "Quotas are not enforced at the moment."
     told = {name: summary(found[name]) for name in ("bob", "cyd", "dan")}
     assert told == {
-        "bob": Summary("short", f"A quota is used up. Servers may start. {not_enforced}"),
-        "cyd": Summary("within", f"Servers may start. {not_enforced}"),
+        "bob": Summary("low", f"A quota is used up. Servers may start. {not_enforced}"),
+        "cyd": Summary("ok", f"Servers may start. {not_enforced}"),
         "dan": Summary("unknown", f"Usage is not known. Servers may start. {not_enforced}"),
     }
     for one in await enforcing.of_everyone(NOW):
@@ -204,7 +204,7 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
         assert would_be == summary(one)
         assert not_enforced not in would_be.text
     over = cards(found["bob"])[0]
-    assert (over.level, over.used, over.only_warns) == ("over", "11 CPU-hours", True)
+    assert (over.severity, over.used, over.only_warns) == ("exhausted", "11 CPU-hours", True)
     assert not cards(await enforcing.of(PEOPLE[1], NOW))[0].only_warns
 
 
@@ -229,7 +229,7 @@ async def test_what_was_granted():
     assert written[0]["grants"] == ({"kind": "grant", "amount": 5, "until": end},)
     assert written[2]["grants"] == ({"kind": "override", "amount": 3, "until": end},)
     (free,) = cards(everybody["cyd"])
-    assert (free.allowance, free.remaining, free.share) == ("unlimited", "", None)
+    assert (free.allowance, free.remaining, free.share) == ("unlimited", "unlimited", None)
     assert free.grants == (("no limit", until),)
     (written,) = serialize.status(everybody["cyd"], Enforcement.enforce).model_dump()["verdicts"]
     assert written["grants"] == ({"kind": "exemption", "amount": None, "until": end},)
@@ -242,24 +242,24 @@ async def test_cards_in_words():
     made, _, _ = statuses(**READINGS)
     everybody = {one.subject.name: one for one in await made.of_everyone(NOW)}
     over = cards(everybody["bob"])[0]
-    assert (over.level, over.used, over.remaining) == ("over", "11 CPU-hours", "0 CPU-hours")
-    assert over.share == 1
+    assert (over.severity, over.used) == ("exhausted", "11 CPU-hours")
+    assert (over.remaining, over.share) == ("0 CPU-hours", 1)
     # Whole minutes: 1 of 11 CPU-hours has left the window when a little more than 1/11 of the
     # two hours have, and nothing is enough before something remains.
     began = NOW - timedelta(hours=7) + timedelta(days=7)
     assert over.retry_time == began + timedelta(minutes=11)
     unknown = cards(everybody["dan"])[0]
-    assert (unknown.level, unknown.used, unknown.remaining, unknown.share) == (
+    assert (unknown.severity, unknown.used, unknown.remaining, unknown.share) == (
         "unknown",
-        "",
-        "",
+        "not known",
+        "not known",
         None,
     )
     assert unknown.notice == "Usage is not known at the moment. Until it is, servers may start."
     unused = cards(everybody["cyd"])[0]
-    assert (unused.level, unused.used, unused.gets_back) == ("within", "0 CPU-hours", "")
+    assert (unused.severity, unused.used, unused.gets_back) == ("ok", "0 CPU-hours", "")
     short = row((await statuses(cyd={"cpu": used(8)})[0].of_everyone(NOW))[2])
-    assert short.cards[0].level == "short"
+    assert short.cards[0].severity == "low"
 
 
 NAMES = {
@@ -267,7 +267,7 @@ NAMES = {
     Filter(sort="-name"): ["eve", "dan", "cyd", "bob", "ann"],
     Filter(search="N"): ["ann", "dan"],
     Filter(group="red"): ["ann", "bob"],
-    Filter(state="over"): ["ann", "bob"],
+    Filter(state="exhausted"): ["ann", "bob"],
     Filter(state="unknown"): ["dan"],
     Filter(policy="team"): ["ann", "bob"],
     Filter(policy="nothing"): [],
@@ -295,8 +295,8 @@ async def test_people_without_quota_are_counted_apart_from_those_within():
     everybody = await made.of_everyone(NOW)
     assert {one.subject.name: row_state(one) for one in everybody} == {
         "ann": "none",
-        "bob": "over",
-        "cyd": "within",
+        "bob": "exhausted",
+        "cyd": "ok",
         "dan": "unknown",
         "eve": "none",
     }
@@ -305,10 +305,10 @@ async def test_people_without_quota_are_counted_apart_from_those_within():
     shown = {one.state: (one.name, one.number, one.chosen) for one in counts(everybody, page, "/")}
     assert shown == {
         "": ("All", 5, False),
-        "over": ("Used up", 1, False),
-        "soon": ("Used up within a day", 0, False),
+        "exhausted": ("Used up", 1, False),
+        "low": ("Nearly used up", 0, False),
         "unknown": ("Not known", 1, False),
-        "within": ("Within quota", 1, False),
+        "ok": ("OK", 1, False),
         "none": ("No quota", 2, True),
     }
     assert sum(number for _, number, _ in shown.values()) == 2 * len(everybody)
@@ -318,7 +318,7 @@ async def test_people_without_quota_are_counted_apart_from_those_within():
     ("wanted", "names"),
     [
         (Filter(state="none"), ["ann", "eve"]),
-        (Filter(state="within"), ["cyd"]),
+        (Filter(state="ok"), ["cyd"]),
         (Filter(sort="state"), ["bob", "dan", "cyd", "ann", "eve"]),
         (Filter(sort="-used"), ["bob", "cyd", "ann", "dan", "eve"]),
     ],
@@ -334,4 +334,4 @@ async def test_a_quota_without_end_is_a_quota():
     exempt = Exemption("week", NOW, NOW + timedelta(days=3), user="bob")
     made, _, _ = statuses(exempt, entries=LIMITED, **READINGS)
     bob = next(one for one in await made.of_everyone(NOW) if one.subject.name == "bob")
-    assert (row_state(bob), cards(bob)[0].used) == ("within", "11 CPU-hours")
+    assert (row_state(bob), cards(bob)[0].used) == ("ok", "11 CPU-hours")

@@ -132,7 +132,8 @@ class Row(Model):
         description="when all verdicts fit, if nothing more is used; null when not denied, or never"
     )
     state: RowState = Field(
-        description="`soon`: used up within a day, as servers run now; `none`: no quota applies"
+        description="how serious the worst quota is; `low`: most of it is used, or will be within a"
+        " day with the servers that run; `none`: no quota applies"
     )
     verdicts: tuple[RowVerdict, ...]
 

@@ -58,7 +58,12 @@ USERS = Operation(
         Parameter("search", "a part of the name", TEXT),
         Parameter("group", "only members of this group", TEXT),
         Parameter("policy", "only those with a verdict by this policy", TEXT),
-        Parameter("state", "only those who are so; empty for all", _one_of("", *STATES)),
+        Parameter(
+            "state",
+            "only those who are so; empty for all. Earlier words for `exhausted`, `low` and `ok`"
+            " are accepted, too: `over`, `soon` and `within`",
+            _one_of("", *STATES),
+        ),
         Parameter(
             "sort", "`used` is the largest share of an allowance", _one_of(*SORTS, default="name")
         ),

@@ -10,7 +10,7 @@ from tornado.web import HTTPError
 from ....quotas.subject import Subject
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
-from ..table import NAMES, Page, columns, counts, selected
+from ..table import Page, columns, counts, selected
 from .intervals import zone_of
 from .user import cards, gauge_cards, if_enforced, row, session_table, summary
 
@@ -45,6 +45,7 @@ class ViewerPage(PageHandler):
             zone=self.zone.key,
             is_own=is_own,
             sees_others=self.permissions.sees_others,
+            over_time=self.context.configured.viewer.enable_compute,
             contact=manager.contact,
             enforcement=manager.enforcement.value,
             now=self.now,
@@ -90,7 +91,6 @@ class UsersPage(ViewerPage):
             rows=[row(one) for one in page.rows(found)],
             total=len(found),
             page=page,
-            names=NAMES,
             columns=columns(page, self.request.path),
             counts=counts(visible, page, self.request.path),
             zone=self.zone.key,

@@ -19,20 +19,18 @@ from ....quotas.units import Unit, show
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
 from ....status.text import (
-    LEVELS,
     NOT_ENFORCED,
-    SHORT,
-    level,
+    NOT_KNOWN,
+    SOON,
+    Severity,
+    VerdictText,
     notice,
-    shown_allowance,
-    shown_remaining,
-    shown_servers,
-    shown_used,
+    severity,
+    severity_of_share,
     used_share,
 )
 from ....status.users import UserStatus
 from ..sessions import Session, known_usage, of_servers, sessions, unit_of
-from ..table import row_state
 from .plots import DEFAULT_SERVER, Plot, plot
 
 COMPLETE = 0.995
@@ -45,7 +43,7 @@ SESSIONS_SHOWN = 50
 class Summary:
     """Whether servers may start, in a sentence that goes on with the retry time if there is one."""
 
-    level: str
+    severity: Severity
     text: str
     retry_time: datetime | None = None
 
@@ -56,10 +54,10 @@ def summary(status: UserStatus) -> Summary:
         return if_enforced(status)
     fits = [one.fits for one in status.decision.verdicts if one.allotment.denies]
     if False in fits:
-        return Summary("short", f"A quota is used up. Servers may start. {NOT_ENFORCED}")
+        return Summary(Severity.LOW, f"A quota is used up. Servers may start. {NOT_ENFORCED}")
     if None in fits:
-        return Summary("unknown", f"Usage is not known. Servers may start. {NOT_ENFORCED}")
-    return Summary("within", f"Servers may start. {NOT_ENFORCED}")
+        return Summary(Severity.UNKNOWN, f"Usage is not known. Servers may start. {NOT_ENFORCED}")
+    return Summary(Severity.OK, f"Servers may start. {NOT_ENFORCED}")
 
 
 def if_enforced(status: UserStatus) -> Summary:
@@ -67,38 +65,36 @@ def if_enforced(status: UserStatus) -> Summary:
     decision = status.decision
     match decision.outcome:
         case Outcome.FAILOVER_OPEN:
-            return Summary("unknown", "Usage is not known at the moment. Servers may start.")
+            return Summary(Severity.UNKNOWN, "Usage is not known at the moment. Servers may start.")
         case Outcome.FAILOVER_CLOSED:
             text = "Usage is not known at the moment. Until it is, no server is started."
-            return Summary("unknown", text)
+            return Summary(Severity.UNKNOWN, text)
         case Outcome.ALLOWED:
             others = [one for one in decision.verdicts if one.fits is False]
             denying = any(one.allotment.denies for one in others)
             text = "Servers may start, but not all of them: see below." if denying else ""
-            return Summary("short" if denying else "within", text or "Servers may start.")
+            return Summary(Severity.LOW if denying else Severity.OK, text or "Servers may start.")
     some = any(one.allotment.servers != ALL_SERVERS for one in decision.denying)
     who = "Some servers may not start" if some else "No server may start"
     if decision.retry_time is None:
         helps = any(one.to_free is not None for one in decision.denying)
         until = " until something is deleted" if helps else ", and waiting does not help"
-        return Summary("over", f"{who}{until}.")
-    return Summary("over", f"{who} before", decision.retry_time)
+        return Summary(Severity.EXHAUSTED, f"{who}{until}.")
+    return Summary(Severity.EXHAUSTED, f"{who} before", decision.retry_time)
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """What a page says about one verdict. Texts; empty where there is nothing to say.
 
-    `level` is "over", "short", "within" or "unknown", `label` what it is called; `share` how full
-    the bar is, 0 to 1, None where that is not known.
+    `share` is how full the bar is, 0 to 1, None where that is not known.
     """
 
     title: str
     policy: str
     window: str
     servers: str
-    level: str
-    label: str
+    severity: Severity
     used: str
     allowance: str
     remaining: str
@@ -132,24 +128,24 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None) -> Card:
     back = status.gets_back(verdict)
     reading = verdict.reading
     known = reading.usage if isinstance(reading, Fresh | Stale) else None
-    how = level(verdict, outlook.exhausted_at, status.inputs.now)
+    how = severity(verdict, outlook.exhausted_at, status.inputs.now)
+    text = VerdictText.of(verdict)
     return Card(
         title=status.inputs.policies.resources[allotment.resource].display_name,
         policy=allotment.name,
         window=allotment.window.phrase,
-        servers=shown_servers(allotment.servers),
-        level=how,
-        label=LEVELS[how],
-        used=shown_used(verdict),
-        allowance=shown_allowance(verdict),
-        remaining=shown_remaining(verdict),
+        servers=text.servers,
+        severity=how,
+        used=text.used,
+        allowance=text.allowance,
+        remaining=text.remaining,
         share=None if share is None else min(max(share, 0.0), 1.0),
         shared=allotment.pool is not None,
         only_warns=not (allotment.denies and status.enforced),
         never=verdict.never,
         to_free="" if verdict.to_free is None else show(verdict.to_free, unit),
         retry_time=verdict.retry_time,
-        lasts_until=None if how == "over" else outlook.exhausted_at,
+        lasts_until=None if how is Severity.EXHAUSTED else outlook.exhausted_at,
         gets_back="" if back is None else show(back.amount, unit),
         gets_back_at=back.at if back else None,
         grants=tuple((_grant(one, unit), one.until) for one in status.active(verdict)),
@@ -190,13 +186,12 @@ def _grant(adjustment: Adjustment, unit: Unit) -> str:
 @dataclass(frozen=True, slots=True)
 class GaugeCard:
     """What a page says about what is there, for example in a home directory. `allowance` is empty
-    where there is no limit; `level`, `label` and `share` are as in a `Card`.
+    where there is no limit; `share` is as in a `Card`.
     """
 
     resource: str
     title: str
-    level: str
-    label: str
+    severity: Severity
     used: str
     allowance: str
     remaining: str
@@ -218,19 +213,16 @@ def gauge_cards(status: UserStatus) -> tuple[GaugeCard, ...]:
 
 def _gauge_card(resource: Resource, there: There, *, fresh: bool) -> GaugeCard:
     share = min(there.amount / there.limit, 1.0) if there.limit else None
-    level = "within" if share is None or share < SHORT else "short" if share < 1 else "over"
-    level = level if fresh else "unknown"
     return GaugeCard(
         resource.name,
         resource.display_name,
-        level,
-        LEVELS[level],
+        severity_of_share(share) if fresh else Severity.UNKNOWN,
         resource.show(there.amount),
         resource.show(there.limit) if there.limit else "",
         resource.show(max(there.limit - there.amount, 0.0)) if there.limit else "",
         share,
         there.covered_until,
-        "" if fresh else "This is only known as it was a while ago.",
+        "" if fresh else "This is out of date.",
     )
 
 
@@ -240,26 +232,22 @@ class Row:
 
     name: str
     groups: tuple[str, ...]
-    state: str
+    severity: Severity | None
     ends_at: datetime | None
-    """When the first of the quotas is used up, for those of whom one will be soon."""
+    """When the first of the quotas is used up, if that is soon and nothing is worse."""
     cards: tuple[Card, ...]
-
-    @property
-    def nearly(self) -> bool:
-        """Whether most of something is used, by one who is within every quota."""
-        return self.state == "within" and any(card.level == "short" for card in self.cards)
 
 
 def row(status: UserStatus) -> Row:
     """A user's row."""
-    subject, state = status.subject, row_state(status)
-    ends = [one.exhausted_at for one in status.outlooks if one.exhausted_at]
+    subject, last = status.subject, status.inputs.now + SOON
+    ends = (one.exhausted_at for one in status.outlooks if one.exhausted_at)
+    first = min((end for end in ends if end <= last), default=None)
     return Row(
         subject.name,
         tuple(sorted(subject.groups)),
-        state,
-        min(ends) if state == "soon" else None,
+        status.severity,
+        first if status.severity is Severity.LOW else None,
         cards(status),
     )
 
@@ -301,7 +289,7 @@ def session_table(status: UserStatus) -> SessionTable:
 
     def used(session: Session, resource: str) -> str:
         if resource not in known:
-            return "not known"
+            return NOT_KNOWN
         return show(session.used.get(resource, 0.0), unit_of(policies, resource))
 
     rows = [

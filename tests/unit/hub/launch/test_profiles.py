@@ -126,5 +126,5 @@ async def test_who_asks_for_too_much_is_told_the_largest_profile_that_fits():
         with pytest.raises(LaunchDenied) as denied:
             await manager.pre_spawn_start(USER, spawner())
     await manager.aclose()
-    assert "Choose a smaller server, such as “Small {x}”." in denied.value.jupyterhub_message
+    assert "Choose a smaller server, for example “Small {x}”." in denied.value.jupyterhub_message
     assert denied.value.headers == {}

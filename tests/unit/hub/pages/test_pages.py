@@ -96,7 +96,7 @@ def test_credits_are_not_called_credits_twice():
 
 def test_used_up_until_when():
     made = chip(status(rule("gpu", "8 GPU-hours", window="36h"), gpu=spent(8 * HOUR)))
-    assert (made.level, made.text) == ("over", "GPU used up until")
+    assert (made.severity, made.text) == ("exhausted", "GPU used up until")
     # Used evenly from 30 to 29 hours ago: the first of it leaves the 36 hours in six.
     assert made.until.iso == "2026-03-04T18:01:00Z"
     assert made.until.text == "Wed 18:01 UTC"
@@ -111,13 +111,13 @@ def test_an_instant_further_away_has_its_date():
     ("reading", "said"),
     [
         (Unknown("timeout", "Prometheus at http://secret"), "Usage is not known at the moment."),
-        (Unknown("not_read_yet", ""), "Usage is still being added up."),
-        (Stale("stale", "", Usage((), NOW - timedelta(hours=1))), "Usage is only known as it was"),
+        (Unknown("not_read_yet", ""), "Usage is still being calculated."),
+        (Stale("stale", "", Usage((), NOW - timedelta(hours=1))), "Usage data is out of date."),
     ],
 )
 def test_what_is_not_known_is_said_to_be_unknown(reading, said):
     made = chip(status(rule("gpu", "8 GPU-hours"), gpu=reading))
-    assert (made.level, made.text) == ("unknown", "Usage unknown")
+    assert (made.severity, made.text) == ("unknown", "Usage unknown")
     assert made.details.startswith(said)
     assert "secret" not in made.details
     (row,) = banner(status(rule("gpu", "8 GPU-hours"), gpu=reading), []).policies
@@ -164,24 +164,24 @@ RULES = [rule("cpu", "100 CPU-hours"), rule("gpu", "2 GPU-hours")]
 def test_where_quotas_are_not_enforced_nothing_stands_in_the_way():
     over = unenforced(rule("cpu", "9 CPU-hours"), cpu=MUCH)
     made, all_of_it = chip(over), banner(over, [])
-    assert (made.level, made.text, made.until) == ("short", "CPU used up, not enforced", None)
+    assert (made.severity, made.text, made.until) == ("low", "CPU used up, not enforced", None)
     assert made.details.endswith(f"(cpu). {NOT_ENFORCED}")
     assert (all_of_it.notice, all_of_it.policies[0].until) == (NOT_ENFORCED, None)
     assert all_of_it.policies[0].label == "Used up, servers may start"
 
 
 @pytest.mark.parametrize(
-    ("readings", "text", "level"),
+    ("readings", "text", "severity"),
     [
-        ({"cpu": LITTLE, "gpu": spent(0)}, "CPU 99 h left", "within"),
-        ({"cpu": MUCH, "gpu": spent(0)}, "CPU 10 h left", "short"),
+        ({"cpu": LITTLE, "gpu": spent(0)}, "CPU 99 h left", "ok"),
+        ({"cpu": MUCH, "gpu": spent(0)}, "CPU 10 h left", "low"),
         ({"cpu": MUCH}, "Usage unknown", "unknown"),
     ],
 )
-def test_where_quotas_are_not_enforced_the_rest_is_as_ever(readings, text, level):
+def test_where_quotas_are_not_enforced_the_rest_is_as_ever(readings, text, severity):
     found = unenforced(*RULES, **readings)
     made, enforced = chip(found), chip(replace(found, enforced=True))
-    assert (made.text, made.level, enforced.text) == (text, level, text)
+    assert (made.text, made.severity, enforced.text) == (text, severity, text)
     said = banner(found, []).notice
     assert said.startswith(NOT_ENFORCED)
     assert NOT_ENFORCED in made.details
@@ -362,7 +362,7 @@ async def test_before_the_history_is_read_nothing_is_asked_either(database: Data
         )
         assert not router.calls
     assert chip_.text == "Usage unknown"
-    assert home.notice == "Usage is still being added up. It is known in a few minutes."
+    assert home.notice == "Usage is still being calculated. Check again in a few minutes."
 
 
 async def test_without_gauges_pools_are_added_up_all_the_same(database: Database):
@@ -487,7 +487,7 @@ def layered(tmp_path):
 def rendered(environment: jinja2.Environment, name: str) -> str:
     shown = SimpleNamespace(
         settled=lambda value: value,
-        header=lambda: SimpleNamespace(level="within", text="LEFT", until=None, details="<d>"),
+        header=lambda: SimpleNamespace(severity="ok", text="LEFT", until=None, details="<d>"),
         home=lambda _: None,
         viewer="",
     )

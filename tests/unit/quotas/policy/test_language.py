@@ -191,7 +191,7 @@ def test_only_warn_does_not_deny(written, denies):
 SEAT = {"resource": "seats", "limit": "4 seat-hours"}
 FAULTS = [
     # what is changed in an entry that was fine; the field that is named; what the fault says
-    ({"scope": {"group": [{"glob": ""}]}}, "scope.group", ["glob", "neither"]),
+    ({"scope": {"group": [{"glob": ""}]}}, "scope.group", ["''", "patterns"]),
     ({"scope": {"group": [{"glob": 7}]}}, "scope.group", ["glob", "7"]),
     ({"scope": {"group": [{"globs": "a*"}]}}, "scope.group", ["glob", "globs"]),
     ({"scope": {"user": {"glob": "a*"}}}, "scope.user", ["list"]),
@@ -342,11 +342,11 @@ def test_credits_without_prices_are_a_fault(prices):
 
 
 def test_all_faults_are_told_at_once():
-    faults = faults_of(
+    errors = faults_of(
         entry(window={"refill": 5}, share="all", servers={"gpu": "yes"}),
         resources={"gpu": {}},
         credit_prices={"gpus": 1},
     )
-    places = [fault.partition(": ")[0] for fault in faults]
+    places = [fault.partition(": ")[0] for fault in errors]
     fields = [f"policy[0] ('x').{field}" for field in ("window", "servers", "share")]
     assert places == ["resources['gpu']", "credit_prices['gpus']", *fields]

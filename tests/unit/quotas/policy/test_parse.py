@@ -184,14 +184,14 @@ FAULTS = [
     ({"limit": 1000}, "limit", ["1000", "no unit", "GiB-hours"]),
     ({"limit": {"value": -1, "unit": "GiB-hours"}}, "limit", ["-1", "not be negative"]),
     ({"limit": "-1 GiB-hours"}, "limit", ["-1 GiB-hours", "not be negative"]),
-    ({"limit": "1,5 GiB-hours"}, "limit", [",5 GiB-hours", "GiB-hours"]),
+    ({"limit": "1,5 GiB-hours"}, "limit", ["'1,5 GiB-hours'", "expected '1.5 GiB-hours'"]),
     ({"limit": "1e999 GiB-hours"}, "limit", ["1e999 GiB-hours", "finite"]),
     ({"limit": {"value": float("nan"), "unit": "GiB-hours"}}, "limit", ["nan"]),
     ({"limit": {"value": float("inf"), "unit": "GiB-hours"}}, "limit", ["inf"]),
     ({"limit": {"value": "1000", "unit": "GiB-hours"}}, "limit", ["'1000'", "number"]),
     ({"limit": {"value": True, "unit": "GiB-hours"}}, "limit", ["True", "number"]),
     ({"limit": {"value": 9, "unit": 3}}, "limit", ["3", "GiB-hours"]),
-    ({"limit": {"value": 9}}, "limit", ["value and unit", "given value"]),
+    ({"limit": {"value": 9}}, "limit", ["value and unit", "got value"]),
     ({"limit": {}}, "limit", ["value and unit"]),
     ({"limit": {"value": 9, "unit": "GiB-hours", "per": 1}}, "limit", ["value and unit", "per"]),
     ({"limit": True}, "limit", ["True", "GiB-hours"]),
@@ -199,7 +199,7 @@ FAULTS = [
     ({"limit": [1000, "GiB-hours"]}, "limit", ["[1000, 'GiB-hours']", "GiB-hours"]),
     ({"limit": LEFT_OUT}, "limit", ["missing"]),
     ({"window": -7}, "window", ["-7", "between 0 and 3660 days"]),
-    ({"window": 0}, "window", ["given 0", "at least a minute"]),
+    ({"window": 0}, "window", ["got 0", "at least a minute"]),
     ({"window": "0h"}, "window", ["'0h'", "at least a minute"]),
     ({"window": "30 seconds"}, "window", ["'30 seconds'", "at least a minute"]),
     ({"window": True}, "window", ["True", "number of days", "36h"]),
@@ -264,9 +264,7 @@ def test_a_name_is_a_text_that_says_something(name):
 
 @pytest.mark.parametrize("given_entry", ["memory", None, 7, ["memory"], True])
 def test_an_entry_is_a_mapping(given_entry):
-    assert faults_of([OTHER, given_entry]) == [
-        f"policy[1]: must be a mapping; given {given_entry!r}"
-    ]
+    assert faults_of([OTHER, given_entry]) == [f"policy[1]: must be a mapping: got {given_entry!r}"]
 
 
 @pytest.mark.parametrize("policy", [None, "memory", 7, FINE, {}, True])
@@ -317,7 +315,7 @@ def test_two_policies_cannot_have_one_name(policy, backup_strategy):
 
 
 def test_all_faults_of_a_configuration_are_reported_at_once():
-    faults = faults_of(
+    errors = faults_of(
         [
             entry(name="first", resource="disk", window=0, scope={"group": "a", "users": ["b"]}),
             7,
@@ -326,7 +324,7 @@ def test_all_faults_of_a_configuration_are_reported_at_once():
         ],
         {"intersection": "avg", "emtpy": {}, "empty": [entry(window=-1), "none"]},
     )
-    assert sorted(fault.partition(": ")[0] for fault in faults) == [
+    assert sorted(fault.partition(": ")[0] for fault in errors) == [
         "policy[0] ('first').resource",
         "policy[0] ('first').scope.group",
         "policy[0] ('first').scope.users",
@@ -344,8 +342,8 @@ def test_all_faults_of_a_configuration_are_reported_at_once():
 
 
 def test_a_name_given_twice_is_reported_although_one_of_the_two_has_another_fault():
-    faults = faults_of([FINE, entry(window=0)])
-    assert any("unique" in fault for fault in faults)
+    errors = faults_of([FINE, entry(window=0)])
+    assert any("unique" in fault for fault in errors)
 
 
 @pytest.mark.parametrize("resource", [["memory"], {"memory": 1}])
@@ -477,17 +475,17 @@ backups = st.fixed_dictionaries(
 
 @given(policy=anything | st.lists(entries | anything, max_size=3), backup=anything | backups)
 def test_whatever_is_written_is_read_or_refused_with_faults_that_say_where(policy, backup):
-    """Nothing in a configuration raises anything but `InvalidPolicies`, whose faults say where."""
+    """Nothing in a configuration raises anything but `InvalidPolicies`, whose errors say where."""
     before = deepcopy((policy, backup))
-    names, faults = [], None
+    names, errors = [], None
     try:
         names = [each.name for each in parse_policies(policy, backup)]
     except InvalidPolicies as refused:
-        faults = refused.errors
+        errors = refused.errors
     assert all(names)
     assert len(set(names)) == len(names)
-    assert faults is None or faults
-    for fault in faults or ():
+    assert errors is None or errors
+    for fault in errors or ():
         assert fault.where.startswith(("policy", "scope_backup_strategy"))
         assert fault.problem
     assert repr((policy, backup)) == repr(before)

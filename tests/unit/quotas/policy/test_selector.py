@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
-from jupyterhub_usage_quotas.quotas.policy.parse import doubts, parse_policies
+from jupyterhub_usage_quotas.quotas.policy.doubts import doubts
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.resolve import resolve
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -314,5 +315,5 @@ def test_a_pool_that_has_nowhere_to_overflow_to_is_doubted():
     pool = rule("1 hour", name="pool", share="pooled", overflow="individual")
     (line,) = doubts(parse_policies([pool, rule("9 hours", window=7)]))
     assert "'pool'" in line
-    assert "nowhere to fall" in line
+    assert "overflow has no effect" in line
     assert list(doubts(parse_policies([pool, rule("9 hours")]))) == []

@@ -10,7 +10,6 @@ from itertools import permutations
 import pytest
 from bs4 import BeautifulSoup
 
-from jupyterhub_usage_quotas.hub.launch.denial import for_log
 from jupyterhub_usage_quotas.hub.launch.message import denial_message
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
@@ -31,6 +30,7 @@ from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, 
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
 from jupyterhub_usage_quotas.status.snapshot import PolicyStatus
+from jupyterhub_usage_quotas.status.text import for_log
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GIB = 1024**3
@@ -96,14 +96,20 @@ def test_the_exported_limit_is_each_users_own():
         ({"window": 7}, "window: storage is what is there now, not what is used over time, so it"),
         ({"window": {"calendar": "week"}}, "has no window; leave it out"),
         ({"window": None}, "leave it out"),
-        ({"limit": "10 GiB-hours"}, "'GiB-hours' is not a unit of storage; write for example"),
+        (
+            {"limit": "10 GiB-hours"},
+            "not a unit of storage: got 'GiB-hours'; expected for example '10 GiB'",
+        ),
         ({"limit": "10"}, "has no unit"),
         ({"limit": "export"}, "does not start with a number"),
         ({"limit": -1}, "has no unit"),
         ({"share": "pooled"}, "storage cannot be pooled: every user has their own"),
         ({"share": "pooled", "overflow": "individual"}, "cannot be pooled"),
         ({"minimum_session": "10 minutes"}, "minimum_session is not for storage"),
-        ({"when_exhausted": "stop"}, "without a server nobody frees any; right are deny, warn"),
+        (
+            {"when_exhausted": "stop"},
+            "without a server nobody frees any; expected one of: deny, warn",
+        ),
         ({"resource": "memory", "limit": "exported", "window": 7}, "does not start with a number"),
         ({"resource": "memory", "limit": "1 GiB-hours"}, "window: is missing"),
     ],

@@ -160,7 +160,7 @@ def test_stale_is_said(viewer, meter):
     assert (verdict["state"], verdict["used"]) == ("stale", None)
     assert verdict["covered_until"]
     page = viewer.get("users/alice", "token-of-alice").text
-    assert "only known as it was a while ago" in page
+    assert "Usage data is out of date" in page
     assert "10.0.0.7" not in page
 
 

@@ -76,19 +76,19 @@ def shown(card: Tag) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("user", "level", "numbers"),
+    ("user", "severity", "numbers"),
     [
-        ("within", "within", {"Used": "4 GiB", "Limit": "10 GiB", "Remaining": "6 GiB"}),
-        ("short", "short", {"Used": "8.5 GiB", "Limit": "10 GiB", "Remaining": "1.5 GiB"}),
-        ("over", "over", {"Used": "12 GiB", "Limit": "10 GiB", "Remaining": "0 B"}),
-        ("endless", "within", {"Used": "1.5 GiB", "Limit": "none"}),
-        ("sized", "within", {"Used": "3 GiB", "Limit": "none"}),
+        ("within", "ok", {"Used": "4 GiB", "Limit": "10 GiB", "Remaining": "6 GiB"}),
+        ("short", "low", {"Used": "8.5 GiB", "Limit": "10 GiB", "Remaining": "1.5 GiB"}),
+        ("over", "exhausted", {"Used": "12 GiB", "Limit": "10 GiB", "Remaining": "0 B"}),
+        ("endless", "ok", {"Used": "1.5 GiB", "Limit": "none"}),
+        ("sized", "ok", {"Used": "3 GiB", "Limit": "none"}),
         ("late", "unknown", {"Used": "4 GiB", "Limit": "10 GiB", "Remaining": "6 GiB"}),
     ],
 )
-def test_the_card(viewer, user, level, numbers):
+def test_the_card(viewer, user, severity, numbers):
     card = card_of(viewer, user)
-    assert card["data-level"] == level
+    assert card["data-severity"] == severity
     assert shown(card) == numbers
     assert card.find("h2").get_text() == "Home storage"
     measured = card.find(class_="usage-quota-measured").find("time")
@@ -106,7 +106,7 @@ def test_with_a_policy_its_card_says_it(limited):
     page = BeautifulSoup(limited.get("", token_of("over")).text, "html.parser")
     assert page.find(id="usage-quota-gauge-storage") is None
     (card,) = page.select(".usage-quota-card")
-    assert card["data-level"] == "over"
+    assert card["data-severity"] == "exhausted"
     assert "waiting" not in card.get_text()
     assert "freed" in card.get_text()
 

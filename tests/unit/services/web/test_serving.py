@@ -15,6 +15,7 @@ import pytest
 
 from jupyterhub_usage_quotas import conventions
 from tests.support.programs import free_port
+from tests.support.visitor import PATIENCE
 
 COMMAND = [sys.executable, "-m", "tests.support.small_service", "--config-files=a.py"]
 
@@ -43,8 +44,11 @@ def started(port: int, **more: str) -> Iterator[subprocess.Popen[str]]:
 def service() -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/services/small/"
-    with started(port) as process, httpx.Client(base_url=url, trust_env=False) as http:
-        deadline = time.monotonic() + 30
+    with (
+        started(port) as process,
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+    ):
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 http.get("ready")
@@ -65,7 +69,7 @@ def test_it_answers_refuses_and_ends(service):
     wrong = http.post("ready")
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET")
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output.splitlines() == ["files: a.py b.py", "background ended", "connections closed"]
 
@@ -73,7 +77,7 @@ def test_it_answers_refuses_and_ends(service):
 def test_a_port_that_is_taken_is_said(service):
     _, http = service
     with started(http.base_url.port) as second:
-        output, errors = second.communicate(timeout=30)
+        output, errors = second.communicate(timeout=PATIENCE)
     assert second.returncode == 1
     assert errors.startswith(f"Cannot listen at http://127.0.0.1:{http.base_url.port}: ")
     assert "closed" not in output
@@ -85,6 +89,6 @@ def test_it_ends_although_its_hub_ended_before_it_was_ready():
         hub.wait()
     handed = {f"{conventions.ENV_HANDED_OVER}_0": "{}", conventions.ENV_HUB_PID: str(hub.pid)}
     with started(free_port(), **handed) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output.splitlines()[-1] == "connections closed"

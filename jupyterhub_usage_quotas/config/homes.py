@@ -1,22 +1,26 @@
-"""The options of home storage, and the source that follows from them."""
+"""The options that say where home storage is reported, and whose a directory is."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from traitlets import Bool, TraitError, Unicode, validate
+from traitlets import Bool, Dict, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
+from .. import conventions
 from ..metering.client import promql
 from ..metering.kubespawner.homes import home_names, pattern_of
 from ..metering.sources.base import GaugeSource
 from ..metering.sources.home_storage import home_storage
+from ..quotas.messages import wrong
 from ..quotas.resources import STORAGE
 from .gauges import GaugeKind
+from .traits import Namespace
 
 
-class HomeStorageOptions(LoggingConfigurable):
-    """Where home storage is exported: a part of `UsageConfig`."""
+class HomeOptions(LoggingConfigurable):
+    """Where home storage is reported, and whose a directory is: a part of `UsageConfig`."""
 
     home_storage = Bool(
         True,
@@ -43,10 +47,10 @@ class HomeStorageOptions(LoggingConfigurable):
         try:
             pattern_of(proposal.value)
         except ValueError as error:
-            raise TraitError(f"home_storage_directory: {error}") from error
+            raise TraitError(str(error)) from error
         return str(proposal.value)
 
-    home_storage_namespace = Unicode(
+    home_storage_namespace = Namespace(
         None,
         allow_none=True,
         help="""
@@ -55,18 +59,40 @@ class HomeStorageOptions(LoggingConfigurable):
         """,
     ).tag(config=True)
 
+    home_storage_metrics = Dict(
+        {"size": conventions.HOME_SIZE, "limit": conventions.HOME_LIMIT},
+        help="""
+        What the exporter of home storage calls the size of a directory and its limit, in bytes and
+        with the label `directory`.
+        """,
+    ).tag(config=True)
+
+    @validate("home_storage_metrics")
+    def _are_names_of_metrics(self, proposal: Any) -> dict[str, str]:
+        given = dict(proposal.value)
+        is_name = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*").fullmatch
+        if set(given) != {"size", "limit"} or not all(
+            isinstance(one, str) and is_name(one) for one in given.values()
+        ):
+            expected = "the names of metrics: {'size': '...', 'limit': '...'}"
+            raise TraitError(wrong(got=given, expected=expected))
+        return given
+
     def make_home_storage(self) -> GaugeSource | None:
         """The source of home storage; None where it is switched off."""
         if not self.home_storage:
             return None
-        hub = str(getattr(self, "hub_namespace", ""))
         if self.home_storage_namespace is not None:
             within = promql.in_namespace(self.home_storage_namespace)
         else:
+            hub = getattr(self, "hub_namespace", "")
             # To a matcher, a label that is not there is empty.
-            within = promql.one_of("namespace", {hub, ""}) if hub else ""
+            hubs = {hub, ""}
+            within = promql.one_of("namespace", hubs) if hub else ""
         names = home_names(self.home_storage_directory)
-        return home_storage(within, names, "UsageConfig.home_storage_directory")
+        size, limit = self.home_storage_metrics["size"], self.home_storage_metrics["limit"]
+        hint = "UsageConfig.home_storage_directory"
+        return home_storage(within, names, hint, sizes=size, limits=limit)
 
 
-HOME_STORAGE = GaugeKind(STORAGE.name, HomeStorageOptions.make_home_storage, "home_storage")
+HOME_STORAGE = GaugeKind(STORAGE.name, HomeOptions.make_home_storage, "home_storage")

@@ -1,0 +1,99 @@
+"""Addresses as an admin writes them: what is wrong with one, and the right form."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from ..quotas.messages import wrong
+from .traits import is_placeholder
+
+HIGHEST_PORT = 65535
+LONGEST_HOST = 253
+
+OURS = frozenset({"query", "time", "start", "end", "step", "timeout"})
+"""Parameters of Prometheus' API that every request has its own of."""
+
+_ENDS_OF_PAGES = ("/api/v1/query_range", "/api/v1/query", "/api/v1", "/api", "/graph", "/query")
+"""What is behind the address of a Prometheus where it is copied from a browser or from examples."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?")
+
+
+def problem_of_url(url: str, example: str) -> str:
+    """Why nothing can be reached at a URL; empty where that can be. Never repeats credentials."""
+    seen = without_credentials(url)
+    if url != url.strip() or any(one.isspace() or not one.isprintable() for one in url):
+        return wrong("has a space or line break", seen, f"a URL, for example {example!r}")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        reachable = parts.scheme in ("http", "https") and (is_placeholder(url) or _is_host(host))
+    except ValueError:
+        reachable = False
+    if not reachable:
+        return wrong("not a URL", seen, f"a URL, for example {example!r}")
+    if not _has_a_port_or_none(parts):
+        return wrong("wrong port", seen, f"a number from 1 to {HIGHEST_PORT}")
+    if "#" in url:
+        return wrong("has a fragment", seen, f"a URL without it, {seen.partition('#')[0]!r}")
+    try:
+        httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return wrong("not a URL", seen, f"a URL, for example {example!r}")
+    return ""
+
+
+def problem_of_prometheus(url: str) -> str:
+    """The same for the address of a Prometheus, which may have parameters."""
+    if problem := problem_of_url(url, "http://prometheus:9090"):
+        return problem
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    for end in _ENDS_OF_PAGES:
+        if path.endswith(end):
+            right = parts._replace(path=path.removesuffix(end)).geturl()
+            what = f"ends in {end}, and /api/v1 is appended"
+            return wrong(what, without_credentials(url), repr(without_credentials(right)))
+    return "; ".join(_problems_of_parameters(parts))
+
+
+def _problems_of_parameters(parts: SplitResult) -> Iterator[str]:
+    """What is wrong with the parameters, which go with every request; never shows a value."""
+    for part in filter(None, parts.query.split("&")):
+        name, equals, _ = part.partition("=")
+        if not name or not equals:
+            yield wrong("wrong parameter in the URL", name, "name=value")
+        elif name in OURS:
+            yield wrong("parameter that every request has its own of", name, "another name")
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: without what is before the @ and without values of parameters."""
+    # From the last @ on, not the first: a password may have any character.
+    head, _, rest = url.rpartition("@")
+    shown = f"{head.partition('//')[0]}//{rest}" if head else url
+    base, mark, query = shown.partition("?")
+    names = [part.partition("=")[0] for part in query.split("&")] if mark else []
+    return f"{base}{mark}{'&'.join(f'{name}=...' for name in names)}"
+
+
+def _has_a_port_or_none(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        ipaddress.ip_address(host.partition("%")[0])  # raises ValueError
+        return True
+    if not host.isascii():
+        return True  # httpx knows which of these there can be
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= LONGEST_HOST and all(map(_LABEL.fullmatch, labels))

@@ -1,0 +1,108 @@
+"""The command line of the viewer: its configuration files, and options as 2i2c's package has them.
+
+    python -m jupyterhub_usage_quotas.services.usage_viewer --config-files=a.py --port=9000
+
+An option may also be written as traitlets applications have it: `--UsageViewer.service_port=9000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from traitlets.config import Config
+
+from ...config.earlier import NO_LONGER_NEEDED, VIEWER, spelling_of_today
+from ...config.viewer import UsageViewer
+from ...conventions import VIEWER_MODULE
+from ...errors import ConfigurationError
+from ...quotas.messages import wrong
+
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "--port": "service_port",
+        "--host": "service_host",
+        "--service-prefix": "service_prefix",
+        "--prometheus-url": "prometheus_url",
+        "--hub-namespace": "hub_namespace",
+        "--session-secret-key": "session_secret_key",
+        "--public-hub-url": "public_hub_url",
+        "--dev-mode": "dev_mode",
+        "--prometheus-usage-quota-metrics": "prometheus_usage_quota_metrics",
+        "--hub_api_url": "hub_api_url",
+        "--hub_api_token": "hub_api_token",
+        "--log-level": "log_level",
+    }
+)
+"""Which option of `c.UsageViewer` a flag sets."""
+
+SECTIONS = ("UsageConfig", VIEWER)
+FILES = ("config_file", "config_files")
+
+
+def command_line(arguments: Sequence[str] | None = None) -> tuple[list[Path], Config]:
+    """The configuration files, and the options, which take precedence over what is in them.
+
+    Raises `ConfigurationError` for values that cannot be read; exits as `argparse` does for an
+    argument that is none.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {VIEWER_MODULE}",
+        description="Shows users of a JupyterHub their usage and quotas.",
+    )
+    parser.add_argument(
+        "--config-files",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a configuration file; may be given several times, later files take precedence",
+    )
+    for flag, option in FLAGS.items():
+        parser.add_argument(flag, dest=option, metavar="VALUE", help=_help(option))
+    given, others = parser.parse_known_args(arguments)
+    files: list[Path] = given.config_files
+    config = Config()
+    for option in FLAGS.values():
+        if (text := getattr(given, option)) is not None:
+            config[VIEWER][option] = _value(VIEWER, option, text)
+    for section, option, text in _in_sections(parser, others):
+        if option in FILES:
+            files.append(Path(text))
+        else:
+            config[section][option] = _value(section, option, text)
+    return files, config
+
+
+def _help(option: str) -> str:
+    if option in NO_LONGER_NEEDED:
+        return f"no longer needed: {NO_LONGER_NEEDED[option]}"
+    return f"the same as c.{VIEWER}.{option}"
+
+
+def _in_sections(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Section, option and text of every `--Section.option=text`, or `--Section.option text`."""
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, text = argument.removeprefix("--").partition("=")
+        section, dot, option = name.partition(".")
+        if not argument.startswith("--") or not dot or section not in SECTIONS:
+            parser.error(f"unrecognized arguments: {argument}")
+        yield section, option, text if equals else next(rest, "")
+
+
+def _value(section: str, option: str, text: str) -> Any:
+    """A value as the option's kind reads it from text."""
+    trait = UsageViewer.class_traits(config=True).get(spelling_of_today(section, option))
+    if trait is None:
+        return text
+    try:
+        return trait.from_string(text)
+    except (TypeError, ValueError) as error:
+        problem = wrong(got=text, expected=trait.info())
+        raise ConfigurationError([f"{section}.{option}: {problem}"]) from error

@@ -1,0 +1,146 @@
+"""Addresses: the wrong ones are refused with the right form, parameters go with every request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import respx
+from traitlets.config import Config
+
+from jupyterhub_usage_quotas.config.quotas import QuotaOptions
+from jupyterhub_usage_quotas.config.viewer import make_viewer
+from jupyterhub_usage_quotas.errors import ConfigurationError
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def options(url: str) -> QuotaOptions:
+    return QuotaOptions(config=Config({"UsageConfig": {"prometheus_url": url}}))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://prometheus 9090", "has a space or line break: got 'http://prometheus 9090'"),
+        (" http://prometheus:9090", "has a space or line break"),
+        (
+            "http://prometheus:9090\n",
+            "has a space or line break: got 'http://prometheus:9090\\\\n'",
+        ),
+        ("http://prometheus:port", "wrong port: got 'http://prometheus:port'; expected a number"),
+        ("http://prometheus:99999", "wrong port"),
+        ("http://prometheus:0", "wrong port"),
+        ("http://prometheus:-1", "wrong port"),
+        (
+            "http://prometheus:9090#graph",
+            "has a fragment: got 'http://prometheus:9090#graph'; expected",
+        ),
+        (
+            "http://prometheus:9090/api/v1",
+            "is appended: got 'http://prometheus:9090/api/v1'; expected 'http://prometheus:9090'",
+        ),
+        ("http://p/prometheus/api/v1/", "expected 'http://p/prometheus'"),
+        ("http://p/x/api/v1/query", "expected 'http://p/x'"),
+        ("http://p/graph", "expected 'http://p'"),
+        ("http://p/graph?namespace=jhub", "expected 'http://p?namespace=...'"),
+        ("prometheus:9090", "not a URL"),
+        ("http://", "not a URL"),
+        ("http://[::1", "not a URL"),
+        ("http://a..b", "not a URL"),
+        ("http://-a", "not a URL"),
+        (f"http://{'a' * 64}.org", "not a URL"),
+        ("http://p?namespace", "wrong parameter in the URL: got 'namespace'; expected name=value"),
+        ("http://p?=x", "wrong parameter in the URL"),
+        ("http://p?query=up", "parameter that every request has its own of: got 'query'"),
+        ("http://u:s3cret/@p:99999", "got 'http://p:99999'"),
+        ("http://u:s3cret#x@p:99999", "got 'http://p:99999'"),
+        ("https://p:99999?token=s3cret", "got 'https://p:99999?token=...'"),
+    ],
+)
+def test_a_wrong_address_of_prometheus_is_refused_with_the_right_form(url, says):
+    with pytest.raises(ConfigurationError) as refused:
+        options(url)
+    (fault,) = refused.value.errors
+    assert fault.startswith("UsageConfig.prometheus_url: ")
+    assert says.replace("\\\\", "\\") in fault
+    assert "s3cret" not in fault
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "shown"),
+    [
+        ("http://p:9090", "http://p:9090/api/v1/query", "http://p:9090"),
+        ("http://p:9090/", "http://p:9090/api/v1/query", "http://p:9090/"),
+        ("https://p/prefix/", "https://p/prefix/api/v1/query", "https://p/prefix/"),
+        ("http://[::1]:9090", "http://[::1]:9090/api/v1/query", "http://[::1]:9090"),
+        (
+            "https://thanos.openshift-monitoring.svc:9092?namespace=jhub",
+            "https://thanos.openshift-monitoring.svc:9092/api/v1/query?namespace=jhub",
+            "https://thanos.openshift-monitoring.svc:9092?namespace=...",
+        ),
+        (
+            "https://p/x/?a=1&a=2&b=c%26d&empty=",
+            "https://p/x/api/v1/query?a=1&a=2&b=c%26d&empty=",
+            "https://p/x/?a=...&a=...&b=...&empty=...",
+        ),
+        ("http://u:p%40w@p?n=1", "http://p/api/v1/query?n=1", "http://p?n=..."),
+        (
+            "http://bücher.example",
+            "http://xn--bcher-kva.example/api/v1/query",
+            "http://bücher.example",
+        ),
+    ],
+)
+async def test_parameters_of_the_address_go_with_every_request(url, asked, shown):
+    """As OpenShift's tenancy port and prom-label-proxy want it."""
+    made = options(url)
+    assert made.shown_prometheus_url == shown
+    client = made.make_client()
+    with respx.mock(assert_all_called=False) as router:
+        route = router.route().mock(side_effect=lambda _request: httpx.Response(404))
+        for query in (
+            client.query("up", NOW),
+            client.query_range("up", NOW - timedelta(hours=1), NOW, timedelta(minutes=1)),
+        ):
+            with pytest.raises(Exception, match="404"):
+                await query
+        await client.page("status/buildinfo")
+    await client.aclose()
+    urls = [call.request.url for call in route.calls]
+    assert str(urls[0]) == asked
+    assert [one.path.rpartition("/")[2] for one in urls] == ["query", "query_range", "buildinfo"]
+    assert len({one.query for one in urls}) == 1
+    assert "Authorization" not in route.calls[0].request.headers or "@" in url
+
+
+def test_a_place_that_is_to_be_filled_in_is_doubted():
+    made = options("http://<service>.<namespace>.svc.cluster.local")
+    (line,) = made.doubts()
+    assert line.startswith("UsageConfig.prometheus_url has a place in angle brackets")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("url", "http://127.0.0.1:99999", "wrong port"),
+        ("url", "http://", "not a URL"),
+        ("url", "http://hub:9000?x=1", "has more than a host and a port"),
+        ("url", "http://user:s3cret@hub:9000", "has more than a host and a port"),
+        ("service_host", "hub 1", "expected a host"),
+        ("service_host", "hub:9000", "expected a host"),
+        ("service_port", 65536, "got 65536; expected a port"),
+        ("service_port", -1, "got -1; expected a port"),
+        ("service_port", "9000", "got '9000'; expected a port"),
+        ("service_port", True, "got True; expected a port"),
+        ("service_prefix", "services/usage-quota", "got 'services/usage-quota'; expected"),
+    ],
+)
+def test_a_wrong_address_of_the_dashboard_is_refused(option, value, says):
+    with pytest.raises(ConfigurationError) as refused:
+        make_viewer(Config({"UsageViewer": {option: value}}))
+    (fault,) = refused.value.errors
+    assert fault.startswith(f"UsageViewer.{option}: ")
+    assert says in fault
+    assert "s3cret" not in fault

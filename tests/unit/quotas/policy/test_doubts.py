@@ -1,0 +1,174 @@
+"""What can hardly be meant is refused where it cannot work, and doubted where it can."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyterhub_usage_quotas.quotas.policy.doubts import doubts, limits_without_unit
+from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.units import RESOURCES
+
+FINE = {"name": "x", "resource": "memory", "limit": "10 GiB-hours", "window": 7}
+FINE |= {"scope": {"everyone": True}}
+TIME = {"resource": "time", "limit": "10 hours"}
+
+
+def fault(resources: object = None, **changes: object) -> str:
+    with pytest.raises(InvalidPolicies) as refused:
+        parse_policies([FINE | changes], resources=resources)
+    (one,) = refused.value.errors
+    return str(one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        # numbers
+        ({"limit": "١٠٠ GiB-hours"}, "does not start with a number: got '١٠٠ GiB-hours'"),
+        ({"limit": "１００ GiB-hours"}, "does not start with a number"),
+        ({"window": "٧ days"}, "does not start with a number"),
+        ({"limit": "1e-300 GiB-hours"}, "too small to mean anything"),
+        ({"limit": {"value": 1e-300, "unit": "GiB-hours"}}, "too small to mean anything"),
+        ({"limit": "-0 GiB-hours"}, "must not be negative: got '-0 GiB-hours'"),
+        ({"limit": -0.0}, "must not be negative: got -0.0"),
+        ({"limit": "1,5 GiB-hours"}, "has a decimal comma: got '1,5 GiB-hours'; expected '1.5 GiB"),
+        ({"limit": 10**5000}, "too large to mean anything"),
+        ({"limit": {"value": 10**5000, "unit": "GiB-hours"}}, "too large to mean anything"),
+        ({"window": 10**5000}, "out of range"),
+        ({"window": {"refill": 10**5000, "every": "1h"}}, "too large to mean anything"),
+        ({"window": {"calendar": "month", "starts": 10**5000}}, "expected a number from 1 to 31"),
+        ({"limit": "9" * 100_000}, "does not start with a number"),
+        # what cannot work
+        ({"window": {"refill": 0.001, "every": "3000 days"}}, "refill is too small to fill the"),
+        ({"window": {"refill": 1e-300, "every": "1 minute"}}, "refill is too small to fill the"),
+        # names
+        ({"name": "half \ud800"}, "name that is not one line of text: got 'half \\ud800'"),
+        ({"name": "nul \0"}, "name that is not one line of text"),
+        ({"name": "two\nlines"}, "name that is not one line of text"),
+        ({"name": "line\u2028separator"}, "name that is not one line of text"),
+        ({"name": "x" * 100_000}, "name of 100000 characters"),
+        ({"scope": {"group": ["half \ud800"]}}, "scope.group: must be a list of names"),
+        ({"scope": {"user": [12345]}}, "a name of digits needs quotes: '12345'"),
+        # patterns
+        ({"scope": {"user": [{"glob": "[z-a]"}]}}, "pattern with an empty range: got '[z-a]'"),
+        ({"scope": {"user": [{"glob": "[a-"}]}}, "pattern with a [ that no ] closes: got '[a-'"),
+        ({"exempt": {"group": [{"glob": "a[!"}]}}, "pattern with a [ that no ] closes"),
+        (
+            {"servers": {"profile": [""]}},
+            "servers.profile: empty pattern, which matches no profile",
+        ),
+        ({"servers": {"profile": ["[z-a"]}}, "pattern with a [ that no ] closes"),
+        ({"servers": {"name": ["x[9-0]"]}}, "pattern with an empty range"),
+        # a close match instead of a wall
+        ({"resource": "memroy"}, "unknown resource: got 'memroy'; did you mean memory?"),
+        ({"windows": 7}, "windows: unknown key; did you mean window?"),
+        ({"scope": {"usr": ["a"]}}, "scope.usr: unknown key; did you mean user?"),
+    ],
+)
+def test_what_cannot_work_is_refused(changes, says):
+    assert says in fault(**changes)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[[]a", "[]]", "[!]]", "a]", "[a-c]*", "[z-ab]", "*", "x?", "GPU [A100]"]
+)
+def test_patterns_that_can_match_are_accepted(pattern):
+    parse_policies([FINE | {"servers": {"profile": [pattern]}}])
+    parse_policies([FINE | {"scope": {"user": [{"glob": pattern}]}}])
+
+
+@pytest.mark.parametrize(
+    ("definition", "says"),
+    [
+        ({"promql": "up", "unit": " "}, "wrong definition"),
+        ({"promql": " ", "unit": "seat"}, "wrong definition"),
+        ({"promql": "up", "unit": "hours"}, "wrong unit: got 'hours'"),
+        ({"promql": "up", "unit": "seat-hours"}, "wrong unit: got 'seat-hours'"),
+        ({"promql": "up", "unit": "7 seats"}, "wrong unit"),
+        ({"promql": "up", "unit": "seat\n"}, ""),
+        ({"promql": "up\0", "unit": "seat"}, "promql that Prometheus cannot read"),
+        ({"promql": "up\ud800", "unit": "seat"}, "promql that Prometheus cannot read"),
+        ({"promql": "up", "unit": "seat", "display_name": "a\nb"}, "display_name that is not one"),
+    ],
+)
+def test_a_resource_is_something_that_can_be_counted(definition, says):
+    if not says:
+        assert parse_policies([], resources={"seats": definition}).resources["seats"]
+        return
+    assert says in fault(resources={"seats": definition})
+
+
+LOWER = "makes usernames lower case"
+LITERALLY = "is taken literally"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"scope": {"user": [" alice "]}}, ["' alice ' has space around it"]),
+        ({"scope": {"group": ["students "]}}, ["'students ' has space around it"]),
+        ({"scope": {"user": ["Alice"]}}, [f"'Alice' has capital letters, and JupyterHub {LOWER}"]),
+        ({"exempt": {"user": ["Bob"]}}, [LOWER]),
+        ({"scope": {"user": [{"glob": "Class-*"}]}}, [LOWER]),
+        ({"scope": {"group": ["Class"]}}, []),
+        ({"scope": {"group": ["class-*"]}}, [f"'class-*' {LITERALLY}; write {{glob: 'class-*'}}"]),
+        ({"scope": {"user": ["a?"]}}, [LITERALLY]),
+        ({"scope": {"user": ["google-oauth2|1", "a.b+c@d.org", "0012345"]}}, []),
+        ({"scope": {"group": ["/Realm/Students", "research:power"]}}, []),
+        ({"scope": {"group": ["a\nb"]}}, ["'a\\nb' has characters that no name is likely to have"]),
+        (
+            {"scope": {"user": ["ada", "bob"]}, "exempt": {"user": ["bob"]}},
+            ["scope and exempt both name user 'bob'; exempt takes precedence"],
+        ),
+        (
+            {"scope": {"group": [{"glob": "a*"}]}, "exempt": {"group": [{"glob": "a*"}]}},
+            ["scope and exempt both name group 'a*'"],
+        ),
+        ({"scope": {"group": ["a"]}, "exempt": {"user": ["bob"]}}, []),
+        ({"servers": {"profile": [" gpu*"]}}, ["servers.profile: ' gpu*' has space around it"]),
+        (TIME | {"minimum_session": "20 hours"}, ["got 20h; expected at most 10h"]),
+        (TIME | {"minimum_session": "10 hours"}, []),
+        (TIME | {"limit": 0, "minimum_session": "1h"}, []),
+        ({"minimum_session": "20 hours"}, []),
+    ],
+)
+def test_what_can_hardly_be_meant_is_doubted(changes, says):
+    lines = list(doubts(parse_policies([FINE | changes])))
+    assert len(lines) == len(says), lines
+    for line, text in zip(lines, says, strict=True):
+        assert line.startswith("policy 'x': ")
+        assert text in line
+        assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("resource", "limit", "taken_as"),
+    [
+        ("cpu", 100, "100 CPU-hours"),
+        ("memory", 5000 * 2**30, f"{5000 * 2**30} B-hours"),
+    ],
+)
+def test_a_whole_number_is_read_as_2i2cs_package_reads_it(resource, limit, taken_as):
+    entry = FINE | {"resource": resource, "limit": limit}
+    (policy,) = parse_policies([entry]).policies
+    assert policy.limit.base == limit * 3600
+    (line,) = limits_without_unit("policy", [entry], RESOURCES)
+    assert line.startswith(f"policy[0].limit has no unit and is taken as {taken_as}")
+
+
+@pytest.mark.parametrize(
+    ("resource", "limit"),
+    [("memory", 5000), ("gpu", 20), ("time", 20), ("cpu", 1.5), ("cpu", True)],
+)
+def test_other_numbers_without_a_unit_could_be_misread(resource, limit):
+    assert "unit" in fault(resource=resource, limit=limit)
+
+
+def test_the_name_that_is_made_up_for_a_policy_is_bounded():
+    names = [f"student-{number}" for number in range(10_000)]
+    unnamed = {key: value for key, value in FINE.items() if key != "name"}
+    twice = [unnamed | {"scope": {"user": names}}, unnamed | {"scope": {"user": [*names, "ada"]}}]
+    found = [policy.name for policy in parse_policies(twice).policies]
+    assert len(set(found)) == 2
+    assert max(map(len, found)) <= 200
