@@ -11,8 +11,8 @@
 # make clean  remove everything that these made
 
 PYTHON ?= python3
-# One more than cores: tests of Hubs and browsers wait more than they compute.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# More than cores: some wait for the clock, and Hubs for their users.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 # How many examples properties are looked at with: dev, ci or nightly (tests/conftest.py).
 HYPOTHESIS_PROFILE ?= ci
 export HYPOTHESIS_PROFILE

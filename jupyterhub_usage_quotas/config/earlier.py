@@ -116,6 +116,19 @@ def understood(config: Mapping[str, Any]) -> Config:
     return copied
 
 
+def merge_later(config: Config, later: Config) -> None:
+    """Merge what was read later into a configuration: it takes precedence, by whatever name."""
+    for section in ("UsageConfig", MANAGER, VIEWER):
+        before = config.get(section, {})
+        for name, value in _options_in(later, section).items():
+            today = spelling_of_today(section, name)
+            taken = _taken_as(section, name, value)
+            others = [former for former, one in RENAMED.get(section, {}).items() if one == today]
+            for same in (today, *others, *(taken[:1] if taken else ())):
+                before.pop(same, None)
+    config.merge(later)
+
+
 def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str]:
     """A line for everything in a section that is written in an earlier spelling."""
     for former, today in SECTIONS.items():

@@ -16,6 +16,7 @@ from traitlets.config.loader import PyFileConfigLoader
 from ..conventions import ENV_HANDED_OVER
 from ..errors import ConfigurationError
 from .colon_assignments import apply_annotated_settings, apply_settings_of
+from .earlier import merge_later
 from .quotas import CONFIGURED
 from .validation import remarks
 
@@ -47,7 +48,7 @@ def load_service_config(
     lines: list[str] = []
     for path in files:
         loaded, more = _load_file(path)
-        config.merge(loaded)
+        merge_later(config, loaded)
         lines += more
     return config, lines
 

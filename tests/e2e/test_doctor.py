@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.support.doctor import doctor, statuses
-from tests.support.hub import PYTHONS, Hub, launch, write_config
+from tests.support.hub import Hub, launch, write_config
 from tests.support.programs import free_port
 from tests.support.recorded_hub import Recorded, quotas
 
@@ -28,15 +26,9 @@ def hub_of(directory: Path, version: str, config: str) -> Iterator[tuple[Hub, Pa
         yield Hub(f"http://127.0.0.1:{port}", program, version), path
 
 
-@pytest.mark.parametrize("version", PYTHONS)
-def test_beside_a_hub_that_is_well(recorded: Recorded, tmp_path: Path, version: str) -> None:
-    port = free_port()
-    config = f"{quotas(recorded)}\nc.UsageViewer.url = 'http://127.0.0.1:{port}'"
-    with hub_of(tmp_path, version, config) as (hub, path):
-        hub.program.wait_for_url(
-            f"http://127.0.0.1:{port}/services/usage-quota/api/v1/openapi.json"
-        )
-        found = doctor(version, path)
+def test_beside_a_hub_that_is_well(hub: Hub) -> None:
+    hub.program.wait_for_url(f"{hub.url}/services/usage-quota/api/v1/openapi.json")
+    found = doctor(hub.version, hub.program.log.parent / "jupyterhub_config.py")
     assert (
         statuses(found, "configuration", "enforced", "denials", "prometheus", "clock") == ["ok"] * 5
     )
@@ -44,7 +36,7 @@ def test_beside_a_hub_that_is_well(recorded: Recorded, tmp_path: Path, version: 
     said = " ".join(one["says"] for one in found["network"])
     assert "the Hub answers at http://127.0.0.1:" in said
     assert "through the proxy" in said
-    assert found["denials"][0]["says"].startswith(f"JupyterHub {version}.")
+    assert found["denials"][0]["says"].startswith(f"JupyterHub {hub.version}.")
 
 
 def test_a_dashboard_that_does_not_answer(recorded: Recorded, tmp_path: Path) -> None:

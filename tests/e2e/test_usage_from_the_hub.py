@@ -12,6 +12,8 @@ from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.recorded_hub import Recorded
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.waits
+
 CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 

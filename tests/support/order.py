@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -18,8 +19,14 @@ from xdist.scheduler import LoadScopeScheduling
 FOLDERS = ("browser", "e2e", "promises", "integration", "contract", "unit")
 """The slowest first; see `tests/README.md`."""
 
-EACH_BY_ITSELF = ("tests/unit/charts_config/",)
+EACH_BY_ITSELF = ("tests/unit/charts_config/", "tests/e2e/test_tutorials.py")
 """Every case starts a program of its own, and shares nothing."""
+OF_ONE_HUB = {
+    "tests/e2e/test_denials.py",
+    "tests/e2e/test_doctor.py",
+    "tests/promises/test_12_bounded_labels.py",
+}
+"""Files whose tests use `recorded_hub.hub`, which is started once for each worker."""
 WITH_HUBS = ("tests/e2e/", "tests/promises/")
 VERSION = re.compile(r"\[([56])[-\]]")
 """Of JupyterHub, in the name of a case: fixtures that start Hubs have it as their parameter."""
@@ -27,14 +34,20 @@ VERSION = re.compile(r"\[([56])[-\]]")
 
 def in_order(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """These tests in the order in which they are to be run."""
-    return sorted(items, key=_rank)
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in sorted(items, key=_rank):
+        groups.setdefault(group_of(item.nodeid), []).append(item)
+    waiting = [group for group in groups.values() if group[0].get_closest_marker("waits")]
+    others = [group for group in groups.values() if not group[0].get_closest_marker("waits")]
+    # One that waits, one that computes: neither do all workers wait, nor none.
+    pairs = zip_longest(waiting, others, fillvalue=[])
+    return [item for pair in pairs for group in pair for item in group]
 
 
-def _rank(item: pytest.Item) -> tuple[bool, int]:
+def _rank(item: pytest.Item) -> int:
     """Python's sort is stable: within a folder tests stay where they are."""
     folder = item.nodeid.split("/")[1] if "/" in item.nodeid else ""
-    place = FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
-    return item.get_closest_marker("waits") is None, place
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
 
 
 def group_of(name: str) -> str:
@@ -43,7 +56,9 @@ def group_of(name: str) -> str:
         return name
     file, _, case = name.partition("::")
     version = VERSION.search(case) if file.startswith(WITH_HUBS) else None
-    return f"{file} {version[1]}" if version else file
+    if version is None:
+        return file
+    return f"{'the Hub' if file in OF_ONE_HUB else file} {version[1]}"
 
 
 class InGroups(LoadScopeScheduling):  # type: ignore[misc]

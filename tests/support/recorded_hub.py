@@ -103,6 +103,7 @@ c.Spawner.options_form = lambda spawner: (
 )
 c.Spawner.consecutive_failure_limit = 5
 c.JupyterHub.allow_named_servers = True
+c.UsageViewer.url = "http://127.0.0.1:{free_port()}"
 """
 
 

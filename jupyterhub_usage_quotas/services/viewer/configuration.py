@@ -8,6 +8,7 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from ...config.earlier import merge_later
 from ...config.loading import load_service_config
 from ...config.quotas import QuotaOptions
 from ...config.viewer import UsageViewer, make_viewer, viewer_remarks
@@ -33,7 +34,7 @@ def read_configuration(
     Raises `ConfigurationError` with all that is wrong in it.
     """
     config, remarks = load_service_config(environment, files)
-    config.merge(options)
+    merge_later(config, options)
     viewer = make_viewer(config)
     manager = QuotaOptions(config=config)
     if viewer.enable_compute and not tuple(manager.policies):

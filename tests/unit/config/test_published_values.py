@@ -173,6 +173,36 @@ def test_its_dashboard_knows_what_the_hub_knows(path):
     assert configured.viewer.footer_note == BASEHUB["UsageViewer"]["footer_note"]
 
 
+NAMES = {
+    "UsageQuotaManager.scope_fallback_strategy": ({"intersection": "max"}, "scope_backup_strategy"),
+    "UsageQuotaManager.scope_backup_strategy": ({"intersection": "sum"}, "scope_backup_strategy"),
+    "UsageQuotaConfig.failover_open": (False, "failover_open"),
+    "UsageViewer.secret_session_key": ("another of many characters", "session_secret_key"),
+    "UsageViewer.enable_home_storage": (False, "home_storage"),
+    "UsageViewer.hub_template_paths": (["/other"], "template_paths"),
+    "UsageViewerConfig.enable_compute": (False, "enable_compute"),
+    "UsageViewer.escape_username_scheme": ({"directory": "safe"}, "home_storage_directory"),
+    "UsageConfig.escape_username_scheme": ({"directory": "safe"}, "home_storage_directory"),
+}
+
+
+@pytest.mark.parametrize("written", NAMES)
+def test_what_a_file_says_takes_precedence_over_the_hub_by_whatever_name(path, written):
+    """The Hub says what it knows by the names of today; the file is the same in both."""
+    _, app, _ = started(loaded(path, BASEHUB, SINCE_0_1_3))
+    (spec,) = [one for one in app.services if one["name"] == "usage-quota"]
+    environment = {
+        name: value(None) if callable(value) else value
+        for name, value in spec["environment"].items()
+    }
+    value, today = NAMES[written]
+    path.write_text(f"c.{written} = {value!r}\n")
+    configured = read_configuration(environment, [path])
+    made = configured.manager if "Quota" in written else configured.viewer
+    expected = "safe" if today == "home_storage_directory" else value
+    assert getattr(made, today) == expected
+
+
 def test_its_quick_start_with_a_section_that_there_never_was(path):
     text = 'c.UsageQuotaViewer.hub_namespace: "prod"\n'
     path.write_text(text)
