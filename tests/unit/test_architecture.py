@@ -114,7 +114,7 @@ RESOURCES_NAMED_IN = {
     "quotas/resources.py",
     # Where home storage comes from, and its options.
     "metering/sources/home_storage.py",
-    "config/home_storage.py",
+    "config/homes.py",
     # Names that others depend on: of metrics, labels, keys of policies, options.
     "conventions.py",
     "metering/sources/server_metrics.py",
