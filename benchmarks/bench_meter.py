@@ -34,7 +34,8 @@ from jupyterhub_usage_quotas import conventions as names
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.base import UsageSegment
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
@@ -72,7 +73,7 @@ def make_meter(url: str) -> Meter:
     """A meter with much patience, for which it is always the same minute."""
     client = PrometheusClient(url, request_timeout=timedelta(minutes=2))
     patient = Timing(deadline=timedelta(minutes=2), refresh_deadline=timedelta(minutes=10))
-    source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
+    source = KubeStateMetrics(NAMESPACE)
     return Meter(client, [source], patient, clock=lambda: instant(AT))
 
 
@@ -240,12 +241,12 @@ async def filled(meter: Meter, users: int, days: int) -> float:
     tracemalloc.stop()
     del pieces, world
     gc.collect()
-    source = KubeStateMetrics(NAMESPACE, ("nvidia.com/gpu",))
+    source = KubeStateMetrics(NAMESPACE)
     part = UsageSegment(usage, covered_everywhere(start, end))
     await meter.refresh(timedelta(minutes=20))
-    history = next(iter(meter._histories.values()))
-    history.snapshot = UsageSnapshot.of(source, part)
-    history._reach = timedelta(days=days)
+    sync = meter._usage[0].sync
+    sync.snapshot = UsageSnapshot.of(source, part)
+    sync._reach = timedelta(days=days)
     return held
 
 

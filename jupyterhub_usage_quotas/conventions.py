@@ -79,6 +79,10 @@ BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
 """Gauge, always 1; the labels `version` and `documentation_url` are what it says."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
 
+# --- what JSON says of users ----------------------------------------------------------------------
+HOME_STORAGE: Final = "storage"
+"""The resource that JSON has among `gauges`, and as `home_storage`, too."""
+
 # --- what the Hub exports about users' usage -----------------------------------------------------
 USED: Final = "jupyterhub_usage_quotas_used"
 LIMIT: Final = "jupyterhub_usage_quotas_limit"

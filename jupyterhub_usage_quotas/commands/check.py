@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,23 @@ from pydantic import Field
 
 from ..config.loading import load_config, printable
 from ..config.quotas import Enforcement, QuotaOptions
+from ..conventions import HOME_STORAGE
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.decide import Decision, Outcome
+from ..quotas.resources import Resource, Resources
 from ..quotas.serialize import (
     DecisionReport,
+    GaugeReport,
     HomeStorage,
     NotNegative,
-    home_of,
     iso,
+    report_gauges,
     report_home,
+    there_of,
 )
 from ..quotas.subject import Subject
-from ..quotas.units import (
-    STORAGE,
-    InvalidQuantity,
-    parse_bytes,
-    show_bytes,
-    show_duration,
-    show_more_than,
-)
+from ..quotas.units import InvalidQuantity, show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Request, Verdict
 from ..status.hub_database import made_at
@@ -50,6 +48,8 @@ EXIT_CODES = {
     Outcome.FAILOVER_CLOSED: 4,
 }
 WRONG_CONFIGURATION = 2
+ASKED = [one for one in QuotaOptions.BUILT_IN.values() if one.asked]
+"""What a server can ask for."""
 FULL_COVERAGE = 0.99
 
 
@@ -64,6 +64,10 @@ class CheckReport(DecisionReport):
     enforcement: Enforcement = Field(
         description="whether the Hub denies what this says it does: only in `enforce`"
     )
+    gauges: dict[str, GaugeReport] = Field(
+        description="what is there of the user's, by resource, also without a policy; without those"
+        " that nothing exports"
+    )
     home_storage: HomeStorage | None = Field(
         description="what is in the user's home directory, also without a policy; null where"
         " nothing exports home storage, or `home_storage = False`"
@@ -71,7 +75,10 @@ class CheckReport(DecisionReport):
 
 
 def check_report(
-    decision: Decision, lasts: timedelta | None, home: Reading | None, enforcement: Enforcement
+    decision: Decision,
+    lasts: timedelta | None,
+    gauges: Mapping[str, GaugeReport],
+    enforcement: Enforcement,
 ) -> CheckReport:
     """What `check --json` prints of a decision."""
     why = decision.failover
@@ -80,7 +87,8 @@ def check_report(
         failover_detail=why.detail if isinstance(why, Stale | Unknown) else None,
         lasts_seconds=lasts.total_seconds() if lasts is not None else None,
         enforcement=enforcement,
-        home_storage=report_home(home),
+        gauges=dict(gauges),
+        home_storage=report_home(gauges.get(HOME_STORAGE)),
     )
 
 
@@ -95,9 +103,9 @@ def add_check(commands: Any) -> None:
     check.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
     check.add_argument("--user", required=True, metavar="NAME")
     check.add_argument("--group", action="append", default=[], metavar="NAME", help="repeatable")
-    check.add_argument("--server-memory", type=_memory, default=0.0, metavar="8GiB")
-    check.add_argument("--server-cpu", type=_amount, default=0.0, metavar="CORES")
-    check.add_argument("--server-gpu", type=_amount, default=0.0, metavar="GPUS")
+    for one in ASKED:
+        kind = partial(_amount, one)
+        check.add_argument(f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked)
     check.add_argument("--profile", default="", metavar="SLUG")
     check.add_argument("--profile-name", default="", metavar="DISPLAY-NAME")
     check.add_argument("--server", default="", metavar="NAME", help="of a named server")
@@ -113,21 +121,11 @@ def add_check(commands: Any) -> None:
     check.set_defaults(run=run_check)
 
 
-def _memory(text: str) -> float:
+def _amount(resource: Resource, text: str) -> float:
     try:
-        return _not_negative(parse_bytes(text), text)
+        amount = resource.amount(text)
     except InvalidQuantity as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _amount(text: str) -> float:
-    try:
-        return _not_negative(float(text), text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
-
-
-def _not_negative(amount: float, text: str) -> float:
     if not 0 <= amount < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount that a server can ask for")
     return amount
@@ -154,28 +152,26 @@ def run_check(options: argparse.Namespace) -> int:
         server_name=options.server,
         profile=options.profile,
         profile_name=options.profile_name,
-        rates={
-            "memory": options.server_memory,
-            "cpu": options.server_cpu,
-            "gpu": options.server_gpu,
-            "time": 1.0,
-        },
-    )
+    ).asking({one.name: getattr(options, f"server_{one.name}") for one in ASKED})
     inputs = asyncio.run(_gather(quotas, ledger, request.subject, {options.user, *options.member}))
-    launch, home = forecast(inputs, request), inputs.usage.get(STORAGE.name)
+    launch, resources = forecast(inputs, request), quotas.policies.resources
     decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
     if options.json:
-        found = check_report(decision, lasts, home, enforcement)
+        gauges = report_gauges(inputs.gauges, resources)
+        found = check_report(decision, lasts, gauges, enforcement)
         print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
-        print("\n".join([*_explained(decision, lasts, enforcement), *_home_lines(home)]))
+        lines = _explained(decision, lasts, enforcement, resources)
+        for name, reading in sorted(inputs.gauges.items()):
+            lines += _gauge_lines(resources[name], reading)
+        print("\n".join(lines))
     return EXIT_CODES[decision.outcome]
 
 
 async def _gather(
     options: QuotaOptions, ledger: Ledger, subject: Subject, members: Collection[str]
 ) -> DecisionInputs:
-    """What the decision is made of, and what is in the user's home directory."""
+    """What the decision is made of, and what is there of the user's, limited or not."""
     policies, meter = options.policies, options.make_meter()
     pools: Members = {
         one.name: None if one.scope.everyone else members for one in policies if one.pooled
@@ -187,10 +183,14 @@ async def _gather(
         await ledger.aclose()
 
 
-def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforcement) -> list[str]:
+def _explained(
+    decision: Decision, lasts: timedelta | None, enforcement: Enforcement, resources: Resources
+) -> list[str]:
     request = decision.request
     groups = ", ".join(map(printable, sorted(request.subject.groups))) or "none"
-    lines = [f"{printable(request.subject.name)} (groups: {groups}): {_headline(decision)}"]
+    lines = [
+        f"{printable(request.subject.name)} (groups: {groups}): {_headline(decision, resources)}"
+    ]
     if enforcement is not Enforcement.enforce:
         lines.append(f"Enforcement is {enforcement.value}: the Hub denies no launch.")
     if not decision.verdicts:
@@ -198,7 +198,7 @@ def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforce
     rows: list[tuple[str, ...]] = [
         ("POLICY", "RESOURCE", "WINDOW", "USED", "ALLOWANCE", "REMAINING", "FITS", "RETRY")
     ]
-    rows += [_row(verdict) for verdict in decision.verdicts]
+    rows += [_row(verdict, resources) for verdict in decision.verdicts]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines.append("")
     lines += [
@@ -211,25 +211,31 @@ def _explained(decision: Decision, lasts: timedelta | None, enforcement: Enforce
     return [*lines, *_notes(decision)]
 
 
-def _home_lines(reading: Reading | None) -> list[str]:
-    home = home_of(reading)
-    if home is None:
+def _freed(verdict: Verdict, resources: Resources) -> str:
+    resource = resources[verdict.allotment.resource]
+    amount = resource.show_more_than(verdict.to_free or 0.0)
+    return f"at least {amount} of {resource.in_a_sentence} is freed"
+
+
+def _gauge_lines(resource: Resource, reading: Reading) -> list[str]:
+    there = there_of(reading)
+    if there is None:
         return []
-    limit = f" of {show_bytes(home.limit)}" if home.limit else ""
-    when = f"measured at {iso(home.covered_until)}"
+    limit = f" of {resource.show(there.limit)}" if there.limit else ""
+    when = f"measured at {iso(there.covered_until)}"
     if not isinstance(reading, Fresh):
         when += ", too long ago to be sure"
-    return ["", f"Home storage: {show_bytes(home.amount)}{limit} used, {when}."]
+    return ["", f"{resource.display_name}: {resource.show(there.amount)}{limit} used, {when}."]
 
 
-def _headline(decision: Decision) -> str:
+def _headline(decision: Decision, resources: Resources) -> str:
     match decision.outcome:
         case Outcome.ALLOWED:
             return "a launch is allowed"
         case Outcome.DENIED if decision.retry_time:
             return f"a launch is DENIED until {iso(decision.retry_time)}"
-        case Outcome.DENIED if decision.to_free is not None:
-            freed = f"at least {show_more_than(decision.to_free)} of home storage is freed"
+        case Outcome.DENIED if decision.freeing:
+            freed = " and ".join(_freed(one, resources) for one in decision.freeing)
             after = f", and until {iso(decision.once_freed)}" if decision.once_freed else ""
             return f"a launch is DENIED until {freed}{after}"
         case Outcome.DENIED:
@@ -240,7 +246,7 @@ def _headline(decision: Decision) -> str:
             return "usage is UNKNOWN; a launch is denied (failover_open = False)"
 
 
-def _row(verdict: Verdict) -> tuple[str, ...]:
+def _row(verdict: Verdict, resources: Resources) -> tuple[str, ...]:
     text = VerdictText.of(verdict)
     return (
         printable(verdict.allotment.name),
@@ -250,13 +256,14 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         text.allowance,
         text.remaining,
         _fits(verdict),
-        _retry(verdict),
+        _retry(verdict, resources),
     )
 
 
-def _retry(verdict: Verdict) -> str:
+def _retry(verdict: Verdict, resources: Resources) -> str:
     if verdict.to_free is not None:
-        return f"free {show_more_than(verdict.to_free)}"
+        resource = resources[verdict.allotment.resource]
+        return f"free {resource.show_more_than(verdict.to_free)}"
     return iso(verdict.retry_time) or ("never" if verdict.never else "")
 
 

@@ -11,8 +11,11 @@ from traitlets.config import LoggingConfigurable
 from .. import conventions
 from ..metering.client import promql
 from ..metering.kubespawner.homes import home_names, pattern_of
-from ..metering.sources.home_storage import HomeStorage
+from ..metering.sources.base import GaugeSource
+from ..metering.sources.home_storage import home_storage
 from ..quotas.messages import wrong
+from ..quotas.resources import STORAGE
+from .gauges import GaugeKind
 from .traits import Namespace
 
 
@@ -75,8 +78,8 @@ class HomeOptions(LoggingConfigurable):
             raise TraitError(wrong(got=given, expected=expected))
         return given
 
-    def home_storage_source(self, *, keep: bool) -> HomeStorage | None:
-        """Where home storage is told of, to be kept up to date or not; None for nowhere."""
+    def make_home_storage(self) -> GaugeSource | None:
+        """The source of home storage; None where it is switched off."""
         if not self.home_storage:
             return None
         if self.home_storage_namespace is not None:
@@ -88,4 +91,8 @@ class HomeOptions(LoggingConfigurable):
             within = promql.one_of("namespace", hubs) if hub else ""
         names = home_names(self.home_storage_directory)
         size, limit = self.home_storage_metrics["size"], self.home_storage_metrics["limit"]
-        return HomeStorage(within, names, kept=keep, size=size, limit=limit)
+        hint = "UsageConfig.home_storage_directory"
+        return home_storage(within, names, hint, sizes=size, limits=limit)
+
+
+HOME_STORAGE = GaugeKind(STORAGE.name, HomeOptions.make_home_storage, "home_storage")

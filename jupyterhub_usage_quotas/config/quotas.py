@@ -17,7 +17,6 @@ from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
-from ..quotas.units import STORAGE
 from .earlier import MANAGER, RENAMED, understood
 from .pages import PageOptions
 from .traits import Anything
@@ -186,7 +185,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         """Read the configuration; raises `ConfigurationError` with all its errors."""
         config = kwargs.get("config") or getattr(kwargs.get("parent"), "config", None)
         if config:
-            check_configuration(config)
+            check_configuration(config, type(self))
             kwargs["config"] = understood(config)
         super().__init__(**kwargs)
 
@@ -207,6 +206,7 @@ class QuotaOptions(PageOptions, UsageConfig):
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
+            built_in=self.built_in,
         )
 
 
@@ -214,17 +214,20 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
 """The classes whose sections the Hub reads."""
 
 
-def check_configuration(config: Mapping[str, Any]) -> None:
+def check_configuration(
+    config: Mapping[str, Any], options: type[QuotaOptions] = QuotaOptions
+) -> None:
     """Refuse a configuration with errors; raises `ConfigurationError` that names all of them."""
-    probe = QuotaOptions()
+    probe = options()
     errors = list(errors_in_options(config, CONFIGURED, probe))
     try:
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
-        if STORAGE.name in probe.policies.all_measured and not probe.home_storage:
-            errors.append(
-                "UsageConfig.home_storage: is False, and a policy limits storage; leave it out"
-            )
+        errors += [
+            f"UsageConfig.{one.switch}: is False, and a policy limits {one.resource}; leave it out"
+            for one in probe.GAUGES
+            if one.resource in probe.policies.all_measured and one.make(probe) is None
+        ]
     except InvalidPolicies as error:
         errors += [_as_written(config, f"{_section(one.where)}.{one}") for one in error.errors]
     if errors:
@@ -238,6 +241,8 @@ def importable_name(value: object) -> str:
         return name if import_item(name) is value else ""
     except (ImportError, ValueError):
         return ""
+
+
 def _as_written(config: Mapping[str, Any], error: str) -> str:
     """An error at the place that the admin wrote, who may have used an earlier name."""
     for former, today in RENAMED[MANAGER].items():

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from traitlets import Enum, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.events import NO_EVENTS, MeterEvents
-from ..metering.meter import Meter, Timing
-from ..metering.sources.base import Expression, ServerMetrics, Source
+from ..metering.meter import Meter
+from ..metering.readers import Timing
+from ..metering.sources.base import GaugeSource, Source
+from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.messages import wrong
 from ..quotas.policy.patterns import broken
+from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
-from .homes import HomeOptions
+from .gauges import GaugeKind
+from .homes import HOME_STORAGE, HomeOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder
@@ -40,6 +46,12 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
     """
+
+    BUILT_IN: ClassVar[Mapping[str, Resource]] = RESOURCES
+    """The resources that policies can limit without further configuration."""
+    KUBERNETES_NAMES: ClassVar[Mapping[str, str]] = {"gpu": "gpu_resources"}
+    """The options that say what Kubernetes calls a resource, where that is the admin's to say."""
+    GAUGES: ClassVar[Sequence[GaugeKind]] = (HOME_STORAGE,)
 
     hub_namespace = Namespace(
         help="""
@@ -72,7 +84,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
 
     gpu_resources = List(
         Unicode(),
-        ["nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"],
+        list(RESOURCES["gpu"].kubernetes),
         help="""
         The Kubernetes resources that count as GPUs, as patterns with `*` and `?`.
         """,
@@ -227,6 +239,15 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
             if is_placeholder(getattr(self, name, "")):
                 yield f"UsageConfig.{name} has a place in angle brackets that is to be filled in"
 
+    @property
+    def built_in(self) -> Mapping[str, Resource]:
+        """The resources that policies can limit without `resources`, as configured."""
+        renamed = {
+            name: replace(self.BUILT_IN[name], kubernetes=tuple(getattr(self, option)))
+            for name, option in self.KUBERNETES_NAMES.items()
+        }
+        return {**self.BUILT_IN, **renamed}
+
     def make_source(self, events: MeterEvents = NO_EVENTS) -> KubeStateMetrics | ServerMetrics:
         """The configured source of what servers ask for."""
         max_gap = timedelta(seconds=self.max_gap)
@@ -244,7 +265,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
             )
         return KubeStateMetrics(
             self.hub_namespace,
-            tuple(self.gpu_resources),
+            self.built_in,
             max_gap,
             self._other_namespaces,
             self.make_pod_names(events),
@@ -263,16 +284,28 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
             events=events,
         )
 
-    def make_meter(self, events: MeterEvents = NO_EVENTS, *, keep_homes: bool = True) -> Meter:
+    def make_gauges(self) -> list[GaugeSource]:
+        """The configured sources of what is there now."""
+        made = (one.make(self) for one in self.GAUGES)
+        return [source for source in made if source]
+
+    def make_meter(
+        self, events: MeterEvents = NO_EVENTS, *, kept: Collection[str] | None = None
+    ) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        With `keep_homes=False`, home storage is asked for when it is wanted.
+        Of the gauges, those of the resources that are `kept` are kept up to date, all for None.
         """
-        homes = self.home_storage_source(keep=keep_homes)
-        client = self.make_client(events)
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
         sources: list[Source] = [self.make_source(events), *defined]
-        return Meter(client, sources, self._timing(), homes=homes, events=events)
+        return Meter(
+            self.make_client(events),
+            sources,
+            self._timing(),
+            gauges=self.make_gauges(),
+            kept=kept,
+            events=events,
+        )
 
     def _timing(self) -> Timing:
         return Timing(

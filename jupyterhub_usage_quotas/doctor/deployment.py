@@ -17,8 +17,8 @@ from ..metering.client.prometheus import PrometheusClient
 from ..metering.client.server_facts import ServerFacts, server_facts
 from ..metering.diagnosis import SourceDiagnosis, diagnose
 from ..metering.kubespawner.pods import Naming, pods_like
-from ..metering.sources.base import ServerMetrics
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
+from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.subject import Subject
 from ..status.hub_database import groups_in, reading, subjects_in
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from ..errors import DatabaseUnreadable
 from ..metering.kubespawner.homes import SCHEMES, home_names
-from ..metering.sources.home_storage import Homes
-from ..quotas.units import STORAGE
+from ..metering.sources.base import GaugeValue
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
@@ -20,25 +20,29 @@ EXPORT = (
 async def home_storage(deployment: Deployment) -> list[Finding]:
     """Whether users' directories are told of under the names that are expected."""
     manager = deployment.manager
-    storage = manager.home_storage_source(keep=False)
+    storage = manager.make_home_storage()
     if storage is None:
         return [ok("home storage is not looked at (home_storage = False)")]
     stale_after = timedelta(seconds=manager.stale_after)
     homes = await storage.read(deployment.prometheus, deployment.clock(), stale_after)
-    if not homes.directories:
-        if STORAGE.name in manager.policies.all_measured:
-            return [failed("a policy limits storage, and no exporter tells of homes", EXPORT)]
+    if not homes:
+        if storage.resource in manager.policies.all_measured:
+            return [
+                failed(
+                    f"a policy limits {storage.resource}, and no exporter tells of homes", EXPORT
+                )
+            ]
         return [ok("no exporter tells of home storage, so none is shown")]
     try:
         people = [one.name for one in (await deployment.in_hub()).subjects]
     except DatabaseUnreadable as error:
-        told = counted(len(homes.directories), "directory", "directories")
+        told = counted(len(homes), "directory", "directories")
         return [skipped(f"{told} told of; whose they are could not be looked at: {error}")]
     return [_matching(homes, people, manager.home_storage_directory)]
 
 
-def _matching(homes: Homes, people: list[str], scheme: str) -> Finding:
-    there = set(homes.directories)
+def _matching(homes: Mapping[str, GaugeValue], people: list[str], scheme: str) -> Finding:
+    there = set(homes)
     by_scheme = {one: _found(there, people, one) for one in (scheme, *SCHEMES)}
     found = len(by_scheme[scheme])
     best = max(by_scheme, key=lambda one: len(by_scheme[one]))

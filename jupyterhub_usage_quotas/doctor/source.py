@@ -8,7 +8,8 @@ from .. import conventions as names
 from ..config.pods import NAME
 from ..config.usage import HUB, RECORDED
 from ..metering.diagnosis import LATELY, SourceDiagnosis
-from ..metering.sources.base import ServerMetrics, StepRange, whole_step
+from ..metering.sources.base import StepRange, whole_step
+from ..metering.sources.server_metrics import ServerMetrics
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, roughly, warning
 

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 from ..config.quotas import QuotaOptions
 from ..metering.meter import Meter
+from ..metering.readers import GaugeReader
 from ..quotas.policy.policy import PolicySet
 from ..status.hub_database import pool_members_in, subjects_by_slices
 from ..status.snapshot import StatusSnapshot
 from .metrics import own as metrics
 from .metrics.history import HistoryGauges
 
-HOMES_SHOWN = 5
+KEYS_SHOWN = 5
 
 
 class RefreshListener(Protocol):
@@ -76,7 +77,7 @@ def make_refresh_loop(
     listeners: list[RefreshListener] = [
         HistoryGauges(meter, app.log),
         SnapshotRebuilder(app, policies, snapshot, groups),
-        UnmatchedHomes(app, meter),
+        UnmatchedKeys(app, meter),
     ]
     return RefreshLoop(meter, policies, listeners, app.log)
 
@@ -109,28 +110,33 @@ class SnapshotRebuilder:
             await self._snapshot.rebuild(users, members, now)
 
 
-class UnmatchedHomes:
-    """Logs once which home directories match no user: they may be named by another scheme."""
+class UnmatchedKeys:
+    """Logs once of each gauge which of its keys, for example home directories, match no user: they
+    may be named by another scheme.
+    """
 
     def __init__(self, app: Any, meter: Meter) -> None:
         self._app = app
         self._meter = meter
-        self._logged = False
+        self._logged: set[str] = set()
 
     async def refreshed(self, now: datetime) -> None:  # noqa: ARG002 the listeners'
         """See `RefreshListener`."""
-        homes = self._meter.homes
-        if self._logged or homes is None or not homes.directories:
-            return
-        self._logged = True
-        left = homes.strangers(user.name for user in subjects_by_slices(self._app.db))
+        for gauge in self._meter.gauges:
+            if gauge.values and gauge.name not in self._logged:
+                self._logged.add(gauge.name)
+                self._log_unmatched(gauge)
+
+    def _log_unmatched(self, gauge: GaugeReader) -> None:
+        left = gauge.unmatched(user.name for user in subjects_by_slices(self._app.db))
         if left:
             self._app.log.warning(
-                "%d of %d home directories match no user (for example %s). Check"
-                " UsageConfig.home_storage_directory",
+                "%d of %d %s match no user (for example %s). Check %s",
                 len(left),
-                len(homes.directories),
-                ", ".join(repr(name) for name in sorted(left)[:HOMES_SHOWN]),
+                len(gauge.values or ()),
+                gauge.source.keys,
+                ", ".join(repr(name) for name in sorted(left)[:KEYS_SHOWN]),
+                gauge.source.hint,
             )
 
 

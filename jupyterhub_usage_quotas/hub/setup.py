@@ -130,7 +130,7 @@ def _config_was_read(change: Any) -> None:
     app.template_vars = dict(app.template_vars) | {VARIABLE: None}
     if manager.usage_source == HUB:
         REGISTRY.register(
-            ServerExporter(lambda: app.users, manager.hub_namespace, manager.gpu_resources)
+            ServerExporter(lambda: app.users, manager.hub_namespace, manager.policies.resources)
         )
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)

@@ -16,8 +16,9 @@ from .client import promql
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import PodLabels
 from .client.response import Series
-from .sources.base import ServerMetrics, StepRange, whole_step
+from .sources.base import StepRange, whole_step
 from .sources.kube_state_metrics import LABELS, KubeStateMetrics
+from .sources.server_metrics import ServerMetrics
 
 LATELY = timedelta(hours=1)
 """What was told in this time is there."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from ..quotas.charge import Readings
+from ..quotas.resources import BY_RUNNING
 from ..quotas.subject import REST
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage
@@ -150,7 +151,7 @@ class UsageSnapshot:
         last = self.coverage.last_scrape
         if last is None or last <= start:
             return problem or self._never_seen(over)
-        if resource != "time" and self._not_measured(user, start):
+        if resource not in BY_RUNNING and self._not_measured(user, start):
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
@@ -202,7 +203,7 @@ class UsageSnapshot:
         ran = [
             timeline
             for (resource, _), timeline in parts_of(self.usage.get(user, NOTHING_KEPT))
-            if resource == "time"
+            if resource in BY_RUNNING
         ]
         return any(
             timeline.within(max(begin, start), until)

@@ -23,9 +23,6 @@ PoolReadings = Mapping[str, Mapping[str, Readings]]
 """By the name of a pooled policy, the readings of its members, by username."""
 
 NOT_MEASURED = Unknown("not_measured", "usage was not measured")
-NO_HARD_LIMIT = Unknown(
-    "metric_missing", "home storage is exported for the user, but without a hard limit"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,12 @@ def charges(
             reading = reading_of(accounts.policies, allotment.resource, readings)
             if isinstance(reading, Fresh):
                 reading = Fresh(reading.usage.of(allotment.servers))
-        made.append(_with_exported_limit(Charge(allotment, reading, alternative)))
+        charge = Charge(allotment, reading, alternative)
+        made.append(_with_exported_limit(charge, accounts.policies))
     return tuple(made)
 
 
-def _with_exported_limit(charge: Charge) -> Charge:
+def _with_exported_limit(charge: Charge, policies: PolicySet) -> Charge:
     """The charge with the limit that the source reports, where that is the one that counts."""
     reading = charge.reading
     if not charge.allotment.window.exported or isinstance(reading, Unknown):
@@ -78,7 +76,9 @@ def _with_exported_limit(charge: Charge) -> Charge:
         # Where there is nothing, any limit is enough.
         return replace(charge, allotment=charge.allotment.with_exported(math.inf))
     if there.limit is None:
-        return replace(charge, reading=NO_HARD_LIMIT)
+        what = policies.resources[charge.allotment.resource].display_name
+        detail = f"{what} is exported for the user, but without a hard limit"
+        return replace(charge, reading=Unknown("metric_missing", detail))
     return replace(charge, allotment=charge.allotment.with_exported(there.limit))
 
 
@@ -154,8 +154,8 @@ class PoolAccounts:
 
 
 def reading_of(policies: PolicySet, resource: str, readings: Readings) -> Reading:
-    """A user's reading of a resource; that of credits is made of what they are the price of."""
-    if resource != "credits":
+    """A user's reading of a resource; of one that is bought, made of what it is the price of."""
+    if not policies.bought(resource):
         return readings.get(resource, NOT_MEASURED)
     usages = {}
     for name in sorted(policies.measured(resource)):

@@ -63,11 +63,18 @@ class Decision:
         return tuple(one for group in groups if _group_fits(group) is False for one in group)
 
     @property
-    def to_free(self) -> float | None:
-        """More than how much must be freed, where that is what helps; None otherwise."""
-        denying = self.denying
-        amounts = [one.to_free for one in denying if one.to_free is not None]
-        return max(amounts) if amounts and not any(one.never for one in denying) else None
+    def freeing(self) -> tuple[Verdict, ...]:
+        """The verdicts that fit once enough is freed, one for each resource: that with the most to
+        free. None of them where that does not help.
+        """
+        most: dict[str, Verdict] = {}
+        for one in self.denying:
+            if one.never:
+                return ()
+            before = most.get(one.allotment.resource)
+            if one.to_free is not None and (not before or one.to_free > (before.to_free or 0.0)):
+                most[one.allotment.resource] = one
+        return tuple(most.values())
 
     @property
     def warnings(self) -> tuple[Verdict, ...]:

@@ -68,7 +68,7 @@ def exhausted_at(
     if not isinstance(reading, Fresh):
         return None
     rate = math.fsum(
-        server.rate(allotment.resource, policies.prices)
+        server.rate(allotment.resource, policies)
         for server in servers
         if allotment.servers.selects(server.server)
     )
@@ -168,5 +168,5 @@ def largest_that_fits(
         empty_pools = {one.name: {request.subject.name: unused} for one in policies if one.pooled}
         decision = decide(policies, unused, request, now, pools=empty_pools)
         if decision.outcome is not Outcome.DENIED:
-            fitting.append((request.rate(by, policies.prices), name))
+            fitting.append((request.rate(by, policies), name))
     return max(fitting)[1] if fitting else None

@@ -91,7 +91,7 @@ def reserve_pending(
         for request in pending
         if (request.subject.name in members or REST in members)
         and allotment.servers.selects(request.server)
-        and (amount := request.rate(allotment.resource, policies.prices) * session) > 0
+        and (amount := request.rate(allotment.resource, policies) * session) > 0
     ]
     usage = reading.usage
     more = Usage((*usage.buckets, *spoken_for), usage.covered_until, usage.coverage)

@@ -8,6 +8,7 @@ added.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -15,12 +16,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
 from .decide import Decision, Outcome
+from .resources import Resource
 from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .verdict import Verdict
 from .windows.gauge import GaugeReading
 
 NOWHERE = "not_scraped"
-"""Why nothing is known where nobody exports home storage: then there is nothing to say."""
+"""Why nothing is known where nobody exports a gauge: then there is nothing to say."""
 
 
 def iso(instant: datetime | None) -> str | None:
@@ -192,6 +194,21 @@ class DecisionReport(DecisionSummary):
         return super().of(decision, verdicts=verdicts, **more)
 
 
+class GaugeReport(ReadingState):
+    """What is there of a user's, with or without a policy that limits it."""
+
+    display_name: str = Field(description="what the resource is called on pages")
+    there: bool | None = Field(description="whether the user has any; null where that is not known")
+    used: FiniteFloat | None = Field(
+        description="how much is there, 0 where there is none; null where that is not known"
+    )
+    limit: FiniteFloat | None = Field(
+        description="its hard limit; null for none, or where the exporter reports no limits"
+    )
+    unit: str
+    measured_at: Instant | None = Field(description="when it was scraped last")
+
+
 class HomeStorage(ReadingState):
     """What is in a home directory, with or without a policy that limits it."""
 
@@ -227,9 +244,9 @@ def state_of(reading: Reading) -> ReadingState:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A home directory that is there: bytes in it, its hard limit (None for none, or where that is
-    not reported), and when that was measured.
+class There:
+    """What is there: base units, its hard limit (None for none, or where that is not reported), and
+    when that was measured.
     """
 
     amount: float
@@ -237,27 +254,52 @@ class Home:
     covered_until: datetime
 
 
-def home_of(reading: Reading | None) -> Home | None:
-    """The home directory in a reading, stale or fresh; None if there is none."""
+def there_of(reading: Reading | None) -> There | None:
+    """What is there by a reading of a gauge, stale or fresh; None if there is nothing."""
     level = reading.usage if isinstance(reading, Fresh | Stale) else None
     if not isinstance(level, GaugeReading) or not level.there:
         return None
     limited = level.limit is not None and math.isfinite(level.limit)
-    return Home(level.amount, level.limit if limited else None, level.covered_until)
+    return There(level.amount, level.limit if limited else None, level.covered_until)
 
 
-def report_home(reading: Reading | None) -> HomeStorage | None:
-    """What is in a home directory; None where nobody exports home storage."""
-    if reading is None or (isinstance(reading, Unknown) and reading.reason == NOWHERE):
+def report_gauge(reading: Reading, resource: Resource) -> GaugeReport | None:
+    """What is there of a user's; None where nobody exports it."""
+    if isinstance(reading, Unknown) and reading.reason == NOWHERE:
         return None
-    home = home_of(reading)
-    level = reading.usage if isinstance(reading, Fresh | Stale) else None
-    return HomeStorage(
+    there = there_of(reading)
+    known = reading.usage if isinstance(reading, Fresh | Stale) else None
+    unit = resource.fitting_unit(0.0)
+    return GaugeReport(
         **vars(state_of(reading)),
-        there=home is not None if level else None,
-        used_bytes=level.amount if isinstance(level, GaugeReading) else None,
-        limit_bytes=home.limit if home else None,
-        measured_at=level.covered_until if level else None,
+        display_name=resource.display_name,
+        there=there is not None if known else None,
+        used=known.amount / unit.factor if isinstance(known, GaugeReading) else None,
+        limit=there.limit / unit.factor if there and there.limit is not None else None,
+        unit=unit.symbol,
+        measured_at=known.covered_until if known else None,
+    )
+
+
+def report_gauges(
+    readings: Mapping[str, Reading], resources: Mapping[str, Resource]
+) -> dict[str, GaugeReport]:
+    """What is there of a user's, by resource; without what nobody exports."""
+    reports = ((name, report_gauge(readings[name], resources[name])) for name in sorted(readings))
+    return {name: report for name, report in reports if report}
+
+
+def report_home(gauge: GaugeReport | None) -> HomeStorage | None:
+    """The same of home storage, in the words that it had first."""
+    if gauge is None:
+        return None
+    return HomeStorage(
+        state=gauge.state,
+        reason=gauge.reason,
+        there=gauge.there,
+        used_bytes=gauge.used,
+        limit_bytes=gauge.limit,
+        measured_at=gauge.measured_at,
     )
 
 

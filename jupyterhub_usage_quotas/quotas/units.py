@@ -1,4 +1,4 @@
-"""Quantities: resources, their units, and how "1000 GiB-hours" is read and shown.
+"""Quantities: units, and how "1000 GiB-hours" is read and shown.
 
 A resource that is held against a window is an amount times a time: memory in byte-seconds, CPU
 in core-seconds, GPU in GPU-seconds, time in (server-)seconds. Those are the *base units*; all
@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 
 from .messages import printable, wrong
 
@@ -21,8 +20,11 @@ _DECIMAL: dict[str, int] = {prefix: 1000**power for power, prefix in enumerate("
 _BINARY: dict[str, int] = {
     f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)
 }
-_BYTES: Mapping[str, int] = {"B": 1} | {f"{p}B": f for p, f in (_DECIMAL | _BINARY).items()}
-_TIMES = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+_KUBERNETES: Mapping[str, float] = (
+    {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "E": 1000**6, "Ei": 1024**6} | _DECIMAL | _BINARY
+)
+BYTES: Mapping[str, int] = {"B": 1} | {f"{p}B": f for p, f in (_DECIMAL | _BINARY).items()}
+TIMES = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 _TIME_ALIASES = {
     "seconds": ("s", "sec", "secs", "second"),
     "minutes": ("m", "min", "mins", "minute"),
@@ -38,6 +40,8 @@ _LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a slip of the keyboard."""
+
+
 LARGEST_AMOUNT = 1e45
 """In base units. More than anybody has, and far from where floating point ends."""
 
@@ -70,87 +74,15 @@ class Quantity:
         return f"{self.value:.17g} {self.unit.symbol}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Something that can be limited.
-
-    `amounts` maps the symbols that an amount of it can be written in (as a server asks for it:
-    bytes, cores, GPUs) to the base amount; `aliases` maps other spellings, in lower case, to
-    those symbols. `time` has no amount but the server itself, so its units are plain times.
-    """
-
-    name: str
-    display_name: str
-    amounts: Mapping[str, float]
-    example: str
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    bare_suffixes: Mapping[str, str] = field(default_factory=dict)
-    bare_unit: str = ""
-    """The unit of a whole number that has none, as 2i2c's package reads it; empty where such
-    numbers are refused.
-    """
-    bare_from: float = 0
-    """The smallest such number; less was meant in another unit."""
-    over_time: bool = True
-    """Whether it is an amount times a time; credits and storage are amounts only."""
-    by_server: bool = True
-    """Whether it is known which server used it, so that policies can select servers."""
-    has_hard_limit: bool = False
-    """Whether its exporter tells a limit; such a resource is what is there, and has no window."""
-
-    @property
-    def counts_servers(self) -> bool:
-        """Whether a server that runs uses one of it, whatever else it asks for."""
-        return "" in self.amounts
-
-    def unit(self, text: str) -> Unit:
-        """Read a unit such as "GiB-hours".
-
-        Raises `InvalidQuantity` when it does not measure this resource.
-        """
-        if not self.over_time:
-            symbol = self._amount_symbol(text.strip())
-            if symbol is None:
-                raise self._refused(f"not a unit of {self.name}", text)
-            return Unit(symbol, self.amounts[symbol])
-        words = _hyphenated(text)
-        if words in self.bare_suffixes:
-            words = self.bare_suffixes[words]
-        amount, _, time = words.rpartition("-")
-        canonical_amount = self._amount_symbol(amount)
-        canonical_time = _time_symbol(time)
-        if canonical_amount is None or canonical_time is None:
-            raise self._refused(f"not a unit of {self.name}", text)
-        symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
-        return Unit(symbol, self.amounts[canonical_amount] * _TIMES[canonical_time])
-
-    def _refused(self, what: str, text: str) -> InvalidQuantity:
-        return InvalidQuantity(wrong(what, text, f"for example {self.example!r}"))
-
-    def quantity(self, text: str) -> Quantity:
-        """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
-        number, unit = split_quantity(text)
-        if not unit:
-            if number == 0:
-                return Quantity(0.0, self.quantity(self.example).unit)
-            raise self._refused("has no unit and could be misread", text)
-        return bounded_quantity(number, self.unit(unit), text)
-
-    def _amount_symbol(self, text: str) -> str | None:
-        spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
-        return spellings.get(text.lower())
-
-
-def _hyphenated(unit: str) -> str:
+def hyphenated(unit: str) -> str:
     """A unit as it is kept: "GiB hours", "GiB*hours" and "GiB·hours" are "GiB-hours"."""
     return re.sub(r"[\s·*]+", "-", unit.strip())
 
 
-def _time_symbol(text: str) -> str | None:
+def time_symbol(text: str) -> str | None:
+    """The unit of time that a text stands for; None for none."""
     lowered = text.lower()
-    return next(
-        (name for name in _TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None
-    )
+    return next((name for name in TIMES if lowered == name or lowered in _TIME_ALIASES[name]), None)
 
 
 def split_quantity(text: str) -> tuple[float, str]:
@@ -172,10 +104,10 @@ def split_quantity(text: str) -> tuple[float, str]:
 def parse_duration(text: str) -> timedelta:
     """Read a duration such as "36h", "10 minutes" or "2 weeks". Raises `InvalidQuantity`."""
     number, unit = split_quantity(text)
-    symbol = _time_symbol(unit)
+    symbol = time_symbol(unit)
     if symbol is None:
         raise InvalidQuantity(wrong("not a duration", text, 'for example "36h" or "2 weeks"'))
-    return bounded_duration(number * _TIMES[symbol], text)
+    return bounded_duration(number * TIMES[symbol], text)
 
 
 def bounded_quantity(value: float, unit: Unit, given: object) -> Quantity:
@@ -198,86 +130,29 @@ def bounded_duration(seconds: float, given: object) -> timedelta:
 def parse_bytes(text: str) -> float:
     """Read an amount of memory such as "8GiB", "8G" (= GiB, as in JupyterHub) or "500 MB"."""
     number, unit = split_quantity(text)
-    symbol = unit if unit in _BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
+    symbol = unit if unit in BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
     if symbol is None:
         raise InvalidQuantity(wrong("not an amount of memory", text, 'for example "8GiB"'))
-    return number * _BYTES[symbol]
+    return number * BYTES[symbol]
 
 
-RESOURCES: Mapping[str, Resource] = MappingProxyType(
-    {
-        resource.name: resource
-        for resource in (
-            Resource(
-                "memory",
-                "Memory",
-                amounts={symbol: float(factor) for symbol, factor in _BYTES.items()},
-                example="1000 GiB-hours",
-                aliases={"byte": "B", "bytes": "B"},
-                # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
-                bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
-                bare_unit="B-hours",
-                bare_from=1024**3,
-            ),
-            Resource(
-                "cpu",
-                "CPU",
-                amounts={"CPU": 1.0},
-                example="100 CPU-hours",
-                aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
-                bare_unit="CPU-hours",
-            ),
-            Resource(
-                "gpu",
-                "GPU",
-                amounts={"GPU": 1.0},
-                example="20 GPU-hours",
-                aliases={"gpus": "GPU"},
-            ),
-            Resource(
-                "time",
-                "Server time",
-                amounts={"": 1.0},
-                example="20 hours",
-                aliases={"server": "", "servers": ""},
-            ),
-            Resource(
-                "credits",
-                "Credits",
-                amounts={"credits": 1.0},
-                example="100 credits",
-                aliases={"credit": "credits"},
-                over_time=False,
-            ),
-        )
-    }
-)
-"""The resources that a policy can limit over a window without further configuration, by name."""
+def parse_kubernetes(text: str) -> float:
+    """Read an amount as Kubernetes writes it in requests: "10Gi", "500m" or "1e3".
 
-
-STORAGE = Resource(
-    "storage",
-    "Home storage",
-    amounts=RESOURCES["memory"].amounts,
-    example="10 GiB",
-    over_time=False,
-    by_server=False,
-    has_hard_limit=True,
-)
-"""What home directories take up; it is not used up over a window."""
-
-
-def defined_resource(name: str, display_name: str, unit: str) -> Resource:
-    """A resource that an admin defines: so many `unit`s are in use at an instant."""
-    unit = _hyphenated(unit)
-    return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    Raises `InvalidQuantity`.
+    """
+    number, suffix = split_quantity(text)
+    if suffix not in _KUBERNETES:
+        raise InvalidQuantity(wrong("not an amount of Kubernetes", text, 'for example "10Gi"'))
+    return number * _KUBERNETES[suffix]
 
 
 def is_unit(text: str) -> bool:
     """Whether what an admin's own resource counts in can be written in a limit."""
-    unit = _hyphenated(text)
+    unit = hyphenated(text)
     last_word = unit.rpartition("-")[2]
-    return bool(re.fullmatch(r"[^\W\d_][\w.%-]{0,63}", unit)) and _time_symbol(last_word) is None
+    return bool(re.fullmatch(r"[^\W\d_][\w.%-]{0,63}", unit)) and time_symbol(last_word) is None
 
 
 def show(amount: float, unit: Unit) -> str:
@@ -285,7 +160,7 @@ def show(amount: float, unit: Unit) -> str:
 
     Plain times are shown as hours and minutes ("18h 30m"), the way people read a clock.
     """
-    if unit.symbol in _TIMES:
+    if unit.symbol in TIMES:
         return show_seconds(amount)
     value = amount / unit.factor
     decimals = 0 if value == round(value) or abs(value) >= 1000 else 2 if abs(value) >= 1 else 4  # noqa: PLR2004
@@ -295,24 +170,10 @@ def show(amount: float, unit: Unit) -> str:
     return f"{text} {unit.symbol}"
 
 
-def show_bytes(amount: float) -> str:
-    """An amount of bytes, in the unit that suits it: "1.5 GiB"."""
-    return show(amount, bytes_unit(amount))
-
-
-def show_more_than(amount: float) -> str:
-    """The next amount of bytes above this one that can be shown: whoever frees so much has freed
-    more than it.
-    """
-    unit = bytes_unit(amount)
+def show_more_than(amount: float, unit: Unit) -> str:
+    """The next amount above this one that can be shown: who frees so much has freed more."""
     step = unit.factor / 100 if unit.factor > 1 else 1.0
     return show((math.floor(amount / step) + 1) * step, unit)
-
-
-def bytes_unit(amount: float) -> Unit:
-    """The largest binary unit of bytes of which there is at least one."""
-    fitting = [name for name, factor in _BINARY.items() if abs(amount) >= factor]
-    return STORAGE.unit(f"{fitting[-1]}B" if fitting else "B")
 
 
 def show_part(amount: float, of: float, unit: Unit) -> str:
@@ -344,7 +205,7 @@ def show_days(duration: timedelta) -> str:
     """A window's length for people: "7 days", "1 day", "36 hours", "90 minutes"."""
     seconds = duration.total_seconds()
     for name in ("days", "hours", "minutes", "seconds"):
-        count = seconds / _TIMES[name]
+        count = seconds / TIMES[name]
         if count >= 1 and count == round(count):
             return f"{round(count)} {name if count != 1 else name[:-1]}"
     return f"{seconds:g} seconds"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import Charge
 from .policy.policy import PolicySet
 from .policy.selector import ServerAttributes
 from .resolve import Allotment
+from .resources import BY_RUNNING, has_gpu
 from .subject import Subject
 from .usage import Fresh, Reading, Usage
 
@@ -24,27 +24,32 @@ ROUNDING = 1e-9
 class Request:
     """The server about to start, and the subject who starts it.
 
-    `rates` is what it asks for, by resource, in base amounts: bytes of memory, cores, GPUs,
-    and 1 for `time`.
+    `rates` is what it uses of each resource per second, in base amounts: bytes of memory, cores,
+    GPUs, and what every server uses by running.
     """
 
     subject: Subject
     server_name: str = ""
     profile: str = ""
-    rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"time": 1.0}))
+    rates: Mapping[str, float] = field(default_factory=lambda: BY_RUNNING)
     profile_name: str = ""
 
     @property
     def server(self) -> ServerAttributes:
         """What selectors can name of the server."""
-        gpu = self.rates.get("gpu", 0.0) > 0
+        gpu = has_gpu(self.rates)
         return ServerAttributes(self.profile, self.profile_name, self.server_name, gpu)
 
-    def rate(self, resource: str, prices: Mapping[str, float]) -> float:
-        """What it uses of a resource per second, in base units; credits by their prices."""
-        if resource != "credits":
+    def asking(self, amounts: Mapping[str, float]) -> Request:
+        """The same, for a server that asks for these amounts and runs."""
+        return replace(self, rates={**amounts, **BY_RUNNING})
+
+    def rate(self, resource: str, policies: PolicySet) -> float:
+        """What it uses of a resource per second, in base units; what is bought, by the prices."""
+        if not policies.bought(resource):
             return self.rates.get(resource, 0.0)
-        return math.fsum(self.rates.get(name, 0.0) * price for name, price in prices.items())
+        costs = policies.prices.items()
+        return math.fsum(self.rates.get(name, 0.0) * price for name, price in costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def judge(
     """One verdict on a request at the instant `now`."""
     allotment, reading = charge.allotment, charge.reading
     applies = allotment.servers.selects(request.server)
-    rate = request.rate(allotment.resource, policies.prices) if applies else 0.0
+    rate = request.rate(allotment.resource, policies) if applies else 0.0
     need = rate * allotment.minimum_session.total_seconds()
     allowance = allotment.allowance(adjustments, now)
     used = remaining = retry_time = None

@@ -22,7 +22,6 @@ from ..quotas.in_flight import InFlight, add_running, add_running_to_pools
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import EVERYONE, REST, Everyone, Subject
-from ..quotas.units import STORAGE
 from ..quotas.verdict import Request
 from .members import NO_MEMBERS, Members
 
@@ -43,6 +42,12 @@ class DecisionInputs:
     now: datetime
     pending: Sequence[Request] = ()
     running: Sequence[Request] = ()
+
+    @property
+    def gauges(self) -> Readings:
+        """What is there of the user's, whether a policy limits it or not."""
+        gauges = self.policies.gauges
+        return {name: reading for name, reading in self.usage.items() if name in gauges}
 
     def decide(self, request: Request) -> Decision:
         """The decision on a request of this user."""
@@ -150,14 +155,10 @@ async def gather(
     users: Users = None
     if not everyone and None not in drawing.values():
         users = names.union(*filter(None, drawing.values()))
-    readings = await meter.read(users, resources, wanted.reach, now) if resources else {}
+    readings: Mapping[str, Readings] = {}
+    if resources:
+        readings = await meter.read(users, resources, wanted.reach, now, named=names)
     pools = pool_readings(readings, drawing)
-    if users is None and STORAGE.name in resources:
-        # What is in home directories is known of users by name only.
-        stored = await meter.read(names, {STORAGE.name}, timedelta(0), now)
-        unused = readings.get(REST, {})
-        own = {name: {**readings.get(name, unused), **home} for name, home in stored.items()}
-        readings = {**readings, **own}
     decided = await adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
     return Gathered(policies, subjects, readings, pools, decided, drawing, now)
 

@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 from ..quotas.decide import Decision, Outcome
 from ..quotas.policy.selector import ServerSelector
-from ..quotas.units import RESOURCES, Resource, show, show_bytes, show_more_than, show_part
+from ..quotas.resources import RESOURCES, Resource
+from ..quotas.units import show, show_more_than, show_part
 from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale
 from ..quotas.verdict import Verdict
 
@@ -150,7 +151,7 @@ def explain(
     """
     allotment, text = verdict.allotment, VerdictText.of(verdict)
     of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
-    quota = f"{in_a_sentence(resources[allotment.resource])} quota{of}"
+    quota = f"{resources[allotment.resource].in_a_sentence} quota{of}"
     whose = "Your" if allotment.pool is None else "The"
     if not verdict.allowance:
         return f"{whose} {quota} is zero, so this server cannot be started."
@@ -162,7 +163,7 @@ def explain(
             f" {text.allowance} {allotment.window.short}. Choose a smaller server{instead}."
         )
     if verdict.to_free is not None:
-        return _to_free(verdict, verdict.to_free, quota)
+        return _to_free(verdict, verdict.to_free, resources[allotment.resource], quota)
     used = f"{text.part} {allotment.window.phrase}"
     if (verdict.remaining or 0.0) > 0:
         return (
@@ -174,21 +175,14 @@ def explain(
     return f"You have used up your {quota}: {used}."
 
 
-def _to_free(verdict: Verdict, to_free: float, quota: str) -> str:
-    """What is said where waiting does not help, but freeing does; in bytes."""
-    used, allowance = show_bytes(verdict.used or 0.0), show_bytes(verdict.allowance)
-    return (
+def _to_free(verdict: Verdict, to_free: float, resource: Resource, quota: str) -> str:
+    """What is said where waiting does not help, but freeing does."""
+    used, allowance = resource.show(verdict.used or 0.0), resource.show(verdict.allowance)
+    what = (
         f"You have used up your {quota}: {used} of {allowance}. You cannot start this server until"
-        f" you have freed at least {show_more_than(to_free)}. If a server of yours still runs,"
-        " delete files there that you no longer need; it can take some minutes to be noticed."
-        " Otherwise ask the administrators to help you delete them."
+        f" you have freed at least {resource.show_more_than(to_free)}."
     )
-
-
-def in_a_sentence(resource: Resource) -> str:
-    """A resource's display name inside a sentence: "memory", "CPU", "server time"."""
-    name = resource.display_name
-    return name if name.isupper() else name[:1].lower() + name[1:]
+    return f"{what} {resource.freeing}" if resource.freeing else what
 
 
 # --- for admins -----------------------------------------------------------------------------------
@@ -204,9 +198,14 @@ def for_log(decision: Decision) -> str:
         return f"{about}: usage is not known ({getattr(reading, 'reason', 'unknown')})"
     parts = "; ".join(verdict_for_log(verdict) for verdict in decision.denying)
     until = f"{decision.retry_time:%Y-%m-%d %H:%M} UTC" if decision.retry_time else "never"
-    if decision.to_free is not None:
-        until = f"when at least {show_more_than(decision.to_free)} of home storage is freed"
+    if decision.freeing:
+        until = f"when {' and '.join(map(_freed_for_log, decision.freeing))} is freed"
     return f"{about}: {parts}; retry: {until}"
+
+
+def _freed_for_log(verdict: Verdict) -> str:
+    amount = show_more_than(verdict.to_free or 0.0, verdict.allotment.limit.unit)
+    return f"at least {amount} of {verdict.allotment.resource}"
 
 
 def verdict_for_log(verdict: Verdict) -> str:

@@ -18,9 +18,9 @@ from ..quotas.forecast import Outlook, exhausted_at
 from ..quotas.in_flight import InFlight
 from ..quotas.policy.policy import PolicySet
 from ..quotas.policy.selector import ServerAttributes
+from ..quotas.resources import with_gpu
 from ..quotas.subject import Subject
-from ..quotas.units import STORAGE
-from ..quotas.usage import NOT_READ_YET, Fresh, Reading
+from ..quotas.usage import NOT_READ_YET, Fresh
 from ..quotas.verdict import Request, Verdict
 from .inputs import DecisionInputs, adjustments_of, gather, gather_cached
 from .members import NO_MEMBERS, Members
@@ -65,11 +65,6 @@ class UserStatus:
     def may_start(self) -> bool:
         """Whether a launch would not be denied."""
         return self.decision.allowed or not self.enforced
-
-    @property
-    def home(self) -> Reading | None:
-        """What is in the user's home directory; None where that is not looked at."""
-        return self.inputs.usage.get(STORAGE.name)
 
     @cached_property
     def outlooks(self) -> tuple[Outlook, ...]:
@@ -178,7 +173,7 @@ class UserStatuses:
     @property
     def shown(self) -> Collection[str]:
         """The resources that are read, limited or not, because they are shown."""
-        return {STORAGE.name} if self._meter.homes else ()
+        return {one.resource for one in self._meter.gauges}
 
     async def inputs(
         self, subject: Subject, now: datetime, members: Members = NO_MEMBERS
@@ -230,5 +225,5 @@ def servers_seen(inputs: DecisionInputs) -> Iterator[Request]:
                     of_server[resource] = of_server.get(resource, 0.0) + bucket.rate
     for server, asked in rates.items():
         # Whether a server has a GPU is known even where GPUs are not measured.
-        all_rates = {"gpu": 1.0, **asked} if server.gpu else asked
+        all_rates = with_gpu(asked) if server.gpu else asked
         yield Request(inputs.subject, server.name, server.profile, all_rates, server.profile_name)

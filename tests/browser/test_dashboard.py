@@ -372,7 +372,7 @@ def test_a_home_is_shown_beside_compute_as_check_says(campus: Campus):
     home, (compute,) = said["home_storage"], said["verdicts"]
     assert (home["used_bytes"], home["limit_bytes"]) == (9.25 * GIB, 10 * GIB)
     with visiting(campus, "storing") as page:
-        card = page.locator("#usage-quota-home")
+        card = page.locator("#usage-quota-gauge-storage")
         expect(card.get_by_role("heading")).to_have_text("Home storage")
         shown = {
             key: amount(card.locator(f".usage-quota-{key}").inner_text())
@@ -400,7 +400,7 @@ def test_a_home_is_shown_beside_compute_as_check_says(campus: Campus):
 def test_a_home_without_a_limit_and_none_at_all(campus: Campus):
     assert check(campus, "keeping", "students")["home_storage"]["limit_bytes"] is None
     with visiting(campus, "keeping") as page:
-        card = page.locator("#usage-quota-home")
+        card = page.locator("#usage-quota-gauge-storage")
         expect(card.locator(".usage-quota-used")).to_have_text("500 GiB")
         expect(card.locator(".usage-quota-allowance")).to_have_text("none")
         expect(card.locator(".usage-quota-severity")).to_contain_text("OK")
@@ -408,7 +408,7 @@ def test_a_home_without_a_limit_and_none_at_all(campus: Campus):
     assert check(campus, "near", "students")["home_storage"]["there"] is False
     with visiting(campus, "near") as page:
         expect(cards_of(page)).to_have_count(1)
-        expect(page.locator("#usage-quota-home")).to_have_count(0)
+        expect(page.locator("#usage-quota-gauge-storage")).to_have_count(0)
 
 
 def test_twelve_policies(campus: Campus):

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.base import Source
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerSelector
 from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown
@@ -27,12 +28,12 @@ from tests.support.cluster import GIB, HOUR, NAMESPACE
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant, meter
 
-BY_NAME = KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"], named=Names())
+BY_NAME = KubeStateMetrics(NAMESPACE, named=Names())
 """Identifies pods by name, which does not say which profile they have."""
 
 Export = Callable[[Iterable[Server], int], Iterator[Span]]
 SOURCES: dict[str, tuple[Export, Source]] = {
-    "kube-state-metrics": (as_pods, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])),
+    "kube-state-metrics": (as_pods, KubeStateMetrics(NAMESPACE)),
     "kube-state-metrics, by name": (as_named_pods, BY_NAME),
     "hub": (as_hub_metrics, ServerMetrics(NAMESPACE)),
 }

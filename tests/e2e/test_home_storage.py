@@ -94,7 +94,7 @@ def test_a_full_home(hub: Hub, exporter: Exporter):
     assert hub.metric("jupyterhub_usage_quotas_limit", **metric) == 10 * GIB
     assert hub.metric("jupyterhub_usage_quotas_remaining", **metric) == -2 * GIB
     log = hub.program.output()
-    assert "retry: when at least 2.01 GiB of home storage is freed" in log
+    assert "retry: when at least 2.01 GiB of storage is freed" in log
     assert "Traceback" not in log
 
     for user in ("within", "new"):

@@ -12,8 +12,9 @@ from datetime import timedelta
 import pytest
 
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
-from jupyterhub_usage_quotas.metering.sources.base import Expression, ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.expression import Expression
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support.cluster import HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.fake_prometheus import USER, counted, manager, spawner
@@ -21,7 +22,7 @@ from tests.support.programs import Span
 from tests.support.recorded import NOW, instant, meter
 
 DAY = 24 * HOUR
-KSM = KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])
+KSM = KubeStateMetrics(NAMESPACE)
 
 
 def without(metric: str, spans: object) -> list[Span]:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cases.users import NOBODY, USERS, cluster, gib_hours, hub_metrics
 from tests.support.cluster import GIB, HOUR, NAMESPACE
@@ -21,7 +21,7 @@ from tests.support.recorded import NOW, instant, meter
 __all__ = ["prometheus"]
 
 SOURCES = {
-    "kube-state-metrics": (cluster, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])),
+    "kube-state-metrics": (cluster, KubeStateMetrics(NAMESPACE)),
     "hub": (hub_metrics, ServerMetrics(NAMESPACE)),
 }
 

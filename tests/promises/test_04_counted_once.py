@@ -24,7 +24,7 @@ def url(serve_history: Callable[..., str]) -> str:
 @pytest.mark.parametrize("case", CASES)
 async def test_usage_is_what_the_pods_ran(url, case):
     pods, truth = CASES[case]
-    asked = meter(url, KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"]))
+    asked = meter(url, KubeStateMetrics(NAMESPACE))
     username = pods[0].username
     readings = await asked.read([username], list(truth), timedelta(days=1), instant(NOW))
     await asked.aclose()
@@ -40,7 +40,7 @@ async def test_a_month_is_put_together_from_several_requests(serve_history):
     """One server that ran for thirty days is one bucket of thirty days, not three or none."""
     month = 30 * 24 * HOUR
     spans = [*hub_pod(NOW - month, NOW), *pod("month", start=NOW - month, end=NOW).spans]
-    asked = meter(serve_history(spans), KubeStateMetrics(NAMESPACE, []))
+    asked = meter(serve_history(spans), KubeStateMetrics(NAMESPACE))
     readings = await asked.read(["month"], ["memory"], timedelta(days=30), instant(NOW))
     await asked.aclose()
     usage = readings["month"]["memory"].usage

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.sources.base import Source
 from tests.support.programs import Span, backfill, start_prometheus
 

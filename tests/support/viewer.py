@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, SCOPE_READ, VIE
 from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown, Usage
 from jupyterhub_usage_quotas.services.viewer.app import make_viewer_service
-from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
+from jupyterhub_usage_quotas.services.viewer.configuration import Configured, read_configuration
 from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 
 ACCESS = "access:services!service=usage-quota"
@@ -40,7 +40,8 @@ class FakeMeter:
     readings: dict[str, dict[str, Reading]] = field(default_factory=dict)
     otherwise: Reading | None = None
     asked: list[Any] = field(default_factory=list)
-    homes: Any = None
+    gauges: Sequence[Any] = ()
+    """What is shown whether a policy limits it or not: each has its `resource`."""
 
     async def read(
         self,
@@ -48,11 +49,13 @@ class FakeMeter:
         resources: Collection[str],
         over: timedelta,
         now: datetime,
+        *,
+        named: Collection[str] = (),
     ) -> Mapping[str, Mapping[str, Reading]]:
         """See `Meter.read`."""
         self.asked.append(users)
         unused = self.otherwise or Fresh(Usage((), now))
-        names = [*self.readings, REST] if users is None else users
+        names = [*self.readings, REST, *named] if users is None else users
         return {
             name: {
                 resource: self.readings.get(name, {}).get(resource, unused)
@@ -136,7 +139,7 @@ class Viewer:
 
     url: str
     hub: FakeHub
-    meter: FakeMeter
+    meter: Any
 
     def get(self, path: str, token: str = "", **options: Any) -> httpx.Response:
         """An answer; `path` is below the service's prefix."""
@@ -153,9 +156,17 @@ class Viewer:
 
 
 @contextmanager
-def running_viewer(sections: Mapping[str, Any], files: Collection[Path] = ()) -> Iterator[Viewer]:
-    """A viewer with these sections of configuration, in a thread of its own."""
-    hub, meter = FakeHub(), FakeMeter()
+def running_viewer(
+    sections: Mapping[str, Any],
+    files: Collection[Path] = (),
+    *,
+    configured: Configured | None = None,
+    meter: Any = None,
+) -> Iterator[Viewer]:
+    """A viewer with these sections of configuration, in a thread of its own; or with what was
+    `configured` before. Its meter is a `FakeMeter`, unless one is given.
+    """
+    hub, meter = FakeHub(), meter or FakeMeter()
     started: Any = threading.Event()
     state: dict[str, Any] = {}
 
@@ -172,8 +183,8 @@ def running_viewer(sections: Mapping[str, Any], files: Collection[Path] = ()) ->
             },
             VIEWER_SERVICE,
         )
-        configured = read_configuration(environment, list(files))
-        service = make_viewer_service(configured, around, meter)  # type: ignore[arg-type]
+        read = configured or read_configuration(environment, list(files))
+        service = make_viewer_service(read, around, meter)
         sockets = bind_sockets(0, "127.0.0.1")
         server = HTTPServer(service.application, xheaders=True)
         server.add_sockets(sockets)

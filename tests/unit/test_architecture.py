@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+
 PACKAGE = "jupyterhub_usage_quotas"
 ROOT = Path(__file__).parent.parent.parent / PACKAGE
 FILES = sorted(ROOT.rglob("*.py"))
@@ -108,6 +110,35 @@ def told_apart(source: str, kinds: set[str]) -> list[str]:
     return found
 
 
+RESOURCES_NAMED_IN = {
+    "quotas/resources.py",
+    # Where home storage comes from, and its options.
+    "metering/sources/home_storage.py",
+    "config/homes.py",
+    # Names that others depend on: of metrics, labels, keys of policies, options.
+    "conventions.py",
+    "metering/sources/server_metrics.py",
+    "quotas/policy/selector.py",
+    "config/usage.py",
+}
+"""Where a resource may be named."""
+
+RESOURCE_NAMES = {"memory", "cpu", "gpu", "credits", "storage"}
+"""Not `time`, which is a word of other things, too."""
+
+
+def resources_named(source: str) -> list[str]:
+    """Resources that are named in code, by a text or as a constant of their own."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and node.value in RESOURCE_NAMES:
+            found.append(node.value)
+        elif isinstance(node, ast.Name | ast.alias):
+            name = node.id if isinstance(node, ast.Name) else node.name
+            found += [name] if name.lower() in RESOURCE_NAMES and name.isupper() else []
+    return found
+
+
 def long_functions(source: str) -> list[tuple[str, int]]:
     """Functions whose body, without the docstring, has more lines than fit on a screen."""
     found = []
@@ -141,6 +172,16 @@ def test_window_kinds_are_told_apart_in_their_own_folder_only():
     assert kinds == {"Rolling", "Calendar", "Refill", "Current"}
     outside = [path for path in FILES if path.parent.name != "windows"]
     assert findings(outside, lambda path: told_apart(path.read_text(), kinds)) == {}
+
+
+def test_no_resource_is_named_but_where_it_is_defined_and_measured():
+    assert set(RESOURCES) == {*RESOURCE_NAMES, "time"}
+    elsewhere = [
+        path
+        for path in FILES
+        if name_of(path) not in RESOURCES_NAMED_IN and path.parent.name != "demo"
+    ]
+    assert findings(elsewhere, lambda path: resources_named(path.read_text())) == {}
 
 
 def test_nothing_imports_the_tests():
@@ -225,6 +266,20 @@ def test_what_is_not_pure_would_be_found(line):
 )
 def test_a_window_that_is_told_apart_would_be_found(line):
     assert told_apart(line, {"Rolling", "Calendar"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rates['gpu']",
+        "if resource in ('memory', 'cpu'):\n    pass",
+        "from .resources import STORAGE",
+        "STORAGE.name",
+        "{'credits': 1}",
+    ],
+)
+def test_a_resource_that_is_named_would_be_found(line):
+    assert resources_named(line)
 
 
 def test_a_function_that_is_too_long_would_be_found():

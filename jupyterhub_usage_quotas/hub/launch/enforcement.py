@@ -15,7 +15,6 @@ from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
 from ...quotas.in_flight import InFlight
 from ...quotas.subject import Subject
-from ...quotas.units import STORAGE
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
@@ -50,8 +49,8 @@ class UsageQuotaManager(QuotaOptions):
     @cached_property
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
-        keep_homes = STORAGE.name in self.policies.all_measured
-        return self.make_meter(MeterMetrics(self.log, self.on_request), keep_homes=keep_homes)
+        events = MeterMetrics(self.log, self.on_request)
+        return self.make_meter(events, kept=self.policies.all_measured)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus, and the ledger."""
@@ -80,7 +79,7 @@ class UsageQuotaManager(QuotaOptions):
         launch = Launch(Request(subject_of_user(user)))
         try:
             async with asyncio.timeout(self.deadline):
-                launch = await read_launch(user, spawner, self.gpu_resources)
+                launch = await read_launch(user, spawner, self.policies.resources)
                 mark_profile(spawner, launch.request)
                 members = pool_members_in(getattr(user, "db", None), self.policies)
                 inputs = await self._gather(launch.request.subject, members)
@@ -112,7 +111,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if inputs.pools else [user]
-        running = running_servers(users, self.gpu_resources)
+        running = running_servers(users, self.policies.resources)
         inputs = inputs.with_in_flight(InFlight(running, self.pending.besides(spawner)))
         decision = inputs.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
-from ...quotas.units import RESOURCES, Resource
+from ...quotas.resources import RESOURCES, Resource
 from ...status.text import explain
 
 _LOCAL_TIME = Markup(

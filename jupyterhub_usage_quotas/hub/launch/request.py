@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import UsageQuotasError
+from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.subject import Subject, in_utc
+from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
 from .profiles import (
     Choices,
@@ -28,11 +29,10 @@ PROFILE_NAME = "_usage_quota_profile_name"
 ON_OFFER = "_usage_quota_on_offer"
 """Where a launch leaves what the spawner's profiles offered before one was applied to it."""
 
-ASKING = (
-    *("mem_guarantee", "mem_limit", "cpu_guarantee", "cpu_limit"),
-    *("extra_resource_guarantees", "extra_resource_limits"),
-)
-"""The traits of spawners that say what a server asks for."""
+EXTRA_RESOURCES = ("extra_resource_limits", "extra_resource_guarantees")
+"""The traits of KubeSpawner that ask for resources by the names that Kubernetes has for them; the
+second counts where both do.
+"""
 
 
 class OptionsRefused(UsageQuotasError):
@@ -71,7 +71,7 @@ def subject_of_user(user: Any) -> Subject:
     return Subject(user.name, groups, bool(getattr(user, "admin", False)), created)
 
 
-async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Launch:
+async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
     """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
@@ -81,32 +81,36 @@ async def read_launch(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> 
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offers = _offers(base, spawner, profiles, gpu_resources)
+    offers = _offers(base, spawner, profiles, resources)
     setattr(spawner, ON_OFFER, offers)
     await _load_user_options(spawner)
     chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
-    request = _with(base, chosen, rates_of(spawner, gpu_resources))
+    request = _with(base, chosen, rates_of(spawner, resources))
     return Launch(request, offers)
 
 
-async def offers_of(user: Any, spawner: Any, gpu_resources: Sequence[str]) -> Sequence[Offer]:
+async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[Offer]:
     """All that a spawner offers its user, by profile; to look changes nothing of it."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    return _offers(base, spawner, await profiles_of(spawner), gpu_resources)
+    return _offers(base, spawner, await profiles_of(spawner), resources)
 
 
 def _offers(
-    base: Request, spawner: Any, profiles: Sequence[Profile], gpu_resources: Sequence[str]
+    base: Request, spawner: Any, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
     saved = getattr(spawner, "user_options", None) or {}
+    asking = {
+        *EXTRA_RESOURCES,
+        *(name for one in resources.values() for name in one.spawner_options),
+    }
     offers = []
     for profile in profiles:
         is_saved = saved.get("profile") == profile.get("slug")
-        every = choices_in(profile, ASKING, saved if is_saved else {})
+        every = choices_in(profile, asking, saved if is_saved else {})
         for number, choices in enumerate(every):
-            rates = rates_of(WithProfile(spawner, profile, choices), gpu_resources)
+            rates = rates_of(WithProfile(spawner, profile, choices), resources)
             request = _with(base, profile, rates)
             offers.append(Offer(request, choices, in_words(profile, choices), number == 0))
     return tuple(offers)
@@ -139,17 +143,12 @@ def mark_profile(spawner: Any, request: Request) -> None:
     stamp_profile(spawner, request.profile, request.profile_name)
 
 
-def rates_of(spawner: Any, gpu_resources: Sequence[str]) -> dict[str, float]:
-    """What a spawner's server asks for, by resource: bytes, cores, GPUs, and 1 server.
-
-    The guarantee counts; where there is none, the limit, as Kubernetes does it.
+def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
+    """What a spawner's server asks for, by resource, in base amounts: bytes, cores, GPUs; and what
+    every server uses by running.
     """
-    return {
-        "memory": _first_number(spawner, "mem_guarantee", "mem_limit"),
-        "cpu": _first_number(spawner, "cpu_guarantee", "cpu_limit"),
-        "gpu": _gpus(spawner, gpu_resources),
-        "time": 1.0,
-    }
+    asked = {one.name: _asked(spawner, one) for one in resources.values() if one.asked}
+    return {**asked, **BY_RUNNING}
 
 
 def profile_of(spawner: Any) -> str:
@@ -158,21 +157,19 @@ def profile_of(spawner: Any) -> str:
     return profile if isinstance(profile, str) else ""
 
 
-def _first_number(spawner: Any, *names: str) -> float:
-    for name in names:
-        value = getattr(spawner, name, None)
+def _asked(spawner: Any, resource: Resource) -> float:
+    """How much of a resource a spawner asks for.
+
+    The guarantee counts; where there is none, the limit, as Kubernetes does it.
+    """
+    for option in resource.spawner_options:
+        value = getattr(spawner, option, None)
         if isinstance(value, int | float) and value > 0:
             return float(value)
-    return 0.0
-
-
-def _gpus(spawner: Any, gpu_resources: Sequence[str]) -> float:
     # KubeSpawner's extra resources; an extended resource's request equals its limit.
     asked: dict[str, Any] = {}
-    for name in ("extra_resource_limits", "extra_resource_guarantees"):
-        asked |= getattr(spawner, name, None) or {}
+    for option in EXTRA_RESOURCES:
+        asked |= getattr(spawner, option, None) or {}
     return sum(
-        float(amount)
-        for resource, amount in asked.items()
-        if any(fnmatch.fnmatchcase(resource, pattern) for pattern in gpu_resources)
+        parse_kubernetes(str(amount)) for name, amount in asked.items() if resource.is_called(name)
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...quotas.in_flight import Running
+from ...quotas.resources import Resources
 from ...quotas.verdict import Request
 from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
 
@@ -20,9 +21,7 @@ def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
                 yield user, spawner
 
 
-def running_servers(
-    users: Iterable[Any], gpu_resources: Sequence[str]
-) -> Mapping[str, Sequence[Running]]:
+def running_servers(users: Iterable[Any], resources: Resources) -> Mapping[str, Sequence[Running]]:
     """The servers that run, by username, and since when."""
     servers: dict[str, list[Running]] = {}
     for user, spawner in running_spawners(users):
@@ -32,7 +31,7 @@ def running_servers(
                 server_name=spawner.name,
                 profile=profile_of(spawner),
                 profile_name=getattr(spawner, PROFILE_NAME, ""),
-                rates=rates_of(spawner, gpu_resources),
+                rates=rates_of(spawner, resources),
             )
             servers.setdefault(user.name, []).append(Running(request, since))
     return servers

@@ -6,13 +6,14 @@ never sees a half-written state, and a server that stopped is gone from the next
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ... import conventions
+from ...quotas.resources import Resources, has_gpu
 from ..launch.request import PROFILE_NAME, profile_of, rates_of
 from ..launch.servers import running_spawners
 
@@ -20,11 +21,11 @@ from ..launch.servers import running_spawners
 class ServerExporter(Collector):
     """Exports the requests of all running servers of a Hub."""
 
-    def __init__(self, users: Any, namespace: str, gpu_resources: Sequence[str]) -> None:
+    def __init__(self, users: Any, namespace: str, resources: Resources) -> None:
         """`users` is the Hub's dictionary of users (or a callable that gives it)."""
         self._users = users
         self._namespace = namespace
-        self._gpu_resources = gpu_resources
+        self._resources = resources
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The metrics, without samples: registering must not need a running Hub."""
@@ -38,7 +39,7 @@ class ServerExporter(Collector):
         requests = self._requests_family()
         users = self._users() if callable(self._users) else self._users
         for user, spawner in running_spawners(list(users.values())):
-            rates = rates_of(spawner, self._gpu_resources)
+            rates = rates_of(spawner, self._resources)
             for resource, amount in rates.items():
                 if amount:
                     labels = [
@@ -47,7 +48,7 @@ class ServerExporter(Collector):
                         spawner.name,
                         profile_of(spawner),
                         getattr(spawner, PROFILE_NAME, ""),
-                        "true" if rates["gpu"] else "false",
+                        "true" if has_gpu(rates) else "false",
                         resource,
                     ]
                     requests.add_metric(labels, amount)

@@ -126,7 +126,7 @@ class UserPages:
     async def _status(self, user: Any) -> UserStatus:
         if user.name not in self._statuses:
             pages = self._pages
-            running = running_servers([user], pages.options.gpu_resources)
+            running = running_servers([user], pages.options.policies.resources)
             in_flight = InFlight(running, pages.pending.besides(None))
             self._statuses[user.name] = await pages.statuses.cached(
                 subject_of_user(user), self._now, in_flight
@@ -144,8 +144,8 @@ class UserPages:
             # Nothing ends what is started.
             return banner(status, [])
         spawner = _spawner_of(user, url)
-        gpu_resources = self._pages.options.gpu_resources
-        return banner(status, await offers_of(user, spawner, gpu_resources))
+        resources = self._pages.options.policies.resources
+        return banner(status, await offers_of(user, spawner, resources))
 
     async def _home(self, spawner: Any) -> Banner | None:
         status = await self._status(self._user)
@@ -155,7 +155,7 @@ class UserPages:
             subject_of_user(self._user),
             spawner.name,
             profile_name="Your server",
-            rates=rates_of(spawner, self._pages.options.gpu_resources),
+            rates=rates_of(spawner, self._pages.options.policies.resources),
         )
         return banner(status, [Offer(request)])
 

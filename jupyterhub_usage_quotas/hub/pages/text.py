@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from ...quotas.decide import Outcome
 from ...quotas.policy.policy import PolicySet
-from ...quotas.units import Resource, show, show_duration
+from ...quotas.resources import Resource
+from ...quotas.units import show, show_duration
 from ...quotas.usage import Fresh
 from ...quotas.verdict import Verdict
 from ...status.inputs import DecisionInputs

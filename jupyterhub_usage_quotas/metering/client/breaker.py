@@ -1,10 +1,22 @@
-"""A circuit breaker: who failed again and again is left alone for a while."""
+"""A circuit breaker: who failed again and again is left alone for a while. And the guard of all
+that asks Prometheus, which turns failures into reasons.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
+
+from ...errors import PrometheusError, UsageUnknown
+from ...quotas.units import show_duration
+from ...quotas.usage import Unknown
+from .promql import InvalidText
+
+T = TypeVar("T")
 
 
 class Breaker:
@@ -47,3 +59,41 @@ class Breaker:
             # The exponent is bounded because the result is: a day of failures must not overflow.
             pause = min(self._cool_down * 2 ** min(beyond, 20), self._longest)
             self._open_until = self._clock() + pause.total_seconds()
+
+
+class Guard:
+    """Does steps that ask Prometheus, each within a time, or says why one could not be done.
+
+    Where many failed, none is even tried for a while.
+    """
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self._failure: Unknown | None = None
+        """Why a query failed last."""
+
+    async def __call__(self, step: Callable[[], Awaitable[T]], allowed: timedelta) -> T | Unknown:
+        """The result of a step, or why there is none."""
+        pause = self.breaker.remaining
+        if pause and self._failure:
+            again = f"it is not asked again for {show_duration(pause)}"
+            return replace(self._failure, detail=f"{self._failure.detail}; {again}")
+        try:
+            async with asyncio.timeout(allowed.total_seconds()):
+                result = await step()
+        except InvalidText as error:
+            return Unknown("bad_username", str(error))
+        except UsageUnknown as error:
+            asked = "Prometheus: " if isinstance(error, PrometheusError) else ""
+            unknown = Unknown(error.reason, f"{asked}{error}")
+            if not error.counts_against_prometheus:
+                return unknown
+            self._failure = unknown
+        except TimeoutError:
+            detail = f"Prometheus: no answer within {show_duration(allowed)}"
+            self._failure = Unknown("timeout", detail)
+        else:
+            self.breaker.succeeded()
+            return result
+        self.breaker.failed()
+        return self._failure

@@ -289,39 +289,50 @@ def labelled(expressions: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Directories:
-    """Queries about home directories, in these namespaces: a series for each `directory`.
+class Gauge:
+    """Queries about what is there now: amounts and limits (metrics, the second may be empty), in
+    these namespaces; a series for each value of a label, the key.
 
-    Several exporters may tell of the same directory; the largest of what they say counts.
+    Several exporters may report the same key; the largest of what they say counts.
     """
 
-    namespace: str
-    size: str = names.HOME_SIZE
-    limit: str = names.HOME_LIMIT
-    """The metrics."""
+    amounts: str
+    limits: str
+    label: str
+    namespaces: str
 
     def _select(self, metric: str) -> str:
-        return select(metric, self.namespace, 'directory!=""')
+        return select(metric, self.namespaces, f'{self.label}!=""')
+
+    @property
+    def _largest(self) -> str:
+        return f"max by ({self.label})"
 
     def there(self, over: timedelta) -> Mapping[str, str]:
-        """What is told now, when it was scraped, and (`gone`) what was told in the time before."""
-        size = self._select(self.size)
+        """What is reported now, when it was scraped, and (`gone`) what was reported in the time
+        before.
+        """
+        amount = self._select(self.amounts)
+        by_key = f"group by ({self.label})"
+        limit = {"limit": f"{self._largest} ({self._select(self.limits)})"} if self.limits else {}
         return {
-            "size": f"max by (directory) ({size})",
-            "limit": f"max by (directory) ({self._select(self.limit)})",
-            "at": f"max by (directory) (timestamp({size}))",
-            "gone": f"group by (directory) (present_over_time({size}[{duration(over)}]))"
-            f" unless on (directory) group by (directory) ({size})",
+            "amount": f"{self._largest} ({amount})",
+            **limit,
+            "at": f"{self._largest} (timestamp({amount}))",
+            "gone": f"{by_key} (present_over_time({amount}[{duration(over)}]))"
+            f" unless on ({self.label}) {by_key} ({amount})",
         }
 
-    def last_told(self, over: timedelta) -> Mapping[str, str]:
-        """What was told last in a window, and when, to the minute."""
+    def last_reported(self, over: timedelta) -> Mapping[str, str]:
+        """What was reported last in a window, and when, to the minute."""
         span = duration(over)
-        size = self._select(self.size)
-        limit = self._select(self.limit)
-        scraped = f"max_over_time(timestamp({size})[{span}:1m])"
+
+        def last(metric: str) -> str:
+            return f"{self._largest} (last_over_time({self._select(metric)}[{span}]))"
+
+        scraped = f"max_over_time(timestamp({self._select(self.amounts)})[{span}:1m])"
         return {
-            "size": f"max by (directory) (last_over_time({size}[{span}]))",
-            "limit": f"max by (directory) (last_over_time({limit}[{span}]))",
-            "at": f"max by (directory) ({scraped})",
+            "amount": last(self.amounts),
+            **({"limit": last(self.limits)} if self.limits else {}),
+            "at": f"{self._largest} ({scraped})",
         }

@@ -1,35 +1,28 @@
-"""Where usage comes from, and how a source is seen to be alive.
+"""What a source answers, and how it is seen to be alive.
 
-A source reads a span of time: what users' servers asked for, and when the source was scraped.
-kube-state-metrics has a file of its own; the others are here.
+A source of usage reads a span of time: what users' servers asked for, and when the source was
+scraped. A source of a gauge reads what is there now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from ... import conventions as names
 from ...errors import BadAnswer
-from ...quotas.policy.selector import ServerAttributes
-from ...quotas.usage import ANY_SERVER
 from ..client import promql
-from ..client.prometheus import PrometheusClient, all_of
+from ..client.prometheus import PrometheusClient
 from ..client.promql import Users
 from ..client.response import Series
-from ..client.worker import run_in_worker
 from ..coverage import (
     ScrapeCoverage,
     ScrapeInstants,
     Span,
     clipped,
-    coverage_in,
-    covered_everywhere,
-    never_covered,
 )
-from ..timelines import Kept, Pieces, runs_of, timelines, within
+from ..timelines import Kept, within
 
 STEP = timedelta(minutes=1)
 """The distance of the samples that usage is summed from."""
@@ -129,6 +122,60 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class GaugeValue:
+    """An amount in base units that is there, its limit (infinite for none, None where that is not
+    reported), and when that was scraped (Unix seconds).
+    """
+
+    amount: float
+    limit: float | None
+    measured: float
+
+
+class GaugeSource(Protocol):
+    """One exporter of something that is there now, with a series for each key: a directory, a
+    bucket. Whose a key is, is known by working out each user's: never from the key itself.
+    """
+
+    @property
+    def name(self) -> str:
+        """What an admin calls it."""
+        ...
+
+    @property
+    def resource(self) -> str:
+        """The resource that it has."""
+        ...
+
+    @property
+    def keys(self) -> str:
+        """What keys are, in a sentence: "home directories"."""
+        ...
+
+    @property
+    def hint(self) -> str:
+        """What an admin should check where keys match no user."""
+        ...
+
+    @property
+    def missing(self) -> str:
+        """What is missing where it reports nothing at all."""
+        ...
+
+    def key_of(self, user: str) -> str:
+        """A user's key. Raises UnicodeError for names that are not valid Unicode."""
+        ...
+
+    async def read(
+        self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
+    ) -> Mapping[str, GaugeValue]:
+        """What is there, by key: what is reported no more is known for a while, and for
+        `stale_after` at least. Raises `PrometheusError`.
+        """
+        ...
+
+
 async def scrape_instants(
     prometheus: PrometheusClient, expressions: Mapping[str, str], steps: StepRange
 ) -> dict[str, ScrapeInstants]:
@@ -165,116 +212,6 @@ def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
         if missing := [label for label in labels if label not in series.labels]:
             raise BadAnswer(f"a series has no label {missing[0]}: {dict(series.labels)}")
     return found
-
-
-@dataclass(frozen=True)
-class ServerMetrics:
-    """A metric with a series for every running server and resource: what the Hub's own exporter
-    has, for every spawner, or what rules have recorded.
-
-    `requests_metric` is what rules made the series of, if they did. A gap of at most `max_gap` in
-    which the metrics were not scraped is bridged for servers that
-    were there on both sides. `pod_namespaces` are those besides the Hub's in which rules found
-    users' pods, as patterns.
-    """
-
-    namespace: str
-    name: str = "the Hub's metrics endpoint"
-    metric: str = names.SERVER_REQUESTS
-    evidence: str = names.EXPORTER_INFO
-    max_gap: timedelta = timedelta(minutes=10)
-    requests_metric: str = ""
-    pod_namespaces: Sequence[str] = ()
-    resource: str = field(default="", init=False)
-
-    async def read(
-        self, prometheus: PrometheusClient, users: Users, steps: StepRange
-    ) -> UsageSegment:
-        """See `Source.read`."""
-        namespaces = tuple(filter(None, (self.namespace, *self.pod_namespaces)))
-        rates = promql.server_rates(self.metric, namespaces, users)
-        alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
-        by_metric: dict[str, ScrapeInstants]
-        series: Sequence[Series]
-        by_metric, series = await all_of(
-            scrape_instants(prometheus, alive, steps.earlier),
-            prometheus.query_range(rates, steps.start, steps.end, steps.step),
-        )
-        series = having(series, "username", "resource")
-        coverage = coverage_in(by_metric, *steps.span, steps.step.total_seconds())
-        usage = await run_in_worker(self._usage, series, coverage, steps)
-        recorded = {one.labels.get("resource", "") for one in series}
-        unmeasured = (steps.span,) if self.requests_metric and recorded == {"time"} else ()
-        return UsageSegment(usage, coverage, unmeasured, sum(len(one.values) for one in series))
-
-    def _usage(
-        self, series: Sequence[Series], coverage: ScrapeCoverage, steps: StepRange
-    ) -> Mapping[str, Kept[float]]:
-        step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
-
-        def bridge(last: float, following: float) -> bool:
-            # A server that stopped and one that was started look the same; so only where nobody
-            # was looking.
-            return following - step - last <= longest and coverage.in_gap(last, following - step)
-
-        pieces: Pieces = {}
-        for one in series:
-            server = ServerAttributes(
-                profile=one.labels.get("profile", ""),
-                profile_name=one.labels.get("profile_name", ""),
-                name=one.labels.get("servername", ""),
-                gpu=one.labels.get("gpu") == "true",
-            )
-            by_key = pieces.setdefault(one.labels.get("username", ""), {})
-            runs = by_key.setdefault((one.labels.get("resource", ""), server), [])
-            runs += runs_of(zip(one.instants, one.values, strict=True), step, bridge)
-        return timelines(pieces, *steps.span)
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A resource that an admin defined by PromQL, with the label `username`.
-
-    It counts as seen when it had any series at all within `reach`: nothing tells whether an
-    expression of somebody else is without series because nobody uses anything.
-    """
-
-    resource: str
-    expression: str
-    reach: timedelta = timedelta(days=30)
-    namespace: str = field(default="", init=False)
-    requests_metric: str = field(default="", init=False)
-
-    LOOKS = 500
-    """At how many instants it is looked for."""
-
-    @property
-    def name(self) -> str:
-        """See `Source.name`."""
-        return f"the expression of {self.resource}"
-
-    async def read(
-        self, prometheus: PrometheusClient, users: Users, steps: StepRange
-    ) -> UsageSegment:
-        """See `Source.read`."""
-        over = max(self.reach, steps.over)
-        rates = promql.defined_rates(self.expression, users)
-        there = promql.ever_there(self.expression, over, max(over / self.LOOKS, STEP))
-        series: Sequence[Series]
-        ever, series = await all_of(
-            prometheus.query(there, steps.end),
-            prometheus.query_range(rates, steps.start, steps.end, steps.step),
-        )
-        step = steps.step.total_seconds()
-        key = (self.resource, ANY_SERVER)
-        pieces: Pieces = {
-            one.labels.get("username", ""): {key: runs_of(one.samples, step)} for one in series
-        }
-        coverage = (
-            covered_everywhere(*steps.span) if ever else never_covered(*steps.span, self.expression)
-        )
-        usage = await run_in_worker(timelines, pieces, *steps.span)
-        return UsageSegment(usage, coverage, samples=sum(len(one.values) for one in series))
 
 
 def whole_step(instant: datetime, step: timedelta = STEP) -> datetime:

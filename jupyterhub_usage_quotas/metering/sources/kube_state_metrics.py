@@ -7,8 +7,6 @@ once in a span, and instant by instant only of the pods that changed theirs.
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +14,7 @@ from heapq import merge
 
 from ... import conventions as names
 from ...quotas.policy.selector import ServerAttributes
+from ...quotas.resources import BY_RUNNING, RESOURCES, Resources, has_gpu
 from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import EXPORTED, HONORED, PodLabels, Pods, Users
@@ -39,15 +38,15 @@ Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 class KubeStateMetrics:
     """kube-state-metrics, for KubeSpawner.
 
-    `gpu_resources` are patterns (as for file names) of the Kubernetes resources that count as
-    GPUs, such as "nvidia.com/gpu". A pod that was not to be seen for at most `max_gap` and was
-    there before and after is taken to have run in between: its uid says that it is the same.
+    Requests count as those of `resources` that Kubernetes calls so. A pod that was not to be seen
+    for at most `max_gap` and was there before and after is taken to have run in between: its uid
+    says that it is the same.
     `pod_namespaces` are the namespaces, besides the Hub's, in which users' pods are, as patterns.
     Where annotations are not exported, pods are identified by what they are `named`.
     """
 
     namespace: str
-    gpu_resources: Sequence[str]
+    resources: Resources = field(default_factory=lambda: RESOURCES)
     max_gap: timedelta = timedelta(minutes=10)
     pod_namespaces: Sequence[str] = ()
     named: PodNames | None = None
@@ -212,8 +211,9 @@ class KubeStateMetrics:
         amounts = self._amounts(parts, running, steps)
         pieces: Pieces = {}
         for uid, pod in owned.items():
-            by_resource = {"time": running.get(uid, ()), **amounts.get(uid, {})}
-            server = replace(pod.server, gpu="gpu" in by_resource)
+            ran = running.get(uid, ())
+            by_resource = {**dict.fromkeys(BY_RUNNING, ran), **amounts.get(uid, {})}
+            server = replace(pod.server, gpu=has_gpu(by_resource.keys()))
             by_key = pieces.setdefault(pod.user, {})
             for resource, runs in by_resource.items():
                 by_key.setdefault((resource, server), []).extend(runs)
@@ -255,26 +255,21 @@ class KubeStateMetrics:
             for series in part.rates:
                 at = (series.labels.get("uid", ""), series.labels.get("resource", ""))
                 changed.setdefault(at, []).append(series)
+        kinds = {label: self.kind(label) for _, label in (*largest, *changed)}
         amounts: dict[str, dict[str, list[Run]]] = {}
         for (uid, label), rate in largest.items():
-            if (resource := self.kind(label)) and rate > 0:
+            if (resource := kinds[label]) and rate > 0:
                 runs = [(start, end, rate) for start, end, _ in running.get(uid, ())]
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         for (uid, label), of_label in changed.items():
-            if resource := self.kind(label):
+            if resource := kinds[label]:
                 runs = self._runs(of_label, steps)
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         return amounts
 
     def kind(self, label: str) -> str:
-        """The resource that a value of the label `resource` counts as; empty for none.
-
-        kube-state-metrics writes "nvidia.com/mig-1g.5gb" as "nvidia_com_mig_1g_5gb".
-        """
-        if label in ("memory", "cpu"):
-            return label
-        patterns = (re.sub(r"[^\w*?]", "_", pattern) for pattern in self.gpu_resources)
-        return "gpu" if any(fnmatch.fnmatchcase(label, pattern) for pattern in patterns) else ""
+        """The resource that a value of the label `resource` counts as; empty for none."""
+        return next((one.name for one in self.resources.values() if one.is_called(label)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..messages import shown
-from ..units import Resource, show, show_duration
+from ..resources import Resource
+from ..units import show, show_duration
 from .limits import is_bare
 from .patterns import is_a_pattern, not_on_one_line
 from .policy import Policy, PolicySet
@@ -57,7 +58,7 @@ def _doubts_of_policy(policy: Policy) -> Iterator[str]:
 def _doubts_of_session(policy: Policy, policies: PolicySet) -> Iterator[str]:
     """Only where a server uses as much as it runs is it known what a session takes."""
     seconds = policy.minimum_session.total_seconds()
-    if policies.resources[policy.resource].counts_servers and 0 < policy.limit.base < seconds:
+    if policies.resources[policy.resource].by_running and 0 < policy.limit.base < seconds:
         session = show_duration(policy.minimum_session)
         yield (
             "minimum_session is longer than the limit, so no server can start without a grant:"

@@ -9,14 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..messages import printable, wrong
-from ..units import (
-    STORAGE,
-    InvalidQuantity,
-    Quantity,
-    Resource,
-    Unit,
-    bounded_quantity,
-)
+from ..resources import Resource
+from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Window
 from ..windows.calendar import read_calendar
 from ..windows.gauge import Current
@@ -35,19 +29,18 @@ WINDOW_FORMS = (
 )
 
 EXPORTED = "exported"
-"""The limit of home storage that its exporter tells."""
-
-NOT_TOLD_YET = Quantity(math.nan, STORAGE.unit("GiB"))
-"""What stands for an exported limit as long as nobody's is known."""
+"""The limit of a gauge that its source reports for each user."""
 
 SMALLEST_AMOUNT = 1e-6
 """In base units. A limit of less than that, but not of zero, is a slip of the keyboard."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
-    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of storage, "exported"."""
-    if value == EXPORTED and resource.has_hard_limit:
-        return NOT_TOLD_YET
+    """Read a limit: {value: 1000, unit: GiB-hours} or "1000 GiB-hours"; of a gauge, "exported",
+    which is NaN as long as nobody's is known.
+    """
+    if value == EXPORTED and resource.is_gauge:
+        return Quantity(math.nan, resource.usual_unit)
     if isinstance(value, Mapping):
         quantity = _limit_from_mapping(value, resource)
     elif isinstance(value, str):
@@ -97,14 +90,14 @@ def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantit
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise InvalidQuantity(wrong("value", number, "a number"))
     if not isinstance(unit, str):
-        example = resource.quantity(resource.example).unit.symbol
-        raise InvalidQuantity(wrong("unit", unit, f"a text, for example {example!r}"))
+        expected = f"a text, for example {resource.usual_unit.symbol!r}"
+        raise InvalidQuantity(wrong("unit", unit, expected))
     return bounded_quantity(number, resource.unit(unit), value)
 
 
 def no_window(limit: Quantity | None) -> Current:
     """What stands in the place of a window for a resource that has none."""
-    return Current(exported=limit is NOT_TOLD_YET)
+    return Current(exported=limit is not None and math.isnan(limit.value))
 
 
 def parse_window(value: object, unit: Unit | None) -> Window:

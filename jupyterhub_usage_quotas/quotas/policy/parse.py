@@ -6,13 +6,14 @@ Each error names the entry, the field, what was given and what would be right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..messages import not_among, one_of, printable, shown, wrong
-from ..units import RESOURCES, STORAGE, Resource, defined_resource, is_unit
+from ..resources import RESOURCES, Resource, defined_resource
+from ..units import is_unit
 from .errors import InvalidPolicies, PolicyError
 from .patterns import cannot_be_written, not_on_one_line
 from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
@@ -20,7 +21,6 @@ from .scope import Exempt, Scope
 from .selector import ServerSelector
 
 _EMPTY = "scope_backup_strategy.empty"
-_TAKEN = {*RESOURCES, STORAGE.name}
 _MODELS: Mapping[str, type[BaseModel]] = {
     "scope": Scope,
     "exempt": Exempt,
@@ -35,15 +35,17 @@ def parse_policies(
     failover_open: bool = True,
     resources: object = None,
     credit_prices: object = None,
+    built_in: Mapping[str, Resource] = RESOURCES,
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
-    admin's own `resources` ({name: {promql, unit, display_name}}) and `credit_prices` ({resource:
-    credits per hour of one unit}). `failover_open` is taken as it is.
+    admin's own `resources` ({name: {promql, unit, display_name}}), besides those that are
+    `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `failover_open` is
+    taken as it is.
 
     Raises `InvalidPolicies` with every error found.
     """
     errors: list[PolicyError] = []
-    known = dict(RESOURCES) | {STORAGE.name: STORAGE} | _parse_resources(resources, errors)
+    known = dict(built_in) | _parse_resources(resources, built_in, errors)
     prices = _parse_prices(credit_prices, known, errors)
     policies = _parse_entries("policy", policy, known, errors)
     backup = _backup_mapping(backup_strategy, errors)
@@ -51,7 +53,7 @@ def parse_policies(
     empty = _parse_entries(_EMPTY, empty_given, known, errors)
     intersection = _parse_intersection(backup.get("intersection", "min"), errors)
     errors.extend(_names_given_twice(policy, empty_given))
-    if not prices and any(one.resource == "credits" for one in (*policies, *empty)):
+    if not prices and any(known[one.resource].bought for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
         errors.append(PolicyError("credit_prices", problem))
     if errors:
@@ -76,7 +78,9 @@ def _as_list(empty: object) -> object:
     return [empty] if isinstance(empty, Mapping) else empty
 
 
-def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Resource]:
+def _parse_resources(
+    given: object, taken: Collection[str], errors: list[PolicyError]
+) -> dict[str, Resource]:
     where = "resources"
     if given is None:
         return {}
@@ -86,16 +90,16 @@ def _parse_resources(given: object, errors: list[PolicyError]) -> dict[str, Reso
     parsed = {}
     for name, entry in given.items():
         place = f"{where}[{shown(name)}]"
-        if problem := _problem_of_name(name) or _problem_of_definition(entry):
+        if problem := _problem_of_name(name, taken) or _problem_of_definition(entry):
             errors.append(PolicyError(place, problem))
         else:
             parsed[name] = defined_resource(name, entry.get("display_name", name), entry["unit"])
     return parsed
 
 
-def _problem_of_name(name: object) -> str:
+def _problem_of_name(name: object, taken: Collection[str]) -> str:
     fits = isinstance(name, str) and name.isidentifier()
-    if fits and name not in _TAKEN and len(str(name)) <= LONGEST_NAME:
+    if fits and name not in taken and len(str(name)) <= LONGEST_NAME:
         return ""
     return wrong("wrong name", name, "letters and digits that are not taken")
 
@@ -130,20 +134,19 @@ def _parse_prices(
         return {}
     prices = {}
     for name, price in given.items():
-        resource = known.get(name) if name != "credits" else None
-        place = f"{where}[{shown(name)}]"
-        if name == STORAGE.name:
+        resource, place = known.get(name), f"{where}[{shown(name)}]"
+        if resource and resource.is_gauge:
             problem = "is not used over time, so it costs no credits; leave it out"
             errors.append(PolicyError(place, problem))
-        elif resource is None or not resource.by_server:
-            priced = [one for one in RESOURCES if one != "credits"]
+        elif resource is None or resource.bought or not resource.by_server:
+            priced = [one.name for one in known.values() if one.by_server and not one.bought]
             errors.append(PolicyError(place, f"not a resource; expected {one_of(priced)}"))
         elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
             problem = wrong("wrong price", price, "a number of credits per hour, not negative")
             errors.append(PolicyError(place, problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
-            prices[name] = price / resource.quantity(resource.example).unit.factor
+            prices[name] = price / resource.usual_unit.factor
     return prices
 
 

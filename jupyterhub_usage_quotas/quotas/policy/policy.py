@@ -22,8 +22,9 @@ from pydantic import (
 )
 
 from ..messages import not_among, one_of, wrong
+from ..resources import RESOURCES, Resource
 from ..subject import Subject
-from ..units import RESOURCES, Quantity, Resource, parse_duration
+from ..units import Quantity, Unit, parse_duration
 from ..windows.base import Window
 from .limits import no_window, parse_limit, parse_window
 from .patterns import not_on_one_line
@@ -72,7 +73,7 @@ class Policy(BaseModel):
     is how long a launch must be able to run on what remains. A pool with `overflow` pays first;
     what it cannot pay falls to the members' own allowances.
 
-    Home storage is not used over time: it has no window, and `servers` only says which are denied.
+    A gauge is not used over time: it has no window, and `servers` only says which are denied.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -92,7 +93,7 @@ class Policy(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
-        if not isinstance(given, dict) or not _is_a_level(given.get("resource"), info):
+        if not isinstance(given, dict) or not _is_a_gauge(given.get("resource"), info):
             return given
         # What is given in its place has a fault of its own.
         return {**given, "window": given.get("window", _LEFT_OUT)}
@@ -124,13 +125,13 @@ class Policy(BaseModel):
     def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
         resource = _resources(info).get(info.data.get("resource", ""))
         # Without a known resource its own fault is reported; the unit cannot be judged.
-        return parse_limit(value, resource) if resource else RESOURCES["time"].quantity("0")
+        return parse_limit(value, resource) if resource else Quantity(0.0, Unit("", 1.0))
 
     @field_validator("window", mode="before")
     @classmethod
     def _window_is_one(cls, value: object, info: ValidationInfo) -> object:
         limit = info.data.get("limit")
-        if _is_a_level(info.data.get("resource"), info):
+        if _is_a_gauge(info.data.get("resource"), info):
             if value is not _LEFT_OUT:
                 raise ValueError(
                     wrong(
@@ -166,18 +167,18 @@ class Policy(BaseModel):
         if self.overflow and self.share is not Share.POOLED:
             raise ValueError("overflow is only for policies with share: pooled")
         resource = _resources(info)[self.resource]
-        if resource.has_hard_limit:
-            self._is_for_a_level()
+        if resource.is_gauge:
+            self._is_for_a_gauge()
         elif not resource.by_server and self.servers != ALL_SERVERS:
             raise ValueError(f"servers cannot be selected: {self.resource} is not kept by server")
         if why := self.window.cannot_hold(self.limit.base):
             raise ValueError(why)
         return self
 
-    def _is_for_a_level(self) -> None:
+    def _is_for_a_gauge(self) -> None:
         """Refuse what means something over time only."""
         if self.pooled:
-            raise ValueError(f"{self.resource} cannot be pooled: every home is its user's own")
+            raise ValueError(f"{self.resource} cannot be pooled: every user has their own")
         if self.minimum_session:
             raise ValueError(
                 f"minimum_session is not for {self.resource}: a server does not use it by running"
@@ -227,9 +228,9 @@ def _resources(info: ValidationInfo) -> Mapping[str, Resource]:
     return context.get("resources", RESOURCES)
 
 
-def _is_a_level(resource: object, info: ValidationInfo) -> bool:
+def _is_a_gauge(resource: object, info: ValidationInfo) -> bool:
     known = _resources(info).get(resource) if isinstance(resource, str) else None
-    return known is not None and known.has_hard_limit
+    return known is not None and known.is_gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,20 +266,30 @@ class PolicySet:
         """The resources whose usage must be read for all of these policies."""
         return frozenset().union(*(self.measured(policy.resource) for policy in self))
 
-    def of_levels(self) -> PolicySet:
+    def of_gauges(self) -> PolicySet:
         """Only the policies on what is there now, which is not used over time."""
-
-        def levels(policies: Sequence[Policy]) -> tuple[Policy, ...]:
-            return tuple(one for one in policies if self.resources[one.resource].has_hard_limit)
-
-        return replace(self, policies=levels(self.policies), empty=levels(self.empty))
+        gauges = self.gauges
+        return replace(
+            self,
+            policies=tuple(one for one in self.policies if one.resource in gauges),
+            empty=tuple(one for one in self.empty if one.resource in gauges),
+        )
 
     @property
     def measured_over_time(self) -> frozenset[str]:
-        """Those of them that are used over time: not what is in home directories."""
-        levels = {one.name for one in self.resources.values() if one.has_hard_limit}
-        return self.all_measured - levels
+        """Those of them that are used over time: without gauges."""
+        return self.all_measured - self.gauges
+
+    @property
+    def gauges(self) -> frozenset[str]:
+        """The resources that are what is there now."""
+        return frozenset(one.name for one in self.resources.values() if one.is_gauge)
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""
-        return frozenset(self.prices) if resource == "credits" else frozenset({resource})
+        return frozenset(self.prices) if self.bought(resource) else frozenset({resource})
+
+    def bought(self, resource: str) -> bool:
+        """Whether a resource is what others cost."""
+        known = self.resources.get(resource)
+        return known is not None and known.bought

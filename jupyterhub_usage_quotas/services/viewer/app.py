@@ -57,7 +57,7 @@ def make_viewer_service(
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
     meter = meter or viewer.make_meter(_RefreshLog())
-    shown = manager.policies if viewer.enable_compute else manager.policies.of_levels()
+    shown = manager.policies if viewer.enable_compute else manager.policies.of_gauges()
     statuses = EveryoneStatuses(
         shown,
         meter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -27,13 +28,18 @@ class JsonHandler(Handler):
 
     operation: ClassVar[Operation | None] = None
 
+    @property
+    def parameters(self) -> Collection[str]:
+        """The names of the parameters that mean something here."""
+        return self.operation.query_names if self.operation else ()
+
     async def prepare(self) -> None:
         """Find out who asks, and refuse parameters that mean nothing here."""
         await super().prepare()
         if not self._finished:
             # JupyterHub's token against forged requests may be a parameter, too.
             given = self.request.query_arguments.keys() - {"_xsrf"}
-            refuse_unknown(given, self.operation.query_names if self.operation else ())
+            refuse_unknown(given, self.parameters)
 
     def answer(self, content: BaseModel | dict[str, Any]) -> None:
         """Answer with a model, or with a document that is not made of one."""

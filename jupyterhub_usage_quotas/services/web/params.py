@@ -12,8 +12,8 @@ from ...errors import UsageQuotasError
 from ...quotas.units import parse_bytes
 
 LONGEST_TEXT = 300
-MEMORY = "[0-9]{1,15}|[0-9]{1,6}([.][0-9]{1,3})?([KMGT]|[KMGT]iB|[kMGT]B)"
-"""How an amount of memory is written, as a regular expression: bytes, or with a unit."""
+IN_BYTES = "[0-9]{1,15}|[0-9]{1,6}([.][0-9]{1,3})?([KMGT]|[KMGT]iB|[kMGT]B)"
+"""How an amount of bytes is written, as a regular expression: a number of them, or with a unit."""
 NUMBER = re.compile("[0-9]{1,9}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 LARGEST_AMOUNT = 1_000_000
 """Of cores or GPUs that a server can ask for."""
@@ -77,13 +77,13 @@ class Query:
             raise BadParameter(name, f"must be a number from 0 to {LARGEST_AMOUNT}, such as 0.5")
         return float(given)
 
-    def memory(self, name: str) -> float:
-        """An amount of memory in bytes, written "8GiB" or as a number of bytes."""
+    def in_bytes(self, name: str) -> float:
+        """An amount in bytes, written "8GiB" or as a number of bytes; 0 where it is not given."""
         given = self._get(name)
         if given is None:
             return 0.0
-        if not re.fullmatch(MEMORY, given):
-            raise BadParameter(name, "must be an amount of memory, such as 8GiB, or bytes")
+        if not re.fullmatch(IN_BYTES, given):
+            raise BadParameter(name, "must be an amount of bytes, for example 8GiB")
         return float(given) if given.isdigit() else parse_bytes(given)
 
     def instant(self, name: str, default: datetime) -> datetime:

@@ -17,7 +17,8 @@ import pytest
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
@@ -211,7 +212,7 @@ class Day:
         client.attempts = 2
         return Meter(
             client,
-            [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
+            [KubeStateMetrics(NAMESPACE)],
             Timing(deadline=timedelta(seconds=30), stale_after=STALE_AFTER),
             events=OnRefresh(self._tell),
             clock=lambda: self.now,

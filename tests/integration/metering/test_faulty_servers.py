@@ -16,7 +16,8 @@ import pytest
 
 from jupyterhub_usage_quotas.metering.client.breaker import Breaker
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.timelines import parts_of
@@ -172,7 +173,7 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
         patient = {"deadline": timedelta(seconds=60), "refresh_deadline": timedelta(seconds=60)}
         meter = Meter(
             client,
-            [KubeStateMetrics(NAMESPACE, ["nvidia.com/gpu"])],
+            [KubeStateMetrics(NAMESPACE)],
             Timing(**(patient | timing)),
             events=OnRefresh(tell),
             clock=lambda: clock.now,

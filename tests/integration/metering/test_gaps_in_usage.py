@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale
 from tests.support.samples import (
     HOUR,
@@ -79,9 +79,8 @@ class Case:
             namespace = f"{name}, {kind}"
             things = [replace(one, namespace=namespace) for one in happened(*self.gaps[0])]
             target = Target(BEGIN, END, 60, failing=self.gaps)
-            gpus = ["nvidia.com/gpu"]
             hubs = kind == "servers"
-            source = ServerMetrics(namespace) if hubs else KubeStateMetrics(namespace, gpus)
+            source = ServerMetrics(namespace) if hubs else KubeStateMetrics(namespace)
             made[kind] = prometheus.ways(source, things, [target], grows=self.grows)
         return made
 
@@ -182,4 +181,4 @@ ONLY_WHERE_ALL_ARE_GONE = pytest.mark.xfail(
 def test_a_gap_of_some_pods_only_of(prometheus, case):
     start, minutes, grows = {**SHARDS, **TORN}[case]
     happened = one_shard_down(start, minutes, case)
-    prometheus.ways(KubeStateMetrics(case, ["nvidia.com/gpu"]), *happened, grows=grows).are_right()
+    prometheus.ways(KubeStateMetrics(case), *happened, grows=grows).are_right()

@@ -14,7 +14,8 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.metering.client.promql import one_of
 from jupyterhub_usage_quotas.metering.kubespawner.homes import home_names
 from jupyterhub_usage_quotas.metering.meter import Meter
-from jupyterhub_usage_quotas.metering.sources.home_storage import HomeStorage
+from jupyterhub_usage_quotas.metering.sources.base import GaugeSource
+from jupyterhub_usage_quotas.metering.sources.home_storage import home_storage
 from jupyterhub_usage_quotas.quotas.decide import Outcome
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
@@ -71,15 +72,17 @@ def url(serve_history: Callable[..., str]) -> str:
 
 
 def storage(scheme: str = "escape", namespace: str = one_of("namespace", {NAMESPACE, ""})):
-    return HomeStorage(namespace, home_names(scheme))
+    return home_storage(namespace, home_names(scheme))
 
 
-def meter_of(url: str, homes: HomeStorage | None = None, **more) -> Meter:
-    made = meter(url, stale_after=STALE_AFTER, **more)
-    return Meter(made._prometheus, [], made.timing, homes=homes or storage(), clock=lambda: AT)
+def meter_of(url: str, homes: GaugeSource | None = None, **more) -> Meter:
+    """A meter of homes alone; `more` are its options."""
+    made = meter(url, stale_after=STALE_AFTER)
+    options = {"clock": lambda: AT} | more
+    return Meter(made._prometheus, [], made.timing, gauges=[homes or storage()], **options)
 
 
-async def reading(url: str, user: str, homes: HomeStorage | None = None, kept: bool = False):
+async def reading(url: str, user: str, homes: GaugeSource | None = None, kept: bool = False):
     """What is known of a user's home, asked for, or from a meter that is kept."""
     asked = meter_of(url, homes)
     if kept:
@@ -189,11 +192,10 @@ async def test_an_exporter_that_is_not_scraped_any_more(serve_history):
 
 async def test_what_was_known_is_stale_when_prometheus_fails(url):
     now = [AT]
-    client = meter(url)._prometheus
-    made = Meter(client, [], meter_of(url).timing, homes=storage(), clock=lambda: now[0])
+    made = meter_of(url, clock=lambda: now[0])
     await made.refresh(timedelta(0))
     gone = meter_of(f"http://127.0.0.1:{free_port()}")
-    made.homes._prometheus = gone._prometheus
+    made.gauges[0]._prometheus = gone._prometheus
     now[0] = AT + timedelta(minutes=5)
     await made.refresh(timedelta(0))
     of_over = made.peek(["over"], {"storage"}, timedelta(0), now[0])["over"]["storage"]
@@ -220,19 +222,19 @@ async def test_everybody_is_read_by_one_query_and_nobody_while_it_is_not_kept(ur
     names = [f"user-{number}" for number in range(1000)]
     assert len(await made.read(names, {"storage"}, timedelta(0), AT)) == 1000
     assert len(asked) == first
-    lazy = HomeStorage("", home_names("escape"), kept=False)
-    idle = meter_of(url, lazy)
+    idle = meter_of(url, kept=())
     idle._prometheus.query = counted
     await idle.refresh(timedelta(0))
     assert len(asked) == first
 
 
-async def test_homes_of_nobody_are_told(url):
+async def test_homes_that_match_no_user_are_found(url):
     made = meter_of(url)
-    assert made.homes.strangers(["over"]) == set()  # nothing is known yet
+    (homes,) = made.gauges
+    assert homes.unmatched(["over"]) == set()  # nothing is known yet
     await made.refresh(timedelta(0))
     known = {"over", "al", "alice", "alice-b", "within", "gone", "\ud800"}
-    left = made.homes.strangers(known)
+    left = homes.unmatched(known)
     assert {"exactly", "endless", "both", "sized", "outside"} <= left
     assert not left & {"over", "al", "alice", "alice-2db", "within", "gone", "long-gone"}
 

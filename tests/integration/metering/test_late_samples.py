@@ -50,7 +50,7 @@ LIVES = [
 SAMPLES = scraped(LIVES, [Target(BEGIN, END, 30)])
 USERS = {life.username for life in LIVES} - {""}
 WHOLE = Oracle(SAMPLES, "hub-ns")
-SOURCE = KubeStateMetrics("hub-ns", ["nvidia.com/gpu"])
+SOURCE = KubeStateMetrics("hub-ns")
 
 Lag = Callable[[Labels, float], float]
 """How many seconds after its time a sample of a series arrives."""

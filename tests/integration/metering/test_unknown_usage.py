@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas.hub.metrics.history import history_for_log
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.sources.base import Source
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Reading, Stale, Unknown
 from tests.support.samples import (
     HOUR,
@@ -142,7 +143,7 @@ def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
     with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
         ways = {}
         for name, case in {**CASES, **ONLY_PODS}.items():
-            ways[name, PODS] = case.ways(prometheus, KubeStateMetrics(name, []))
+            ways[name, PODS] = case.ways(prometheus, KubeStateMetrics(name))
         for name, case in CASES.items():
             hubs = replace(case, happened=servers(), elsewhere=case.elsewhere and "staging-2")
             ways[name, SERVERS] = hubs.ways(prometheus, ServerMetrics(f"{name} (hub)"))
@@ -208,7 +209,7 @@ def test_history_that_is_shorter_than_the_window_says_so(all_ways, minutes, kind
 def alone(tmp_path: Path, *targets: Target, happened: Sequence[Happened]) -> Iterator[Ways]:
     """In a Prometheus of its own: that nobody has requests is seen in all namespaces."""
     with asking(tmp_path) as prometheus:
-        yield prometheus.ways(KubeStateMetrics("hub-ns", []), happened, targets)
+        yield prometheus.ways(KubeStateMetrics("hub-ns"), happened, targets)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale
 from tests.support.samples import (
     GONE,
@@ -118,7 +118,7 @@ class Chance:
 
 
 KINDS: dict[str, tuple[Callable, type]] = {
-    "pods": (Chance.pods, lambda namespace: KubeStateMetrics(namespace, ["nvidia.com/gpu"])),
+    "pods": (Chance.pods, KubeStateMetrics),
     "servers": (Chance.servers, ServerMetrics),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from jupyterhub_usage_quotas.metering.sources.base import ServerMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from tests.support.samples import GIB, HOUR, MINUTE, NOW, Alive, Served, Target
 from tests.support.ways import REACH, Ways, asking
 

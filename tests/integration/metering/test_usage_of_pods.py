@@ -11,6 +11,7 @@ import pytest
 
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.subject import REST
+from tests.support.resources import with_gpus
 from tests.support.samples import (
     GIB,
     GONE,
@@ -153,7 +154,7 @@ def history() -> Iterator[Life]:
 
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    source = KubeStateMetrics("hub-ns", ["nvidia.com/*"])
+    source = KubeStateMetrics("hub-ns", with_gpus("nvidia.com/*"))
     with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
         yield prometheus.ways(source, history(), [Target(BEGIN, END, EVERY)])
 
@@ -167,7 +168,7 @@ def test_usage_is_what_the_samples_say(ways, case):
     reason="that a request was not always there is not seen: it is taken to have been while it ran"
 )
 def test_a_request_that_is_added_while_it_runs(ways):
-    Ways(ways.prometheus, KubeStateMetrics("other-hub", []), ways.samples).are_right("more")
+    Ways(ways.prometheus, KubeStateMetrics("other-hub"), ways.samples).are_right("more")
 
 
 @pytest.mark.parametrize("case", CASES)

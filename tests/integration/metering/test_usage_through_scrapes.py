@@ -14,6 +14,7 @@ import pytest
 
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.usage import Unknown
+from tests.support.resources import with_gpus
 from tests.support.samples import (
     GIB,
     GONE,
@@ -197,7 +198,9 @@ SLACK = {name: one.slack for name, one in CASES.items()}
 def all_ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ways]]:
     with asking(tmp_path_factory.mktemp("prometheus")) as prometheus:
         yield {
-            case: prometheus.ways(KubeStateMetrics(case, ["nvidia.com/*"]), people(case), targets)
+            case: prometheus.ways(
+                KubeStateMetrics(case, with_gpus("nvidia.com/*")), people(case), targets
+            )
             for case, targets in ALL.items()
         }
 
@@ -229,7 +232,7 @@ def test_labels_not_honoured_but_no_pod_among_its_own(tmp_path, namespace):
     target = ksm(honors=False, own={"namespace": namespace, "service": "ksm"})
     everybody = [*people("hub-ns"), *people("another-hub")]
     with asking(tmp_path) as prometheus:
-        ways = prometheus.ways(KubeStateMetrics("hub-ns", []), everybody, [target])
+        ways = prometheus.ways(KubeStateMetrics("hub-ns"), everybody, [target])
         for way, readings in ways.readings(["steady"]).items():
             assert isinstance(readings["steady"]["memory"], Unknown), (way, readings)
             assert readings["steady"]["memory"].reason == "not_scraped"

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
-from jupyterhub_usage_quotas.metering.meter import Meter, Timing
-from jupyterhub_usage_quotas.metering.sources.base import Expression, ServerMetrics, Source
+from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
+from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.expression import Expression
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerSelector
 from jupyterhub_usage_quotas.quotas.subject import REST
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
@@ -139,7 +142,7 @@ def read(request: pytest.FixtureRequest, url: str) -> Callable[..., Any]:
 
 
 def ksm(namespace: str) -> KubeStateMetrics:
-    return KubeStateMetrics(namespace, ["nvidia.com/gpu"])
+    return KubeStateMetrics(namespace)
 
 
 def used(reading: Reading, since: float = 0, until: float = NOW) -> float:

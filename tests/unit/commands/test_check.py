@@ -12,6 +12,8 @@ from jupyterhub_usage_quotas.commands.check import CheckReport, check_report
 from jupyterhub_usage_quotas.config.quotas import Enforcement
 from jupyterhub_usage_quotas.quotas.decide import decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from jupyterhub_usage_quotas.quotas.serialize import report_gauges
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Fresh, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
@@ -22,7 +24,7 @@ NOW = datetime(2026, 11, 24, 10, 5, tzinfo=UTC)
 POLICY = {"name": "day", "resource": "cpu", "limit": "4 CPU-hours", "window": 1}
 KEYS = {
     *("user", "groups", "allow_server_launch", "outcome", "retry_time", "failover", "verdicts"),
-    *("failover_detail", "lasts_seconds", "enforcement", "home_storage"),
+    *("failover_detail", "lasts_seconds", "enforcement", "gauges", "home_storage"),
 }
 KEYS_OF_VERDICTS = {
     *("policy", "resource", "window", "used", "limit", "remaining", "unit", "allowance", "applies"),
@@ -35,7 +37,7 @@ KEYS_OF_HOMES = {"state", "reason", "there", "used_bytes", "limit_bytes", "measu
 def printed(reading: Any, user: str = "ada", **more: Any) -> dict[str, Any]:
     policies = parse_policies([POLICY | {"scope": {"everyone": True}}], failover_open=False)
     decision = decide(policies, {"cpu": reading}, Request(Subject(user)), NOW)
-    given = {"lasts": None, "home": None, "enforcement": Enforcement.enforce} | more
+    given = {"lasts": None, "gauges": {}, "enforcement": Enforcement.enforce} | more
     text = json.dumps(check_report(decision, **given).model_dump(), allow_nan=False)
     found: dict[str, Any] = json.loads(text)
     return found
@@ -43,7 +45,8 @@ def printed(reading: Any, user: str = "ada", **more: Any) -> dict[str, Any]:
 
 def test_all_that_is_said_of_a_launch():
     home = Fresh(GaugeReading((), NOW, amount=3.0, limit=4.0))
-    said = printed(Fresh(Usage((), NOW)), lasts=timedelta(hours=4), home=home)
+    gauges = report_gauges({"storage": home}, RESOURCES)
+    said = printed(Fresh(Usage((), NOW)), lasts=timedelta(hours=4), gauges=gauges)
     assert (said["lasts_seconds"], said["enforcement"]) == (14400, "enforce")
     assert (said["failover"], said["failover_detail"]) == (None, None)
     assert said["home_storage"] == {
@@ -52,6 +55,16 @@ def test_all_that_is_said_of_a_launch():
         "there": True,
         "used_bytes": 3,
         "limit_bytes": 4,
+        "measured_at": "2026-11-24T10:05:00Z",
+    }
+    assert said["gauges"]["storage"] == {
+        "state": "fresh",
+        "reason": None,
+        "display_name": "Home storage",
+        "there": True,
+        "used": 3,
+        "limit": 4,
+        "unit": "B",
         "measured_at": "2026-11-24T10:05:00Z",
     }
     assert set(said) == KEYS

@@ -13,7 +13,7 @@ from jupyterhub_usage_quotas.config.quotas import CONFIGURED, QuotaOptions
 from jupyterhub_usage_quotas.config.validation import remarks
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer, viewer_remarks
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.metering.client.promql import Directories
+from jupyterhub_usage_quotas.metering.client.promql import Gauge
 
 # Every option of its versions 0.1.4 and 0.2.1, with a value that it accepts (from its reference).
 LOGGING = {
@@ -162,9 +162,10 @@ def test_values_that_stand_for_an_option_of_today(written, option, value):
 
 def test_home_storage_is_queried_by_the_names_of_its_metrics():
     viewer = make_viewer(everything(UsageViewer={"prometheus_usage_quota_metrics": OTHER_METRICS}))
-    source = viewer.home_storage_source(keep=True)
-    assert (source.size, source.limit) == ("homes_bytes", "homes_limit_bytes")
-    queries = Directories(source.namespace, source.size, source.limit).there(timedelta(hours=1))
+    source = viewer.make_home_storage()
+    assert (source.amounts, source.limits) == ("homes_bytes", "homes_limit_bytes")
+    gauge = Gauge(source.amounts, source.limits, source.label, source.where)
+    queries = gauge.there(timedelta(hours=1))
     assert "homes_limit_bytes" in queries["limit"]
     assert all("dirsize" not in one for one in queries.values())
     assert all("homes_bytes" in one for name, one in queries.items() if name != "limit")

@@ -22,11 +22,12 @@ from jupyterhub_usage_quotas.demo.run import Ports
 from jupyterhub_usage_quotas.demo.spawner import LocalSpawnerWithProfiles
 from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
 from tests.support.programs import STEP, Span
+from tests.support.resources import with_gpus
 
 ROOT = Path(__file__).parent.parent.parent.parent
 GIB = 1024**3
 NOW = 1_795_000_020
-GPUS = ["nvidia.com/gpu"]
+GPUS = with_gpus("nvidia.com/gpu")
 USER = SimpleNamespace(name="ada", groups=[], admin=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from jupyterhub import orm
 from prometheus_client import REGISTRY
 
-from jupyterhub_usage_quotas.hub.refresh import RefreshLoop, UnmatchedHomes
+from jupyterhub_usage_quotas.hub.refresh import RefreshLoop, UnmatchedKeys
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import PolicySet
 
@@ -115,15 +116,29 @@ def db():
     made.close()
 
 
-async def test_homes_that_match_no_user_are_logged_once_when_they_are_known(db, caplog):
-    homes = SimpleNamespace(directories={}, strangers=lambda names: {"zoe", "yan"} - set(names))
+class Homes:
+    """A gauge of which something is there from some time on."""
+
+    name = "home storage"
+    source = SimpleNamespace(keys="home directories", hint="UsageConfig.home_storage_directory")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] | None = None
+
+    def unmatched(self, users: Iterable[str]) -> set[str]:
+        return set(self.values or ()) - set(users)
+
+
+async def test_keys_that_match_no_user_are_logged_once_when_they_are_known(db, caplog):
+    homes = Homes()
     app = SimpleNamespace(db=db, log=logging.getLogger("test_refresh.homes"))
-    meter = SimpleNamespace(homes=homes)
-    listener = UnmatchedHomes(app, meter)
+    listener = UnmatchedKeys(app, SimpleNamespace(gauges=[homes]))
     with caplog.at_level(logging.WARNING):
         await listener.refreshed(datetime.now(UTC))
+        homes.values = {}
+        await listener.refreshed(datetime.now(UTC))
         assert caplog.messages == []
-        homes.directories = dict.fromkeys(("ada", "zoe", "yan"))
+        homes.values = dict.fromkeys(("ada", "zoe", "yan"))
         for _ in range(2):
             await listener.refreshed(datetime.now(UTC))
     assert caplog.messages == [

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.units import (
     LONGEST_DURATION,
-    RESOURCES,
     InvalidQuantity,
     Quantity,
     parse_bytes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jupyterhub_usage_quotas.quotas.units import RESOURCES, STORAGE, InvalidQuantity, show
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES, STORAGE
+from jupyterhub_usage_quotas.quotas.units import InvalidQuantity, show
 
 CREDITS = RESOURCES["credits"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from tornado.web import HTTPError
 
 from ....quotas.charge import NOT_MEASURED
+from ....quotas.resources import Resource
 from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
@@ -227,21 +228,29 @@ class Forecast(ViewerApi):
 
     operation = openapi.FORECAST
 
+    @property
+    def parameters(self) -> Collection[str]:
+        """See `JsonHandler.parameters`: servers ask for what is configured."""
+        return openapi.forecast_operation(self._resources).query_names
+
+    @property
+    def _resources(self) -> Collection[Resource]:
+        return self.context.statuses.policies.resources.values()
+
     async def get(self, name: str) -> None:
         """What a server asks for is in the parameters: profiles are known to the Hub only."""
         subject = await self.subject(name)
+        asked = {
+            one.name: (self.query.in_bytes if one.in_bytes else self.query.amount)(one.name)
+            for one in self._resources
+            if one.asked
+        }
         request = Request(
             subject,
             self.query.text("server"),
             self.query.text("profile"),
-            {
-                "memory": self.query.memory("memory"),
-                "cpu": self.query.amount("cpu"),
-                "gpu": self.query.amount("gpu"),
-                "time": 1.0,
-            },
-            self.query.text("profile_name"),
-        )
+            profile_name=self.query.text("profile_name"),
+        ).asking(asked)
         inputs = await self.context.statuses.inputs(subject, self.now)
         self.answer(serialize.forecast(forecast(inputs, request)))
 
@@ -256,7 +265,8 @@ class OpenApi(ViewerApi):
 
     async def get(self) -> None:
         """The document."""
-        resources = sorted(self.context.statuses.policies.measured_over_time)
-        self.answer(openapi.document(self.hub_auth.base_url, resources))
+        policies = self.context.statuses.policies
+        measured, resources = sorted(policies.measured_over_time), policies.resources.values()
+        self.answer(openapi.document(self.hub_auth.base_url, measured, resources))
 
     head = get

@@ -16,6 +16,7 @@ from ....quotas.serialize import (
     Coverage,
     DecisionReport,
     DecisionSummary,
+    GaugeReport,
     HomeStorage,
     Instant,
     Model,
@@ -85,6 +86,10 @@ class Standing(DecisionSummary):
         description="whether the Hub denies what this says it does: only in `enforce`"
     )
     running_servers: tuple[Server, ...] = Field(description="the servers that were running last")
+    gauges: dict[str, GaugeReport] = Field(
+        description="what is there of the user's, by resource, also without a policy; without those"
+        " that nothing exports"
+    )
     home_storage: HomeStorage | None = Field(
         description="what is in the user's home directory; null where nothing exports home storage"
     )

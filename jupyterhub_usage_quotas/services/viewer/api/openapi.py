@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
-from ...web.params import LARGEST_AMOUNT, LONGEST_TEXT, MEMORY
+from ...web.params import IN_BYTES, LARGEST_AMOUNT, LONGEST_TEXT
 from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
 from . import models
 
@@ -92,26 +93,6 @@ SESSIONS = Operation(
     statuses=(404,),
     csv=True,
 )
-FORECAST = Operation(
-    "forecast",
-    "/users/{name}/forecast",
-    "How long a server could run if it were started now",
-    models.Forecast,
-    (
-        USERNAME,
-        Parameter("profile", "the slug of its profile", TEXT),
-        Parameter("profile_name", "the display name of its profile", TEXT),
-        Parameter("server", "the name of a named server", TEXT),
-        Parameter(
-            "memory",
-            "what it asks for: `8GiB`, or bytes",
-            {"type": "string", "pattern": f"^({MEMORY})$"},
-        ),
-        Parameter("cpu", "cores", AMOUNT),
-        Parameter("gpu", "GPUs", AMOUNT),
-    ),
-    statuses=(404,),
-)
 OPENAPI = Operation("openapi", "/openapi.json", "This document", public=True)
 
 
@@ -142,14 +123,46 @@ def usage_operation(resources: Sequence[str]) -> Operation:
     )
 
 
+def forecast_operation(resources: Iterable[Resource]) -> Operation:
+    """The operation `forecast` of a service whose servers may ask for these resources."""
+    return Operation(
+        "forecast",
+        "/users/{name}/forecast",
+        "How long a server could run if it were started now",
+        models.Forecast,
+        (
+            USERNAME,
+            Parameter("profile", "the slug of its profile", TEXT),
+            Parameter("profile_name", "the display name of its profile", TEXT),
+            Parameter("server", "the name of a named server", TEXT),
+            *(_asked(one) for one in resources if one.asked),
+        ),
+        statuses=(404,),
+    )
+
+
+def _asked(resource: Resource) -> Parameter:
+    """How much of a resource a server asks for."""
+    said = f"how much {resource.in_a_sentence} it asks for"
+    if resource.in_bytes:
+        schema = {"type": "string", "pattern": f"^({IN_BYTES})$"}
+        return Parameter(resource.name, f"{said}: `8GiB`, or bytes", schema)
+    return Parameter(resource.name, said, AMOUNT)
+
+
 USAGE = usage_operation(())
+FORECAST = forecast_operation(RESOURCES.values())
 
 
-def document(base_url: str, resources: Sequence[str]) -> Json:
-    """The whole document of a service at this address, which knows the usage of these resources."""
-    usage = usage_operation(resources)
+def document(
+    base_url: str, measured: Sequence[str], resources: Iterable[Resource] = RESOURCES.values()
+) -> Json:
+    """The whole document of a service at this address, which knows the usage of the `measured`
+    resources, and whose servers may ask for those of `resources`.
+    """
+    usage, forecast = usage_operation(measured), forecast_operation(resources)
     return openapi.document(
-        (ME, USERS, USER, POLICIES, usage, SESSIONS, FORECAST, OPENAPI),
+        (ME, USERS, USER, POLICIES, usage, SESSIONS, forecast, OPENAPI),
         title=TITLE,
         description=DESCRIPTION,
         address=f"{base_url}api/v1",

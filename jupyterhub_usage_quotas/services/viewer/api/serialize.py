@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from ....config.quotas import Enforcement
+from ....conventions import HOME_STORAGE
 from ....quotas.adjustments import Adjustment, Grant, Override
 from ....quotas.decide import Outcome
 from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
 from ....quotas.policy.selector import ServerAttributes
-from ....quotas.serialize import report_home, state_of
+from ....quotas.serialize import report_gauges, report_home, state_of
 from ....quotas.units import Unit
 from ....status.text import used_share
 from ....status.users import Forecast, UserStatus
@@ -23,13 +24,15 @@ from . import models
 
 def status(given: UserStatus, enforcement: Enforcement) -> models.Standing:
     """Where a user stands: the report of `check --json`, and more."""
+    gauges = report_gauges(given.inputs.gauges, given.inputs.policies.resources)
     return models.Standing.of(
         given.decision,
         as_of=given.inputs.now,
         enforcement=enforcement,
         running_servers=tuple(server(one.server) for one in given.servers),
         verdicts=tuple(verdict(given, outlook) for outlook in given.outlooks),
-        home_storage=report_home(given.home),
+        gauges=gauges,
+        home_storage=report_home(gauges.get(HOME_STORAGE)),
     )
 
 

@@ -12,7 +12,7 @@ from ...web.page_handler import PageHandler
 from ..context import ViewerContext
 from ..table import Page, columns, counts, selected
 from .intervals import zone_of
-from .user import cards, home_card, if_enforced, row, session_table, summary
+from .user import cards, gauge_cards, if_enforced, row, session_table, summary
 
 ZONE_COOKIE = "usage-quota-zone"
 """In which a script of the page tells the browser's time zone."""
@@ -38,7 +38,7 @@ class ViewerPage(PageHandler):
             "usage-quota-user.html",
             status=status,
             would_be=would,
-            home=home_card(status),
+            gauges=gauge_cards(status),
             cards=cards(status, self.zone),
             summary=summary(status),
             sessions=session_table(status),

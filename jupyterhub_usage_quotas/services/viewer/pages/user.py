@@ -1,5 +1,5 @@
-"""What pages say about a user: whether servers may start, a card for each quota and for home
-storage, which sessions ran; and the same in a row of the table of all users.
+"""What pages say about a user: whether servers may start, a card for each quota and gauge, which
+sessions ran; and the same in a row of the table of all users.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ....quotas.adjustments import Adjustment, Grant, Override
 from ....quotas.decide import Outcome
 from ....quotas.forecast import Outlook
 from ....quotas.policy.selector import ALL_SERVERS
-from ....quotas.serialize import home_of
-from ....quotas.units import STORAGE, Unit, show, show_bytes
+from ....quotas.resources import Resource
+from ....quotas.serialize import There, there_of
+from ....quotas.units import Unit, show
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
 from ....status.text import (
@@ -183,11 +184,12 @@ def _grant(adjustment: Adjustment, unit: Unit) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class HomeCard:
-    """What a page says about a home directory. `allowance` is empty where there is no limit;
-    `share` is as in a `Card`.
+class GaugeCard:
+    """What a page says about what is there, for example in a home directory. `allowance` is empty
+    where there is no limit; `share` is as in a `Card`.
     """
 
+    resource: str
     title: str
     severity: Severity
     used: str
@@ -198,22 +200,28 @@ class HomeCard:
     notice: str
 
 
-def home_card(status: UserStatus) -> HomeCard | None:
-    """The card; None where there is no directory, or a quota on storage has a card that says it."""
-    home = home_of(status.home)
-    limited = any(one.allotment.resource == STORAGE.name for one in status.decision.verdicts)
-    if home is None or limited:
-        return None
-    fresh = isinstance(status.home, Fresh)
-    share = min(home.amount / home.limit, 1.0) if home.limit else None
-    return HomeCard(
-        STORAGE.display_name,
+def gauge_cards(status: UserStatus) -> tuple[GaugeCard, ...]:
+    """The cards: none where nothing is there, or where a quota has a card that says it."""
+    limited = {one.allotment.resource for one in status.decision.verdicts}
+    resources = status.inputs.policies.resources
+    return tuple(
+        _gauge_card(resources[name], there, fresh=isinstance(reading, Fresh))
+        for name, reading in sorted(status.inputs.gauges.items())
+        if name not in limited and (there := there_of(reading))
+    )
+
+
+def _gauge_card(resource: Resource, there: There, *, fresh: bool) -> GaugeCard:
+    share = min(there.amount / there.limit, 1.0) if there.limit else None
+    return GaugeCard(
+        resource.name,
+        resource.display_name,
         severity_of_share(share) if fresh else Severity.UNKNOWN,
-        show_bytes(home.amount),
-        show_bytes(home.limit) if home.limit else "",
-        show_bytes(max(home.limit - home.amount, 0.0)) if home.limit else "",
+        resource.show(there.amount),
+        resource.show(there.limit) if there.limit else "",
+        resource.show(max(there.limit - there.amount, 0.0)) if there.limit else "",
         share,
-        home.covered_until,
+        there.covered_until,
         "" if fresh else "This is out of date.",
     )
 

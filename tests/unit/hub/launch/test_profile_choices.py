@@ -10,9 +10,9 @@ from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
 from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, rates_of, read_launch
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 GIB = 1024**3
-GPUS = ["nvidia.com/gpu"]
 USER = SimpleNamespace(name="ada", groups=[], admin=False)
 
 
@@ -66,7 +66,7 @@ def spawner(profiles: Any = PROFILES, **user_options: str) -> KubeSpawner:
 
 
 async def own_size(**user_options: str) -> list[Offer]:
-    offers = await offers_of(USER, spawner(**user_options), GPUS)
+    offers = await offers_of(USER, spawner(**user_options), RESOURCES)
     return [one for one in offers if one.request.profile == "own"]
 
 
@@ -78,7 +78,7 @@ async def test_every_offer_requests_what_kubespawner_makes_of_it():
     for one in offers:
         chosen = spawner(profile="own", **one.choices)
         await chosen.load_user_options()
-        assert dict(one.request.rates) == rates_of(chosen, GPUS)
+        assert dict(one.request.rates) == rates_of(chosen, RESOURCES)
 
 
 async def test_what_the_form_has_selected_comes_first():
@@ -107,18 +107,19 @@ async def test_the_form_selects_what_was_chosen_the_last_time(saved: dict[str, s
 
 async def test_a_profile_without_choices_that_matter_is_one_offer():
     profile = OWN_SIZE | {"profile_options": {"image": OWN_SIZE["profile_options"]["image"]}}
-    (only,) = await offers_of(USER, spawner([profile]), GPUS)
+    (only,) = await offers_of(USER, spawner([profile]), RESOURCES)
     assert (only.choices, only.words, only.selected) == ({}, "", True)
 
 
 async def test_of_too_many_combinations_only_the_selected_one_is_an_offer():
     sizes = [f"{gib}G" for gib in range(1, MOST_CHOICES + 2)]
     options = {"memory": {"choices": choices("mem_guarantee", *sizes, default=4)}}
-    (only,) = await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), GPUS)
+    (only,) = await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), RESOURCES)
     assert only.choices == {"memory": "5G"}
     options["memory"]["choices"].pop("17G")
     assert (
-        len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), GPUS)) == 16
+        len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), RESOURCES))
+        == 16
     )
 
 
@@ -127,16 +128,16 @@ async def test_an_option_that_only_takes_what_users_write_is_no_choice():
         "unlisted_choice": {"enabled": True, "kubespawner_override": {"mem_limit": "{value}"}}
     }
     profile = OWN_SIZE | {"profile_options": {"memory": written}}
-    (only,) = await offers_of(USER, spawner([profile]), GPUS)
+    (only,) = await offers_of(USER, spawner([profile]), RESOURCES)
     assert only.choices == {}
 
 
 async def test_a_launch_is_of_what_was_chosen_and_changes_nothing_of_the_offers():
     made = spawner(profile="own", memory="2G", gpus="two")
-    before = await offers_of(USER, made, GPUS)
-    launch = await read_launch(USER, made, GPUS)
+    before = await offers_of(USER, made, RESOURCES)
+    launch = await read_launch(USER, made, RESOURCES)
     assert launch.request.rates == {"memory": 2 * GIB, "cpu": 1, "gpu": 2, "time": 1}
     assert made.mem_guarantee == 2 * GIB  # applied
-    assert tuple(launch.offers) == tuple(await offers_of(USER, made, GPUS)) == tuple(before)
+    assert tuple(launch.offers) == tuple(await offers_of(USER, made, RESOURCES)) == tuple(before)
     assert list(launch.profiles) == ["Small", "Your own size"]
     assert launch.profiles["Your own size"].rates["memory"] == 2 * GIB

@@ -13,10 +13,10 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.launch.request import mark_profile, read_launch
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.fake_prometheus import URL, alive
 
 GIB = 1024**3
-GPUS = ["nvidia.com/gpu"]
 USER = SimpleNamespace(name="ada", groups=[], admin=True, spawners={})
 
 PROFILES = [
@@ -41,7 +41,7 @@ def spawner(**options) -> KubeSpawner:
 
 
 async def test_every_profile_on_offer_has_a_request():
-    launch = await read_launch(USER, spawner(), GPUS)
+    launch = await read_launch(USER, spawner(), RESOURCES)
     assert {name: dict(one.rates) for name, one in launch.profiles.items()} == {
         "Small {x}": {"memory": GIB, "cpu": 0, "gpu": 0, "time": 1},
         "GPU <large>": {"memory": 8 * GIB, "cpu": 3, "gpu": 1, "time": 1},
@@ -54,13 +54,13 @@ async def test_every_profile_on_offer_has_a_request():
 async def test_without_a_choice_it_is_the_default_profile():
     undecided = spawner()
     undecided.user_options = {}
-    launch = await read_launch(USER, undecided, GPUS)
+    launch = await read_launch(USER, undecided, RESOURCES)
     assert launch.request.profile_name == "Small {x}"
     assert launch.request.profile  # the slug that KubeSpawner made of the name
 
 
 async def test_other_spawners_have_no_profiles():
-    launch = await read_launch(USER, SimpleLocalProcessSpawner(), GPUS)
+    launch = await read_launch(USER, SimpleLocalProcessSpawner(), RESOURCES)
     assert (launch.request.profile, launch.request.profile_name) == ("", "")
     assert launch.profiles == {}
     mark_profile(SimpleLocalProcessSpawner(), launch.request)
@@ -79,7 +79,7 @@ async def admins_async_hook(spawner, pod):
 async def test_the_profile_is_written_on_the_pod_as_it_is_sent_to_kubernetes(hook):
     """The way KubeSpawner goes: the hook, the profile once more, the manifest, the pod's hook."""
     made = spawner(modify_pod_hook=hook)
-    launch = await read_launch(USER, made, GPUS)
+    launch = await read_launch(USER, made, RESOURCES)
     mark_profile(made, launch.request)
     await made.load_user_options()
     pod = await made.get_pod_manifest()

@@ -29,6 +29,7 @@ from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
@@ -237,14 +238,14 @@ async def test_looking_at_the_profiles_changes_nothing_of_the_spawner():
     user = SimpleNamespace(name="ada", groups=[], admin=False)
 
     async def offered() -> list[tuple[str, float]]:
-        offers = await offers_of(user, made, [])
+        offers = await offers_of(user, made, RESOURCES)
         return [(one.request.profile, one.request.rates["memory"]) for one in offers]
 
     expected = [("small", GIB), ("large", 8 * GIB), ("twin", 9 * GIB)]
     assert await offered() == expected
     assert made.mem_guarantee == GIB
     # A launch applies the chosen profile to it; what is on offer stays the same.
-    await read_launch(user, made, [])
+    await read_launch(user, made, RESOURCES)
     assert made.mem_guarantee == 8 * GIB
     assert await offered() == expected
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.metering.client import promql
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from tests.support.resources import with_gpus
 
 
 def unquoted(literal: str) -> str:
@@ -54,5 +55,5 @@ def test_a_lone_surrogate_is_refused():
     ],
 )
 def test_what_kube_state_metrics_calls_a_resource(label, resource):
-    source = KubeStateMetrics("ns", ["nvidia.com/gpu", "nvidia.com/mig-*"])
+    source = KubeStateMetrics("ns", with_gpus("nvidia.com/gpu", "nvidia.com/mig-*"))
     assert source.kind(label) == resource

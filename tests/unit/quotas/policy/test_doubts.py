@@ -7,7 +7,7 @@ import pytest
 from jupyterhub_usage_quotas.quotas.policy.doubts import doubts, limits_without_unit
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
-from jupyterhub_usage_quotas.quotas.units import RESOURCES
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 FINE = {"name": "x", "resource": "memory", "limit": "10 GiB-hours", "window": 7}
 FINE |= {"scope": {"everyone": True}}

@@ -18,9 +18,14 @@ from jupyterhub_usage_quotas.quotas.forecast import launch_times
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import WhenExhausted
-from jupyterhub_usage_quotas.quotas.serialize import DecisionReport, home_of, report_home
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES, STORAGE
+from jupyterhub_usage_quotas.quotas.serialize import (
+    DecisionReport,
+    report_gauges,
+    report_home,
+    there_of,
+)
 from jupyterhub_usage_quotas.quotas.subject import Subject
-from jupyterhub_usage_quotas.quotas.units import show_bytes, show_more_than
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.gauge import Current, GaugeReading
@@ -98,7 +103,7 @@ def test_the_exported_limit_is_each_users_own():
         ({"limit": "10"}, "has no unit"),
         ({"limit": "export"}, "does not start with a number"),
         ({"limit": -1}, "has no unit"),
-        ({"share": "pooled"}, "storage cannot be pooled: every home is its user's own"),
+        ({"share": "pooled"}, "storage cannot be pooled: every user has their own"),
         ({"share": "pooled", "overflow": "individual"}, "cannot be pooled"),
         ({"minimum_session": "10 minutes"}, "minimum_session is not for storage"),
         (
@@ -306,7 +311,7 @@ def test_the_message_of_both_says_what_comes_first():
 def test_the_log_does_not_say_never():
     assert for_log(decided(home(12))) == (
         "'ada': 'storage for everyone' used 12 of 10 GiB;"
-        " retry: when at least 2.01 GiB of home storage is freed"
+        " retry: when at least 2.01 GiB of storage is freed"
     )
 
 
@@ -323,7 +328,7 @@ def test_the_log_does_not_say_never():
     ],
 )
 def test_bytes_are_shown_in_a_unit_that_suits(amount, shown):
-    assert show_bytes(amount) == shown
+    assert STORAGE.show(amount) == shown
 
 
 @pytest.mark.parametrize(
@@ -337,7 +342,7 @@ def test_bytes_are_shown_in_a_unit_that_suits(amount, shown):
     ],
 )
 def test_who_frees_what_is_shown_has_freed_more(amount, shown):
-    assert show_more_than(amount) == shown
+    assert STORAGE.show_more_than(amount) == shown
 
 
 def test_the_report():
@@ -378,15 +383,16 @@ def test_the_report():
 def test_what_is_reported_of_a_home(reading, values):
     keys = ("state", "reason", "there", "used_bytes", "limit_bytes", "measured_at")
     expected = dict(zip(keys, values, strict=True)) if values else None
-    found = report_home(reading)
+    readings = {} if reading is None else {"storage": reading}
+    found = report_home(report_gauges(readings, RESOURCES).get("storage"))
     assert (found and found.model_dump()) == expected
 
 
 def test_only_a_home_that_is_there_is_one():
-    assert home_of(Fresh(NO_HOME)) is None
-    assert home_of(Fresh(Usage((), NOW))) is None
-    assert home_of(UNKNOWN) is None
-    assert home_of(Stale(home(2, 3), "stale", "late")).amount == 2 * GIB
+    assert there_of(Fresh(NO_HOME)) is None
+    assert there_of(Fresh(Usage((), NOW))) is None
+    assert there_of(UNKNOWN) is None
+    assert there_of(Stale(home(2, 3), "stale", "late")).amount == 2 * GIB
 
 
 def test_gauges_are_in_bytes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyterhub_usage_quotas.quotas.policy.limits import parse_window
-from jupyterhub_usage_quotas.quotas.units import RESOURCES
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 HOURS = RESOURCES["time"].unit("hours")
 

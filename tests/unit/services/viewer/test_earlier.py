@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -140,13 +141,13 @@ def test_the_parts_of_the_page(options, shown, home):
     sections = {"UsageQuotaManager": {"policy": rules}, "UsageViewer": options}
     with running_viewer(sections) as viewer:
         viewer.hub.add_user("ada")
-        viewer.meter.homes = True
+        viewer.meter.gauges = [SimpleNamespace(resource="storage")]
         level = GaugeReading((), the_minute(), None, amount=4.0 * GIB, limit=10.0 * GIB)
         viewer.meter.readings["ada"] = {"storage": Fresh(level)}
         page = BeautifulSoup(viewer.get("", token_of("ada")).text, "html.parser")
         verdicts = viewer.api("me", "ada").json()["verdicts"]
     assert [one.get_text() for one in page.select("section[data-policy] h2")] == shown
-    assert (page.find(id="usage-quota-home") is not None) == home
+    assert (page.find(id="usage-quota-gauge-storage") is not None) == home
     assert [one["resource"] for one in verdicts] == [
         {"Memory": "memory", "Home storage": "storage"}[one] for one in shown
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup, Tag
@@ -41,7 +42,7 @@ def viewer_of(*policies: dict) -> Iterator[Viewer]:
     everyone = {"scope": {"everyone": True}}
     rules = {"policy": [everyone | one for one in policies], "failover_open": False}
     with running_viewer({"UsageQuotaManager": rules}) as viewer:
-        viewer.meter.homes = True
+        viewer.meter.gauges = [SimpleNamespace(resource="storage")]
         for user, reading in READINGS.items():
             viewer.hub.add_user(user)
             viewer.meter.readings[user] = {"storage": reading}
@@ -65,7 +66,7 @@ def card_of(viewer: Viewer, user: str) -> Tag | None:
     page = viewer.get("", token_of(user))
     assert page.status_code == 200
     assert "secret detail" not in page.text
-    return BeautifulSoup(page.text, "html.parser").find(id="usage-quota-home")
+    return BeautifulSoup(page.text, "html.parser").find(id="usage-quota-gauge-storage")
 
 
 def shown(card: Tag) -> dict[str, str]:
@@ -103,7 +104,7 @@ def test_no_card_where_there_is_no_home_to_tell_of(viewer, user):
 
 def test_with_a_policy_its_card_says_it(limited):
     page = BeautifulSoup(limited.get("", token_of("over")).text, "html.parser")
-    assert page.find(id="usage-quota-home") is None
+    assert page.find(id="usage-quota-gauge-storage") is None
     (card,) = page.select(".usage-quota-card")
     assert card["data-severity"] == "exhausted"
     assert "waiting" not in card.get_text()

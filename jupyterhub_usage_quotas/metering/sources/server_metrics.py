@@ -1,0 +1,85 @@
+"""A metric with a series for every running server and resource: what the Hub's own exporter has,
+for every spawner, or what rules have recorded of kube-state-metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ... import conventions as names
+from ...quotas.policy.selector import ServerAttributes
+from ...quotas.resources import BY_RUNNING
+from ..client import promql
+from ..client.prometheus import PrometheusClient, all_of
+from ..client.promql import Users
+from ..client.response import Series
+from ..client.worker import run_in_worker
+from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
+from ..timelines import Kept, Pieces, runs_of, timelines
+from .base import StepRange, UsageSegment, having, scrape_instants
+
+
+@dataclass(frozen=True)
+class ServerMetrics:
+    """A metric with a series for every running server and resource: what the Hub's own exporter
+    has, for every spawner, or what rules have recorded.
+
+    `requests_metric` is what rules made the series of, if they did. A gap of at most `max_gap` in
+    which the metrics were not scraped is bridged for servers that
+    were there on both sides. `pod_namespaces` are those besides the Hub's in which rules found
+    users' pods, as patterns.
+    """
+
+    namespace: str
+    name: str = "the Hub's metrics endpoint"
+    metric: str = names.SERVER_REQUESTS
+    evidence: str = names.EXPORTER_INFO
+    max_gap: timedelta = timedelta(minutes=10)
+    requests_metric: str = ""
+    pod_namespaces: Sequence[str] = ()
+    resource: str = field(default="", init=False)
+
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
+        """See `Source.read`."""
+        namespaces = tuple(filter(None, (self.namespace, *self.pod_namespaces)))
+        rates = promql.server_rates(self.metric, namespaces, users)
+        alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
+        by_metric: dict[str, ScrapeInstants]
+        series: Sequence[Series]
+        by_metric, series = await all_of(
+            scrape_instants(prometheus, alive, steps.earlier),
+            prometheus.query_range(rates, steps.start, steps.end, steps.step),
+        )
+        series = having(series, "username", "resource")
+        coverage = coverage_in(by_metric, *steps.span, steps.step.total_seconds())
+        usage = await run_in_worker(self._usage, series, coverage, steps)
+        recorded = {one.labels.get("resource", "") for one in series}
+        unmeasured = (steps.span,) if self.requests_metric and recorded == set(BY_RUNNING) else ()
+        return UsageSegment(usage, coverage, unmeasured, sum(len(one.values) for one in series))
+
+    def _usage(
+        self, series: Sequence[Series], coverage: ScrapeCoverage, steps: StepRange
+    ) -> Mapping[str, Kept[float]]:
+        step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
+
+        def bridge(last: float, following: float) -> bool:
+            # A server that stopped and one that was started look the same; so only where nobody
+            # was looking.
+            return following - step - last <= longest and coverage.in_gap(last, following - step)
+
+        pieces: Pieces = {}
+        for one in series:
+            server = ServerAttributes(
+                profile=one.labels.get("profile", ""),
+                profile_name=one.labels.get("profile_name", ""),
+                name=one.labels.get("servername", ""),
+                gpu=one.labels.get("gpu") == "true",
+            )
+            by_key = pieces.setdefault(one.labels.get("username", ""), {})
+            runs = by_key.setdefault((one.labels.get("resource", ""), server), [])
+            runs += runs_of(zip(one.instants, one.values, strict=True), step, bridge)
+        return timelines(pieces, *steps.span)

@@ -1,0 +1,281 @@
+"""What can be limited: the resources, and all that is known of each.
+
+No resource is named elsewhere, but where it is measured and in what admins write: whoever handles
+resources asks what they have in common with others. A new one is a `Resource` here, and a source
+in `metering/sources/` where none measures it yet.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from .messages import wrong
+from .units import (
+    BYTES,
+    TIMES,
+    InvalidQuantity,
+    Quantity,
+    Unit,
+    bounded_quantity,
+    hyphenated,
+    parse_bytes,
+    show,
+    show_more_than,
+    split_quantity,
+    time_symbol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that can be limited.
+
+    `amounts` maps the symbols that an amount of it can be written in (as a server asks for it:
+    bytes, cores, GPUs) to the base amount; `aliases` maps other spellings, in lower case, to
+    those symbols. `time` has no amount but the server itself, so its units are plain times.
+    """
+
+    name: str
+    display_name: str
+    amounts: Mapping[str, float]
+    example: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    bare_suffixes: Mapping[str, str] = field(default_factory=dict)
+    bare_unit: str = ""
+    """The unit of a whole number that has none, as 2i2c's package reads it; empty where such
+    numbers are refused.
+    """
+    bare_from: float = 0
+    """The smallest such number; less was meant in another unit."""
+    shown_in: tuple[str, ...] = ()
+    """The symbols of `amounts` that suit amounts of any size, the smallest first; empty for the
+    first of `amounts`.
+    """
+
+    over_time: bool = True
+    """Whether it is an amount times a time; credits and gauges are amounts only."""
+    by_server: bool = True
+    """Whether it is known which server used it, so that policies can select servers."""
+    is_gauge: bool = False
+    """Whether it is what is there now, and not used over a window; its source may report a limit
+    for each user.
+    """
+    bought: bool = False
+    """Whether it is what others cost: their usage times their prices."""
+
+    by_running: float = 0.0
+    """How much of it every server uses just by running."""
+    asked: str = ""
+    """How much of it a server asks for, as a word or an example; empty where it does not ask."""
+    spawner_options: tuple[str, ...] = ()
+    """The options of spawners that ask for it; the first that is set counts."""
+    kubernetes: tuple[str, ...] = ()
+    """What Kubernetes calls it, in requests of containers: patterns with `*` and `?`."""
+
+    freeing: str = ""
+    """What users are advised who have to free some of it."""
+
+    @property
+    def in_a_sentence(self) -> str:
+        """Its display name inside a sentence: "memory", "CPU", "server time"."""
+        name = self.display_name
+        return name if name.isupper() else name[:1].lower() + name[1:]
+
+    def unit(self, text: str) -> Unit:
+        """Read a unit such as "GiB-hours".
+
+        Raises `InvalidQuantity` when it does not measure this resource.
+        """
+        if not self.over_time:
+            symbol = self._amount_symbol(text.strip())
+            if symbol is None:
+                raise self._refused(f"not a unit of {self.name}", text)
+            return Unit(symbol, self.amounts[symbol])
+        words = hyphenated(text)
+        if words in self.bare_suffixes:
+            words = self.bare_suffixes[words]
+        amount, _, time = words.rpartition("-")
+        canonical_amount = self._amount_symbol(amount)
+        canonical_time = time_symbol(time)
+        if canonical_amount is None or canonical_time is None:
+            raise self._refused(f"not a unit of {self.name}", text)
+        symbol = f"{canonical_amount}-{canonical_time}" if canonical_amount else canonical_time
+        return Unit(symbol, self.amounts[canonical_amount] * TIMES[canonical_time])
+
+    def _refused(self, what: str, text: str) -> InvalidQuantity:
+        return InvalidQuantity(wrong(what, text, f"for example {self.example!r}"))
+
+    @property
+    def usual_unit(self) -> Unit:
+        """The unit of the example."""
+        return self.quantity(self.example).unit
+
+    def quantity(self, text: str) -> Quantity:
+        """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
+        number, unit = split_quantity(text)
+        if not unit:
+            if number == 0:
+                return Quantity(0.0, self.usual_unit)
+            raise self._refused("has no unit and could be misread", text)
+        return bounded_quantity(number, self.unit(unit), text)
+
+    def _amount_symbol(self, text: str) -> str | None:
+        spellings = {symbol.lower(): symbol for symbol in self.amounts} | dict(self.aliases)
+        return spellings.get(text.lower())
+
+    def fitting_unit(self, amount: float) -> Unit:
+        """The largest unit to show an amount in of which there is at least one."""
+        symbols = self.shown_in or tuple(self.amounts)[:1]
+        fitting = [one for one in symbols if abs(amount) >= self.amounts[one]] or symbols[:1]
+        return Unit(fitting[-1], self.amounts[fitting[-1]])
+
+    def show(self, amount: float) -> str:
+        """An amount of it (not times a time), in the unit that suits it: "1.5 GiB"."""
+        return show(amount, self.fitting_unit(amount))
+
+    def show_more_than(self, amount: float) -> str:
+        """See `units.show_more_than`, in the unit that suits it."""
+        return show_more_than(amount, self.fitting_unit(amount))
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether amounts of it are bytes."""
+        return self.amounts == _BYTES
+
+    def amount(self, text: str) -> float:
+        """Read how much of it a server asks for: "8GiB" of memory, "1.5" cores, in base amounts.
+
+        Raises `InvalidQuantity`.
+        """
+        if self.in_bytes:
+            return parse_bytes(text)
+        number, unit = split_quantity(text)
+        if unit:
+            raise InvalidQuantity(wrong("not a number", text))
+        return number
+
+    def is_called(self, name: str) -> bool:
+        """Whether Kubernetes means it by the name of a resource, or kube-state-metrics by what that
+        makes of it: "nvidia_com_mig_1g_5gb" of "nvidia.com/mig-1g.5gb".
+        """
+        return any(
+            fnmatch.fnmatchcase(name, pattern)
+            or fnmatch.fnmatchcase(name, re.sub(r"[^\w*?]", "_", pattern))
+            for pattern in self.kubernetes
+        )
+
+
+_BYTES: Mapping[str, float] = MappingProxyType({one: float(by) for one, by in BYTES.items()})
+_BYTES_SHOWN = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+RESOURCES: Mapping[str, Resource] = MappingProxyType(
+    {
+        resource.name: resource
+        for resource in (
+            Resource(
+                "memory",
+                "Memory",
+                amounts=_BYTES,
+                example="1000 GiB-hours",
+                aliases={"byte": "B", "bytes": "B"},
+                # "5000G" is how limits were first written; G is JupyterHub's 1024**3.
+                bare_suffixes={prefix: f"{prefix}iB-hours" for prefix in "KMGT"},
+                bare_unit="B-hours",
+                bare_from=1024**3,
+                shown_in=_BYTES_SHOWN,
+                asked="8GiB",
+                spawner_options=("mem_guarantee", "mem_limit"),
+                kubernetes=("memory",),
+            ),
+            Resource(
+                "cpu",
+                "CPU",
+                amounts={"CPU": 1.0},
+                example="100 CPU-hours",
+                aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
+                bare_unit="CPU-hours",
+                asked="CORES",
+                spawner_options=("cpu_guarantee", "cpu_limit"),
+                kubernetes=("cpu",),
+            ),
+            Resource(
+                "gpu",
+                "GPU",
+                amounts={"GPU": 1.0},
+                example="20 GPU-hours",
+                aliases={"gpus": "GPU"},
+                asked="GPUS",
+                kubernetes=("nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"),
+            ),
+            Resource(
+                "time",
+                "Server time",
+                amounts={"": 1.0},
+                example="20 hours",
+                aliases={"server": "", "servers": ""},
+                by_running=1.0,
+            ),
+            Resource(
+                "credits",
+                "Credits",
+                amounts={"credits": 1.0},
+                example="100 credits",
+                aliases={"credit": "credits"},
+                over_time=False,
+                bought=True,
+            ),
+            Resource(
+                "storage",
+                "Home storage",
+                amounts=_BYTES,
+                example="10 GiB",
+                shown_in=_BYTES_SHOWN,
+                over_time=False,
+                by_server=False,
+                is_gauge=True,
+                freeing=(
+                    "If a server of yours still runs, delete files there that you no longer need;"
+                    " it can take some minutes to be noticed. Otherwise ask the administrators to"
+                    " help you delete them."
+                ),
+            ),
+        )
+    }
+)
+"""The resources that a policy can limit without further configuration, by name."""
+
+Resources = Mapping[str, Resource]
+"""Those that policies can limit, by name."""
+
+STORAGE: Final = RESOURCES["storage"]
+"""What home directories take up: for its source."""
+
+BY_RUNNING: Mapping[str, float] = MappingProxyType(
+    {one.name: one.by_running for one in RESOURCES.values() if one.by_running}
+)
+"""What every server uses just by running, per second."""
+
+_GPU: Final = "gpu"
+
+
+def has_gpu(rates: Iterable[str] | Mapping[str, float]) -> bool:
+    """Whether a server that asks for these resources (or so much of them) is one of those that
+    selectors call `gpu`.
+    """
+    return rates.get(_GPU, 0.0) > 0 if isinstance(rates, Mapping) else _GPU in rates
+
+
+def with_gpu(rates: Mapping[str, float]) -> Mapping[str, float]:
+    """The rates of a server that is known to have a GPU, which may not be measured."""
+    return {_GPU: 1.0, **rates}
+
+
+def defined_resource(name: str, display_name: str, unit: str) -> Resource:
+    """A resource that an admin defines: so many `unit`s are in use at an instant."""
+    unit = hyphenated(unit)
+    return Resource(name, display_name, {unit: 1.0}, example=f"10 {unit}-hours", by_server=False)
