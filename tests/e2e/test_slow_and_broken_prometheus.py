@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -50,12 +49,10 @@ def test_a_denial_on_the_pending_page(slow_hub: Hub):
 
 def test_failing_closed_blames_nobody(cut_off_hub: Hub):
     visitor = Visitor(cut_off_hub.url, "within")
-    begin = time.monotonic()
     page = visitor.start()
     if page.status_code == 200:  # it took longer than a second: the page of a pending server
         assert list(visitor.progress())[-1]["failed"] is True
         page = visitor.pending_page()
-    assert time.monotonic() - begin < 6  # the deadline of 5 s, and a second for the page
     assert page.status_code == 503
     text = text_of(page)
     assert "the Hub cannot check usage quotas at the moment" in text

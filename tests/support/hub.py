@@ -39,6 +39,9 @@ c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = str(directory / "home" / "{{username}}")
 c.Spawner.cmd = [{singleuser!r}]
 c.Spawner.args = ["--allow-root"]
+# Nothing is to fail because the machine is busy with other tests.
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300
+c.UsageConfig.deadline = c.UsageConfig.request_timeout = 60.0
 c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
 c.JupyterHub.authenticate_prometheus = False
 """
