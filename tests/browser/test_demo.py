@@ -229,6 +229,26 @@ def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Dem
     expect(page.locator("tbody[data-user=admin]")).to_have_count(0)
 
 
+def test_on_a_phone_names_stay_in_sight_while_the_table_is_scrolled(page: Page, demo: Demo):
+    page.set_viewport_size({"width": 360, "height": 740})
+    log_in(page, demo, "admin")
+    page.goto(f"{demo.url}/services/usage-quota/users")
+    name = page.locator("tbody[data-user=carol] .usage-quota-name")
+    before = name.bounding_box()
+    page.get_by_role("region", name="Users").evaluate("(table) => { table.scrollLeft = 9999; }")
+    expect(page.get_by_role("columnheader", name="Allowance")).to_be_in_viewport()
+    assert name.bounding_box() == before
+
+
+def test_home_storage_is_beside_the_quotas(page: Page, demo: Demo):
+    log_in(page, demo, "dave")
+    page.goto(f"{demo.url}/services/usage-quota/")
+    quota = page.locator("#usage-quota-card-1").bounding_box()
+    home = page.locator("#usage-quota-home").bounding_box()
+    assert home["y"] == quota["y"]
+    assert home["x"] > quota["x"] + quota["width"]
+
+
 @pytest.mark.parametrize(
     ("username", "profile", "requests"),
     [
