@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from .homes import home_exporter
 from .month import usage_of_a_month
 from .processes import Program, ProgramFailed, find_program, start_prometheus
 
+ANY = 0
+"""The port that stands for any that is free."""
+LAST_PORT = 65535
 SECONDS_TO_START = 180.0
 """For the Hub and its services; on a machine that is busy they are slow."""
 WHO = """
@@ -57,32 +60,47 @@ class Ports:
         """The chosen port and free ones; raises `ProgramFailed` if the chosen one is taken."""
         with ExitStack() as held:
             # All are held until the last is found, so that none is given twice.
-            held.enter_context(_bound(jupyterhub))
-            others = [held.enter_context(_bound(0)) for _ in range(4)]
+            try:
+                held.enter_context(_listening(jupyterhub))
+            except OSError as error:
+                raise ProgramFailed(_not_usable(jupyterhub, error)) from error
+            others = [held.enter_context(_listening(ANY)) for _ in range(4)]
             return cls(jupyterhub, *(one.getsockname()[1] for one in others))
 
 
-@contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
-    """A socket that nobody else listens on; 0 is any free port. Raises `ProgramFailed`."""
-    with socket.socket() as listener:
+def _listening(port: int) -> socket.socket:
+    """A socket that listens on a port; raises `OSError` if that is taken or not allowed."""
+    listener = socket.socket()
+    try:
         # A port at which a program listened a moment ago is free, as it is for that of the demo.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-            listener.listen()
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            why = "another program listens on it" if taken else error.strerror
-            with _bound(0) as free:
-                other = free.getsockname()[1]
-            raise ProgramFailed(
-                f"port {port} of 127.0.0.1 cannot be used: {why}.\n"
-                f"Choose another port: make demo PORT={other}"
-                f" (jupyterhub-usage-quotas demo --port {other})"
-                + (", or stop that program." if taken else ".")
-            ) from error
-        yield listener
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _not_usable(port: int, error: OSError) -> str:
+    """Why a port cannot be used, and what to do."""
+    taken = error.errno == errno.EADDRINUSE
+    why = "another program listens on it" if taken else error.strerror
+    other = _free_after(port)
+    return (
+        f"port {port} of 127.0.0.1 cannot be used: {why}.\nChoose another port: make demo"
+        f" PORT={other} (jupyterhub-usage-quotas demo --port {other})"
+        f"{', or stop that program' if taken else ''}."
+    )
+
+
+def _free_after(port: int) -> int:
+    """A free port, one of the next if there is one."""
+    for candidate in (*range(port + 1, min(port + 20, LAST_PORT)), ANY):
+        with suppress(OSError), _listening(candidate) as listener:
+            found: int = listener.getsockname()[1]
+            return found
+    raise ProgramFailed("no port of 127.0.0.1 is free")
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def test_a_taken_port_is_said_before_anything_is_done(tmp_path: Path, interface:
     suggested = re.findall(r"make demo PORT=(\d+)", done.stderr)
     assert re.findall(r"--port (\d+)", done.stderr) == suggested
     socket.create_server(("127.0.0.1", int(suggested[0]))).close()
+    assert port < int(suggested[0]) < port + 20
 
 
 def test_another_demo_in_the_same_folder_is_left_alone(tmp_path: Path):
