@@ -26,8 +26,6 @@ from .processes import Program, ProgramFailed, find_program, start_prometheus
 ANY = 0
 """The port that stands for any that is free."""
 LAST_PORT = 65535
-SECONDS_TO_START = 180.0
-"""For the Hub and its services; on a machine that is busy they are slow."""
 WHO = """
 Log in at {url} with any password as
 
@@ -173,8 +171,8 @@ def _run(directory: Path, ports: Ports) -> None:
         log.unlink(missing_ok=True)
         with Program(command, log, environment=environment, directory=directory) as hub:
             url = f"http://127.0.0.1:{ports.jupyterhub}"
-            hub.wait_for_url(f"{url}/hub/health", SECONDS_TO_START)
-            hub.wait_until(lambda: _is_shown(url, token), SECONDS_TO_START)
+            hub.wait_for_url(f"{url}/hub/health")
+            hub.wait_until(lambda: _is_shown(url, token))
             print(WHO.format(url=url, prometheus=prometheus_url, directory=directory), flush=True)
             hub.wait_until(lambda: False, timeout=float("inf"))
 

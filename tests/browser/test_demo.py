@@ -244,7 +244,7 @@ def test_home_storage_is_beside_the_quotas(page: Page, demo: Demo):
     log_in(page, demo, "dave")
     page.goto(f"{demo.url}/services/usage-quota/")
     quota = page.locator("#usage-quota-card-1").bounding_box()
-    home = page.locator("#usage-quota-home").bounding_box()
+    home = page.locator("#usage-quota-gauge-storage").bounding_box()
     assert home["y"] == quota["y"]
     assert home["x"] > quota["x"] + quota["width"]
 
