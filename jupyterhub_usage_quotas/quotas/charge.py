@@ -9,6 +9,7 @@ from functools import partial
 
 from .adjustments import Adjustment
 from .policy.policy import Intersection, Policy, PolicySet
+from .policy.selector import ALL_SERVERS
 from .pools import settle
 from .resolve import Allotment, combine
 from .subject import EVERYONE
@@ -59,8 +60,8 @@ def charges(
             reading = accounts.left_to(user, policy.measure)
         if reading is None:
             reading = reading_of(accounts.policies, allotment.resource, readings)
-            if isinstance(reading, Fresh):
-                reading = Fresh(reading.usage.of(allotment.servers))
+            if not isinstance(reading, Unknown) and allotment.servers != ALL_SERVERS:
+                reading = replace(reading, usage=reading.usage.of(allotment.servers))
         charge = Charge(allotment, reading, alternative)
         made.append(_with_exported_limit(charge, accounts.policies))
     return tuple(made)

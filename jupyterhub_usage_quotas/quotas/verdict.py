@@ -14,7 +14,8 @@ from .policy.selector import ServerAttributes
 from .resolve import Allotment
 from .resources import BY_RUNNING, has_gpu
 from .subject import Subject
-from .usage import Fresh, Reading, Usage
+from .usage import Fresh, Reading, Stale, Usage
+from .windows.base import from_unix
 
 ROUNDING = 1e-9
 """The share of an allowance below which a difference is none."""
@@ -108,12 +109,17 @@ def judge(
     used = remaining = retry_time = None
     # Who may use any amount needs no reading.
     fits = True if math.isinf(allowance) else None
-    if isinstance(reading, Fresh):
-        used = allotment.window.used(reading.usage, now)
-        remaining = rest(allowance, used)
-        fits = has_room(allowance, used, need)
-        if not fits:
-            retry_time = earliest(allotment, reading.usage, need, adjustments, now)
+    usage = _known(charge, policies)
+    if usage is not None:
+        known = allotment.window.used(usage, now)
+        room = has_room(allowance, known, need)
+        if isinstance(reading, Fresh) or not room:
+            # Where there is room, more may have been used since usage was known.
+            fits = room
+        if not room:
+            retry_time = earliest(allotment, usage, need, adjustments, now)
+        if isinstance(reading, Fresh) or (isinstance(reading, Stale) and not room):
+            used, remaining = known, rest(allowance, known)
     return Verdict(
         allotment,
         reading,
@@ -126,6 +132,24 @@ def judge(
         applies,
         charge.alternative,
     )
+
+
+def _known(charge: Charge, policies: PolicySet) -> Usage | None:
+    """What was used for certain; None where nothing can be said.
+
+    Usage over time only grows: what was known of it a while ago, and nothing at all, are the least
+    that it can be. What is there now may have become less. Of pools and what is bought, a reading
+    that is not Fresh is that of a part.
+    """
+    allotment, reading = charge.allotment, charge.reading
+    if isinstance(reading, Fresh):
+        return reading.usage
+    if not allotment.window.comes_back:
+        return None
+    whole = not allotment.pool and not policies.bought(allotment.resource)
+    if isinstance(reading, Stale) and whole:
+        return reading.usage
+    return Usage((), from_unix(0))
 
 
 def has_room(allowance: float, used: float, need: float) -> bool:

@@ -7,13 +7,15 @@ file does not know it, and what remains is the allowance less what is missing, a
 
 Steps are at whole multiples of `every` since the Unix epoch. Usage up to and including a step
 comes before the step's refill. Because of "not below nothing" the order of events matters, so
-history is folded step by step; a `Checkpoint` is the state right after a step, and folding on
-from one gives the same number to the last digit as folding from the start.
+history is folded interval by interval in which something was used; a `Checkpoint` is the state
+right after one, and folding on from it gives the same number to the last digit as folding from the
+start. What comes back in between is worked out at once, however many steps that are.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,7 +41,7 @@ REFILLS_PLOTTED = 30
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was missing right after the step of this number."""
+    """What was missing right after the step of this number, before which something was used."""
 
     step: int
     missing: float
@@ -97,7 +99,7 @@ class Refill(OverTime):
         return replace(self, amount=combined(amounts))
 
     def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
-        """The state right after the last step at or before `at`.
+        """The state right after the last step at or before `at` that usage came before.
 
         Without a checkpoint to go on from, the balance is full when usage begins.
         """
@@ -112,37 +114,35 @@ class Refill(OverTime):
             missing = self.after_steps(missing, number - step)
             step = number + 1
             missing = max(missing + used - self.amount, 0.0)
-        return Checkpoint(last, self.after_steps(missing, last - step))
+        return Checkpoint(step, missing)
 
     def after_steps(self, missing: float, steps: int) -> float:
         """What is missing after so many steps without usage."""
-        # One by one, as if there had been a checkpoint at each; over once nothing is missing.
-        for _ in range(steps):
-            if missing <= 0:
-                break
-            missing = max(missing - self.amount, 0.0)
-        return missing
+        return max(missing - steps * self.amount, 0.0) if steps > 0 else missing
 
     def used(self, usage: Usage, at: datetime) -> float:
         """What is missing from the cap at `at`, in base units."""
-        state = self.fold(usage, at)
-        since = state.step * self.every.total_seconds()
-        return state.missing + usage.between(since, at.timestamp())
+        state, every = self.fold(usage, at), self.every.total_seconds()
+        step = math.floor(at.timestamp() / every)
+        missing = self.after_steps(state.missing, step - state.step)
+        return missing + usage.between(step * every, at.timestamp())
 
     def earliest(
         self, usage: Usage, enough: Callable[[float], bool], after: datetime
     ) -> datetime | None:
         """See `Window.earliest`."""
-        minute = whole_minute(after)
+        minute, every = whole_minute(after), self.every.total_seconds()
         missing = self.used(usage, minute)
-        step = math.floor(minute.timestamp() / self.every.total_seconds())
-        while not enough(missing):
-            if missing <= 0:
-                return None
-            missing = max(missing - self.amount, 0.0)
-            step += 1
-            minute = whole_minute(from_unix(step * self.every.total_seconds()))
-        return minute
+        if enough(missing):
+            return minute
+        # As far as anybody looks ahead, and no farther than until all has come back.
+        most = min(math.ceil(missing / self.amount), LONGEST_DURATION.total_seconds() // every)
+        steps = range(1, int(most) + 1)
+        found = bisect_left(steps, x=True, key=lambda one: enough(self.after_steps(missing, one)))
+        if found == len(steps):
+            return None
+        step = math.floor(minute.timestamp() / every) + steps[found]
+        return whole_minute(from_unix(step * every))
 
     def exhausted(
         self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
@@ -190,15 +190,17 @@ class _RefillAccount:
     def at(self, instant: float) -> tuple[float, float, float]:
         """See `Account.at`."""
         step = math.floor(instant / self._every)
-        before = self._state or Checkpoint(step, 0.0)
-        missing = self._window.after_steps(before.missing, step - before.step)
-        self._state = Checkpoint(step, missing)
-        return missing, 0.0, (step + 1) * self._every
+        return self._missing(step), 0.0, (step + 1) * self._every
 
     def pay(self, start: float, end: float, rate: float) -> None:
         """See `Account.pay`; within the interval that `at` was asked about last."""
-        state = self._state or Checkpoint(math.floor(start / self._every), 0.0)
-        self._state = Checkpoint(state.step, state.missing + rate * (end - start))
+        step = math.floor(start / self._every)
+        self._state = Checkpoint(step, self._missing(step) + rate * (end - start))
+
+    def _missing(self, step: int) -> float:
+        """What is missing right after a step, or what was paid since the last that was paid in."""
+        before = self._state or Checkpoint(step, 0.0)
+        return self._window.after_steps(before.missing, step - before.step)
 
 
 def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
