@@ -1,4 +1,4 @@
-"""Finding the errors in a configuration, all of them at once, before anything runs on it."""
+"""Validation of a configuration: finds all errors at once, before anything runs on it."""
 
 from __future__ import annotations
 

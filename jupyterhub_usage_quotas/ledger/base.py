@@ -1,4 +1,4 @@
-"""The ports of the ledger: `Ledger` is read for decisions, `Journal` is written by people."""
+"""The ports of the ledger: `Ledger` for reading, `Journal` for writing."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def no_check(_held: Sequence[Adjustment]) -> None:
 class Ledger(Protocol):
     """Reads adjustments, for decisions and for pages.
 
-    It is asked once for however many users. In the Hub it is asked during launches and page loads,
-    so it answers from memory; what keeps adjustments elsewhere brings them there beforehand.
+    It is called once for any number of users. The Hub calls it during launches and page loads, so
+    it answers from memory; a ledger with a store elsewhere loads adjustments beforehand.
     """
 
     async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:
@@ -41,7 +41,7 @@ class Ledger(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give back what it holds: connections, threads."""
+        """Release what it holds: connections, threads."""
         ...
 
 
@@ -79,14 +79,14 @@ class Journal(Ledger, Protocol):
         before: int | None = None,
         limit: int = PAGE,
     ) -> Sequence[Adjustment]:
-        """What was decided about these subjects (for `EVERYONE`: about anybody and everyone), the
-        newest first, voided and past ones included: at most `limit` with ids below `before`.
+        """The decisions about these subjects (for `EVERYONE`: all decisions), the newest first,
+        voided and past ones included: at most `limit` with ids below `before`.
         """
         ...
 
 
 class _NoLedger:
-    """The ledger of a deployment that keeps none: nobody decided anything."""
+    """The ledger of a deployment without one: it has no adjustments."""
 
     async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:  # noqa: ARG002 the port's
         return Adjustments()

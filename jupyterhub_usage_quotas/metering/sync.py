@@ -1,5 +1,5 @@
-"""Keeping the usage snapshot of one source up to date: what is new, again and again, and once what
-came before.
+"""Keeping the usage snapshot of one source up to date: new usage at every refresh, and the history
+once.
 
 Pieces begin and end at instants at which the source was seen, so that a server which was there on
 both sides of a short gap is seen to have been by one of them.
@@ -24,7 +24,7 @@ SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(
 """How long pieces may be; the shortest is longer than any gap that is bridged."""
 
 GROWTH = 1.05
-"""By how much pieces may become longer again, with each, after one was too much."""
+"""The factor by which pieces may become longer again, each time, after one was too much."""
 
 FORGET_EVERY = timedelta(hours=1)
 

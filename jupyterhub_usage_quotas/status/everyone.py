@@ -1,4 +1,4 @@
-"""Where all users stand, worked out once for each instant, for however many look."""
+"""The status of all users, worked out once for each instant, for any number of visitors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a Prometheus-compatible server is asked.
+"""The client of a Prometheus-compatible server.
 
 What lives here: `promql` (the only place that puts outside text into a query), the HTTP client, its
 connection (who we are, whom we trust), the parser of answers, the breaker, and the worker thread

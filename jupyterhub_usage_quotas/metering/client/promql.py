@@ -1,4 +1,4 @@
-"""Pure builders of PromQL. The only place that puts outside text into a query.
+"""Pure builders of PromQL: the only place that puts outside text into a query.
 
 Syntax: https://prometheus.io/docs/prometheus/latest/querying/basics/ — string literals follow
 Go's rules for double quotes.
@@ -17,7 +17,7 @@ from ...errors import UsageQuotasError
 
 @dataclass(frozen=True, slots=True)
 class PodLabels:
-    """What kube-state-metrics' labels of a pod are called.
+    """The names of kube-state-metrics' labels of a pod.
 
     Where Prometheus scrapes it without `honor_labels`, they make way for those of
     kube-state-metrics itself and are called `exported_...`; `uid` stays.

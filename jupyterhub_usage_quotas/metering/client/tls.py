@@ -1,4 +1,4 @@
-"""TLS from files: whom we trust, and the certificate that says who we are.
+"""TLS from files: the CAs that we trust, and our client certificate.
 
 Files are checked before they are used, and read again when they changed. Errors name the option: a
 path is not shown, since somebody may have put the secret itself there.
@@ -25,7 +25,7 @@ def check_certificates(path: Path, option: str) -> None:
         _empty_context().load_verify_locations(cafile=path)
     except ssl.SSLError as error:
         raise ConfigurationError(
-            [f"{option} names a file that has no usable certificate in PEM form in it"]
+            [f"{option} names a file without a usable certificate in PEM form"]
         ) from error
     except (OSError, ValueError) as error:
         raise cannot_be_read(option, error) from error

@@ -1,4 +1,4 @@
-"""What a source answers, and how it is seen to be alive.
+"""The ports of sources: what a source answers, and the evidence that it is scraped.
 
 A source of usage reads a span of time: what users' servers asked for, and when the source was
 scraped. A source of a gauge reads what is there now.
@@ -170,8 +170,8 @@ class GaugeSource(Protocol):
     async def read(
         self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
     ) -> Mapping[str, GaugeValue]:
-        """What is there, by key: what is reported no more is known for a while, and for
-        `stale_after` at least. Raises `PrometheusError`.
+        """The values by key; one that is no longer reported stays for a while, at least for
+        `stale_after`. Raises `PrometheusError`.
         """
         ...
 

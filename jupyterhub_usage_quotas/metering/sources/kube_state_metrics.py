@@ -1,8 +1,8 @@
 """kube-state-metrics as a source: what users' pods requested while they ran.
 
-Three things are asked of every span of time: which pods users had (their annotations), when each
-of them ran, and what it requested. Requests seldom change while a pod lives, so they are asked for
-once in a span, and instant by instant only of the pods that changed theirs.
+It queries three things about every span of time: which pods users had (their annotations), when
+each of them ran, and what it requested. Requests seldom change while a pod lives, so they are
+queried once for a span, and instant by instant only for pods whose requests changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .pod_names import PodNames, names_of, sorted_out
 LABELS = {"honored": HONORED, "exported": EXPORTED}
 
 LATELY = timedelta(days=7)
-"""For how long no username must have been told for usernames not to be exported."""
+"""For how long no pod must have had a username to conclude that usernames are not exported."""
 
 Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 """What pods requested, by uid and resource: runs."""
@@ -56,7 +56,7 @@ class KubeStateMetrics:
 
     @property
     def namespaces(self) -> Sequence[str]:
-        """All the namespaces that are looked at, as patterns; none for all there are."""
+        """The namespaces that are queried, as patterns; none for all."""
         return tuple(filter(None, (self.namespace, *self.pod_namespaces)))
 
     async def read(

@@ -23,7 +23,7 @@ SHORTEST = timedelta(minutes=1)
 
 
 def read_rolling(value: float | str) -> Rolling:
-    """Read a number of days, or a duration such as "36h". Raises `InvalidQuantity`."""
+    """Read a number of days, or a duration, for example "36h". Raises `InvalidQuantity`."""
     length = parse_duration(value) if isinstance(value, str) else _days(value)
     if length < SHORTEST:
         raise InvalidQuantity(wrong("too short", value, "at least a minute"))

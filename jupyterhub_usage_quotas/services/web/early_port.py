@@ -31,7 +31,7 @@ _PAGE = (
 def listening_address(url: str) -> tuple[str, int]:
     """The interface and the port of a service's URL; an empty interface for all.
 
-    A name such as that of a Kubernetes service stands for no interface of this machine.
+    A name, for example that of a Kubernetes service, stands for no interface of this machine.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -26,12 +26,12 @@ LAYOUT_OF_PART = "usage-quota-part.html"
 ERROR_PAGE = "usage-quota-error.html"
 """The templates that every service with pages has."""
 PART_HEADER = "X-Usage-Quota-Part"
-"""With which a script of the page asks for the part of it that changes."""
+"""The header with which a script of the page requests the part of it that changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageContext(AppContext):
-    """What handlers of pages work with."""
+    """The context of handlers of pages."""
 
     renderer: Renderer
 
@@ -40,7 +40,7 @@ class PageHandler(Handler):
     """A page."""
 
     explained = EXPLAINED
-    """What to say about errors, by status."""
+    """The messages of errors, by status."""
     context: PageContext
 
     @cached_property

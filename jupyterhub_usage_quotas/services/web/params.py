@@ -1,4 +1,4 @@
-"""Reading the parameters of a request, and refusing what they cannot be, by name."""
+"""Reading the parameters of a request; wrong ones are refused by name."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Query:
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
-    """Refuse a parameter that means nothing here, because whoever gave it meant something."""
+    """Refuse a parameter that means nothing here, because the client meant something by it."""
     for name in given:
         if name not in known:
             problem = not_among("unknown parameter", name, known, "see the API's openapi.json")
