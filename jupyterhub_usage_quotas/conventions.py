@@ -155,7 +155,7 @@ ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 """Set in the Hub's pod by Zero to JupyterHub."""
 POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-# --- what JupyterHub is told when a launch is denied ---------------------------------------------
+# --- what JupyterHub gets when a launch is denied ---------------------------------------------
 SPAWN_FAILURE_REASON: Final = "usage_quota"
 """The `reason` label of JupyterHub 6's spawn duration metric."""
 
@@ -166,4 +166,4 @@ VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
 VIEWER_ROLE: Final = "usage-quota-viewer"
 """The role with which the viewer queries the Hub about users."""
 SCOPE_READ: Final = "custom:usage-quotas:read"
-"""The scope to see usage and quotas; `!user=` and `!group=` say whose."""
+"""The scope to see usage and quotas; `!user=` and `!group=` limit it."""

@@ -54,7 +54,9 @@ class Program:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
-        """Start it, in a session of its own, so that Ctrl-C reaches only whoever started it."""
+        """Start it, in a session of its own, so that Ctrl-C reaches only the program that started
+        it.
+        """
         self.log = log
         self._name = Path(command[0]).name
         with log.open("ab") as output:

@@ -33,7 +33,7 @@ class Ledger(Protocol):
         """The adjustments in force at `at` or later that are not voided: those of these subjects
         (of all users for `EVERYONE`), and those for everyone.
 
-        Adjustments of other users may be among them: ask the answer, by `Adjustments.of`. Later
+        Adjustments of other users may be among them: filter the answer with `Adjustments.of`. Later
         ones are part of it, since retry times depend on them. In the order of their ids.
 
         A user who was renamed keeps theirs: what knows of the renaming answers with the new name.
@@ -59,9 +59,9 @@ class Journal(Ledger, Protocol):
     ) -> Sequence[Adjustment]:
         """Write adjustments, all or none, and return them with `id` and `created`.
 
-        `drafts` have neither. `check` looks at what the journal holds of the users concerned
-        (of everyone, for drafts without a user) right before, and nothing is written in between.
-        Raises `InvalidAdjustment` for drafts that break `entries.checked`.
+        `drafts` have neither. `check` gets the journal's adjustments of these users (of everyone,
+        for drafts without a user) right before, and nothing is written in between. Raises
+        `InvalidAdjustment` for drafts that break `entries.checked`.
         """
         ...
 

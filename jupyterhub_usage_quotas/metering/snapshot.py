@@ -20,7 +20,7 @@ from .sources.base import STEP, Source, UsageSegment
 from .timelines import NOTHING_KEPT, Kept, buckets, joined, parts_of, within
 
 REMEMBERED = 512
-"""How many usages are kept as the rules want them, of those that were asked for last."""
+"""The number of usages that are kept in the form of the rules: those that were read last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +192,14 @@ class UsageSnapshot:
         if known is None:
             kept = self.usage.get(user, NOTHING_KEPT)
             known = Usage(buckets(kept, resource), datetime.fromtimestamp(self.coverage.end, UTC))
-        # What was asked for last is last; what was not for longest is first, and goes first.
+        # The last entry was read last; the first was not read for longest, and is dropped first.
         self._prepared[user, resource] = known
         if len(self._prepared) > REMEMBERED:
             self._prepared.pop(next(iter(self._prepared)), None)
         return known
 
     def _not_measured(self, user: str, start: float) -> bool:
-        """Whether it is not known what some server of the user's asked for."""
+        """Whether the requests of some server of the user are not known."""
         ran = [
             timeline
             for (resource, _), timeline in parts_of(self.usage.get(user, NOTHING_KEPT))

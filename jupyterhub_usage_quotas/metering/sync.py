@@ -67,7 +67,7 @@ class SourceSync:
         snapshot = self.snapshot
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))
-            # A source that was never seen may have been there: what tells of it was not.
+            # A source that was never seen may have been there: only its evidence was missing.
             if snapshot is None or segment.coverage.last_scrape is not None:
                 self.snapshot = UsageSnapshot.of(self.source, self._from_seen(segment, first))
             return
@@ -135,8 +135,8 @@ class SourceSync:
         snapshot: UsageSnapshot, segment: UsageSegment, *, newest: bool
     ) -> UsageSegment | None:
         """The part without the beginning that Prometheus shows no more, though it did: what is
-        known of it stays. It may have been started anew without its data, or be told only half of
-        it by its stores. None where it shows nothing at all yet.
+        known of it stays. It may have been restarted without its data, or got only half of it from
+        its stores. None where it shows nothing at all yet.
         """
         start, end = segment.coverage.start, snapshot.coverage.end
         gap = segment.coverage.gap_at(start)

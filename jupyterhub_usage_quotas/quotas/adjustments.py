@@ -33,7 +33,7 @@ class Voided:
 class Adjustment:
     """What all kinds have: which policy, for which user, when, and who decided it and why.
 
-    Without a `user` it is for everyone whom the policy covers; of a pooled policy only such ones
+    Without a `user` it is for everyone the policy covers; of a pooled policy only such ones
     count. A ledger gives the `id`, which is not 0 and grows in the order in which adjustments are
     made: of several overrides the newest is in force, one for the user before one for everyone.
     `user_created` is when the Hub made the user (`Subject.created`), `created` when the adjustment

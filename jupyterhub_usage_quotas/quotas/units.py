@@ -171,7 +171,9 @@ def show(amount: float, unit: Unit) -> str:
 
 
 def show_more_than(amount: float, unit: Unit) -> str:
-    """The next amount above this one that can be shown: who frees so much has freed more."""
+    """The next amount above this one that can be shown: to free that much is to free more than this
+    one.
+    """
     step = unit.factor / 100 if unit.factor > 1 else 1.0
     return show((math.floor(amount / step) + 1) * step, unit)
 

@@ -45,8 +45,8 @@ class Usage:
     """Usage of one resource, by one user or by the members of a pool.
 
     Buckets of different servers may overlap. `covered_until` is the instant up to which the
-    source was seen; `coverage` is the share of the asked time (0 to 1) in which it was, None where
-    that cannot be told.
+    source was seen; `coverage` is the share of the requested time (0 to 1) in which it was, None
+    where that is not known.
     """
 
     buckets: tuple[Bucket, ...]

@@ -20,7 +20,7 @@ ADMIN_SCOPE = "admin:users"
 class Permissions:
     """What a visitor may see: everybody, or these users and the members of these groups.
 
-    `visitor` is the user whom the session or token belongs to; None for a service.
+    `visitor` is the user of the session or token; None for a service.
     """
 
     visitor: Subject | None

@@ -87,7 +87,7 @@ class UsageQuotaManager(QuotaOptions):
                 # at once each sees the ones before it.
                 return launch, *self._decide_with_in_flight(inputs, user, spawner, launch.request)
         except OptionsRefused as refused:
-            # As the spawner would say it a moment later.
+            # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
@@ -119,7 +119,7 @@ class UsageQuotaManager(QuotaOptions):
         return inputs, decision
 
     def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
-        """The users whom the Hub has in memory: all who run servers are among them."""
+        """The users that the Hub has in memory, among them all with running servers."""
         users = getattr(self.parent, "users", None)
         return list(users.values()) if users is not None else otherwise
 

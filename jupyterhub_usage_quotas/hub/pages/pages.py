@@ -168,8 +168,8 @@ class UserPages:
 
 
 def _spawner_of(user: Any, url: str) -> Any:
-    """The spawner for which a page offers options. The Hub tells templates that of the default
-    server, whichever it is for; the page's own address has the server's name.
+    """The spawner for which a page offers options. The Hub passes templates the spawner of the
+    default server in any case; the page's address has the server's name.
     """
     _, _, name = urlsplit(url).path.partition(f"/spawn/{user.escaped_name}/")
     return user.spawners.get(unquote(name)) or user.spawner

@@ -168,7 +168,7 @@ def read_token(path: Path, option: str) -> str:
 
 
 def authorizes(headers: Mapping[str, str]) -> bool:
-    """Whether headers say who we are."""
+    """Whether headers carry credentials."""
     return any(str(name).lower() == "authorization" for name in headers)
 
 

@@ -84,7 +84,7 @@ class PrometheusClient:
     ) -> Answer:
         """Evaluate at every `step` from `start` to `end`, both included.
 
-        Long ranges are asked for in several requests, and put together again.
+        Long ranges are split into several requests, and the answers joined.
         Raises `PrometheusError`.
         """
         seconds = step.total_seconds()

@@ -22,7 +22,8 @@ PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
 
 ROUNDING = 0.002
-"""Seconds by which instants may differ from those asked for, which are written to the millisecond.
+"""Seconds by which instants may differ from those in the query, which are written to the
+millisecond.
 """
 
 _RESULT = b'{"metric":'

@@ -110,8 +110,8 @@ class TlsFiles:
     async def renew(self, _request: httpx.Request) -> None:
         """Load files that were replaced, before a request; connections made after it use them.
 
-        Files that cannot be used, half written ones, too, leave what was loaded as it is, and are
-        looked at again before the next request. CAs are added to those that are trusted.
+        Files that cannot be used, for example half written ones, leave the loaded ones in use, and
+        are read again before the next request. CAs are added to those that are trusted.
         """
         versions = self._versions()
         if versions == self._loaded:
@@ -142,7 +142,7 @@ class TlsFiles:
 
 
 def _load_pair(context: ssl.SSLContext, certificate_file: Path, key_file: Path | None) -> None:
-    # Without a password at hand, OpenSSL would ask for one on the terminal.
+    # Without a password, OpenSSL would prompt for one on the terminal.
     context.load_cert_chain(certificate_file, key_file, password="")
 
 

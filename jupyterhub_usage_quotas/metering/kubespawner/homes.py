@@ -49,7 +49,7 @@ def home_names(scheme: str) -> Callable[[str], str]:
     It raises UnicodeError for names that are not valid Unicode. Raises ValueError as `pattern_of`.
     """
     pattern = pattern_of(scheme)
-    # Now, and not for the first name: that is asked for on an event loop, in a launch's time.
+    # Now, and not for the first name: that is needed on an event loop, during a launch.
     safe_slug, escape_slug = _slugs()
 
     @lru_cache(maxsize=KEPT)

@@ -68,7 +68,7 @@ class Naming:
     def _expanded(self, template: str, server: KnownServer) -> str:
         from kubespawner import KubeSpawner  # noqa: PLC0415 takes a moment
 
-        # All of a spawner that its method looks at; a real one would connect to Kubernetes.
+        # All attributes of a spawner that its method reads; a real one would connect to Kubernetes.
         spawner = SimpleNamespace(
             name=server.name,
             user=SimpleNamespace(name=server.user, id=_Number(server.user_id)),

@@ -32,7 +32,7 @@ class Expression:
     requests_metric: str = field(default="", init=False)
 
     LOOKS = 500
-    """At how many instants it is looked for."""
+    """The number of instants at which it is queried."""
 
     @property
     def name(self) -> str:

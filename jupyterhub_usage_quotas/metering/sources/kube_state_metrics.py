@@ -82,8 +82,8 @@ class KubeStateMetrics:
     async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
         """When it was scraped.
 
-        Every pod has the metrics that are looked for, so they are there without any user. The
-        Hub's own pod is looked for first: it is always there, and few series.
+        Every pod has the metrics that are evidence, so they are there without any user. The Hub's
+        own pod is queried first: it is always there, and has few series.
         """
         landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
         by_metric = await self._looks(prometheus, steps, *landmark)
@@ -95,10 +95,10 @@ class KubeStateMetrics:
         return coverage
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
-        """Whether servers are there of which none says whose it is: usernames are not exported.
+        """Whether there are servers but none has a username: usernames are not exported.
 
-        One in which no user ever is may be called like theirs, so it is looked further back for
-        users who are away.
+        A pod that is no user's may be named like theirs, so this also looks further back, for users
+        who are away.
         """
         if self.named is not None:
             return False
@@ -281,7 +281,7 @@ class _Pod:
 
 @dataclass(frozen=True, slots=True)
 class _Pods:
-    """What was answered about pods: whose they are by uid, when they ran, what they requested,
+    """The answers about pods: their users by uid, when they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
     when some ran without requests, and nothing said then what any pod requested.
     """

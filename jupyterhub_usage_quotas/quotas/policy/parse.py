@@ -196,7 +196,7 @@ def _parse_entry(
         where = f"{where} ({shown(entry['name'])})"
     if where.startswith(_EMPTY):
         if "scope" in fields:
-            problem = "not allowed here: it is for the users whom no policy covers; leave it out"
+            problem = "not allowed here: it is for users without any policy; leave it out"
             errors.append(PolicyError(f"{where}.scope", problem))
         fields["scope"] = {"everyone": True}
     try:

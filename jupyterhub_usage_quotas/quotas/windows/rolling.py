@@ -96,7 +96,7 @@ class Rolling(OverTime):
         self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
     ) -> datetime | None:
         """See `Window.exhausted`: what counts is a broken line with corners where usage begins or
-        ends to leave the window, so it is looked at from corner to corner. It rises by `rate` at
+        ends to leave the window, so it is checked from corner to corner. It rises by `rate` at
         most: corners before it can have reached the allowance are passed over.
         """
         length = self.length.total_seconds()

@@ -19,7 +19,7 @@ from ..web.params import Query
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
 NO_QUOTA = "none"
-"""The state of a user whom no quota limits."""
+"""The state of a user to whom no quota applies."""
 STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK, NO_QUOTA)
 """The states of rows, in the order in which they are shown."""
 EARLIER_STATES: Mapping[str, str] = MappingProxyType(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 128
 LOOK_EVERY = 0.1
-"""How often, in seconds, it is checked whether the port was handed over."""
+"""How often, in seconds, it checks whether the port was handed over."""
 PATIENCE = 1.0
 """How long, in seconds, a client may take to send its request."""
 LARGEST_REQUEST = 16_384

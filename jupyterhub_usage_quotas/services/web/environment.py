@@ -96,7 +96,7 @@ class ServiceEnvironment:
         return self.tls(ssl.Purpose.CLIENT_AUTH) if self.url.startswith("https:") else None
 
     def oauth(self) -> HubOAuth:
-        """Who a session or token belongs to, and where browsers log in."""
+        """The client that identifies sessions and tokens, and where browsers log in."""
         return HubOAuth(
             base_url=self.prefix,
             api_url=self.api_url,

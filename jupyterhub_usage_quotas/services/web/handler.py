@@ -119,7 +119,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             raise HTTPError(403) from None
 
     def not_logged_in(self) -> None:
-        """What happens to visitors whom the Hub does not know."""
+        """The answer to visitors that the Hub does not know."""
         raise HTTPError(401)
 
     async def subject(self, name: str) -> Subject:

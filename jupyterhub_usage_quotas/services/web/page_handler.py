@@ -50,11 +50,11 @@ class PageHandler(Handler):
 
     @property
     def in_part(self) -> bool:
-        """Whether only the part of the page is asked for that changes: what the data say."""
+        """Whether the request is only for the part of the page that changes with the data."""
         return PART_HEADER in self.request.headers
 
     def set_default_headers(self) -> None:
-        """Pages also depend on which part is asked for."""
+        """Pages also depend on the part that is requested."""
         super().set_default_headers()
         self.set_header("Vary", f"Cookie, Authorization, {PART_HEADER}")
 

@@ -117,7 +117,9 @@ def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
 def step_of(
     query: Query, start: datetime, end: datetime, most: int, choices: dict[str, timedelta]
 ) -> timedelta:
-    """The step that a span is divided into: as asked, else the first that gives few enough."""
+    """The step that a span is divided into: the requested one, else the first that gives few
+    enough.
+    """
     span = end - start
     name = query.choice("step", [*choices, "auto"], "auto")
     if name == "auto":

@@ -69,7 +69,7 @@ class User(Me):
 
 
 class Users(ViewerApi):
-    """`users`: where all users stand whom the visitor may see."""
+    """`users`: the status of all users that the visitor may see."""
 
     operation = openapi.USERS
 

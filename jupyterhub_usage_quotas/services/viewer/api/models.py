@@ -66,7 +66,7 @@ class GetsBack(Model):
 class Verdict(ReadingState, VerdictReport):
     """One verdict, and what comes next."""
 
-    display_name: str = Field(description="what the resource is called on pages")
+    display_name: str = Field(description="the name of the resource on pages")
     window_phrase: str = Field(description="the name of the window on pages")
     exhausted_at: Instant | None = Field(
         description="when nothing remains, if the servers that run now go on"
@@ -171,7 +171,7 @@ class Policy(Model):
 
     name: str
     resource: str
-    display_name: str = Field(description="what the resource is called on pages")
+    display_name: str = Field(description="the name of the resource on pages")
     limit: Limit
     window: str
     window_phrase: str = Field(description="the name of the window on pages")
