@@ -634,7 +634,7 @@ def test_an_open_page_asks_every_minute_and_says_when_it_fails(campus: Campus):
     trouble = page.locator("#usage-quota-trouble")
     context.set_offline(True)
     a_minute_later()
-    expect(trouble).to_contain_text("could not be updated")
+    expect(trouble).to_contain_text("could not be brought up to date")
     context.set_offline(False)
     a_minute_later()
     expect(trouble).to_be_hidden()
