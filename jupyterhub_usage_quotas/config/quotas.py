@@ -1,4 +1,4 @@
-"""The options that say what may be used, and what follows from it."""
+"""The options about policies, and about what follows from a decision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(PageOptions, UsageConfig):
-    """What may be used, and what follows: the options of the section `UsageQuotaManager`."""
+    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -109,17 +109,17 @@ class QuotaOptions(PageOptions, UsageConfig):
         True,
         help="""
         Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
-        series for each user and policy: True for everybody's, False for nobody's, or a list of
-        groups whose members are. On a hub of many thousand users every scrape takes a while.
+        series for each user and policy: True for all users, False for none, or a list of groups for
+        their members. On a Hub with many thousand users every scrape takes a while.
         """,
     ).tag(config=True)
 
     earlier_metrics = Bool(
         False,
         help="""
-        Whether usage, limits, launches that were allowed because usage was not known and failed
-        requests to Prometheus are exported under the names and with the labels that 2i2c's package
-        of the same name has, for dashboards and alerts that were written for it.
+        Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
+        same name, for dashboards and alerts that were written for it: usage, limits, launches that
+        were allowed because usage was not known, and failed requests to Prometheus.
 
         The default is True where `metrics_exporter_token` is set, which only that package needs.
         """,
@@ -166,7 +166,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         return given if isinstance(given, str) else importable_name(given)
 
     def make_ledger(self) -> Ledger:
-        """What keeps people's decisions; raises `ConfigurationError` where it cannot be made."""
+        """Make the configured ledger; raises `ConfigurationError` where it cannot be made."""
         factory = self.ledger_factory
         if factory is None:
             return NO_LEDGER
@@ -190,7 +190,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         super().__init__(**kwargs)
 
     def doubts(self) -> list[str]:
-        """A line about everything that is accepted and can hardly be meant."""
+        """A line about everything that is accepted and is probably not meant."""
         return [
             *self.doubts_together(),
             *doubts(self.policies),
@@ -224,7 +224,7 @@ def check_configuration(
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
         errors += [
-            f"UsageConfig.{one.switch}: is False, and a policy limits {one.resource}; leave it out"
+            f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES
             if one.resource in probe.policies.all_measured and one.make(probe) is None
         ]
@@ -244,7 +244,7 @@ def importable_name(value: object) -> str:
 
 
 def _as_written(config: Mapping[str, Any], error: str) -> str:
-    """An error at the place that the admin wrote, who may have used an earlier name."""
+    """An error at the place that the admin wrote, which may have an earlier name."""
     for former, today in RENAMED[MANAGER].items():
         if former in config.get(MANAGER, {}):
             return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)

@@ -1,4 +1,4 @@
-"""Addresses as an admin writes them: what is wrong with one, and the right form."""
+"""Checks of the addresses that an admin writes: what is wrong, and the right form."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _problems_of_parameters(parts: SplitResult) -> Iterator[str]:
         if not name or not equals:
             yield wrong("wrong parameter in the URL", name, "name=value")
         elif name in OURS:
-            yield wrong("parameter that every request has its own of", name, "another name")
+            yield wrong("parameter that each request sets itself", name, "another name")
 
 
 def without_credentials(url: str) -> str:

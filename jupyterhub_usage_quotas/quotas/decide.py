@@ -111,7 +111,7 @@ def decide(
     denying = [group for group in groups if _group_fits(group) is False]
     if denying:
         retry_time = joint_retry_time(groups, adjustments, now)
-        # Of a group the first to fit is waited for; of the groups the last.
+        # Within a group, the earliest verdict decides; across groups, the latest.
         binding = max((min(group, key=_retry_order) for group in denying), key=_retry_order)
         waited_for = [group for group in groups if all(one.to_free is None for one in group)]
         once_freed = None
@@ -155,7 +155,7 @@ def charges_of(
     pools: PoolReadings | PoolAccounts = NO_POOLS,
     pending: Sequence[Request] = (),
 ) -> tuple[Charge, ...]:
-    """What every allotment is held against, before it is judged."""
+    """The charge of every allotment, before it is judged."""
     allotments = resolve(
         policies,
         request.subject,
@@ -206,7 +206,7 @@ def joint_retry_time(
     minutes, so no group is skipped, until all agree.
     """
     known = [group for group in groups if _group_fits(group) is not None]
-    # What the verdicts have found out by themselves already is where to begin.
+    # The search begins at the retry times that the verdicts have already found.
     first = [_first_retry(group) for group in known if not _group_fits(group)]
     if None in first:
         return None

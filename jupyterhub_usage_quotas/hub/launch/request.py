@@ -1,4 +1,4 @@
-"""What a server asks for, read from its spawner."""
+"""Reading from a spawner what its server asks for."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
 
 
 async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[Offer]:
-    """All that a spawner offers its user, by profile; to look changes nothing of it."""
+    """All that a spawner offers its user, by profile; the spawner is not changed."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
@@ -138,7 +138,7 @@ def _display_name(profile: Profile) -> str:
 
 
 def mark_profile(spawner: Any, request: Request) -> None:
-    """Leave the chosen profile where usage can be kept by it: on the pod, and for the exporter."""
+    """Write the chosen profile on the pod and for the exporter, to keep usage by profile."""
     setattr(spawner, PROFILE_NAME, request.profile_name)
     stamp_profile(spawner, request.profile, request.profile_name)
 

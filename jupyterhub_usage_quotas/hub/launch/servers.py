@@ -1,4 +1,4 @@
-"""The servers of a Hub that run at this moment, and the launches that are under way."""
+"""The servers of a Hub that run now, and its pending launches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
 
 
 def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """The Hub's users and those spawners of theirs whose server runs."""
+    """The Hub's users, each with those spawners that have a running server."""
     for user in users:
         for spawner in list(user.spawners.values()):
             # A server that is being stopped, checked or renamed still runs.

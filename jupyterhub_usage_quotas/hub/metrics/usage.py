@@ -61,8 +61,8 @@ class UsageGauges(Collector):
                 families[name].add_metric(labels, value)
             names = conventions.FORMER_USAGE_METRICS.get(one.resource)
             key = (one.resource, one.username, one.groups, one.days)
-            # Their labels do not tell apart all that there is now; the first that was written is
-            # shown, because a series that is there twice is an error in every scrape.
+            # Several policies can have the same labels here; the first that was written is shown,
+            # because a duplicate series is an error in every scrape.
             if former and names and one.username and one.days and key not in shown:
                 shown.add(key)
                 labels = [self._namespace, one.username, one.groups, one.days]
@@ -78,9 +78,9 @@ class UsageGauges(Collector):
     @staticmethod
     def _families() -> Mapping[str, GaugeMetricFamily]:
         texts = {
-            conventions.USED: "What a user has used of what a policy allows",
+            conventions.USED: "What a user has used under a policy",
             conventions.LIMIT: "What a policy allows a user, adjustments included",
-            conventions.REMAINING: "What remains to a user of what a policy allows",
+            conventions.REMAINING: "What a user has left under a policy",
         }
         return {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in texts.items()}
 
@@ -88,7 +88,9 @@ class UsageGauges(Collector):
         if not self._former:
             return {}
         return {
-            name: GaugeMetricFamily(name, "The same under an earlier name", labels=FORMER_LABELS)
+            name: GaugeMetricFamily(
+                name, "Usage or limit under its earlier name", labels=FORMER_LABELS
+            )
             for names in conventions.FORMER_USAGE_METRICS.values()
             for name in names
         }

@@ -194,7 +194,7 @@ def test_a_policy_that_only_warns_denies_nothing():
     warned = status(rule("cpu", "9 CPU-hours", when_exhausted="warn"), cpu=MUCH)
     made = chip(warned)
     assert (made.text, made.until) == ("CPU used up", None)
-    assert made.details.endswith("Servers may start all the same.")
+    assert made.details.endswith("Servers may start anyway.")
     assert banner(warned, []).policies[0].label == "Used up, servers may start"
 
 
@@ -402,7 +402,7 @@ async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, capl
         assert await look(pages, database.user("u7"), None) == (None, None, None)
     logged = [one for one in caplog.records if one.name == LOG.name]
     assert [one.getMessage() for one in logged] == [
-        "Usage quotas cannot be shown on a page of the Hub"
+        "Showing usage quotas on a page of the Hub failed; it is shown without them"
     ]
     assert "the database is locked" in str(logged[0].exc_info)
 
