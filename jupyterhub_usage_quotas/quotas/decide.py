@@ -17,7 +17,7 @@ from .charge import Charge, PoolAccounts, PoolReadings, Readings, charges
 from .in_flight import reserve_pending
 from .policy.policy import PolicySet
 from .resolve import resolve
-from .usage import Fresh, Reading
+from .usage import Reading
 from .verdict import Request, Verdict, earliest, has_room, judge
 from .windows.base import whole_minute
 
@@ -244,9 +244,9 @@ def _all_fit(
     while True:
         latest = at
         for one in verdicts:
-            if not isinstance(one.reading, Fresh):
+            usage = one.certain
+            if usage is None:
                 return None
-            usage = one.reading.usage
             # Mostly it fits, and that is quick to see.
             allowance = one.allotment.allowance(adjustments, at)
             if has_room(allowance, one.allotment.window.used(usage, at), one.need):

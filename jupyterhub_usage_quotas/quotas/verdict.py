@@ -60,7 +60,8 @@ class Verdict:
     `used`, `remaining` and `fits` are None where usage is not known well enough to say. All
     amounts are in base units. `retry_time` is the earliest instant at which this verdict alone
     would fit, if nothing more is used: None when it fits now, when it never will (`never`), or
-    when usage is not known. It `applies` where its policies select the server.
+    when usage is not known. It `applies` where its policies select the server. `certain` is the
+    least that was used, as far as anything is known: all of it where the reading is Fresh.
     """
 
     allotment: Allotment
@@ -73,6 +74,7 @@ class Verdict:
     allowance: float = 0.0
     applies: bool = True
     alternative: object = None
+    certain: Usage | None = None
 
     @property
     def never(self) -> bool:
@@ -109,7 +111,7 @@ def judge(
     used = remaining = retry_time = None
     # An unlimited allowance needs no reading.
     fits = True if math.isinf(allowance) else None
-    usage = _known(charge, policies)
+    usage = _certain(charge, policies)
     if usage is not None:
         known = allotment.window.used(usage, now)
         room = has_room(allowance, known, need)
@@ -131,11 +133,12 @@ def judge(
         allowance,
         applies,
         charge.alternative,
+        usage,
     )
 
 
-def _known(charge: Charge, policies: PolicySet) -> Usage | None:
-    """What was used for certain; None where nothing can be said.
+def _certain(charge: Charge, policies: PolicySet) -> Usage | None:
+    """The least that was used, as far as anything is known; None where nothing can be said.
 
     Usage over time only grows: what was known of it a while ago, and nothing at all, are the least
     that it can be. What is there now may have become less. Of pools and what is bought, a reading

@@ -15,6 +15,7 @@ from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
+from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = 3600
@@ -361,6 +362,90 @@ def test_a_verdict_on_what_is_not_known_says_nothing_but_the_need():
         assert (verdict.retry_time, verdict.never) == (None, False)
         assert verdict.need == 8 * GIB * HOUR
         assert verdict.reading is reading
+
+
+# --- what needs no usage to be known, or only that of a while ago -------------------------------
+
+
+ZERO_GPUS = rule("0 GPU-hours", resource="gpu")
+
+
+def known_until(hours, *sessions):
+    """A stale reading of sessions (in hours before NOW), known until so many hours ago."""
+    usage = reading_of(sessions).usage.known(NOW - timedelta(hours=hours), 1.0)
+    return Stale(usage, "unreachable", "seen some hours ago")
+
+
+@pytest.mark.parametrize("failover_open", [True, False])
+@pytest.mark.parametrize("reading", [NO_ANSWER, OLD, known_until(3, (9, 5, 1))])
+def test_a_limit_of_zero_needs_no_usage(reading, failover_open):
+    row = Row("", [ZERO_GPUS], "", readings={"gpu": reading}, failover_open=failover_open)
+    decision = decide_row(row)
+    assert told(decision) == "denied, never"
+    assert decision.binding.never
+    assert decision.failover is None
+
+
+@pytest.mark.parametrize("failover_open", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "sessions", "expected"),
+    [
+        # Of 24 hours, six that began at -9 h are over the limit until the first hour has left.
+        (rule("5 hours"), [(9, 3, 1)], "denied, retry in 16h 1m"),
+        (rule("5 hours"), [(9, 4, 1)], "denied, retry in 15h 1m"),
+        (rule("5 hours"), [(9, 5, 1)], "failover"),  # four of five, at the least
+        (rule("5 hours", "12h"), [(15, 9, 1)], "failover"),  # half has left since
+        (
+            rule("5 hours", {"refill": 0.25, "every": "1 hour"}),
+            [(15, 3, 1)],
+            "denied, retry in 14h",
+        ),
+        (rule("5 hours", {"refill": 2, "every": "1 hour"}), [(15, 9, 1)], "failover"),
+        (rule("5 hours", minimum_session="1 hour"), [(9, 4.5, 1)], "denied, retry in 15h 30m"),
+        (rule("100 GiB"), [(9, 3, 1)], None),
+    ],
+)
+def test_what_was_over_and_cannot_have_come_back_is_over(policy, sessions, expected, failover_open):
+    """By hand: usage over time only grows, and what leaves a window is known beforehand."""
+    if expected is None:
+        policy = rule("100 GiB", resource="storage")
+        policy.pop("window")
+        there = GaugeReading((), NOW - timedelta(hours=3), None, amount=2000 * GIB, limit=None)
+        row = Row(
+            "files may have been deleted since",
+            [policy],
+            "",
+            readings={"storage": Stale(there, "unreachable", "")},
+            failover_open=failover_open,
+        )
+        expected = "failover"
+    else:
+        row = Row(
+            "",
+            [policy],
+            "",
+            readings={"time": known_until(3, *sessions)},
+            failover_open=failover_open,
+        )
+    if expected == "failover":
+        expected = f"failover_{'open' if failover_open else 'closed'}: unreachable"
+    assert told(decide_row(row)) == expected
+
+
+def test_only_the_servers_that_a_policy_selects_count_of_what_was_known():
+    """Six hours of another server do not use up the five of the selected one."""
+    policy = rule("5 hours") | {"servers": {"name": ["selected"]}}
+    row = Row("", [policy], "", readings={"time": known_until(3, (9, 3, 1))})
+    policies = parse_policies(row.policies)
+    request = Request(Subject("ada"), "selected", rates=row.asks)
+    decision = decide(policies, row.readings, request, NOW)
+    assert decision.outcome is Outcome.FAILOVER_OPEN
+
+
+def test_the_usage_that_denies_is_shown_although_it_is_old():
+    row = Row("", [rule("5 hours")], "", readings={"time": known_until(3, (9, 3, 1))})
+    (verdict,) = decide_row(row).verdicts
+    assert (verdict.used, verdict.remaining) == (6 * HOUR, -1 * HOUR)
 
 
 def test_the_retry_time_is_not_in_the_past_although_it_would_have_been_allowed_then():

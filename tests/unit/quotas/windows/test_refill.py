@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jupyterhub_usage_quotas.quotas.decide import Request, decide
+from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
@@ -218,6 +218,48 @@ def test_going_on_from_any_checkpoint_is_the_same_to_the_last_digit(usage, windo
     for stop in stops:
         checkpoint = window.fold(usage, stop.replace(tzinfo=UTC), checkpoint)
     assert window.fold(usage, instants[1], checkpoint) == window.fold(usage, instants[1])
+
+
+# --- debts that take long to pay ----------------------------------------------------------------
+
+
+@given(
+    debt=st.integers(1, 10**9),
+    amount=st.integers(1, 10**6),
+    minutes=st.sampled_from([1, 7, 60, 24 * 60, 3660 * 24 * 60]),
+    limit=st.integers(1, 10**6),
+)
+def test_the_step_at_which_a_debt_is_paid_is_divided_not_walked_to(debt, amount, minutes, limit):
+    """In whole numbers: so many refills until what is missing is below the limit."""
+    window = Refill(float(amount), timedelta(minutes=minutes))
+    usage = Usage((Bucket(NOON.timestamp() - 60, NOON.timestamp(), float(debt)),), NOON)
+    every = minutes * 60
+    missing, step = debt, math.floor(NOON.timestamp() / every)
+    if NOON.timestamp() % every == 0:
+        missing -= amount  # what was used up to a step comes before its refill
+    missing = max(missing, 0)
+    refills = max(-(-(missing - limit + 1) // amount), 0)
+    found = window.earliest(usage, lambda used: used < limit, NOON)
+    if refills * every > timedelta(days=3660).total_seconds():
+        assert found is None
+    elif not refills:
+        assert found == NOON
+    else:
+        assert found == datetime.fromtimestamp((step + refills) * every, UTC)
+
+
+@pytest.mark.parametrize(
+    "window", [{"refill": 1, "every": "7 days"}, {"refill": 1e-6, "every": "1 minute"}]
+)
+def test_beyond_the_horizon_it_is_never(window):
+    """No exception, no endless loop: half a million hours, one back each week, are for ever."""
+    usage = Usage((Bucket(NOON.timestamp() - 60, NOON.timestamp(), 500_000 * 3600.0),), NOON)
+    request = Request(Subject("ada"), rates={"time": 1.0})
+    policies = parse_policies(
+        [{"resource": "time", "limit": "0.5 hours", "window": window, "scope": {"everyone": True}}]
+    )
+    decision = decide(policies, {"time": Fresh(usage)}, request, NOON)
+    assert (decision.outcome, decision.retry_time) == (Outcome.DENIED, None)
 
 
 @given(history=HISTORY, every=STEP, amount=st.integers(1, 30), parts=st.integers(2, 5))
