@@ -74,6 +74,10 @@ class Resource:
     """How much of it a server asks for, as a word or an example; empty where it does not ask."""
     spawner_options: tuple[str, ...] = ()
     """The options of spawners that ask for it; the first that is set counts."""
+    docker_options: tuple[str, ...] = ()
+    """The keys of Docker's host configuration that ask for it; the first that is set counts."""
+    batch_option: str = ""
+    """The option of BatchSpawner that asks for it."""
     kubernetes: tuple[str, ...] = ()
     """Its names in Kubernetes, in requests of containers: patterns with `*` and `?`."""
 
@@ -173,6 +177,25 @@ class Resource:
 _BYTES: Mapping[str, float] = MappingProxyType({one: float(by) for one, by in BYTES.items()})
 _BYTES_SHOWN = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
+DEVICES = (
+    "nvidia.com/gpu",  # https://github.com/NVIDIA/k8s-device-plugin
+    "nvidia.com/gpu.shared",  # time-sliced or by MPS, where they are renamed
+    "nvidia.com/mig-*",  # a part of one, also shared
+    "amd.com/gpu",  # https://github.com/ROCm/k8s-device-plugin
+    "amd.com/?px_nps?",  # a partition: spx_nps1, dpx_nps1, qpx_nps1, cpx_nps1, cpx_nps4 ...
+    # https://github.com/intel/intel-device-plugins-for-kubernetes; its memory.max, millicores and
+    # tiles say how much of one of these is used, and its i915_monitoring is for looking at them.
+    "gpu.intel.com/i915",
+    "gpu.intel.com/xe",
+    "habana.ai/gaudi",  # https://docs.habana.ai, the device plugin for Kubernetes
+    "google.com/tpu",  # https://cloud.google.com/kubernetes-engine/docs/how-to/tpus
+    "aws.amazon.com/neuron",  # https://awsdocs-neuron.readthedocs-hosted.com, whole devices
+    "huawei.com/Ascend*",  # https://gitee.com/ascend/ascend-device-plugin
+)
+"""What the vendors' own plugins for Kubernetes call devices that count as a GPU each. Amounts of
+memory and shares of devices, which have names of their own, do not count.
+"""
+
 RESOURCES: Mapping[str, Resource] = MappingProxyType(
     {
         resource.name: resource
@@ -190,6 +213,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 shown_in=_BYTES_SHOWN,
                 asked="8GiB",
                 spawner_options=("mem_guarantee", "mem_limit"),
+                docker_options=("mem_reservation", "mem_limit"),
+                batch_option="req_memory",
                 kubernetes=("memory",),
             ),
             Resource(
@@ -201,6 +226,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 bare_unit="CPU-hours",
                 asked="CORES",
                 spawner_options=("cpu_guarantee", "cpu_limit"),
+                docker_options=("nano_cpus", "cpu_quota"),
+                batch_option="req_nprocs",
                 kubernetes=("cpu",),
             ),
             Resource(
@@ -210,7 +237,9 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 example="20 GPU-hours",
                 aliases={"gpus": "GPU"},
                 asked="GPUS",
-                kubernetes=("nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*"),
+                docker_options=("device_requests",),
+                batch_option="req_ngpus",
+                kubernetes=DEVICES,
             ),
             Resource(
                 "time",

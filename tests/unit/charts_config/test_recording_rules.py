@@ -88,8 +88,8 @@ def test_their_names_are_those_of_the_conventions(path):
 @pytest.mark.parametrize("path", BOTH)
 def test_gpus_are_the_resources_of_the_default_configuration(path):
     """As kube-state-metrics writes them, "_" for every sign."""
-    names = [re.sub(r"[^\w*]", "_", name) for name in UsageQuotaManager().gpu_resources]
-    pattern = "|".join(names).replace("*", ".*")
+    names = [re.sub(r"[^\w*?]", "_", name) for name in UsageQuotaManager().gpu_resources]
+    pattern = "|".join(names).replace("*", ".*").replace("?", ".")
     selected = set(
         re.findall(r'resource=~"([^"]+)"', rules_of(path)[conventions.RECORDED_REQUESTS])
     )
@@ -192,8 +192,17 @@ IDENTITY = "namespace, pod, uid"
         ('{annotation_hub_jupyter_org_username!=""}', ""),
         ("|nvidia_com_mig_.*", ""),
         ("|amd_com_gpu", ""),
-        ("|gpu_intel_com_.*", ""),
-        ("nvidia_com_gpu", "nvidia_com_gpu.*"),
+        ("|gpu_intel_com_i915", ""),
+        ("|gpu_intel_com_xe", ""),
+        ("gpu_intel_com_i915", "gpu_intel_com_.*"),
+        ("|nvidia_com_gpu_shared", ""),
+        ("|amd_com_.px_nps.", ""),
+        ("amd_com_.px_nps.", "amd_com_.*"),
+        ("|habana_ai_gaudi", ""),
+        ("|google_com_tpu", ""),
+        ("|aws_amazon_com_neuron", ""),
+        ("|huawei_com_Ascend.*", ""),
+        ('"nvidia_com_gpu|', '"nvidia_com_gpu.*|'),
         ('"memory|cpu"', '"memory|cpu|ephemeral_storage"'),
         ('"memory|cpu"', '"memory"'),
         ('"memory|cpu"', '".*"'),

@@ -26,6 +26,9 @@ KINDS = {
     "nvidia_com_mig_1g_5gb": "gpu",
     "amd_com_gpu": "gpu",
     "gpu_intel_com_i915": "gpu",
+    "gpu_intel_com_memory_max": "",
+    "nvidia_com_gpu_shared": "gpu",
+    "amd_com_cpx_nps4": "gpu",
     "ephemeral_storage": "",
     "gpu": "",
 }

@@ -1,0 +1,111 @@
+"""What a launch was decided on, kept with its server for as long as that runs.
+
+A spawner's options say what a server *would* request now: profiles and hooks are applied to them
+only when one starts, and after a restart of the Hub they are the configured ones again. So what a
+launch was decided on becomes part of the state that JupyterHub stores of each server.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from ...quotas.subject import Subject
+from ...quotas.verdict import Request
+from ..types import HubSpawner
+
+KEY = "usage_quota"
+"""Of what is kept, in a spawner's state."""
+_KEPT = "_usage_quota_kept"
+"""Where it is on a spawner while its Hub runs."""
+LONGEST = 253
+"""Characters of a profile's slug, as Kubernetes limits names."""
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=LONGEST)]
+
+
+class KeptLaunch(BaseModel):
+    """A launch that was let pass: the profile, by slug and display name, what the server requests
+    (as in a `Request`), and the instant of the decision.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    profile: Text = ""
+    profile_name: Text = ""
+    rates: Mapping[str, Amount] = {}
+    at: AwareDatetime
+
+    def request(self, subject: Subject, server_name: str) -> Request:
+        """The request that the launch was decided on."""
+        return Request(subject, server_name, self.profile, self.rates, self.profile_name)
+
+
+def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
+    """Keep what a launch is decided on with its spawner, and in the state that the Hub stores."""
+    kept = KeptLaunch(
+        profile=printable_label(request.profile),
+        profile_name=printable_label(request.profile_name),
+        rates=dict(request.rates),
+        at=at,
+    )
+    _put(spawner, kept)
+    return kept
+
+
+def kept_of(spawner: HubSpawner) -> KeptLaunch | None:
+    """What is kept of a server that runs or starts; None where nothing is.
+
+    After a restart of the Hub it is read from the stored state.
+    """
+    if hasattr(spawner, _KEPT):
+        found: KeptLaunch | None = getattr(spawner, _KEPT)
+        return found
+    stored = getattr(spawner.orm_spawner, "state", None) if spawner.orm_spawner else None
+    kept = _read(stored, spawner.log)
+    # From here on it is stored again whenever the Hub stores the spawner's state.
+    _put(spawner, kept)
+    return kept
+
+
+def _read(state: object, log: logging.Logger) -> KeptLaunch | None:
+    said = state.get(KEY) if isinstance(state, Mapping) else None
+    if said is None:
+        return None
+    try:
+        return KeptLaunch.model_validate(said)
+    except ValidationError as error:
+        log.warning("What a server was started with cannot be read from its state: %s", error)
+        return None
+
+
+def _put(spawner: HubSpawner, kept: KeptLaunch | None) -> None:
+    """Keep it on the spawner, and have the spawner say it when the Hub asks for its state."""
+    first = not hasattr(spawner, _KEPT)
+    setattr(spawner, _KEPT, kept)
+    if not first:
+        return
+    get_state, clear_state = spawner.get_state, spawner.clear_state
+
+    def with_kept() -> dict[str, Any]:
+        state = dict(get_state())
+        now: KeptLaunch | None = getattr(spawner, _KEPT)
+        return state | ({KEY: now.model_dump(mode="json")} if now else {})
+
+    def cleared() -> None:
+        # The server was stopped, or another is about to start.
+        setattr(spawner, _KEPT, None)
+        clear_state()
+
+    spawner.get_state, spawner.clear_state = with_kept, cleared
+
+
+def printable_label(text: str) -> str:
+    """A text from outside as a label of metrics and pods: valid Unicode, on one line, bounded."""
+    valid = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(one if one.isprintable() else "\ufffd" for one in valid)[:LONGEST]
