@@ -117,7 +117,8 @@ class WithProfile:
             # KubeSpawner adds to what is there; None takes a key away.
             return {key: one for key, one in (before | value).items() if one is not None}
         trait = self._spawner.traits().get(name)
-        return trait.validate(self._spawner, value) if trait else value
+        # As when it is set: None, too, where the trait allows it.
+        return trait._validate(self._spawner, value) if trait else value
 
 
 def stamp_profile(spawner: Any, slug: str, display_name: str) -> None:

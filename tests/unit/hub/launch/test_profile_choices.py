@@ -81,6 +81,19 @@ async def test_every_offer_requests_what_kubespawner_makes_of_it():
         assert dict(one.request.rates) == rates_of(chosen, RESOURCES)
 
 
+@pytest.mark.parametrize("trait", ["mem_guarantee", "mem_limit", "cpu_guarantee", "cpu_limit"])
+async def test_a_profile_that_takes_a_trait_away_is_an_offer_without_it(trait: str):
+    """As a null in a profile of Zero to JupyterHub does it."""
+    own = {"mem_guarantee": "1G", "mem_limit": "2G", "cpu_guarantee": 1, "cpu_limit": 2}
+    profile = {"display_name": "Own", "slug": "own", "kubespawner_override": {trait: None}}
+    made = KubeSpawner(_mock=True, profile_list=[profile], **own)
+    (only,) = await offers_of(USER, made, RESOURCES)
+    made.user_options = {"profile": "own"}
+    await made.load_user_options()
+    assert getattr(made, trait) is None
+    assert dict(only.request.rates) == rates_of(made, RESOURCES)
+
+
 async def test_what_the_form_has_selected_comes_first():
     first, *others = await own_size()
     assert first.choices == {"memory": "8G", "cpu": "few", "gpus": "one"}
