@@ -12,6 +12,7 @@ from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
+from ..types import HubSpawner, HubUser
 from .profiles import (
     Choices,
     Profile,
@@ -64,14 +65,14 @@ class Launch:
         return {one.request.profile_name: one.request for one in self.offers if one.selected}
 
 
-def subject_of_user(user: Any) -> Subject:
+def subject_of_user(user: HubUser) -> Subject:
     """The subject of a user of the Hub."""
     groups = frozenset(group.name for group in user.groups)
-    created = in_utc(getattr(user, "created", None))
-    return Subject(user.name, groups, bool(getattr(user, "admin", False)), created)
+    created = in_utc(user.created)
+    return Subject(user.name, groups, bool(user.admin), created)
 
 
-async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
+async def read_launch(user: HubUser, spawner: HubSpawner, resources: Resources) -> Launch:
     """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
@@ -89,7 +90,7 @@ async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
     return Launch(request, offers)
 
 
-async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[Offer]:
+async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
     """All that a spawner offers its user, by profile; to look changes nothing of it."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
@@ -98,9 +99,9 @@ async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[O
 
 
 def _offers(
-    base: Request, spawner: Any, profiles: Sequence[Profile], resources: Resources
+    base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
-    saved = getattr(spawner, "user_options", None) or {}
+    saved = spawner.user_options
     asking = {
         *EXTRA_RESOURCES,
         *(name for one in resources.values() for name in one.spawner_options),
@@ -116,7 +117,7 @@ def _offers(
     return tuple(offers)
 
 
-async def _load_user_options(spawner: Any) -> None:
+async def _load_user_options(spawner: HubSpawner) -> None:
     load = getattr(spawner, "load_user_options", None)
     if not callable(load):
         return
@@ -137,13 +138,13 @@ def _display_name(profile: Profile) -> str:
     return str(profile.get("display_name", ""))
 
 
-def mark_profile(spawner: Any, request: Request) -> None:
+def mark_profile(spawner: HubSpawner, request: Request) -> None:
     """Leave the chosen profile where usage can be kept by it: on the pod, and for the exporter."""
     setattr(spawner, PROFILE_NAME, request.profile_name)
     stamp_profile(spawner, request.profile, request.profile_name)
 
 
-def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
+def rates_of(spawner: HubSpawner | WithProfile, resources: Resources) -> dict[str, float]:
     """What a spawner's server asks for, by resource, in base amounts: bytes, cores, GPUs; and what
     every server uses by running.
     """
@@ -151,13 +152,13 @@ def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
     return {**asked, **BY_RUNNING}
 
 
-def profile_of(spawner: Any) -> str:
+def profile_of(spawner: HubSpawner) -> str:
     """The slug of the chosen KubeSpawner profile; empty where there is none."""
-    profile = (getattr(spawner, "user_options", None) or {}).get("profile", "")
+    profile = spawner.user_options.get("profile", "")
     return profile if isinstance(profile, str) else ""
 
 
-def _asked(spawner: Any, resource: Resource) -> float:
+def _asked(spawner: HubSpawner | WithProfile, resource: Resource) -> float:
     """How much of a resource a spawner asks for.
 
     The guarantee counts; where there is none, the limit, as Kubernetes does it.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from .early_port import EarlyPort, listen
 from .environment import ServiceEnvironment
@@ -152,7 +152,7 @@ def make_application(
     )
 
 
-def _log_request(handler: Any) -> None:
+def _log_request(handler: RequestHandler) -> None:
     """Only what went wrong inside; without parameters, which may say whom somebody looks for."""
     if handler.get_status() >= 500:  # noqa: PLR2004
         request = handler.request

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from kubespawner import KubeSpawner
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
 from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, rates_of, read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.hub_objects import hub_user
 
 GIB = 1024**3
-USER = SimpleNamespace(name="ada", groups=[], admin=False)
+USER = hub_user("ada")
 
 
 def choices(trait: str, *values: Any, default: int | None = None) -> dict[str, Any]:
