@@ -125,14 +125,14 @@ async def service(deployment: Deployment) -> list[Finding]:
         if remarks:
             return remarks
         return [ok("the Usage Quota Dashboard is switched off (c.UsageViewer.enabled = False)")]
-    return [*remarks, *_faults_of_service(deployment, spec)]
+    return [*remarks, *_findings_on_service(deployment, spec)]
 
 
 def _viewer(deployment: Deployment) -> Mapping[str, Any] | None:
     return next((dict(spec) for spec in deployment.app.services if is_viewer(spec)), None)
 
 
-def _faults_of_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[Finding]:
+def _findings_on_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[Finding]:
     name = str(spec.get("name", ""))
     found = []
     if not spec.get("url"):

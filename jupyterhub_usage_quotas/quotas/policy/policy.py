@@ -95,7 +95,7 @@ class Policy(BaseModel):
     def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
         if not isinstance(given, dict) or not _is_a_gauge(given.get("resource"), info):
             return given
-        # What is given in its place has a fault of its own.
+        # What is given in its place has an error of its own.
         return {**given, "window": given.get("window", _LEFT_OUT)}
 
     @field_validator("name", mode="before")
@@ -124,7 +124,7 @@ class Policy(BaseModel):
     @classmethod
     def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
         resource = _resources(info).get(info.data.get("resource", ""))
-        # Without a known resource its own fault is reported; the unit cannot be judged.
+        # Without a known resource its own error is reported; the unit cannot be judged.
         return parse_limit(value, resource) if resource else Quantity(0.0, Unit("", 1.0))
 
     @field_validator("window", mode="before")

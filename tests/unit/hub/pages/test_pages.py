@@ -391,7 +391,7 @@ class SlowLedger:
         return Adjustments()
 
 
-async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, caplog):
+async def test_a_failure_is_logged_once_and_shows_nothing(database: Database, caplog):
     pages = pages_of(manager(), ledger=BrokenLedger())
     for _ in range(3):
         assert await look(pages, database.user("u7"), None) == (None, None, None)
