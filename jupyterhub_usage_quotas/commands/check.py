@@ -20,6 +20,7 @@ from ..conventions import HOME_STORAGE
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.decide import Decision, Outcome
+from ..quotas.messages import wrong
 from ..quotas.resources import Resource, Resources
 from ..quotas.serialize import (
     DecisionReport,
@@ -58,18 +59,18 @@ class CheckReport(DecisionReport):
 
     failover_detail: str | None = Field(description="why usage is not known, in a sentence")
     lasts_seconds: NotNegative | None = Field(
-        description="how long the server could run, if nothing else of the user's did: 0 where it"
-        " is denied; null where nothing ends it for a month, or usage is not known"
+        description="how long the server could run if no other server of the user ran: 0 where"
+        " it is denied; null where nothing ends it within a month, or usage is not known"
     )
     enforcement: Enforcement = Field(
-        description="whether the Hub denies what this says it does: only in `enforce`"
+        description="whether the Hub acts on this decision: only with `enforcement = 'enforce'`"
     )
     gauges: dict[str, GaugeReport] = Field(
-        description="what is there of the user's, by resource, also without a policy; without those"
-        " that nothing exports"
+        description="what the user has now, by resource, with or without a policy; without"
+        " resources that nothing exports"
     )
     home_storage: HomeStorage | None = Field(
-        description="what is in the user's home directory, also without a policy; null where"
+        description="what is in the user's home directory, with or without a policy; null where"
         " nothing exports home storage, or `home_storage = False`"
     )
 
@@ -102,22 +103,26 @@ def add_check(commands: Any) -> None:
     )
     check.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
     check.add_argument("--user", required=True, metavar="NAME")
-    check.add_argument("--group", action="append", default=[], metavar="NAME", help="repeatable")
+    check.add_argument(
+        "--group", action="append", default=[], metavar="NAME", help="may be given several times"
+    )
     for one in ASKED:
         kind = partial(_amount, one)
         check.add_argument(f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked)
     check.add_argument("--profile", default="", metavar="SLUG")
     check.add_argument("--profile-name", default="", metavar="DISPLAY-NAME")
-    check.add_argument("--server", default="", metavar="NAME", help="of a named server")
+    check.add_argument(
+        "--server", default="", metavar="NAME", help="server name (default: the default server)"
+    )
     check.add_argument("--admin", action="store_true", help="the user is an admin")
     check.add_argument(
         "--member",
         action="append",
         default=[],
         metavar="NAME",
-        help="who else draws on the user's pools; repeatable",
+        help="another user who draws on the same pools; may be given several times",
     )
-    check.add_argument("--json", action="store_true", help="for machines; a stable form")
+    check.add_argument("--json", action="store_true", help="print JSON with a stable schema")
     check.set_defaults(run=run_check)
 
 
@@ -127,7 +132,7 @@ def _amount(resource: Resource, text: str) -> float:
     except InvalidQuantity as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if not 0 <= amount < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount that a server can ask for")
+        raise argparse.ArgumentTypeError(wrong("not an amount that a server can ask for", text))
     return amount
 
 
@@ -171,7 +176,7 @@ def run_check(options: argparse.Namespace) -> int:
 async def _gather(
     options: QuotaOptions, ledger: Ledger, subject: Subject, members: Collection[str]
 ) -> DecisionInputs:
-    """What the decision is made of, and what is there of the user's, limited or not."""
+    """The inputs of the decision, and what the user has now, limited or not."""
     policies, meter = options.policies, options.make_meter()
     pools: Members = {
         one.name: None if one.scope.everyone else members for one in policies if one.pooled
@@ -207,7 +212,7 @@ def _explained(
     ]
     if lasts:
         how_long = show_duration(lasts)
-        lines += ["", f"The server could run for {how_long} before something is used up."]
+        lines += ["", f"The server could run for {how_long} before a quota is used up."]
     return [*lines, *_notes(decision)]
 
 

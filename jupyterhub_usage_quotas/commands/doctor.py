@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with a set-up, before users notice, and how it is put right."""
+"""`doctor`: diagnoses a deployment before users notice, and suggests fixes."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def add_doctor(commands: Any) -> None:
     """Add the command to the command line's."""
     doctor = commands.add_parser(
         "doctor",
-        help="find out what is wrong with a set-up, and how it is put right",
-        description="Looks at the configuration, Prometheus, the usage source, the Hub's database"
+        help="diagnose a deployment and suggest fixes",
+        description="Checks the configuration, Prometheus, the usage source, the Hub's database"
         " and the Usage Quota Dashboard, and explains what is wrong. Run it where the Hub runs. It"
         " changes nothing. Exit code: 0 nothing failed (there may be warnings), 1 something did.",
     )
     doctor.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
-    doctor.add_argument("--json", action="store_true", help="for machines; a stable form")
+    doctor.add_argument("--json", action="store_true", help="print JSON with a stable schema")
     doctor.set_defaults(run=run_doctor)
 
 
@@ -77,14 +77,14 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 async def _found(path: Path) -> Found:
-    """What is found. Nothing can be looked at without a configuration."""
+    """What is found. Nothing can be checked without a configuration."""
     try:
         config, lines = load_config(path)
         deployment = Deployment(config, UsageQuotaManager(config=config))
     except ConfigurationError as error:
-        cure = f"Correct it in {path}, or where that takes it from."
+        cure = f"Correct it in {path}, or in what that file reads it from."
         return Found([(CONFIGURATION, failed(one, cure)) for one in error.errors])
-    cure = "It works; write it as it says when you have a moment."
+    cure = "It works as it is. When convenient, write it as suggested."
     found = [(CONFIGURATION, warning(line, cure)) for line in lines]
     try:
         found += [one async for one in examine(deployment)]
@@ -150,11 +150,11 @@ def _lines(name: str, finding: Finding, width: int, *, colours: bool) -> list[st
 def _summary(findings: Sequence[Finding]) -> str:
     count = Counter(finding.status for finding in findings)
     if not count[Status.FAILED] and not count[Status.WARNING]:
-        skipped = f" {count[Status.SKIPPED]} not looked at." if count[Status.SKIPPED] else ""
+        skipped = f" {count[Status.SKIPPED]} not checked." if count[Status.SKIPPED] else ""
         return f"Nothing is wrong.{skipped}"
     parts = [
         counted(count[Status.FAILED], "failure"),
         counted(count[Status.WARNING], "warning"),
-        f"{count[Status.SKIPPED]} not looked at",
+        f"{count[Status.SKIPPED]} not checked",
     ]
     return ", ".join(part for part in parts if not part.startswith("0 ")) + "."

@@ -1,7 +1,8 @@
 """Settings that were written with a colon: `c.UsageConfig.prometheus_url: "http://..."`.
 
 To Python that is a type annotation, evaluated and dropped; published examples have it all the
-same. The value is read from the text of the configuration files, and whoever wrote it is told.
+same. The value is read from the text of the configuration files, and the admin gets a line about
+it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Earlier spellings: what deployments of 2i2c's package of the same name have written.
 
 Its versions 0.1.4 and 0.2.1, and the ones before as far as their documentation goes, are understood
-as written. What has another name today is taken as that; what is no longer needed has no effect;
-whoever wrote it is told once of either.
+as written. What has another name today is taken as that; what is no longer needed has no effect.
+The admin gets one line about either.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ RENAMED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """Options that have another name today, by section."""
 
 NOT_WORTH_A_LINE = frozenset({"scope_fallback_strategy"})
-"""Names that are as good as today's."""
+"""Earlier names that are accepted without a line about them."""
 
-_OF_LOGS = "how much is logged is said by c.JupyterHub.log_level"
+_OF_LOGS = "c.JupyterHub.log_level sets how much is logged"
 
 NO_LONGER_NEEDED: Mapping[str, str] = MappingProxyType(
     {
@@ -48,8 +48,8 @@ NO_LONGER_NEEDED: Mapping[str, str] = MappingProxyType(
         "prometheus_emit_namespace": "the names of the metrics are fixed",
         "prometheus_usage_metrics": "usage_source says which metrics are read",
         "prometheus_usage_quota_metrics": "the dashboard computes usage itself",
-        "escape_username_scheme": "usage is keyed on the username, not on names of pods; how home"
-        " directories are named is said by home_storage_directory",
+        "escape_username_scheme": "usage is keyed on the username, not on names of pods;"
+        " home_storage_directory says how home directories are named",
         "escape_username_safe_scheme": "usage is keyed on the username, not on names of pods",
         "metrics_exporter_token": "the Hub exports its metrics itself",
         "hub_url": "the Hub knows its own address",
@@ -133,7 +133,7 @@ def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str
     """A line for everything in a section that is written in an earlier spelling."""
     for former, today in SECTIONS.items():
         if today == section and former in config:
-            yield f"c.{former} is taken as c.{section}, which is its name"
+            yield f"c.{former} is taken as c.{section}, its current name"
     for name, value in _options_in(config, section).items():
         today = spelling_of_today(section, name)
         why = NO_LONGER_NEEDED.get(name)
@@ -142,7 +142,7 @@ def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str
         elif why:
             yield f"{section}.{name} is no longer needed and has no effect: {why}"
         elif today != name and name not in NOT_WORTH_A_LINE:
-            yield f"{section}.{name} is taken as {today}, which is its name"
+            yield f"{section}.{name} is taken as {today}, its current name"
 
 
 def said_twice(config: Mapping[str, Any], section: str) -> Iterator[str]:
@@ -150,9 +150,7 @@ def said_twice(config: Mapping[str, Any], section: str) -> Iterator[str]:
     names = _options_in(config, section)
     for former, today in RENAMED.get(section, {}).items():
         if {former, today} <= set(names):
-            yield (
-                f"{section}.{former}: deprecated alias of {today}, and both are set; leave one out"
-            )
+            yield f"{section}.{former}: deprecated alias of {today}; set only one of the two"
 
 
 def _options_in(config: Mapping[str, Any], section: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every gauge is configured by."""
+"""How a gauge is configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that say where home storage is reported, and whose a directory is."""
+"""The options about home storage: where it is exported, and how directories match users."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from .traits import Namespace
 
 
 class HomeOptions(LoggingConfigurable):
-    """Where home storage is reported, and whose a directory is: a part of `UsageConfig`."""
+    """The part of `UsageConfig` about home storage: where it is, how directories match users."""
 
     home_storage = Bool(
         True,
         help="""
-        Whether home storage is looked at, where jupyterhub-home-nfs or prometheus-dirsize-exporter
-        export it: by the Usage Quota Dashboard and `check` always, by the Hub where a policy limits
-        `storage`.
+        Whether home storage is read, where jupyterhub-home-nfs or prometheus-dirsize-exporter
+        export it. The Usage Quota Dashboard and `check` always read it, the Hub where a policy
+        limits `storage`.
         """,
     ).tag(config=True)
 
     home_storage_directory = Unicode(
         "escape",
         help="""
-        What users' home directories are called in the exporter's label `directory`: "escape" or
+        How the exporter's label `directory` names users' home directories: "escape" or
         "safe" for the slugs that KubeSpawner makes of usernames ("safe" is what `{username}` is in
-        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern such as
-        "home/{escaped_username}", of {username} (which is the safe slug), {safe_username},
+        a `subPath` with KubeSpawner 7 and its default `slug_scheme`), or a pattern, for example
+        "home/{escaped_username}", made of {username} (the safe slug), {safe_username},
         {escaped_username} and {unescaped_username}.
         """,
     ).tag(config=True)
@@ -55,15 +55,16 @@ class HomeOptions(LoggingConfigurable):
         allow_none=True,
         help="""
         The namespace in the labels of the exporter of home storage; empty for any. The default is
-        `hub_namespace`, or none: an exporter outside of Kubernetes has no such label.
+        `hub_namespace`; series without the label count, too, since an exporter outside of
+        Kubernetes has none.
         """,
     ).tag(config=True)
 
     home_storage_metrics = Dict(
         {"size": conventions.HOME_SIZE, "limit": conventions.HOME_LIMIT},
         help="""
-        What the exporter of home storage calls the size of a directory and its limit, in bytes and
-        with the label `directory`.
+        The names of the exporter's metrics of the size of a directory and of its limit. Both are in
+        bytes and have the label `directory`.
         """,
     ).tag(config=True)
 

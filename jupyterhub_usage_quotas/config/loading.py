@@ -64,7 +64,12 @@ def handed_over(environment: Mapping[str, str]) -> Config:
         return Config(json.loads("".join(parts)))
     except (ValueError, TypeError) as error:
         # Not with the text: there are secrets in it.
-        raise ConfigurationError([f"{ENV_HANDED_OVER}_0: is not what the Hub writes"]) from error
+        raise ConfigurationError(
+            [
+                f"{ENV_HANDED_OVER}_0: not the configuration that the Hub"
+                " writes; do not set it yourself"
+            ]
+        ) from error
 
 
 def _load_file(path: Path) -> tuple[Config, list[str]]:

@@ -1,4 +1,4 @@
-"""The options that say what users are shown of quotas on the Hub's own pages."""
+"""The options of what the Hub's own pages show of quotas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .traits import WholeNumber
 
 
 class PageOptions(HasTraits):
-    """What the Hub's pages show, and what users are told who are denied a launch."""
+    """What the Hub's pages show, and the message of a denied launch."""
 
     show_in_header = Bool(
         True,
@@ -36,7 +36,7 @@ class PageOptions(HasTraits):
     contact = Unicode(
         "If you need more, contact the administrators of this JupyterHub.",
         help="""
-        The last sentence of a denial: whom to ask. Plain text; addresses that start with
+        The last sentence of a denial: who can help. Plain text; addresses that start with
         https:// become links.
         """,
     ).tag(config=True)

@@ -55,10 +55,11 @@ class PodOptions(LoggingConfigurable):
         (ANNOTATION, NAME),
         default_value=ANNOTATION,
         help="""
-        What says whose a pod is: the "annotation" with the username, which kube-state-metrics must
-        be told to export; or, where it cannot be told, the exact "name" that KubeSpawner gives to
-        the pods of the servers in the Hub's database. By name, policies cannot select servers by
-        profile, and what servers used that were deleted since, or renamed, counts for nobody.
+        How pods are matched to users: by the "annotation" with the username, which
+        kube-state-metrics must be configured to export; or, where that cannot be configured, by the
+        exact "name" that KubeSpawner gives to the pods of the servers in the Hub's database. By
+        name, policies cannot select servers by profile, and usage of servers that have since been
+        deleted or renamed is not attributed to anyone.
         """,
     ).tag(config=True)
 
@@ -66,7 +67,7 @@ class PodOptions(LoggingConfigurable):
         help="""
         How KubeSpawner names pods, where they are identified by name: its options
         `pod_name_template`, `slug_scheme`, `namespace`, `enable_user_namespaces` and
-        `user_namespace_template`. The default is what `c.KubeSpawner` has of them.
+        `user_namespace_template`. The default is taken from `c.KubeSpawner`.
         """,
     ).tag(config=True)
 
@@ -81,7 +82,7 @@ class PodOptions(LoggingConfigurable):
     hub_database = Unicode(
         help="""
         The URL of the Hub's database, where pods are identified by name: `check` and the Usage
-        Quota Dashboard read there which servers there are. The default is `c.JupyterHub.db_url`.
+        Quota Dashboard read users' servers from it. The default is `c.JupyterHub.db_url`.
         """,
     ).tag(config=True)
 
@@ -126,15 +127,18 @@ class PodOptions(LoggingConfigurable):
         if self.identify_pods_by != NAME:
             return []
         errors = [
-            f"UsageQuotaManager.policy: {policy} selects servers by profile, which no name of a pod"
-            " says: it needs UsageConfig.identify_pods_by = 'annotation'"
+            f"UsageQuotaManager.policy: {policy} selects servers by profile, which the name of a"
+            " pod does not show; set UsageConfig.identify_pods_by = 'annotation'"
             for policy in selects_profiles
         ]
         try:
             Naming(self.pod_naming, "hub").pod(KnownServer("user", "name", 1))
         except Exception as error:
             # The template is the admin's: KubeSpawner can fail on it in any way.
-            errors.append(f"UsageConfig.pod_naming: no name of a pod: {type(error).__name__}")
+            errors.append(
+                "UsageConfig.pod_naming: KubeSpawner can make no name of a pod from"
+                f" it: {type(error).__name__}"
+            )
         if not getattr(self, "hub_namespace", ""):
             errors.append(
                 "UsageConfig.hub_namespace: must be set where identify_pods_by is 'name': other"

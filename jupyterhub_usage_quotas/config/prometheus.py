@@ -31,7 +31,7 @@ from .traits import Anything
 from .urls import problem_of_prometheus, without_credentials
 
 PREFIX = "prometheus_"
-"""The options are called as the fields of a `Connection`, after this."""
+"""The options are named like the fields of a `Connection`, after this prefix."""
 SECRETS = frozenset({"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"})
 """Options whose values no message repeats."""
 
@@ -111,14 +111,15 @@ class PrometheusOptions(LoggingConfigurable):
     prometheus_bearer_token_file = Anything(
         "",
         help="""
-        The file that holds a bearer token for Prometheus, such as a projected token of a Kubernetes
-        service account. It is read for every request, so a renewed token is used at once.
+        The file that holds a bearer token for Prometheus, for example a projected token of a
+        Kubernetes service account. It is read for every request, so a renewed token is used at
+        once.
         """,
     ).tag(config=True)
 
     prometheus_headers = Anything(
         help="""
-        Headers to send with every request, such as the tenant of Mimir and Cortex:
+        Headers to send with every request, for example the tenant of Mimir and Cortex:
         {"X-Scope-OrgID": "hub"}. Values are treated as secrets.
         """
     ).tag(config=True)
@@ -130,9 +131,8 @@ class PrometheusOptions(LoggingConfigurable):
     prometheus_ca_file = Anything(
         "",
         help="""
-        The file with the CA certificates (PEM) that Prometheus' certificate is checked against, in
-        the place of the public CAs. Certificates that are added later are trusted without a
-        restart.
+        The file with the CA certificates (PEM) that Prometheus' certificate is checked against,
+        instead of the public CAs. Certificates that are added later are trusted without a restart.
         """,
     ).tag(config=True)
 
@@ -140,7 +140,7 @@ class PrometheusOptions(LoggingConfigurable):
         "",
         help="""
         The file with the client certificate (PEM) for a Prometheus that demands one. It is read
-        again when it was replaced.
+        again when the file has been replaced.
         """,
     ).tag(config=True)
 
@@ -148,7 +148,7 @@ class PrometheusOptions(LoggingConfigurable):
         "",
         help="""
         The file with the key (PEM, without a passphrase) of the client certificate, unless that is
-        in the same file. It is read again when it was replaced.
+        in the same file. It is read again when the file has been replaced.
         """,
     ).tag(config=True)
 
@@ -165,9 +165,9 @@ class PrometheusOptions(LoggingConfigurable):
 
     prometheus_sigv4 = Anything(
         help="""
-        Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, where
-        {"service": "aps"}, Amazon Managed Service for Prometheus, is understood. Credentials are
-        found where AWS' own tools find them. Needs botocore, which the extra `aws` brings.
+        Sign requests for AWS (Signature Version 4): {"region": "eu-central-1"}, with the service
+        "aps" (Amazon Managed Service for Prometheus) unless you name another. Credentials are found
+        where AWS' own tools find them. Needs botocore: install the extra `aws`.
         """
     ).tag(config=True)
 

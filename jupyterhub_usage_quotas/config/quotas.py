@@ -1,4 +1,4 @@
-"""The options that say what may be used, and what follows from it."""
+"""The options about policies, and about what follows from a decision."""
 
 from __future__ import annotations
 
@@ -109,17 +109,17 @@ class QuotaOptions(PageOptions, UsageConfig):
         True,
         help="""
         Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
-        series for each user and policy: True for everybody's, False for nobody's, or a list of
-        groups whose members are. On a hub of many thousand users every scrape takes a while.
+        series for each user and policy: True for all users, False for none, or a list of groups for
+        their members. On a Hub with many thousand users every scrape takes a while.
         """,
     ).tag(config=True)
 
     earlier_metrics = Bool(
         False,
         help="""
-        Whether usage, limits, launches that were allowed because usage was not known and failed
-        requests to Prometheus are exported under the names and with the labels that 2i2c's package
-        of the same name has, for dashboards and alerts that were written for it.
+        Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
+        same name, for dashboards and alerts that were written for it: usage, limits, launches that
+        were allowed because usage was not known, and failed requests to Prometheus.
 
         The default is True where `metrics_exporter_token` is set, which only that package needs.
         """,
@@ -224,7 +224,7 @@ def check_configuration(
         profiles = (one.name for one in probe.policies if one.servers.profile)
         errors += probe.errors_in_pods(profiles)
         errors += [
-            f"UsageConfig.{one.switch}: is False, and a policy limits {one.resource}; leave it out"
+            f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES
             if one.resource in probe.policies.all_measured and one.make(probe) is None
         ]

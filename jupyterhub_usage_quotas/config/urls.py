@@ -69,7 +69,7 @@ def _problems_of_parameters(parts: SplitResult) -> Iterator[str]:
         if not name or not equals:
             yield wrong("wrong parameter in the URL", name, "name=value")
         elif name in OURS:
-            yield wrong("parameter that every request has its own of", name, "another name")
+            yield wrong("parameter that each request sets itself", name, "another name")
 
 
 def without_credentials(url: str) -> str:

@@ -76,9 +76,9 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         (KUBE_STATE_METRICS, HUB, RECORDED),
         default_value=KUBE_STATE_METRICS,
         help="""
-        Where usage comes from: "kube-state-metrics", for KubeSpawner; "recorded": what the rules
-        in charts-config/prometheus recorded of it; or "hub": the Hub exports what running servers
-        ask for on its own metrics endpoint, for every other spawner.
+        Where usage comes from: "kube-state-metrics", for KubeSpawner; "recorded", for the series
+        that the rules in charts-config/prometheus record from it; or "hub", for every other
+        spawner: the Hub exports what running servers ask for on its own metrics endpoint.
         """,
     ).tag(config=True)
 
@@ -125,8 +125,8 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
 
     credit_prices = Anything(
         help="""
-        What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), such
-        as {"cpu": 1, "memory": 0.25, "gpu": 10}.
+        What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), for
+        example {"cpu": 1, "memory": 0.25, "gpu": 10}.
         """
     ).tag(config=True)
 
@@ -158,8 +158,8 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         low=1,
         high=WEEK,
         help="""
-        How long ago, in seconds, the usage source may have been scraped last for usage still to
-        be trusted. After that, failover decides.
+        The longest time, in seconds, since the last scrape of the usage source in which usage is
+        still trusted. After that, failover decides.
         """,
     ).tag(config=True)
 
@@ -178,8 +178,8 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         high=DAY,
         or_zero=True,
         help="""
-        How long after their time, in seconds, samples may still reach Prometheus. That much is
-        read again at every refresh. Stores that are written to remotely, such as Mimir or Thanos
+        How late, in seconds, samples may reach Prometheus. That much of the past is read again at
+        every refresh. Stores that receive samples by remote write, for example Mimir or Thanos
         Receive, can lag by minutes.
         """,
     ).tag(config=True)
@@ -190,7 +190,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         high=DAY,
         or_zero=True,
         help="""
-        The longest time, in seconds, without samples that is bridged for servers which were there
+        The longest gap between samples, in seconds, that is bridged for servers which were there
         before and after it. Longer gaps count as nothing used, and are reported.
         """,
     ).tag(config=True)
@@ -201,8 +201,8 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         high=DAY,
         or_zero=True,
         help="""
-        The seconds between two scrapes of the usage source; 0 to find out, which is right unless
-        it is scraped less often than every 15 minutes.
+        The seconds between two scrapes of the usage source; 0 to detect them, which works unless it
+        is scraped less often than every 15 minutes.
         """,
     ).tag(config=True)
 
@@ -237,7 +237,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
             )
         for name in (URL, "hub_namespace", "session_secret_key"):
             if is_placeholder(getattr(self, name, "")):
-                yield f"UsageConfig.{name} has a place in angle brackets that is to be filled in"
+                yield f"UsageConfig.{name} still has a placeholder in angle brackets; replace it"
 
     @property
     def built_in(self) -> Mapping[str, Resource]:

@@ -83,7 +83,7 @@ def _errors_in_value(where: str, probe: UsageConfig, name: str, value: Any) -> I
     except TraitError as error:
         yield f"{where}: {_readable(error, trait, value)}"
     except Exception as error:
-        # Whatever somebody wrote is named, and never ends the Hub in another way.
+        # Whatever the admin wrote is named, and never ends the Hub in another way.
         yield f"{where}: {wrong('cannot be read', value)} ({type(error).__name__})"
 
 
@@ -152,14 +152,14 @@ def remarks(config: Mapping[str, Any], classes: Sequence[type[HasTraits]]) -> li
 
 
 def _remarks_on_sections(config: Mapping[str, Any]) -> Iterator[str]:
-    """A section that is almost called like one of ours would be read by nobody."""
+    """Nothing would read a section whose name is almost one of ours."""
     ours = ("UsageConfig", "UsageQuotaManager", "UsageViewer")
     for name in config:
         if name in ours or name in SECTIONS:
             continue
         close = difflib.get_close_matches(str(name), ours, n=1, cutoff=ALIKE)
         if close:
-            yield f"c.{printable(str(name))} is read by nobody; did you mean c.{close[0]}?"
+            yield f"c.{printable(str(name))} is unknown; did you mean c.{close[0]}?"
 
 
 def _about_unknown(name: str, classes: Sequence[type[UsageConfig]]) -> str:

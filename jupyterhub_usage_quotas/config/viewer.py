@@ -31,17 +31,17 @@ class UsageViewer(UsageConfig):
     enabled = Bool(
         True,
         help="""
-        Whether `setup_usage_quotas` declares the service, its roles and scopes, and tells it what
-        it must know. False leaves all of that to you.
+        Whether `setup_usage_quotas` declares the service, its roles and scopes, and passes it its
+        configuration. False leaves all of that to you.
         """,
     ).tag(config=True)
 
     url = Unicode(
         help="""
-        Where the Hub's proxy reaches the service that `setup_usage_quotas` declares. The default is
-        a free port of 127.0.0.1. Where somebody else starts the proxy (as in Zero to JupyterHub)
-        there is none, and without it the service is not declared. A service that you declare
-        yourself has its own `url`.
+        The URL at which the Hub's proxy reaches the service that `setup_usage_quotas` declares. The
+        default is a free port of 127.0.0.1. Where the Hub does not start the proxy (as in Zero to
+        JupyterHub) there is no default, and the service is declared only if this is set. A service
+        that you declare yourself has its own `url`.
         """
     ).tag(config=True)
 
@@ -56,8 +56,8 @@ class UsageViewer(UsageConfig):
 
     service_host = Unicode(
         help="""
-        The interface that the service listens on. The default is that of the loopback where the
-        service's `url` names it, else all of them.
+        The interface that the service listens on. The default is the loopback interface where the
+        service's `url` names that, else all interfaces.
         """
     ).tag(config=True)
 
@@ -78,8 +78,8 @@ class UsageViewer(UsageConfig):
 
     service_prefix = Unicode(
         help="""
-        The path that the service answers under. The default is what the Hub says, which is
-        "/services/usage-quota/" behind the Hub's own.
+        The path that the service answers under. The default comes from the Hub: its own path, and
+        then "services/usage-quota/".
         """
     ).tag(config=True)
 
@@ -95,8 +95,8 @@ class UsageViewer(UsageConfig):
     enable_compute = Bool(
         True,
         help="""
-        Whether the dashboard shows usage over time: of memory, CPU and the like. Without it, it
-        shows home storage only, and no users at all where that is not shown either.
+        Whether the dashboard shows usage over time: of memory, CPU and so on. Without it, the
+        dashboard shows home storage only, and lists no users where that is not shown either.
         """,
     ).tag(config=True)
 
@@ -109,9 +109,9 @@ class UsageViewer(UsageConfig):
 
     session_secret_key = Unicode(
         help="""
-        A secret that keeps sessions valid when the service restarts. Without one each start makes
-        its own, and browsers log in anew, which users of a service with `oauth_no_confirm` do not
-        notice.
+        A secret that keeps sessions valid when the service restarts. Without one, the service makes
+        a new secret at each start, and browsers log in again; users do not notice that where the
+        service has `oauth_no_confirm`.
 
         The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY.
         """
@@ -134,14 +134,14 @@ class UsageViewer(UsageConfig):
     template_paths = List(
         Unicode(),
         help="""
-        Folders with templates of your own, looked in before the Hub's. The default is
+        Folders with templates of your own, which take precedence over the Hub's. The default is
         `c.JupyterHub.template_paths`, where the Hub runs the service.
         """,
     ).tag(config=True)
 
     template_vars = Dict(
         help="""
-        Variables for templates of your own. The default is what there is of plain values in
+        Variables for templates of your own. The default is all plain values in
         `c.JupyterHub.template_vars`, where the Hub runs the service.
         """
     ).tag(config=True)
@@ -165,5 +165,5 @@ def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
 
 
 def viewer_remarks(config: Mapping[str, Any]) -> list[str]:
-    """A line for every option of the viewer that is not as it should be written."""
+    """A line for every option of the viewer that should be written differently."""
     return remarks(config, (UsageViewer,))

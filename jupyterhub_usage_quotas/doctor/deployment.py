@@ -1,4 +1,6 @@
-"""What is examined: a configuration, and what it leads to. Everything is asked for once."""
+"""The deployment that `doctor` examines: a configuration, and what it leads to; all is queried
+once.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class InHub:
-    """Who is in the Hub's database, and which groups it has."""
+    """The users and groups in the Hub's database."""
 
     subjects: Sequence[Subject]
     groups: Sequence[str]
@@ -48,7 +50,7 @@ class Deployment:
 
     @cached_property
     def prometheus(self) -> PrometheusClient:
-        """The configured Prometheus, asked as the Hub asks it."""
+        """The configured Prometheus, queried as the Hub queries it."""
         return self.manager.make_client()
 
     @cached_property
@@ -72,7 +74,7 @@ class Deployment:
         return app
 
     async def facts(self) -> ServerFacts:
-        """What Prometheus says of itself. Raises `PrometheusError`."""
+        """What Prometheus reports about itself. Raises `PrometheusError`."""
         if self._facts is None:
             self._facts = await server_facts(self.prometheus, self.clock)
         return self._facts
@@ -86,7 +88,7 @@ class Deployment:
         return self._diagnosis
 
     async def in_hub(self) -> InHub:
-        """Who the Hub knows. Raises `DatabaseUnreadable`."""
+        """The users and groups of the Hub. Raises `DatabaseUnreadable`."""
         if self._in_hub is None:
             try:
                 self._in_hub = await asyncio.to_thread(self._read_database)

@@ -14,9 +14,8 @@ from .findings import Finding, Status, failed, skipped
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that is looked at, if none of those that it `needs` failed.
-
-    `name` is what it is called in the output and in docs/how-to/troubleshooting.md: an interface.
+    """One thing that is checked, if none of those that it `needs` failed. The output and
+    docs/how-to/troubleshooting.md name it `name`: an interface.
     """
 
     name: str
@@ -61,7 +60,7 @@ async def examine(
         missing = [name for name in check.needs if name in without_answer]
         found: Sequence[Finding]
         if missing:
-            found = [skipped(f"not looked at, because of {missing[0]}")]
+            found = [skipped(f"not checked, because of {missing[0]}")]
         else:
             found = await _look(check, deployment)
         if missing or any(one.status is Status.FAILED for one in found):
@@ -75,8 +74,8 @@ async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
         return await check.look(deployment)
     except PrometheusError as error:
         cure = (
-            "If it is slow, look at its load and raise c.UsageConfig.request_timeout; if it refuses"
-            " the query, look at its log."
+            "If it is slow, check its load and raise c.UsageConfig.request_timeout; if it"
+            " refuses the query, check its log."
         )
         return [failed(f"Prometheus gave no answer that can be used: {error}", cure)]
     except PodOwnersUnknown as error:
@@ -84,4 +83,4 @@ async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
     except Exception as error:
         # One check that cannot cope with a set-up must not hide what the others find.
         cure = "This is a bug of jupyterhub-usage-quotas: please report it, with this line."
-        return [failed(f"could not be looked at: {type(error).__name__}: {error}", cure)]
+        return [failed(f"this check failed: {type(error).__name__}: {error}", cure)]

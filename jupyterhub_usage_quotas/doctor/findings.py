@@ -18,7 +18,7 @@ class Status(enum.StrEnum):
     FAILED = "failed"
     """Quotas do not work, or not for everybody."""
     SKIPPED = "skipped"
-    """It could not be looked at."""
+    """It could not be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ def warning(says: str, cure: str) -> Finding:
 
 
 def failed(says: str, cure: str) -> Finding:
-    """Something to mend."""
+    """Something to fix."""
     return Finding(Status.FAILED, says, cure)
 
 
 def skipped(says: str) -> Finding:
-    """Not looked at."""
+    """Not checked."""
     return Finding(Status.SKIPPED, says)
 
 

@@ -1,4 +1,4 @@
-"""Is home storage told of, and are home directories called as it is configured?"""
+"""Checks of home storage: is it exported, and are directories named as configured?"""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 EXPORT = (
-    "Scrape jupyterhub-home-nfs, or prometheus-dirsize-exporter; if it says another namespace than"
-    " the Hub's, set c.UsageConfig.home_storage_namespace."
+    "Scrape jupyterhub-home-nfs, or prometheus-dirsize-exporter; if it reports a namespace other"
+    " than the Hub's, set c.UsageConfig.home_storage_namespace."
 )
 
 
 async def home_storage(deployment: Deployment) -> list[Finding]:
-    """Whether users' directories are told of under the names that are expected."""
+    """Whether an exporter reports users' directories under the expected names."""
     manager = deployment.manager
     storage = manager.make_home_storage()
     if storage is None:
-        return [ok("home storage is not looked at (home_storage = False)")]
+        return [ok("home storage is not read (home_storage = False)")]
     stale_after = timedelta(seconds=manager.stale_after)
     homes = await storage.read(deployment.prometheus, deployment.clock(), stale_after)
     if not homes:
         if storage.resource in manager.policies.all_measured:
             return [
                 failed(
-                    f"a policy limits {storage.resource}, and no exporter tells of homes", EXPORT
+                    f"a policy limits {storage.resource}, but no exporter reports home directories",
+                    EXPORT,
                 )
             ]
-        return [ok("no exporter tells of home storage, so none is shown")]
+        return [ok("no exporter reports home storage, so none is shown")]
     try:
         people = [one.name for one in (await deployment.in_hub()).subjects]
     except DatabaseUnreadable as error:
-        told = counted(len(homes), "directory", "directories")
-        return [skipped(f"{told} told of; whose they are could not be looked at: {error}")]
+        reported = counted(len(homes), "directory", "directories")
+        return [
+            skipped(
+                f"{reported} reported; which user each belongs to could not be checked: {error}"
+            )
+        ]
     return [_matching(homes, people, manager.home_storage_directory)]
 
 
@@ -47,24 +52,25 @@ def _matching(homes: Mapping[str, GaugeValue], people: list[str], scheme: str) -
     found = len(by_scheme[scheme])
     best = max(by_scheme, key=lambda one: len(by_scheme[one]))
     says = (
-        f"{counted(len(there), 'directory', 'directories')} told of, and {found} of"
+        f"{counted(len(there), 'directory', 'directories')} reported; {found} of"
         f" {counted(len(people), 'user')} have one by home_storage_directory = '{scheme}'"
     )
     if len(by_scheme[best]) > found:
         return failed(
-            f"{says}; by '{best}' {len(by_scheme[best])} have",
+            f"{says}, and {len(by_scheme[best])} by '{best}'",
             f"Set c.UsageConfig.home_storage_directory = '{best}'.",
         )
     if people and not found:
         return failed(
-            f"{says}: they are called otherwise, such as {listed(sorted(there))}",
-            "Write the pattern of their names as c.UsageConfig.home_storage_directory, such as"
-            " 'home/{escaped_username}': it is the subPath of the volume in KubeSpawner's options.",
+            f"{says}: they are named otherwise, for example {listed(sorted(there))}",
+            "Write the pattern of their names as c.UsageConfig.home_storage_directory, for"
+            " example 'home/{escaped_username}': it is the subPath of the volume in"
+            " KubeSpawner's options.",
         )
     strangers = sorted(there - by_scheme[scheme])
     if len(strangers) > found:
         return warning(
-            f"{says}; {listed(strangers)} are nobody's",
+            f"{says}; no user has {listed(strangers)}",
             "Homes of deleted users and shared folders are not a problem.",
         )
     return ok(says)

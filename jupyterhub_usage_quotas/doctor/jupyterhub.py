@@ -1,4 +1,4 @@
-"""Is JupyterHub set up so that quotas are enforced, shown, and do no harm?"""
+"""Checks of JupyterHub: are quotas enforced and shown, and do denials do no harm?"""
 
 from __future__ import annotations
 
@@ -51,11 +51,14 @@ async def configuration(deployment: Deployment) -> list[Finding]:
     )
     found = [ok(says)]
     if not policies:
-        cure = "Write some: c.UsageQuotaManager.policy. docs/reference/policies.md has all forms."
+        cure = "Add them to c.UsageQuotaManager.policy; docs/reference/policies.md has all forms."
         found = [failed("there are no policies: nobody is limited", cure)]
     if manager.enforcement is Enforcement.off:
-        found.append(warning("enforcement is off: nothing is decided", "Leave it out."))
-    found += [warning(line, "Write what is meant.") for line in manager.doubts()]
+        found.append(warning("enforcement is off: nothing is decided", "Leave out enforcement."))
+    found += [
+        warning(line, "If you mean something else, write it differently.")
+        for line in manager.doubts()
+    ]
     if not manager.hub_namespace:
         found.append(
             warning(
@@ -104,12 +107,13 @@ async def denials(_subject: Deployment) -> list[Finding]:
     if jupyterhub.version_info[:2] >= NOT_TRIED:
         return [
             warning(
-                f"JupyterHub {version} is newer than this version of jupyterhub-usage-quotas knows",
-                "Update jupyterhub-usage-quotas, or try a denial before users do.",
+                f"JupyterHub {version} is newer than any that this version of"
+                " jupyterhub-usage-quotas was tested with",
+                "Update jupyterhub-usage-quotas, or test a denial before users meet one.",
             )
         ]
     if jupyterhub.version_info[:2] < COUNTS_NO_DENIALS:
-        return [ok(f"JupyterHub {version} counts failed spawns; denials are taken back from it")]
+        return [ok(f"JupyterHub {version} counts failed spawns; denials are taken off the count")]
     return [ok(f"JupyterHub {version} does not count denials as failures")]
 
 
@@ -119,7 +123,7 @@ async def service(deployment: Deployment) -> list[Finding]:
         lines = declare_viewer(deployment.app, deployment.manager)
     except ConfigurationError as error:
         return [failed(one, "Correct this option.") for one in error.errors]
-    remarks = [warning(line, "Do as it says, or leave it out.") for line in lines]
+    remarks = [warning(line, "Change it as suggested, or leave it out.") for line in lines]
     spec = _viewer(deployment)
     if spec is None:
         if remarks:
@@ -138,8 +142,8 @@ def _findings_on_service(deployment: Deployment, spec: Mapping[str, Any]) -> lis
     if not spec.get("url"):
         found.append(
             failed(
-                f'the service "{name}" has no url, so the Hub shows nobody the way to it',
-                "Give it the address at which the proxy reaches it, such as http://hub:9000.",
+                f'the service "{name}" has no url, so the proxy does not lead to it',
+                "Give it the address at which the proxy reaches it, for example http://hub:9000.",
             )
         )
     own = _scopes(deployment, lambda role: name in (role.get("services") or ()))
@@ -163,7 +167,7 @@ def _findings_on_service(deployment: Deployment, spec: Mapping[str, Any]) -> lis
                 " some only.",
             )
         )
-    return found or [ok(f'the service "{name}" has its url, its scopes, and users may open it')]
+    return found or [ok(f'the service "{name}" has its url and its scopes, and users may open it')]
 
 
 def _extra(deployment: Deployment) -> set[str]:
@@ -197,8 +201,8 @@ async def ledger(deployment: Deployment) -> list[Finding]:
         return [
             failed(
                 f"the ledger cannot be read: {type(error).__name__}",
-                "Grants, overrides and exemptions are not known, so launches fail over. Look at its"
-                " database, and at the network between.",
+                "Grants, overrides and exemptions are not known, so launches fail over. Check"
+                " its database, and the network in between.",
             )
         ]
     return [ok("the ledger can be read"), *_of_policies(decided, deployment.manager.policies)]
@@ -208,9 +212,9 @@ def _of_policies(decided: Adjustments, policies: PolicySet) -> Iterator[Finding]
     adjusted = {one.policy for one in (*decided.everyone, *chain(*decided.by_user.values()))}
     if lost := adjusted - {one.name for one in policies}:
         yield warning(
-            f"the ledger has adjustments of policies that there are not: {listed(sorted(lost))}",
-            "They have no effect. A policy keeps its adjustments by its name: give it the name that"
-            " it had, or void them.",
+            f"the ledger has adjustments for policies that do not exist: {listed(sorted(lost))}",
+            "They have no effect. A policy's adjustments belong to its name: give it the name"
+            " that it had, or void them.",
         )
     if policies.default_names:
         yield warning(
@@ -229,7 +233,7 @@ async def network(deployment: Deployment) -> list[Finding]:
     # Whether they answer is asked, not who they are; within a Hub certificates may be its own.
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=False) as client:  # noqa: S501
         if not _is_success(await _get(client, f"{hub}{base}hub/api/")):
-            return [skipped(f"no Hub answers at {hub}: this does not run where it does")]
+            return [skipped(f"no Hub answers at {hub}: doctor does not run where the Hub runs")]
         found = [ok(f"the Hub answers at {hub}")]
         if (spec := _viewer(deployment)) is None:
             return found
@@ -249,12 +253,12 @@ def _service_answers(url: str, direct: Answer | None, proxied: Answer) -> Findin
     if direct is not None and not _is_ours(direct):
         return failed(
             f"the dashboard does not answer {at} ({_what(direct)})",
-            "Look for its lines in the log of the Hub, which starts it. Where it is a pod of its"
-            " own, look there, and at the NetworkPolicy between.",
+            "Check the log of the Hub, which starts it. Where it is a pod of its own, check that"
+            " pod's log, and the NetworkPolicy in between.",
         )
     if isinstance(proxied, str):
         there = f"the dashboard answers {at}; " if direct is not None else ""
-        return skipped(f"{there}the proxy cannot be asked from here ({proxied})")
+        return skipped(f"{there}the proxy cannot be reached from here ({proxied})")
     if not _is_ours(proxied):
         there = f"answers {at}, but " if direct is not None else ""
         return failed(

@@ -1,4 +1,4 @@
-"""Are those whose usage is told the Hub's users, and are those whom policies name there?"""
+"""Checks of users and groups: does the Hub know users with usage, and those that policies name?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 
 async def users(deployment: Deployment) -> list[Finding]:
-    """Whether users' servers are those of users whom the Hub knows."""
+    """Whether the servers that ran belong to users whom the Hub knows."""
     diagnosis = (await deployment.diagnosis()).users
     if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by the names of known servers")]
@@ -24,7 +24,7 @@ async def users(deployment: Deployment) -> list[Finding]:
     try:
         known = {one.name for one in (await deployment.in_hub()).subjects}
     except DatabaseUnreadable as error:
-        return [skipped(f"{ran}; whether the Hub knows them could not be looked at: {error}")]
+        return [skipped(f"{ran}; whether the Hub knows them could not be checked: {error}")]
     strangers = sorted(set(diagnosis) - known)
     if not strangers:
         return [ok(f"{ran}, and the Hub knows all of them")]
@@ -33,8 +33,8 @@ async def users(deployment: Deployment) -> list[Finding]:
         return [
             failed(
                 f"{says}: none of them",
-                "They are another Hub's: is c.UsageConfig.hub_namespace the namespace of this Hub?"
-                " Or is this not its database (c.JupyterHub.db_url)?",
+                "They belong to another Hub: check that c.UsageConfig.hub_namespace is the"
+                " namespace of this Hub, and c.JupyterHub.db_url its database.",
             )
         ]
     return [
@@ -111,16 +111,16 @@ def _finding(deployment: Deployment, kind: str, one: Mention, there: Iterable[st
     close = difflib.get_close_matches(one.name, list(there), n=1)
     hint = f'Is it "{close[0]}"? ' if close else ""
     if kind == "user":
-        return warning(says, f"{hint}Users are there once they have logged in.")
+        return warning(says, f"{hint}The Hub has a user from the first login on.")
     if _groups_come_with_logins(deployment):
         return warning(
             says,
-            f"{hint}The authenticator makes groups as their members log in; if somebody of it did,"
-            " the name is not what the authenticator makes of it.",
+            f"{hint}The authenticator creates a group when its first member logs in. If a member"
+            " has logged in, the authenticator names the group differently.",
         )
     return failed(
         says,
-        f"{hint}Nobody is in it, so the policy covers nobody. Make the group"
+        f"{hint}Nobody is in it, so the policy covers nobody. Create the group"
         " (c.JupyterHub.load_groups, or the admin page), or let the authenticator bring groups"
         " (manage_groups = True).",
     )

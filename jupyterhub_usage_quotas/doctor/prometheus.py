@@ -1,4 +1,4 @@
-"""Is Prometheus there, is it the right one, and does it keep enough?"""
+"""Checks of Prometheus: does it answer, is it the right one, and does it keep enough?"""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ CURES: dict[type[PrometheusError], str] = {
     PrometheusUnauthorized: "Set prometheus_auth, prometheus_bearer_token_file or"
     " prometheus_headers on c.UsageConfig to what this Prometheus accepts; a refusal of the tenant"
     " (Mimir, Cortex, Thanos) looks the same.",
-    PrometheusTimeout: "Look whether it is overloaded, or raise c.UsageConfig.request_timeout and"
+    PrometheusTimeout: "Check whether it is overloaded, or raise c.UsageConfig.request_timeout and"
     " deadline.",
-    PrometheusUnavailable: "Something answers and says that it cannot now: an ingress or a gateway"
+    PrometheusUnavailable: "Something answers that it is not available now: an ingress or a gateway"
     " without a Prometheus behind it, or one that is starting or overloaded.",
 }
 
@@ -51,8 +51,12 @@ async def answers(deployment: Deployment) -> list[Finding]:
         )
         return [failed(f"{url}: {error}", CURES.get(type(error), usual))]
     if [one.last for one in found] != [1.0]:
-        return [failed(f"{url} answers, but not as Prometheus does", "Is it the right address?")]
-    version = f" {facts.version}" if facts.version else ", which does not tell its version"
+        return [
+            failed(
+                f"{url} answers, but not as Prometheus does", "Check c.UsageConfig.prometheus_url."
+            )
+        ]
+    version = f" {facts.version}" if facts.version else ", which does not report its version"
     return [ok(f"{facts.name}{version} at {url}")]
 
 
@@ -60,7 +64,7 @@ async def clock(deployment: Deployment) -> list[Finding]:
     """Whether both know what time it is: usage is asked for up to now."""
     ahead = (await deployment.facts()).ahead
     if ahead is None:
-        return [ok("Prometheus does not say what time it has")]
+        return [ok("Prometheus does not report its time")]
     apart = abs(ahead)
     if apart < CLOCK_DOUBTFUL:
         return [ok("the clocks of Prometheus and of this machine agree")]
@@ -123,8 +127,8 @@ async def scrape_interval(deployment: Deployment) -> list[Finding]:
     if configured and not 1 / 2 <= configured / max(found, 1.0) <= 2:  # noqa: PLR2004 a factor
         return [
             warning(
-                f"{says}, and prometheus_scrape_interval says {configured:g} s",
-                "Leave c.UsageConfig.prometheus_scrape_interval out: it is found out.",
+                f"{says}, but prometheus_scrape_interval is {configured:g} s",
+                "Leave c.UsageConfig.prometheus_scrape_interval out: it is detected.",
             )
         ]
     if found > TOO_RARE or (found > RARE and not configured):

@@ -1,4 +1,4 @@
-"""Is what usage comes from there, and does it say whose a server is?"""
+"""Checks of the usage source: is it scraped, and does it report usernames?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def source(deployment: Deployment) -> list[Finding]:
     if not diagnosis.inside.get(evidence):
         namespace = deployment.manager.hub_namespace
         elsewhere = (
-            f"; there are some of {listed(diagnosis.namespaces)}" if diagnosis.namespaces else ""
+            f"; there are series of {listed(diagnosis.namespaces)}" if diagnosis.namespaces else ""
         )
         right = f": is it {diagnosis.namespaces[0]!r}?" if len(diagnosis.namespaces) == 1 else "."
         return [
@@ -84,8 +84,8 @@ def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagn
     there = next((one for one in others if diagnosis.anywhere.get(one)), "")
     if there and not isinstance(deployment.source, ServerMetrics):
         return (
-            f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: look at"
-            " its metric allow-list and deny-list, and at metric_relabel_configs."
+            f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: check"
+            " its metric allow-list and deny-list, and metric_relabel_configs."
         )
     return SCRAPE.get(deployment.manager.usage_source, SCRAPE_KSM)
 
@@ -95,7 +95,7 @@ async def _scraped_lately(deployment: Deployment) -> Finding:
     end = whole_step(now)
     part = await deployment.source.read(deployment.prometheus, None, StepRange(end - LATELY, end))
     stale_after = timedelta(seconds=deployment.manager.stale_after)
-    cure = "Look at Prometheus' page Status > Targets: the target is down, or was removed."
+    cure = "Check Prometheus' page Status > Targets: the target is down, or was removed."
     if part.coverage.last_scrape is None:
         missing = part.coverage.missing
         if missing in (names.KSM_ANNOTATIONS, names.KSM_USERNAME_LABEL):
@@ -116,17 +116,17 @@ async def _scraped_lately(deployment: Deployment) -> Finding:
         unseen = roughly(timedelta(seconds=missed))
         return warning(
             f"{says}, but in the last hour it was not scraped for {unseen}",
-            "What was used in gaps longer than max_gap is not counted. Look at the target's"
+            "What was used in gaps longer than max_gap is not counted. Check the target's"
             " scrapes: up, scrape_duration_seconds and scrape_timeout.",
         )
     return ok(says)
 
 
 async def usernames(deployment: Deployment) -> list[Finding]:
-    """Whether usernames are told, and whether pods are without one."""
+    """Whether usernames are exported, and which pods have none."""
     diagnosis = await deployment.diagnosis()
     if isinstance(deployment.source, ServerMetrics):
-        return [ok(f"{deployment.source.name} tells usernames itself")]
+        return [ok(f"{deployment.source.name} reports usernames itself")]
     if deployment.manager.identify_pods_by == NAME:
         return [ok("pods are identified by their names, so no annotation is needed")]
     if not diagnosis.anywhere.get(names.KSM_ANNOTATIONS):
@@ -140,7 +140,7 @@ async def usernames(deployment: Deployment) -> list[Finding]:
         return [
             failed(
                 f"{names.KSM_ANNOTATIONS} has no label {names.KSM_USERNAME_LABEL}, though {pods}"
-                f" ran that are called as users' are: {listed(diagnosis.nameless)}",
+                f" named like users' pods ran: {listed(diagnosis.nameless)}",
                 TELL_USERNAMES,
             )
         ]
@@ -159,20 +159,20 @@ def _without_username(diagnosis: SourceDiagnosis) -> list[Finding]:
         return [ok(f"the username of {exported} is exported")]
     return [
         warning(
-            f"{counted(len(diagnosis.nameless), 'pod')} ran in the last hour, called as users' are,"
-            f" and said no username: {listed(diagnosis.nameless)}",
-            "What they use counts for nobody. Pods that ran before the allow-list was set are told"
-            " of as soon as kube-state-metrics was restarted; others may not be KubeSpawner's.",
+            f"{counted(len(diagnosis.nameless), 'pod')} named like users' pods ran in the last"
+            f" hour without a username: {listed(diagnosis.nameless)}",
+            "Their usage is not attributed to anyone. Pods that ran before the allow-list was set"
+            " are reported once kube-state-metrics has restarted; others may not be KubeSpawner's.",
         )
     ]
 
 
 async def duplicates(deployment: Deployment) -> list[Finding]:
-    """Whether several exporters tell the same."""
+    """Whether several exporters report the same."""
     diagnosis = await deployment.diagnosis()
     if diagnosis.copies <= 1:
-        return [ok("one exporter tells of each server")]
-    says = f"{diagnosis.copies} exporters tell the same"
+        return [ok("one exporter reports each server")]
+    says = f"{diagnosis.copies} exporters report the same"
     if deployment.manager.usage_source == HUB:
         return [
             failed(
@@ -186,7 +186,7 @@ async def duplicates(deployment: Deployment) -> list[Finding]:
         warning(
             f"{says} of the same pod. Here it counts once; sums in other dashboards are"
             f" {diagnosis.copies} times too high",
-            "One kube-state-metrics is enough, and scraped by one job.",
+            "Run one kube-state-metrics, scraped by one job.",
         )
     ]
 
@@ -202,7 +202,7 @@ async def hub_metrics(deployment: Deployment) -> list[Finding]:
     return [
         warning(
             f"{metric} has no series in the last hour: the Hub's metrics are not scraped, so there"
-            " are no alerts and no dashboards. Quotas work without",
+            " are no alerts and no dashboards. Quotas work without them",
             "Scrape /hub/metrics: charts-config/prometheus/scrape-hub.yaml.",
         )
     ]

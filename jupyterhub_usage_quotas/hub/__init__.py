@@ -1,4 +1,4 @@
-"""Inside the Hub: configuration, the spawn hook, what users are told, the exporter.
+"""Inside the Hub: set-up, the spawn hook, messages and pages for users, metrics.
 
 What lives here: everything that knows traitlets and JupyterHub. What must not: rules (they are
 in `quotas`) and queries (they are in `metering`).

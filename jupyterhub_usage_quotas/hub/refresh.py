@@ -1,5 +1,5 @@
-"""The refresh loop: everybody's usage is kept at hand while the Hub runs, and after each refresh
-listeners bring up to date what depends on it.
+"""The refresh loop: keeps all users' usage cached while the Hub runs, and after each refresh calls
+listeners.
 """
 
 from __future__ import annotations

@@ -147,8 +147,8 @@ def require_hook(spawner_class: type[HubSpawner]) -> None:
     if "pre_spawn_hook" not in spawner_class.class_trait_names(config=True):
         raise ConfigurationError(
             [
-                f"{spawner_class.__name__} replaces the option pre_spawn_hook by a method, so usage"
-                " quotas could not be enforced: rename the method and set it as"
+                f"{spawner_class.__name__} overrides the pre_spawn_hook trait with a method, so"
+                " usage quotas could not be enforced: rename the method and set it as"
                 f" c.{spawner_class.__name__}.pre_spawn_hook"
             ]
         )
@@ -202,6 +202,6 @@ def _log_summary(app: HubApp, manager: UsageQuotaManager) -> None:
     )
     if manager.usage_source != HUB and not manager.hub_namespace:
         app.log.warning(
-            "UsageConfig.hub_namespace is not set: pods of all namespaces are counted. With"
-            " several Hubs in one Prometheus, users with the same name would share their usage."
+            "UsageConfig.hub_namespace is not set: pods of all namespaces are counted; set it if"
+            " several Hubs use this Prometheus, or users with the same name share their usage"
         )

@@ -1,4 +1,4 @@
-"""Declaring the viewer to the Hub: the service, its roles and scopes, and what it must know.
+"""Declaring the viewer to the Hub: the service, its roles and scopes, and its configuration.
 
 Done when the Hub has read its whole configuration. What the admin declared stays as it is; only
 what is missing is added, on copies, so that the configuration itself is never changed.
@@ -26,22 +26,22 @@ LONGEST_VARIABLE = 100_000
 """In characters; one variable of the environment cannot hold more than 128 KiB."""
 NOT_REACHABLE = (
     "The Usage Quota Dashboard is not started: this Hub's proxy runs elsewhere and could not reach"
-    " it. Declare the service, or set UsageViewer.url to where the proxy reaches this machine, such"
-    " as http://hub:9000, with the port open"
+    " it. Declare the service, or set UsageViewer.url to where the proxy reaches this machine,"
+    " for example http://hub:9000, with the port open"
 )
 
 Spec = dict[str, Any]
 
 NEEDED_SCOPES = frozenset({"list:users", "read:users:name", "read:users:groups"})
-"""With which the viewer knows who there is, and in which groups."""
+"""With these the viewer lists users and their groups."""
 SCOPE_FOR_A_LEDGER = "read:users"
-"""With which it knows when users were made, too: adjustments are not inherited by the next user of
-the same name.
+"""With this it also reads when users were created: the next user of the same name inherits no
+adjustments.
 """
 
 HANDED_OVER_RULES = ("policy", "failover_open", "contact")
 LEDGER_NOT_SHARED = (
-    "The Usage Quota Dashboard does not see the ledger: UsageQuotaManager.ledger_factory cannot be"
+    "The Usage Quota Dashboard cannot read the ledger: UsageQuotaManager.ledger_factory cannot be"
     " imported by another process; put it in a module, and set its name"
 )
 
@@ -103,7 +103,7 @@ def is_viewer(spec: Mapping[str, Any]) -> bool:
 
 
 def hand_over(app: HubApp, manager: UsageQuotaManager, viewer: UsageViewer) -> dict[str, Any]:
-    """What the viewer must know, as the sections of a configuration."""
+    """The configuration that the viewer gets from the Hub, by section."""
     shared = UsageConfig.class_trait_names(config=True)
     section = viewer.config.get(UsageViewer.__name__, {})
     own = [
@@ -211,7 +211,7 @@ def _give_roles(
         roles.append(
             {
                 "name": names.VIEWER_ROLE,
-                "description": "Know who there is, to show their usage quotas",
+                "description": "List users and their groups, to show their usage quotas",
                 "scopes": sorted(needed),
                 "services": [service],
             }

@@ -111,7 +111,7 @@ def decide(
     denying = [group for group in groups if _group_fits(group) is False]
     if denying:
         retry_time = joint_retry_time(groups, adjustments, now)
-        # Of a group the first to fit is waited for; of the groups the last.
+        # Within a group, the earliest verdict decides; across groups, the latest.
         binding = max((min(group, key=_retry_order) for group in denying), key=_retry_order)
         waited_for = [group for group in groups if all(one.to_free is None for one in group)]
         once_freed = None

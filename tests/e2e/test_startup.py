@@ -91,7 +91,7 @@ def test_a_spawner_that_cannot_be_hooked_is_refused(tmp_path):
     config_file = write_config(tmp_path, "6", SPAWNER_WITH_A_METHOD, free_port())
     with launch(tmp_path, "6", config_file) as hub:
         assert hub.wait_for_exit(60) == 1
-        assert "OwnSpawner replaces the option pre_spawn_hook" in hub.output()
+        assert "OwnSpawner overrides the pre_spawn_hook trait" in hub.output()
 
 
 OLDER = """

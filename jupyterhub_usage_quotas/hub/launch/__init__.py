@@ -1,1 +1,1 @@
-"""A launch: read what is about to start, decide, and allow or deny it."""
+"""A launch: read the server's request, decide, and allow or deny it."""

@@ -1,6 +1,6 @@
-"""How a launch is denied, such that JupyterHub shows the message and takes no harm.
+"""Denying a launch so that JupyterHub shows the message and does not count it as a failure.
 
-What has to be raised was found out by trying (JupyterHub 5.5 and 6.1): an exception of the
+Trying it out (JupyterHub 5.5 and 6.1) showed what to raise: an exception of the
 Hub's own kind that carries `jupyterhub_message`, `jupyterhub_html_message` and `headers` is
 shown on the first page, the pending page, in the REST answer and in the progress event.
 """
@@ -35,7 +35,7 @@ class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: igno
     def __init__(
         self, message: Message, status: int, log: str, retry_after: timedelta | None
     ) -> None:
-        """Deny with an HTTP status, a line for the log, and the time to wait, if any."""
+        """Deny with a message, an HTTP status, a line for the log, and the time to wait, if any."""
         if SpawnException is None:
             # Its REST answers have no other place for the text than the log message.
             super().__init__(status, message.text)
@@ -51,7 +51,7 @@ class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: igno
         self.jupyterhub_html_message = message.html
         self.usage_quota_heading = message.heading
         self.usage_quota_alternatives: Sequence[object] = ()
-        """What else could be started, for the page that shows the denial."""
+        """Alternatives to the denied launch, for the page that shows the denial."""
         self.headers: dict[str, str] = {}
         if retry_after is not None:
             # Rounded up: a client that waits exactly so long must not be early.

@@ -1,4 +1,4 @@
-"""The manager: decides on launches, enforces what was decided, and hands it to observers."""
+"""The manager: it decides on launches, enforces its decisions, and passes them to observers."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class UsageQuotaManager(QuotaOptions):
     def __init__(self, *, ledger: Ledger = NO_LEDGER, **kwargs: Any) -> None:
         """Read the configuration; raises `ConfigurationError` with all its errors.
 
-        `ledger` keeps what people decided, in place of a configured one.
+        `ledger` has people's decisions, in place of the configured ledger.
         """
         super().__init__(**kwargs)
         self.ledger = self.make_ledger() if ledger is NO_LEDGER else ledger
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
-        """Each is handed every decision on a launch."""
+        """Each gets every decision on a launch."""
         self.on_request: list[Callable[[str], None]] = []
-        """Each is handed the outcome of every request to Prometheus."""
+        """Each gets the outcome of every request to Prometheus."""
 
     @cached_property
     def meter(self) -> Meter:
@@ -94,7 +94,7 @@ class UsageQuotaManager(QuotaOptions):
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
             # A bug of ours must not become a failure of the Hub; failover is for exactly this.
-            self.log.exception("The usage quota of %r could not be decided", user.name)
+            self.log.exception("Deciding on a launch of %r failed; failover decides", user.name)
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
@@ -132,7 +132,9 @@ class UsageQuotaManager(QuotaOptions):
             except Exception:
                 # What comes of a launch is decided already.
                 kind = type(observer).__name__
-                self.log.exception("%s could not take note of a decision on a launch", kind)
+                self.log.exception(
+                    "%s failed after a decision on a launch; the launch goes on", kind
+                )
 
     def _denial(self, decision: Decision, launch: Launch, inputs: DecisionInputs) -> LaunchDenied:
         now = datetime.now(UTC)
@@ -153,5 +155,5 @@ class UsageQuotaManager(QuotaOptions):
                 denial.usage_quota_alternatives = alternatives(inputs, launch)
             except Exception:
                 # A denial without advice is better than none.
-                self.log.exception("What else could be started could not be worked out")
+                self.log.exception("Alternatives to a denied launch failed; the denial has none")
         return denial

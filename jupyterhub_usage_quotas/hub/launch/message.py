@@ -1,4 +1,4 @@
-"""What a user is told when a launch is denied: what happened, what it means, what to do next.
+"""The message to a user whose launch is denied: what happened, what it means, what to do next.
 
 Each message exists twice. The plain text stands alone (the options form and the REST API show
 nothing else) and gives times in UTC. The HTML says the same and lets the browser show the time
@@ -66,7 +66,7 @@ def _add_time(
 
 
 def unavailable_message(contact: str) -> Message:
-    """Usage is not known, and the Hub is configured to start no server then."""
+    """The message where usage is not known, and the Hub starts no server then."""
     sentences = [
         "Your server was not started, because the Hub cannot check usage quotas at the moment.",
         "This is not because of anything you did. Please try again in a few minutes.",

@@ -1,4 +1,4 @@
-"""KubeSpawner's profiles: which one was chosen, what each would ask for, and its mark on the pod.
+"""KubeSpawner's profiles: the chosen one, what each asks for, and the mark on the pod.
 
 Everything here does nothing for spawners without profiles.
 """
@@ -19,7 +19,7 @@ Profile = Mapping[str, Any]
 Choices = Mapping[str, str]
 """What is chosen in a profile: the choice's key, by the option's key."""
 MOST_CHOICES = 16
-"""How many combinations of choices a profile may have for all of them to be looked at."""
+"""The most combinations of choices in a profile for which each is checked."""
 
 
 async def profiles_of(spawner: HubSpawner) -> Sequence[Profile]:
@@ -123,7 +123,7 @@ class WithProfile:
 
 
 def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:
-    """Have the profile written on the pod, where kube-state-metrics can export it.
+    """Write the profile on the pod, where kube-state-metrics can export it.
 
     By the hook that sees the pod last: an annotation set on the spawner would be overridden by a
     profile that sets annotations itself.

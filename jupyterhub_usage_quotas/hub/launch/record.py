@@ -1,4 +1,4 @@
-"""What a decision on a launch tells others: one value, handed to every observer alike."""
+"""The record of a decision on a launch: one value, the same for every observer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DecisionRecord:
 
 
 class DecisionObserver(Protocol):
-    """Does something about every decision on a launch."""
+    """Gets every decision on a launch."""
 
     def decided(self, record: DecisionRecord) -> None:
         """Called once for each decision, before the launch goes on or is denied.

@@ -1,4 +1,4 @@
-"""What a server asks for, read from its spawner."""
+"""Reading from a spawner what its server asks for."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def read_launch(user: HubUser, spawner: HubSpawner, resources: Resources) 
 
 
 async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
-    """All that a spawner offers its user, by profile; to look changes nothing of it."""
+    """All that a spawner offers its user, by profile; the spawner is not changed."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
@@ -139,7 +139,7 @@ def _display_name(profile: Profile) -> str:
 
 
 def mark_profile(spawner: HubSpawner, request: Request) -> None:
-    """Leave the chosen profile where usage can be kept by it: on the pod, and for the exporter."""
+    """Write the chosen profile on the pod and for the exporter, to keep usage by profile."""
     setattr(spawner, PROFILE_NAME, request.profile_name)
     stamp_profile(spawner, request.profile, request.profile_name)
 

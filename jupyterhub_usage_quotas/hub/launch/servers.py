@@ -1,4 +1,4 @@
-"""The servers of a Hub that run at this moment, and the launches that are under way."""
+"""The servers of a Hub that run now, and its pending launches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `pre_spawn_hook` that asks for a decision, around the hook that was there."""
+"""The `pre_spawn_hook` that decides on a launch; it wraps the hook that was configured before."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the Hub's metrics endpoint says: our own health, users' usage, and running servers."""
+"""Metrics on the Hub's endpoint: our own health, users' usage, and running servers."""

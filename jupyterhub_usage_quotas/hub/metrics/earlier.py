@@ -64,7 +64,9 @@ class EarlierGauges(Collector):
     @staticmethod
     def _families() -> Mapping[str, GaugeMetricFamily]:
         return {
-            name: GaugeMetricFamily(name, "As in 2i2c's package", labels=LABELS)
+            name: GaugeMetricFamily(
+                name, "Usage or limit as 2i2c's package exports it", labels=LABELS
+            )
             for names in EARLIER_USAGE_METRICS.values()
             for name in names
         }

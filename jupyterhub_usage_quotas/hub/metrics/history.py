@@ -1,4 +1,4 @@
-"""How much usage is at hand: as gauges on the Hub's metrics endpoint, and once in its log."""
+"""How much usage is cached: gauges on the Hub's metrics endpoint, and a line in its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAPS_SHOWN = 5
 
 
 class HistoryGauges:
-    """Shows how much is known of each source, and logs once what was found."""
+    """Shows how much usage of each source is cached, and logs it once."""
 
     def __init__(self, meter: Meter, log: logging.Logger) -> None:
         self._meter = meter
@@ -43,7 +43,7 @@ def history_for_log(known: UsageSnapshot, longest_bridged: timedelta) -> str:
     """A line about how far back usage is known, and what is missing."""
     coverage = known.coverage
     how_long = show_duration(timedelta(seconds=round(coverage.end - coverage.start)))
-    line = f"The usage of the last {how_long} from {known.source.name} is at hand"
+    line = f"The usage of the last {how_long} from {known.source.name} is cached"
     gaps = [gap for gap in coverage.gaps if gap[1] - gap[0] > longest_bridged.total_seconds()]
     if not gaps:
         return f"{line}, without gaps"

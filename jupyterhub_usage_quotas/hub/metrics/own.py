@@ -1,4 +1,4 @@
-"""What the quota system exports about itself, on the Hub's metrics endpoint.
+"""Metrics of the quota system itself, on the Hub's metrics endpoint.
 
 Labels are bounded: outcomes and reasons are closed sets, never users or values.
 """
@@ -42,30 +42,30 @@ prometheus_seconds = Histogram(
 )
 usage_age = Gauge(
     conventions.USAGE_AGE,
-    "Seconds since the instant up to which usage was last known (since the start, before that)",
+    "Seconds since the newest known usage; since the Hub's start where none is known yet",
 )
 
-refreshes = Counter(
-    conventions.REFRESHES, "Refreshes of everybody's usage, by outcome", ["outcome"]
-)
+refreshes = Counter(conventions.REFRESHES, "Refreshes of all users' usage, by outcome", ["outcome"])
 history = Gauge(
-    conventions.HISTORY, "How far back everybody's usage is at hand, in seconds", ["source"]
+    conventions.HISTORY, "How far back all users' usage is cached, in seconds", ["source"]
 )
 coverage = Gauge(
-    conventions.COVERAGE, "The share of that time in which the source was scraped", ["source"]
+    conventions.COVERAGE,
+    "The share of the cached time, 0 to 1, in which the source was scraped",
+    ["source"],
 )
 pods_without_user = Gauge(
     conventions.PODS_WITHOUT_USER,
-    "How many pods ran lately that are called as users' pods are and are no known server's",
+    "Running pods named like user servers that match no known server",
 )
 scrape_interval = Gauge(
-    conventions.SCRAPE_INTERVAL, "The seconds between scrapes that were found", ["source"]
+    conventions.SCRAPE_INTERVAL, "The detected seconds between two scrapes", ["source"]
 )
 
 
 build = Info(
     conventions.BUILD_INFO.removesuffix("_info"),
-    "The version of usage quotas that the Hub runs, and where its documentation is served",
+    "The version of usage quotas that the Hub runs, and the URL of its documentation",
 )
 
 
@@ -96,7 +96,7 @@ class MeterMetrics:
     def __init__(
         self, log: logging.Logger, on_request: Sequence[Callable[[str], None]] = ()
     ) -> None:
-        """Each of `on_request` is handed the outcome of every request."""
+        """Each of `on_request` gets the outcome of every request."""
         self._log = log
         self._on_request = on_request
 
@@ -124,7 +124,9 @@ class MeterMetrics:
             refreshes.labels(outcome=f"{refresh.source.replace(' ', '_')}_{outcome}").inc()
         if refresh.bug:
             self._log.error(
-                "Usage could not be refreshed: %s", refresh.source, exc_info=refresh.bug
+                "Refreshing usage failed: %s; it is tried again",
+                refresh.source,
+                exc_info=refresh.bug,
             )
 
     def unowned_pods(self, number: int) -> None:

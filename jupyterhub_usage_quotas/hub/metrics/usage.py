@@ -78,9 +78,9 @@ class UsageGauges(Collector):
     @staticmethod
     def _families() -> Mapping[str, GaugeMetricFamily]:
         texts = {
-            conventions.USED: "What a user has used of what a policy allows",
+            conventions.USED: "What a user has used under a policy",
             conventions.LIMIT: "What a policy allows a user, adjustments included",
-            conventions.REMAINING: "What remains to a user of what a policy allows",
+            conventions.REMAINING: "What a user has left under a policy",
         }
         return {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in texts.items()}
 
@@ -88,7 +88,9 @@ class UsageGauges(Collector):
         if not self._former:
             return {}
         return {
-            name: GaugeMetricFamily(name, "The same under an earlier name", labels=FORMER_LABELS)
+            name: GaugeMetricFamily(
+                name, "Usage or limit under its earlier name", labels=FORMER_LABELS
+            )
             for names in conventions.FORMER_USAGE_METRICS.values()
             for name in names
         }

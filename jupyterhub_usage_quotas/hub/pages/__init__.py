@@ -1,1 +1,1 @@
-"""The Hub's own pages: what they say about quotas, and how our templates come between."""
+"""The Hub's own pages: what they say about quotas, and how our templates extend the Hub's."""

@@ -1,5 +1,5 @@
-"""What the Hub's own pages show of quotas: in the header, where servers are started, and where a
-launch was denied.
+"""Quotas on the Hub's own pages: in the header, where servers are started, and where a launch was
+denied.
 
 Templates ask for it through a variable of theirs. A page must not suffer from what it shows at its
 margin: where something goes wrong, it is logged once, and nothing is shown.
@@ -53,7 +53,7 @@ class HubPages:
         self._told: set[str] = set()
 
     def of(self, user: object) -> UserPages | None:
-        """What templates show to this user; None for who is not logged in, and for services."""
+        """The pages' values for this user; None for services, and where nobody is logged in."""
         return UserPages(self, user) if _is_user(user) else None
 
     async def guarded(self, what: Awaitable[T]) -> T | None:
@@ -64,7 +64,9 @@ class HubPages:
             kind = type(error).__name__
             if kind not in self._told:
                 self._told.add(kind)
-                self._log.exception("Usage quotas cannot be shown on a page of the Hub")
+                self._log.exception(
+                    "Showing usage quotas on a page of the Hub failed; it is shown without them"
+                )
             return None
 
 
@@ -86,7 +88,7 @@ class UserPages:
 
     async def launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         """The quotas of `user`, for whom a server is about to be started, and all that they could
-        choose; `url` is the page's, `scopes` are those of who looks at it.
+        choose; `url` is the page's, `scopes` are the visitor's.
         """
         if not self._pages.options.show_at_launch:
             return None
@@ -161,7 +163,7 @@ class UserPages:
         return banner(status, [Offer(request)])
 
     def _may_see(self, user: HubUser, scopes: Collection[str]) -> bool:
-        """Whether who looks at the page may see this user's quotas: as in the viewer."""
+        """Whether the visitor may see this user's quotas, by the same rule as in the viewer."""
         viewing = {"name": self._user.name, "admin": self._user.admin, "scopes": list(scopes)}
         return permissions_of(viewing, by_token=False).may_read(subject_of_user(user))
 

@@ -1,4 +1,4 @@
-"""Our layer between the Hub's own templates and files and those of an admin.
+"""The layer of templates and files between the Hub's own and those of an admin.
 
 An admin's `page.html` that extends `templates/page.html` extends ours, and ours extends the Hub's.
 Without one of the admin's, ours comes first. The few files that our templates need are served

@@ -1,4 +1,4 @@
-"""What the Hub's pages say about quotas: plain values and texts, which the templates escape."""
+"""Texts about quotas for the Hub's pages: plain values, which the templates escape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...status.users import Forecast, UserStatus, forecast
 from ..launch.request import Launch, Offer
 
 A_WEEKDAY_IS_ENOUGH = timedelta(days=6)
-"""How far ahead an instant is told by its weekday alone."""
+"""Instants up to this far ahead are shown by their weekday alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def chip(status: UserStatus) -> Chip | None:
     text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, status)
     if not status.enforced:
         if how is Severity.EXHAUSTED:
-            # Not as if something stood in the way.
+            # Not worded as an obstacle.
             how, text = Severity.LOW, f"{text}, not enforced"
         details = f"{details} {NOT_ENFORCED}"
     return Chip(how, text, until, details)

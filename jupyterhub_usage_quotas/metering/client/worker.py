@@ -38,7 +38,7 @@ async def run_in_worker(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 async def free_in_worker(things: list[Any]) -> None:
-    """Forget what is in a list: to free very many objects takes longer than the event loop may be
-    kept from going on. Who calls must not have any of them otherwise.
+    """Free the objects in a list. Freeing many would block the event loop, so it happens in the
+    worker. The caller must hold no other reference.
     """
     await run_in_worker(things.clear)

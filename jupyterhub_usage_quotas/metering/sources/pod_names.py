@@ -35,7 +35,7 @@ class PodNames(Protocol):
         ...
 
     def left_over(self, pods: Collection[PodName]) -> None:
-        """Is told of pods that ran and are called so, and are nobody's that is known."""
+        """Callback: pods that match the pattern but have no known owner."""
         ...
 
 

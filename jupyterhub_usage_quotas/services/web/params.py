@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from ...errors import UsageQuotasError
+from ...quotas.messages import not_among, one_of, wrong
 from ...quotas.units import parse_bytes
 
 LONGEST_TEXT = 300
@@ -37,7 +37,9 @@ class Query:
         """A text; empty where it is not given."""
         given = self._get(name) or ""
         if len(given) > LONGEST_TEXT:
-            raise BadParameter(name, f"must not be longer than {LONGEST_TEXT} characters")
+            raise BadParameter(
+                name, wrong(f"{len(given)} characters", expected=f"at most {LONGEST_TEXT}")
+            )
         return given
 
     def choice(
@@ -53,7 +55,7 @@ class Query:
             return default
         given = earlier.get(given, given)
         if given not in choices:
-            raise BadParameter(name, f"must be one of {', '.join(choices)}")
+            raise BadParameter(name, wrong(got=given, expected=one_of(choices)))
         return given
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
@@ -62,10 +64,10 @@ class Query:
         if given is None:
             return default
         # Not int() alone, which also reads "1_0" and digits of other scripts.
-        if not (given.isascii() and given.isdigit() and len(given) <= len(str(high))):
-            raise BadParameter(name, f"must be a whole number from {low} to {high}")
-        if not low <= int(given) <= high:
-            raise BadParameter(name, f"must be a whole number from {low} to {high}")
+        is_number = given.isascii() and given.isdigit() and len(given) <= len(str(high))
+        if not (is_number and low <= int(given) <= high):
+            expected = f"a whole number from {low} to {high}"
+            raise BadParameter(name, wrong(got=given, expected=expected))
         return int(given)
 
     def amount(self, name: str) -> float:
@@ -74,7 +76,8 @@ class Query:
         if given is None:
             return 0.0
         if not NUMBER.fullmatch(given) or float(given) > LARGEST_AMOUNT:
-            raise BadParameter(name, f"must be a number from 0 to {LARGEST_AMOUNT}, such as 0.5")
+            expected = f"a number from 0 to {LARGEST_AMOUNT}, for example 0.5"
+            raise BadParameter(name, wrong(got=given, expected=expected))
         return float(given)
 
     def in_bytes(self, name: str) -> float:
@@ -83,7 +86,8 @@ class Query:
         if given is None:
             return 0.0
         if not re.fullmatch(IN_BYTES, given):
-            raise BadParameter(name, "must be an amount of bytes, for example 8GiB")
+            expected = "an amount of bytes, for example 8GiB"
+            raise BadParameter(name, wrong(got=given, expected=expected))
         return float(given) if given.isdigit() else parse_bytes(given)
 
     def instant(self, name: str, default: datetime) -> datetime:
@@ -98,18 +102,16 @@ class Query:
                 raise ValueError
             return found.astimezone(UTC)
         except (ValueError, OverflowError):
-            problem = "must be an instant with its zone in ISO 8601, such as 2026-11-24T10:05:00Z"
-            raise BadParameter(name, problem) from None
+            expected = "an instant with its zone in ISO 8601, for example 2026-11-24T10:05:00Z"
+            raise BadParameter(name, wrong(got=given, expected=expected)) from None
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
     """Refuse a parameter that means nothing here, because whoever gave it meant something."""
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            right = f"right are {', '.join(known)}" if known else "none is known here"
-            advice = f"did you mean {close[0]}?" if close else right
-            raise BadParameter(name[:LONGEST_TEXT], f"is not known; {advice}")
+            problem = not_among("unknown parameter", name, known, "see the API's openapi.json")
+            raise BadParameter(name[:LONGEST_TEXT], problem if known else "expected no parameters")
 
 
 def step_of(

@@ -256,7 +256,7 @@ def test_a_spawner_that_would_not_ask(doctor):
         "    def pre_spawn_hook(self, spawner): pass\n"
         "c.JupyterHub.spawner_class = Own"
     )
-    only(found, "enforced", "Own", "by a method")
+    only(found, "enforced", "Own", "with a method")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_nothing_listens(doctor):
     only(found, "prometheus", url, "ConnectError", "NetworkPolicy")
     needing = {check.name for check in CHECKS if "prometheus" in check.needs}
     assert needing <= not_looked_at(found)
-    assert found.finding("groups")["status"] == "ok", "what can be looked at is"
+    assert found.finding("groups")["status"] == "ok", "what can be checked is"
 
 
 def with_answers(answer: Answer) -> Callable[[Any], Any]:
@@ -410,7 +410,7 @@ def test_usernames_are_not_exported(doctor, serve_history):
 def test_a_pod_without_a_username(doctor, serve_history):
     old = pod(name="jupyter-old", uid="o", annotated=False)
     found = doctor(url=serve_history([*cluster(), *old.spans]))
-    only(found, "usernames", "jupyter-old", "counts for nobody", status="warning")
+    only(found, "usernames", "jupyter-old", "not attributed", status="warning")
 
 
 def test_nobody_is_there_yet(doctor, serve_history):
@@ -492,7 +492,7 @@ def test_rules_that_are_not_loaded(doctor):
 
 def test_users_of_another_hub(doctor, database):
     found = doctor(db=database(["bob"]))
-    only(found, "users", "alice", "another Hub's", "db_url")
+    only(found, "users", "alice", "another Hub:", "db_url")
 
 
 def test_users_whom_the_hub_does_not_know(doctor, database, serve_history):
@@ -508,7 +508,7 @@ def test_a_group_that_is_not_there(doctor, database):
 
 def test_a_group_that_comes_with_its_members(doctor, database):
     found = doctor("c.GenericOAuthenticator.manage_groups = True", db=database(staff=["alice"]))
-    only(found, "groups", '"students"', "as their members log in", status="warning")
+    only(found, "groups", '"students"', "when its first member logs in", status="warning")
 
 
 def test_a_group_that_is_declared(doctor, database):
@@ -569,7 +569,7 @@ def told(directory: str) -> Iterator[Span]:
 
 
 def test_homes_that_nobody_tells_of(doctor):
-    only(doctor(STORAGE), "home-storage", "no exporter tells", "jupyterhub-home-nfs")
+    only(doctor(STORAGE), "home-storage", "no exporter reports", "jupyterhub-home-nfs")
 
 
 def test_homes_by_the_other_scheme(doctor, database, serve_history):
@@ -577,7 +577,7 @@ def test_homes_by_the_other_scheme(doctor, database, serve_history):
     url = serve_history([*cluster(), *told("al-2eice"), *told("b-2eob")])
     there = database(["alice", "al.ice", "b.ob"], students=["alice"])
     safe = doctor("c.UsageConfig.home_storage_directory = 'safe'", url=url, db=there)
-    only(safe, "home-storage", "0 of 3 users", "by 'escape' 2", "directory = 'escape'")
+    only(safe, "home-storage", "0 of 3 users", "and 2 by 'escape'", "directory = 'escape'")
     escaped = doctor(url=url, db=there)
     assert (escaped.wrong, "2 of 3 users" in escaped.finding("home-storage")["says"]) == ({}, True)
 
@@ -709,7 +709,7 @@ def test_the_text_says_the_same_without_colours(tmp_path, database, healthy, cap
     assert re.search(r"^ +docs/how-to/troubleshooting\.md#groups$", said, re.M)
     assert re.search(r"^✓ prometheus ", said, re.M)
     assert re.search(r"^- network ", said, re.M)
-    assert said.endswith("1 failure, 1 not looked at.\n")
+    assert said.endswith("1 failure, 1 not checked.\n")
     assert max(len(line) for line in said.splitlines()) <= 110
 
 

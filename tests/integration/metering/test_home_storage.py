@@ -385,4 +385,4 @@ def test_check_says_nothing_where_it_is_switched_off(config_of):
     assert json.loads(check(path, "--user", "over", "--json").stdout)["home_storage"] is None
     refused = check(config_of(POLICY, "c.UsageConfig.home_storage = False\n"), "--user", "over")
     assert refused.returncode == 2
-    assert "home_storage: is False, and a policy limits storage" in refused.stderr
+    assert "home_storage: is False, but a policy limits storage" in refused.stderr

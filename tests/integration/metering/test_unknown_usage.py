@@ -283,7 +283,7 @@ def test_annotations_without_the_username_are_unknown(all_ways):
             assert "annotation_hub_jupyter_org_username" in reading.detail
 
 
-SCRAPED = "The usage of the last 4h from kube-state-metrics is at hand"
+SCRAPED = "The usage of the last 4h from kube-state-metrics is cached"
 NOT = f"{SCRAPED}. It was not scraped, and nothing is counted, for"
 
 

@@ -127,8 +127,8 @@ def test_what_has_no_effect_is_said_once_and_what_has_another_name_too():
     assert sorted(others) == [
         "UsageQuotaManager.metrics_exporter_token is taken as earlier_metrics = True: the Hub"
         " exports its metrics itself",
-        "UsageViewer.enable_home_storage is taken as home_storage, which is its name",
-        "UsageViewer.hub_template_paths is taken as template_paths, which is its name",
+        "UsageViewer.enable_home_storage is taken as home_storage, its current name",
+        "UsageViewer.hub_template_paths is taken as template_paths, its current name",
     ]
 
 
@@ -207,7 +207,7 @@ def test_the_names_that_its_sections_had(said):
     del config["UsageQuotaConfig"]["polcy"]
     assert len(QuotaOptions(config=config).policies.policies) == 1
     assert make_viewer(config).enable_compute is False
-    assert "c.UsageQuotaConfig is taken as c.UsageQuotaManager, which is its name" in remarks(
+    assert "c.UsageQuotaConfig is taken as c.UsageQuotaManager, its current name" in remarks(
         config, CONFIGURED
     )
     assert said.text == ""
@@ -216,7 +216,7 @@ def test_the_names_that_its_sections_had(said):
 def test_a_section_that_nobody_reads_is_named():
     config = Config({"UsageQuotasManager": {"policy": []}, "UsageReporter": {"x": 1}})
     (line,) = remarks(config, CONFIGURED)
-    assert line == "c.UsageQuotasManager is read by nobody; did you mean c.UsageQuotaManager?"
+    assert line == "c.UsageQuotasManager is unknown; did you mean c.UsageQuotaManager?"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_two_names_of_one_option_exclude_each_other(section, former, today):
     with pytest.raises(ConfigurationError) as refused:
         make(config)
     assert any(
-        f"{section}.{former}: deprecated alias of {today}, and both are set" in line
+        f"{section}.{former}: deprecated alias of {today}; set only one" in line
         for line in refused.value.errors
     )
 

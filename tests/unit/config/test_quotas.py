@@ -126,7 +126,7 @@ def test_a_wrong_option_is_named(section, option, value, says):
 
 def test_two_spellings_of_one_option_are_an_error():
     both = {"scope_backup_strategy": {}, "scope_fallback_strategy": {}}
-    with pytest.raises(ConfigurationError, match="both are set; leave one out"):
+    with pytest.raises(ConfigurationError, match="set only one of the two"):
         UsageQuotaManager(config=config(UsageQuotaManager=both))
 
 

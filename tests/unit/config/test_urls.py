@@ -53,7 +53,7 @@ def options(url: str) -> QuotaOptions:
         (f"http://{'a' * 64}.org", "not a URL"),
         ("http://p?namespace", "wrong parameter in the URL: got 'namespace'; expected name=value"),
         ("http://p?=x", "wrong parameter in the URL"),
-        ("http://p?query=up", "parameter that every request has its own of: got 'query'"),
+        ("http://p?query=up", "parameter that each request sets itself: got 'query'"),
         ("http://u:s3cret/@p:99999", "got 'http://p:99999'"),
         ("http://u:s3cret#x@p:99999", "got 'http://p:99999'"),
         ("https://p:99999?token=s3cret", "got 'https://p:99999?token=...'"),
@@ -118,7 +118,7 @@ async def test_parameters_of_the_address_go_with_every_request(url, asked, shown
 def test_a_place_that_is_to_be_filled_in_is_doubted():
     made = options("http://<service>.<namespace>.svc.cluster.local")
     (line,) = made.doubts()
-    assert line.startswith("UsageConfig.prometheus_url has a place in angle brackets")
+    assert line.startswith("UsageConfig.prometheus_url still has a placeholder in angle brackets")
 
 
 @pytest.mark.parametrize(

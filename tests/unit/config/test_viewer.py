@@ -95,7 +95,7 @@ def test_the_other_spelling_of_the_session_secret(tmp_path):
     configured = read_configuration(environment(UsageQuotaManager={"policy": [POLICY]}), [path])
     assert configured.viewer.session_secret == SECRET
     assert configured.remarks == (
-        "UsageViewer.secret_session_key is taken as session_secret_key, which is its name",
+        "UsageViewer.secret_session_key is taken as session_secret_key, its current name",
     )
 
 
@@ -128,7 +128,7 @@ def test_without_policies_somebody_is_told():
         ("x =", "SyntaxError"),
         (
             "c.UsageViewer.session_secret_key = 'a'; c.UsageViewer.secret_session_key = 'b'",
-            "both are set; leave one out",
+            "set only one of the two",
         ),
     ],
 )

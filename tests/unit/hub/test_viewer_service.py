@@ -92,7 +92,7 @@ def test_a_ledger_without_a_name_is_the_hubs_alone_and_that_is_said():
     rules = {"policy": [POLICY], "ledger_factory": partial(MemoryLedger)}
     app = JupyterHub(config=Config(UsageQuotaManager=rules))
     (line,) = declare_viewer(app, UsageQuotaManager(parent=app, config=app.config))
-    assert "does not see the ledger" in line
+    assert "cannot read the ledger" in line
     assert read_configuration(environment_of(viewer_of(app)), []).ledger is NO_LEDGER
 
 

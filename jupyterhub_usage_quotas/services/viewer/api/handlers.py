@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from tornado.web import HTTPError
 
 from ....quotas.charge import NOT_MEASURED
+from ....quotas.messages import one_of, wrong
 from ....quotas.resources import Resource
 from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
@@ -128,8 +129,8 @@ class UsageOverTime(ViewerApi):
         measured = sorted(policies.measured_over_time)
         resource = self.query.choice("resource", measured, "")
         if not resource:
-            right = f"; right are {', '.join(measured)}" if measured else ""
-            raise BadParameter("resource", f"is missing{right}")
+            expected = one_of(measured) if measured else ""
+            raise BadParameter("resource", wrong("is missing", expected=expected))
         start, end, step = self._span()
         inputs = await self.context.statuses.inputs(subject, self.now)
         reading = inputs.usage.get(resource, NOT_MEASURED)

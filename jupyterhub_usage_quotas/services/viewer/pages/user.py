@@ -61,7 +61,7 @@ def summary(status: UserStatus) -> Summary:
 
 
 def if_enforced(status: UserStatus) -> Summary:
-    """The same as if quotas were enforced, be they or not: what a decision says."""
+    """The summary as if quotas were enforced: what a decision says."""
     decision = status.decision
     match decision.outcome:
         case Outcome.FAILOVER_OPEN:

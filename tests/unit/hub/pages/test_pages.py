@@ -397,7 +397,7 @@ async def test_a_failure_is_logged_once_and_shows_nothing(database: Database, ca
         assert await look(pages, database.user("u7"), None) == (None, None, None)
     logged = [one for one in caplog.records if one.name == LOG.name]
     assert [one.getMessage() for one in logged] == [
-        "Usage quotas cannot be shown on a page of the Hub"
+        "Showing usage quotas on a page of the Hub failed; it is shown without them"
     ]
     assert "the database is locked" in str(logged[0].exc_info)
 
