@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,6 +37,7 @@ def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:
         "handler": None,
         "consecutive_failure_limit": 0,
         "_spawn_future": None,
+        "log": logging.getLogger("hub_spawner"),
         "config": Config(),
         "class_trait_names": lambda **_: [],
         "traits": dict,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,20 +101,37 @@ async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) ->
 def _offers(
     base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
+    offers: list[Offer] = []
+    for profile in profiles:
+        try:
+            offers += list(_offers_in(profile, base, spawner, resources))
+        except Exception as error:
+            # An admin can write anything there, and the spawner reads a profile only when it is
+            # chosen: launches of the others are not to suffer from it.
+            spawner.log.warning(
+                "The profile %r cannot be read: %s: %s; it is not suggested to users. Correct its"
+                " kubespawner_override in c.KubeSpawner.profile_list",
+                _display_name(profile),
+                type(error).__name__,
+                error,
+            )
+    return tuple(offers)
+
+
+def _offers_in(
+    profile: Profile, base: Request, spawner: HubSpawner, resources: Resources
+) -> Iterator[Offer]:
     saved = spawner.user_options
     asking = {
         *EXTRA_RESOURCES,
         *(name for one in resources.values() for name in one.spawner_options),
     }
-    offers = []
-    for profile in profiles:
-        is_saved = saved.get("profile") == profile.get("slug")
-        every = choices_in(profile, asking, saved if is_saved else {})
-        for number, choices in enumerate(every):
-            rates = rates_of(WithProfile(spawner, profile, choices), resources)
-            request = _with(base, profile, rates)
-            offers.append(Offer(request, choices, in_words(profile, choices), number == 0))
-    return tuple(offers)
+    is_saved = saved.get("profile") == profile.get("slug")
+    every = choices_in(profile, asking, saved if is_saved else {})
+    for number, choices in enumerate(every):
+        rates = rates_of(WithProfile(spawner, profile, choices), resources)
+        request = _with(base, profile, rates)
+        yield Offer(request, choices, in_words(profile, choices), number == 0)
 
 
 async def _load_user_options(spawner: HubSpawner) -> None:

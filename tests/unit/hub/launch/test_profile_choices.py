@@ -94,6 +94,31 @@ async def test_a_profile_that_takes_a_trait_away_is_an_offer_without_it(trait: s
     assert dict(only.request.rates) == rates_of(made, RESOURCES)
 
 
+def refuses(spawner: Any) -> Any:
+    raise LookupError("no such volume")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"mem_guarantee": "lots"},
+        {"cpu_guarantee": [1]},
+        {"mem_guarantee": refuses},
+        {"extra_resource_limits": None},
+        {"extra_resource_guarantees": {"nvidia.com/gpu": "some"}},
+    ],
+)
+async def test_a_profile_that_cannot_be_read_is_no_offer_and_harms_no_other(override, caplog):
+    """KubeSpawner reads a profile only when it is chosen: then its launch fails, and no other."""
+    wrong = {"display_name": "Wrong", "slug": "wrong", "kubespawner_override": override}
+    small = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
+    launch = await read_launch(USER, spawner([wrong, small], profile="small"), RESOURCES)
+    assert launch.request.rates["cpu"] == 2
+    assert [one.request.profile for one in launch.offers] == ["small"]
+    (logged,) = [one for one in caplog.messages if "Wrong" in one]
+    assert "kubespawner_override" in logged
+
+
 async def test_what_the_form_has_selected_comes_first():
     first, *others = await own_size()
     assert first.choices == {"memory": "8G", "cpu": "few", "gpus": "one"}
