@@ -1,7 +1,7 @@
-"""What both dashboards are made of: variables, selectors, and panels in one style.
+"""The parts of both dashboards: variables, selectors, and panels in one style.
 
-Everything is asked of the data source that the variable `datasource` names, and of the Hubs that
-the variable `namespace` selects, so one copy serves any number of Hubs.
+All queries go to the data source that the variable `datasource` names, about the Hubs that the
+variable `namespace` selects, so one copy serves any number of Hubs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ COUNTED_IN = "5m"
 """The least width of a bar: several scrapes, so that none that counted falls between two bars."""
 
 Query = tuple[str, str]
-"""An expression, and how its series are called."""
+"""An expression, and the name of its series."""
 
 
 def dashboard(title: str, uid: str, description: str) -> Dashboard:

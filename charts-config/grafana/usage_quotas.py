@@ -1,4 +1,4 @@
-"""The dashboard "Usage quotas": who has used how much of what, and what came of it."""
+"""The dashboard "Usage quotas": who has used how much, and which launches were denied."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _now(made: Dashboard) -> Dashboard:
     unknown = f"count(group by (namespace, username) ({used} != {used}))"
     denied = f'{HUB}, outcome="denied", enforcement="enforce"'
     numbers = [
-        number("Users", "Users whom a policy covers.", users),
+        number("Users", "Users covered by a policy.", users),
         number("Near a limit", "Users and pools from 90 % of a limit on.", near, warn_at=1),
         number("Over a limit", "Users and pools with nothing left.", over, warn_at=1),
         number("Not known", "Users whose usage is not known now.", unknown, warn_at=1),
@@ -105,7 +105,7 @@ def _now(made: Dashboard) -> Dashboard:
         ),
         number(
             "Failovers",
-            "Launches in the time shown that were not decided, because usage was not known.",
+            "Launches in the time shown that failover decided, because usage was not known.",
             f"sum(increase({names.FAILOVERS}{{{HUB}}}[$__range]))",
             warn_at=1,
         ),
@@ -125,7 +125,8 @@ def _against_limits(made: Dashboard) -> Dashboard:
         .with_panel(
             listing(
                 "Who is near their limit",
-                f"The {AT_MOST} who used most of their limit. Without a user: a pool. Memory in"
+                f"The {AT_MOST} users with the largest share of their limit used. A row without"
+                " a user is a pool. Memory in"
                 " GiB-hours, home storage in GiB, the rest in hours of a CPU, GPU or server.",
                 [
                     (f"topk({AT_MOST}, {share()})", "Share", "percentunit"),
@@ -139,7 +140,7 @@ def _against_limits(made: Dashboard) -> Dashboard:
         .with_panel(
             over_time(
                 "Share of the limit, by user",
-                f"The {LINES} who are nearest to their limit at the end of the time shown.",
+                f"The {LINES} users nearest to their limit at the end of the time shown.",
                 [(lines, "{{username}} · {{policy}} · {{namespace}}")],
                 unit="percentunit",
                 line_at=1,
@@ -148,7 +149,8 @@ def _against_limits(made: Dashboard) -> Dashboard:
         .with_panel(
             over_time(
                 "Share of all limits together, by policy",
-                "What all users of a policy have used, of what all of them may use.",
+                "What all users of a policy have used together, as a share of what all of them"
+                " may use.",
                 [(by_policy, "{{policy}} · {{namespace}}")],
                 unit="percentunit",
                 line_at=1,
@@ -167,7 +169,8 @@ def _by_group(made: Dashboard) -> Dashboard:
         made = made.with_panel(
             listing(
                 f"{title}, by the groups of the policy",
-                "What the members used together, and may. Policies with a rolling window only.",
+                "What the members used together, and what they may use. Only policies with a"
+                " rolling window.",
                 [
                     (share_of_sums(used, limit, each, by), "Share", "percentunit"),
                     (summed(used, limit, each, by, limits=False) + divisor, "Used", unit),
@@ -189,7 +192,7 @@ def _top_users(made: Dashboard) -> Dashboard:
         made = made.with_panel(
             ranking(
                 title,
-                f"The {TOP} who used most in the window of a policy.",
+                f"The {TOP} users who used most in the window of a policy.",
                 (expression, "{{username}} · {{policy}} · {{namespace}}"),
                 unit=unit,
                 width=8,
@@ -203,11 +206,11 @@ def _events(made: Dashboard) -> Dashboard:
     warned = happened(names.WARNINGS, "namespace, policy", f'{HUB}, policy=~"$policy"')
     failed = happened(names.FAILOVERS, "namespace, reason")
     return (
-        made.with_row(Row("What came of it"))
+        made.with_row(Row("Launches"))
         .with_panel(
             counted(
                 "Decisions",
-                "Launches by how they were decided. In `shadow` nothing is denied.",
+                "Launches, by outcome. In `shadow` nothing is denied.",
                 [(decided, "{{outcome}} ({{enforcement}}) · {{namespace}}")],
                 width=8,
             )
@@ -223,7 +226,7 @@ def _events(made: Dashboard) -> Dashboard:
         .with_panel(
             counted(
                 "Failovers",
-                "Launches that were not decided, by why usage was not known.",
+                "Launches that failover decided, by the reason why usage was not known.",
                 [(failed, "{{reason}} · {{namespace}}")],
                 width=8,
             )

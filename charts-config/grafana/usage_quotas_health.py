@@ -1,4 +1,4 @@
-"""The dashboard "Usage quotas: health": whether the quota system itself is well."""
+"""The dashboard "Usage quotas: health": whether the quota system itself works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def build() -> Dashboard:
     made = dashboard(
         "Usage quotas: health",
         "jupyterhub-usage-quotas-health",
-        "Whether usage is known, from which history, and what it costs Prometheus.",
+        "Whether usage is known, how far back, and what that costs Prometheus.",
     )
     for row in (_usage, _prometheus, _history, _source):
         made = row(made)
@@ -37,8 +37,7 @@ def _usage(made: Dashboard) -> Dashboard:
         .with_panel(
             over_time(
                 "Age of usage",
-                "How long ago the source was last scraped, as far as the Hub knows. Above the line,"
-                " failover decides.",
+                "Time since the Hub last saw the source scraped. Above the line, failover decides.",
                 [(age, "{{namespace}}")],
                 unit="s",
                 line_at=STALE,
@@ -56,14 +55,14 @@ def _usage(made: Dashboard) -> Dashboard:
         .with_panel(
             counted(
                 "Refreshes",
-                "Refreshes of everybody's usage, by outcome.",
+                "Refreshes of all users' usage, by outcome.",
                 [(refreshed, "{{outcome}} · {{namespace}}")],
             )
         )
         .with_panel(
             counted(
                 "Failovers",
-                "Launches that were not decided, by why usage was not known.",
+                "Launches that failover decided, by the reason why usage was not known.",
                 [(failed, "{{reason}} · {{namespace}}")],
             )
         )
@@ -79,14 +78,14 @@ def _prometheus(made: Dashboard) -> Dashboard:
         .with_panel(
             counted(
                 "Requests",
-                "What the Hub asked Prometheus, by outcome.",
+                "The Hub's requests to Prometheus, by outcome.",
                 [(asked, "{{outcome}} · {{namespace}}")],
             )
         )
         .with_panel(
             over_time(
                 "How long requests take",
-                "Half of them, 95 % and 99 % are answered within.",
+                "The time within which 50 %, 95 % and 99 % of them are answered.",
                 [
                     (f"histogram_quantile({part}, {took})", f"{name} · {{{{namespace}}}}")
                     for part, name in ((0.5, "50 %"), (0.95, "95 %"), (0.99, "99 %"))
@@ -100,24 +99,24 @@ def _prometheus(made: Dashboard) -> Dashboard:
 def _history(made: Dashboard) -> Dashboard:
     by_source = "{{source}} · {{namespace}}"
     panels = [
-        ("History", "How far back usage is at hand.", "max", names.HISTORY, "s"),
+        ("History", "How far back usage is cached.", "max", names.HISTORY, "s"),
         (
             "Coverage",
-            "The share of that time in which the source was scraped. What is missing counts as"
-            " nothing used.",
+            "The share of that time in which the source was scraped. The rest counts as nothing"
+            " used.",
             "min",
             names.COVERAGE,
             "percentunit",
         ),
         (
             "Scrape interval",
-            "The distance of scrapes that was found, a minute at least.",
+            "The detected time between two scrapes, at least a minute.",
             "max",
             names.SCRAPE_INTERVAL,
             "s",
         ),
     ]
-    made = made.with_row(Row("What is known"))
+    made = made.with_row(Row("How much usage is known"))
     for title, description, of, metric, unit in panels:
         query = (f"{of} by (namespace, source) ({metric}{{{HUB}}})", by_source)
         made = made.with_panel(over_time(title, description, [query], unit=unit, width=8))
@@ -132,20 +131,20 @@ def _source(made: Dashboard) -> Dashboard:
     of_users = f"group by ({pod}) ({whose})"
     recorded = f'{names.RECORDED_REQUESTS}{{{HUB}, resource="time"}}'
     exported = f'{names.SERVER_REQUESTS}{{{HUB}, resource="time"}}'
-    return made.with_row(Row("What usage is made of")).with_panel(
+    return made.with_row(Row("The source of usage")).with_panel(
         over_time(
-            "Servers that run, as the source shows them",
-            "Of kube-state-metrics, pods with the username of a user, and pods that it shows"
-            " without one (the Hub's own are among them).",
+            "Running servers in the source",
+            "For kube-state-metrics: pods with a username, and pods without one (the Hub's own"
+            " are among them).",
             [
                 (
                     f"count by (namespace) ({of_users} and on ({pod}) {running})",
-                    "kube-state-metrics, of users · {{namespace}}",
+                    "kube-state-metrics, with a username · {{namespace}}",
                 ),
                 (
                     f"count by (namespace) (({seen} unless on ({pod}) {of_users})"
                     f" and on ({pod}) {running})",
-                    "kube-state-metrics, of nobody · {{namespace}}",
+                    "kube-state-metrics, without one · {{namespace}}",
                 ),
                 (f"sum by (namespace) ({recorded})", "recorded · {{namespace}}"),
                 (f"sum by (namespace) ({exported})", "the Hub · {{namespace}}"),
