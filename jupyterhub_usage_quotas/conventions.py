@@ -13,7 +13,7 @@ from typing import Final
 __version__ = "1.0.0.dev0"
 """The version of this package: the one place, which the build reads."""
 DISTRIBUTION: Final = "jupyterhub-usage-quotas"
-"""What pip calls this package. An older one of other authors has the same name."""
+"""The name of this package for pip. An older package of other authors has the same name."""
 
 # --- what kube-state-metrics exports ------------------------------------------------------------
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
@@ -25,7 +25,7 @@ KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"
 """The label of the pod annotation `hub.jupyter.org/username`, which KubeSpawner sets."""
 
 NOTEBOOK_CONTAINER: Final = "notebook"
-"""What KubeSpawner calls the container of a user's server, in every pod."""
+"""KubeSpawner's name for the container of a user's server, in every pod."""
 
 ANNOTATION_PROFILE: Final = "hub.jupyter.org/profile"
 """The slug of the chosen profile; the spawn hook puts it on the pod, KubeSpawner does not."""
@@ -37,9 +37,9 @@ KSM_PROFILE_NAME_LABEL: Final = "annotation_hub_jupyter_org_profile_name"
 
 # --- what exporters of home storage say -----------------------------------------------------------
 HOME_SIZE: Final = "dirsize_total_size_bytes"
-"""What a directory takes up; from jupyterhub-home-nfs and prometheus-dirsize-exporter."""
+"""The size of a directory; from jupyterhub-home-nfs and prometheus-dirsize-exporter."""
 HOME_LIMIT: Final = "dirsize_hard_limit_bytes"
-"""The most that it can, 0 for anything; from jupyterhub-home-nfs only."""
+"""Its hard limit, 0 for none; from jupyterhub-home-nfs only."""
 
 # --- what the Hub exports about running servers (usage_source: hub) ------------------------------
 SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
@@ -76,7 +76,7 @@ HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
 COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
 PODS_WITHOUT_USER: Final = "jupyterhub_usage_quotas_pods_without_user"
 BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
-"""Gauge, always 1; the labels `version` and `documentation_url` are what it says."""
+"""Gauge, always 1; the labels `version` and `documentation_url` carry the information."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
 
 # --- what JSON says of users ----------------------------------------------------------------------
@@ -117,7 +117,7 @@ EARLIER_PROMETHEUS_ERROR: Final = "jupyterhub_usage_quotas_prometheus_error_tota
 
 
 class Reason(enum.StrEnum):
-    """Why usage is not known, or only as it was: the `reason` label of `FAILOVERS`, the `outcome`
+    """Why usage is not known, or out of date: the `reason` label of `FAILOVERS`, the `outcome`
     of `PROMETHEUS_REQUESTS` and `REFRESHES`, and `reason` in JSON. What each means is in
     docs/reference/check.md.
     """
@@ -146,8 +146,8 @@ ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
 ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
 ENV_HANDED_OVER: Final = "JUPYTERHUB_USAGE_QUOTAS_HANDED_OVER"
-"""What the Hub tells a service that it runs, as JSON: in `..._0`, and in `..._1` and so on where
-one variable cannot hold all of it.
+"""The configuration that the Hub passes to a service that it runs, as JSON: in `..._0`, and in
+`..._1` and so on where one variable cannot hold all of it.
 """
 ENV_HUB_PID: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_PID"
 """The process id of the Hub that runs a service: the service ends when that process has ended."""
@@ -155,7 +155,7 @@ ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 """Set in the Hub's pod by Zero to JupyterHub."""
 POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-# --- what JupyterHub is told when a launch is denied ---------------------------------------------
+# --- what JupyterHub gets when a launch is denied ---------------------------------------------
 SPAWN_FAILURE_REASON: Final = "usage_quota"
 """The `reason` label of JupyterHub 6's spawn duration metric."""
 
@@ -164,6 +164,6 @@ VIEWER_SERVICE: Final = "usage-quota"
 """The name of the service, and so the end of its address: `/services/usage-quota/`."""
 VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
 VIEWER_ROLE: Final = "usage-quota-viewer"
-"""The role with which the viewer asks the Hub about users."""
+"""The role with which the viewer queries the Hub about users."""
 SCOPE_READ: Final = "custom:usage-quotas:read"
-"""The scope to see usage and quotas; `!user=` and `!group=` say whose."""
+"""The scope to see usage and quotas; `!user=` and `!group=` limit it."""

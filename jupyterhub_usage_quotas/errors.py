@@ -2,7 +2,7 @@
 
     UsageQuotasError
     ├── ConfigurationError         what the admin wrote is wrong (a TraitError)
-    ├── UsageUnknown               usage could not be learnt; `reason` is for metrics
+    ├── UsageUnknown               usage could not be read; `reason` is for metrics
     │   ├── PodOwnersUnknown       servers_unknown
     │   └── PrometheusError        no answer of Prometheus that can be trusted
     │       ├── PrometheusUnreachable    unreachable
@@ -15,8 +15,8 @@
     ├── DatabaseUnreadable         the Hub's database does not answer
     ├── HubUnavailable             the Hub's API does not answer
     ├── LedgerError
-    │   ├── LedgerUnavailable      what keeps the ledger does not answer
-    │   └── AdjustmentRefused      what somebody decided cannot be written down
+    │   ├── LedgerUnavailable      the ledger's store does not answer
+    │   └── AdjustmentRefused      a person's decision cannot be written
     │       ├── InvalidAdjustment        a ValueError
     │       ├── UnknownAdjustment        a LookupError
     │       ├── AlreadyVoided
@@ -31,9 +31,9 @@ Two are outside, since the rules in `quotas/` depend on nothing of the package: 
 and `InvalidQuantity`, which are ValueErrors. Where a configuration is read they become lines of a
 `ConfigurationError`.
 
-Of these, an *error* is a mistake in what somebody wrote; a *failure* is something outside that did
-not work. Anything that is raised and not in the tree is a *bug* of ours: it is logged with its
-traceback, and a launch is left to failover with the reason `internal_error`.
+Of these, an *error* is a mistake in a configuration or a request; a *failure* is something outside
+that did not work. An exception that is not in the tree is a *bug* of ours: it is logged with its
+traceback, and failover decides on the launch, with the reason `internal_error`.
 """
 
 from __future__ import annotations
@@ -88,11 +88,11 @@ class ConfigurationError(UsageQuotasError, TraitError):
 
 
 class UsageUnknown(UsageQuotasError):
-    """Usage could not be learnt.
+    """Usage could not be read.
 
     `reason` is one word of a bounded set, for metrics and logs; the message says more.
     `counts_against_prometheus` says whether it shows that Prometheus is out of order: after several
-    such failures it is left alone for a while.
+    such failures it is not queried for a while.
     """
 
     reason: ClassVar[Reason]
@@ -100,7 +100,7 @@ class UsageUnknown(UsageQuotasError):
 
 
 class PodOwnersUnknown(UsageUnknown):
-    """It is not known which users' pods ran: the Hub's database, which knows, is not readable."""
+    """The users of pods are not known, because the Hub's database cannot be read."""
 
     reason = Reason.SERVERS_UNKNOWN
 
@@ -124,19 +124,21 @@ class PrometheusTimeout(PrometheusError):
 
 
 class PrometheusUnauthorized(PrometheusError):
-    """It refuses our credentials (401 or 403)."""
+    """Prometheus refuses our credentials (401 or 403)."""
 
     reason = Reason.UNAUTHORIZED
 
 
 class PrometheusUnavailable(PrometheusError):
-    """It says that it cannot answer now (429 or 5xx)."""
+    """Prometheus cannot answer now (429 or 5xx)."""
 
     reason = Reason.UNAVAILABLE
 
 
 class QueryRejected(PrometheusError):
-    """It does not accept the query (other 4xx, or an error in the answer); others it may."""
+    """Prometheus does not accept this query (other 4xx, or an error in the answer); it may accept
+    others.
+    """
 
     reason = Reason.QUERY_REJECTED
     counts_against_prometheus = False
@@ -167,15 +169,15 @@ class LedgerError(UsageQuotasError):
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger could not be read or written: nothing of what was asked for was written."""
+    """The ledger could not be read or written; nothing of the request was written."""
 
 
 class AdjustmentRefused(LedgerError):
-    """An adjustment was not written; the message says why, for the person who wanted it."""
+    """An adjustment was not written; the message says why, for the person who made it."""
 
 
 class InvalidAdjustment(AdjustmentRefused, ValueError):
-    """It has errors; `errors` has a line for every one."""
+    """An adjustment has errors; `errors` has a line for every one."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__("; ".join(errors))
@@ -187,7 +189,7 @@ class UnknownAdjustment(AdjustmentRefused, LookupError):
 
 
 class AlreadyVoided(AdjustmentRefused):
-    """It was voided before."""
+    """The adjustment was voided before."""
 
 
 class KeyReused(AdjustmentRefused):

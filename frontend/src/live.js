@@ -138,7 +138,7 @@ function worked() {
 /** @param {string} why */
 function failed(why = "") {
   const since = inWords(page.since, "time");
-  trouble(why || `This page could not be brought up to date; it is as of ${since}. It is tried again.`);
+  trouble(why || `This page could not be brought up to date; its figures are from ${since}. It tries again.`);
 }
 
 /** @param {string} text */

@@ -15,7 +15,7 @@ const FORMS = {
   time: { weekday: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
 };
 
-/** The name of the browser's time zone, such as "Europe/Zurich". */
+/** The name of the browser's time zone, for example "Europe/Zurich". */
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /**

@@ -50,7 +50,7 @@ EXIT_CODES = {
 }
 WRONG_CONFIGURATION = 2
 ASKED = [one for one in QuotaOptions.BUILT_IN.values() if one.asked]
-"""What a server can ask for."""
+"""The resources that a server can ask for."""
 FULL_COVERAGE = 0.99
 
 

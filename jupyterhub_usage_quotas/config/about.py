@@ -1,4 +1,4 @@
-"""About this package itself: which distribution of it is imported, and where it is documented.
+"""The package itself: the distribution that is imported, and the address of its documentation.
 
 An older package of other authors has the same name, on the package index and when it is imported.
 All of its versions are below 1; none of ours is.
@@ -29,7 +29,7 @@ INSTALL_PAGE = "how-to/install"
 
 
 class DocumentationOptions(LoggingConfigurable):
-    """Where the documentation is served: a part of `UsageConfig`."""
+    """The part of `UsageConfig` about where the documentation is served."""
 
     documentation_url = Unicode(
         "",
@@ -55,14 +55,14 @@ class DocumentationOptions(LoggingConfigurable):
 
 
 def explained_at(documentation_url: str, page: str, anchor: str) -> str:
-    """Where something is explained: a URL, or the file where no site is configured."""
+    """The place that explains something: a URL, or the file where no site is configured."""
     if documentation_url:
         return f"{documentation_url}{page}.html#{anchor}"
     return f"docs/{page}.md#{anchor}"
 
 
 def imported() -> str:
-    """Which distribution is imported, for people."""
+    """The distribution that is imported, for people."""
     return f"{DISTRIBUTION} {__version__}, imported from {FOLDER}"
 
 

@@ -76,7 +76,7 @@ def _taken_as(section: str, name: str, value: Any) -> tuple[str, Any] | None:
     """The option of today that a value of an earlier one stands for, and its value, if any."""
     match name, value:
         case "metrics_exporter_token", _ if section == MANAGER:
-            # Who has its exporter has dashboards and alerts for what that exports.
+            # A deployment with its exporter has dashboards and alerts for what that exports.
             return "earlier_metrics", True
         case "escape_username_scheme", {"directory": "safe"}:
             return "home_storage_directory", "safe"

@@ -1,5 +1,5 @@
-"""Loading a configuration outside of the Hub: JupyterHub's own file for commands; what the Hub
-handed over, and files of its own, for a service.
+"""Loading a configuration outside of the Hub: JupyterHub's own file for commands; for a service
+what the Hub passed on, and files of its own.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .validation import remarks
 
 
 def load_config(path: Path) -> tuple[Config, list[str]]:
-    """Load a JupyterHub configuration file as the Hub does; returns what to tell the admin, too.
+    """Load a JupyterHub configuration file as the Hub does; also returns lines for the admin.
 
     What the file prints (that of Zero to JupyterHub does) goes to standard error: standard output
-    is for what was asked for. Raises `ConfigurationError` when it cannot be read or run.
+    is for the command's own output. Raises `ConfigurationError` when it cannot be read or run.
     """
     try:
         loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
@@ -41,8 +41,8 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
 def load_service_config(
     environment: Mapping[str, str], files: Sequence[Path]
 ) -> tuple[Config, list[str]]:
-    """The configuration of a service: what the Hub handed over, then its files, of which later ones
-    take precedence; returns what to tell the admin, too. Raises `ConfigurationError`.
+    """The configuration of a service: what the Hub passed on, then its files, of which later ones
+    take precedence; also returns lines for the admin. Raises `ConfigurationError`.
     """
     config = handed_over(environment)
     lines: list[str] = []
@@ -54,7 +54,9 @@ def load_service_config(
 
 
 def handed_over(environment: Mapping[str, str]) -> Config:
-    """What the Hub handed over in the environment; empty where it did not run the service."""
+    """The configuration that the Hub passed on in the environment; empty where it did not run the
+    service.
+    """
     parts: list[str] = []
     while (name := f"{ENV_HANDED_OVER}_{len(parts)}") in environment:
         parts.append(environment[name])
@@ -64,12 +66,8 @@ def handed_over(environment: Mapping[str, str]) -> Config:
         return Config(json.loads("".join(parts)))
     except (ValueError, TypeError) as error:
         # Not with the text: there are secrets in it.
-        raise ConfigurationError(
-            [
-                f"{ENV_HANDED_OVER}_0: not the configuration that the Hub"
-                " writes; do not set it yourself"
-            ]
-        ) from error
+        problem = "not the configuration that the Hub writes; do not set it yourself"
+        raise ConfigurationError([f"{ENV_HANDED_OVER}_0: {problem}"]) from error
 
 
 def _load_file(path: Path) -> tuple[Config, list[str]]:

@@ -25,7 +25,7 @@ NAME = "name"
 
 
 class PodOptions(LoggingConfigurable):
-    """Which pods are users' servers, and whose: a part of `UsageConfig`."""
+    """The part of `UsageConfig` about pods: which are users' servers, and how pods match users."""
 
     pod_namespaces = List(
         Unicode(),

@@ -1,4 +1,4 @@
-"""The options that say where Prometheus is and how it is reached."""
+"""The options about the connection to Prometheus."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CHECKS: Mapping[str, Callable[[Path, str], Any]] = {
 
 
 class PrometheusOptions(LoggingConfigurable):
-    """Where Prometheus is and how it is reached: a part of `UsageConfig`."""
+    """The part of `UsageConfig` about the connection to Prometheus."""
 
     prometheus_url = Unicode(
         help="""
@@ -254,7 +254,7 @@ class PrometheusOptions(LoggingConfigurable):
         return errors
 
     def make_connection(self) -> Connection:
-        """How Prometheus is reached; raises `ConfigurationError`."""
+        """The connection to Prometheus; raises `ConfigurationError`."""
         auth = self.prometheus_auth or self._url_credentials
         return Connection(
             auth=(auth["username"], auth["password"]) if auth else None,

@@ -33,7 +33,7 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(PageOptions, UsageConfig):
-    """What may be used, and what follows: the options of the section `UsageQuotaManager`."""
+    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -166,7 +166,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         return given if isinstance(given, str) else importable_name(given)
 
     def make_ledger(self) -> Ledger:
-        """What keeps people's decisions; raises `ConfigurationError` where it cannot be made."""
+        """Make the configured ledger; raises `ConfigurationError` where it cannot be made."""
         factory = self.ledger_factory
         if factory is None:
             return NO_LEDGER
@@ -190,7 +190,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         super().__init__(**kwargs)
 
     def doubts(self) -> list[str]:
-        """A line about everything that is accepted and can hardly be meant."""
+        """A line about everything that is accepted and is probably not meant."""
         return [
             *self.doubts_together(),
             *doubts(self.policies),
@@ -244,7 +244,7 @@ def importable_name(value: object) -> str:
 
 
 def _as_written(config: Mapping[str, Any], error: str) -> str:
-    """An error at the place that the admin wrote, who may have used an earlier name."""
+    """An error at the place that the admin wrote, which may have an earlier name."""
     for former, today in RENAMED[MANAGER].items():
         if former in config.get(MANAGER, {}):
             return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)

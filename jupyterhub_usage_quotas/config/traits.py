@@ -1,4 +1,4 @@
-"""Kinds of options that traitlets does not have: numbers with bounds, names in Kubernetes."""
+"""Traits that traitlets does not have: numbers with bounds, names in Kubernetes."""
 
 from __future__ import annotations
 

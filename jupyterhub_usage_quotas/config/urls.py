@@ -1,4 +1,4 @@
-"""Addresses as an admin writes them: what is wrong with one, and the right form."""
+"""Checks of the addresses that an admin writes: what is wrong, and the right form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that every process shares: where usage comes from, and how to ask for it."""
+"""The options that all processes share: the source of usage, and how to query it."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         return errors
 
     def doubts_together(self) -> Iterator[str]:
-        """A line for options that are accepted and can hardly be meant, beside each other."""
+        """A line for options that are accepted and are probably not meant together."""
         if self.request_timeout > self.deadline:
             yield (
                 "UsageConfig.request_timeout is longer than deadline, which ends a request before:"
@@ -276,7 +276,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
         return tuple(one for one in self.pod_namespaces if one != self.hub_namespace)
 
     def make_client(self, events: MeterEvents = NO_EVENTS) -> PrometheusClient:
-        """A client of the configured Prometheus."""
+        """Make a client of the configured Prometheus."""
         return PrometheusClient(
             self.prometheus_address,
             connection=self.make_connection(),

@@ -1,4 +1,4 @@
-"""Finding the errors in a configuration, all of them at once, before anything runs on it."""
+"""Validation of a configuration: finds all errors at once, before anything runs on it."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def _expected(trait: TraitType[Any, Any]) -> str:
 
 
 def _require_readable(value: Any, *, by_place: bool) -> None:
-    """Refuse what no process can hand on: halves of characters, endless nesting.
+    """Refuse values that cannot be passed on to a service: halves of characters, endless nesting.
 
-    Of an option whose parser names the place, it says nothing of characters.
+    Characters are not checked in options whose parser names the place.
     """
     layer, depth = [value], 0
     while layer:

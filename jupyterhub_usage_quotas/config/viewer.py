@@ -1,4 +1,4 @@
-"""The options of the viewer, beside those that every process shares."""
+"""The viewer's own options, beside those that all processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A whole installation on one machine: Prometheus with a month of usage, and a JupyterHub.
+"""The demo: a whole installation on one machine: Prometheus with a month of usage, and a
+JupyterHub.
 
 `run` is the demo itself, `month` what its users did, `jupyterhub_config` its Hub, and `spawner`
 offers profiles without a cluster. `processes` and `history` start real programs and make up

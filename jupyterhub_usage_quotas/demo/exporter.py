@@ -1,4 +1,4 @@
-"""An exporter: whatever metrics there are at the moment, for Prometheus to scrape."""
+"""An exporter that makes its metrics at every scrape."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def served(metrics: Callable[[], str]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: who runs this has an output of its own."""
+            """Nothing: the program that runs this has its own output."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(LOOK_EVERY,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Recorded usage that never happened: samples in the OpenMetrics format, backfilled by promtool.
+"""Made-up usage: samples in the OpenMetrics format, backfilled by promtool.
 
 Format: https://prometheus.io/docs/specs/om/open_metrics_spec/
 """

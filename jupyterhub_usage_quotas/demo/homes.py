@@ -1,5 +1,5 @@
-"""What is in home directories, told to Prometheus as jupyterhub-home-nfs does: what users keep in
-the demo, and as much besides as if they had worked there for years.
+"""The exporter of the demo's home directories, with the metrics of jupyterhub-home-nfs: what users
+keep in the demo, and as much besides as if they had worked there for years.
 """
 
 from __future__ import annotations

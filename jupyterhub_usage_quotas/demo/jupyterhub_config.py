@@ -128,7 +128,7 @@ c.ConfigurableHTTPProxy.pid_file = str(directory / "proxy.pid")
 
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
-c.Authenticator.allowed_users = {"dave"}  # who is in no group is listed before they log in, too
+c.Authenticator.allowed_users = {"dave"}  # users in no group are listed before they log in, too
 c.Authenticator.admin_users = {"admin"}
 c.JupyterHub.load_groups = {
     "students": {"users": ["alice", "bob", "carol"]},

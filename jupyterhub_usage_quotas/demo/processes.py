@@ -54,7 +54,9 @@ class Program:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
-        """Start it, in a session of its own, so that Ctrl-C reaches only whoever started it."""
+        """Start it, in a session of its own, so that Ctrl-C reaches only the program that started
+        it.
+        """
         self.log = log
         self._name = Path(command[0]).name
         with log.open("ab") as output:
@@ -96,7 +98,7 @@ class Program:
                 raise ProgramFailed(f"{self._name} ended ({self.exit_code}):\n{self._tail()}")
             if time.monotonic() > deadline:
                 raise ProgramFailed(f"{self._name} is not ready:\n{self._tail()}")
-            # Programs of others announce to nobody that they are ready: ask again.
+            # Programs of others do not announce that they are ready: try again.
             time.sleep(0.05)
 
     def wait_for_url(self, url: str, timeout: float = SECONDS_TO_START) -> None:
@@ -108,7 +110,7 @@ class Program:
         return self._process.wait(timeout)
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, such as the one of Ctrl-C."""
+        """Send it a signal, for example that of Ctrl-C."""
         self._process.send_signal(number)
 
     def stop(self) -> None:

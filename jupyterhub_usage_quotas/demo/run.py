@@ -119,7 +119,7 @@ def run(directory: Path, port: int) -> int:
     """Run the demo in `directory` until it is interrupted; returns the exit code."""
     directory = directory.absolute()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # SIGINT, too: whoever starts this in the background may have had it ignored.
+        # SIGINT, too: a shell that starts this in the background may have it ignored.
         signal.signal(number, signal.default_int_handler)
     try:
         ports = Ports.around(port)

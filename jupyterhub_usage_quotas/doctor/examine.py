@@ -14,8 +14,9 @@ from .findings import Finding, Status, failed, skipped
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that is checked, if none of those that it `needs` failed. The output and
-    docs/how-to/troubleshooting.md name it `name`: an interface.
+    """One thing that is checked, if none of those that it `needs` failed.
+
+    The output and docs/how-to/troubleshooting.md name it `name`: an interface.
     """
 
     name: str

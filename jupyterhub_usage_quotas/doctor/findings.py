@@ -36,7 +36,7 @@ def ok(says: str) -> Finding:
 
 
 def warning(says: str, cure: str) -> Finding:
-    """Something to look at."""
+    """Something to check."""
     return Finding(Status.WARNING, says, cure)
 
 

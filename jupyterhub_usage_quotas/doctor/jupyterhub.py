@@ -230,7 +230,7 @@ async def network(deployment: Deployment) -> list[Finding]:
     base = str(app.base_url)
     listening = f"http://{app.hub_ip}:{app.hub_port}"
     hub = _here(str(app.hub_connect_url or app.hub_bind_url or listening))
-    # Whether they answer is asked, not who they are; within a Hub certificates may be its own.
+    # This checks whether they answer, not their identity; within a Hub certificates may be its own.
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=False) as client:  # noqa: S501
         if not _is_success(await _get(client, f"{hub}{base}hub/api/")):
             return [skipped(f"no Hub answers at {hub}: doctor does not run where the Hub runs")]

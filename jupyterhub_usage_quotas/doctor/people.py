@@ -70,7 +70,7 @@ async def groups(deployment: Deployment) -> list[Finding]:
 
 
 async def named_users(deployment: Deployment) -> list[Finding]:
-    """Whether the Hub has the users whom policies name."""
+    """Whether the Hub has the users that policies name."""
     return await _missing(deployment, "user", list(_mentions(deployment, "user")))
 
 

@@ -39,7 +39,7 @@ CURES: dict[type[PrometheusError], str] = {
 
 
 async def answers(deployment: Deployment) -> list[Finding]:
-    """Whether it can be asked at all, and what it is."""
+    """Whether it answers, and as what."""
     url = deployment.manager.shown_prometheus_url
     try:
         found = await deployment.prometheus.query("vector(1)", deployment.clock())
@@ -61,7 +61,7 @@ async def answers(deployment: Deployment) -> list[Finding]:
 
 
 async def clock(deployment: Deployment) -> list[Finding]:
-    """Whether both know what time it is: usage is asked for up to now."""
+    """Whether both clocks agree: usage is queried up to now."""
     ahead = (await deployment.facts()).ahead
     if ahead is None:
         return [ok("Prometheus does not report its time")]

@@ -62,7 +62,7 @@ async def source(deployment: Deployment) -> list[Finding]:
 
 
 def _evidence(deployment: Deployment) -> str:
-    """The metric that is there whenever the source is scraped, whoever runs servers."""
+    """The metric that is there whenever the source is scraped, also without any server."""
     looked_for = deployment.source
     return looked_for.evidence if isinstance(looked_for, ServerMetrics) else names.KSM_PHASE
 

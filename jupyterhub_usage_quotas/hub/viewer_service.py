@@ -47,7 +47,7 @@ LEDGER_NOT_SHARED = (
 
 
 def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
-    """Make the viewer a service of the Hub `app`; returns what to tell the admin.
+    """Make the viewer a service of the Hub `app`; returns lines for the admin.
 
     Raises `ConfigurationError` with the errors of the viewer's options.
     """
@@ -164,7 +164,7 @@ def environment_of(sections: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(sections, default=_as_list)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            [f"UsageViewer: the configuration cannot be handed to the service: {error}"]
+            [f"UsageViewer: the configuration cannot be passed to the service: {error}"]
         ) from error
     parts = [text[at : at + LONGEST_VARIABLE] for at in range(0, len(text), LONGEST_VARIABLE)]
     return {
@@ -203,7 +203,7 @@ def _give_roles(
     roles = [copy.copy(dict(role)) for role in app.load_roles]
     own = [f"{names.SCOPE_READ}!user"]
     access = f"access:services!service={service}"
-    # Who may open a service that the admin declared is the admin's to say, if they said so.
+    # If the admin declared the service and its access, that stays as it is.
     if not (declared_by_admin and _mentions(roles, (access, "access:services"))):
         own.append(access)
     by_name = {role.get("name"): role for role in roles}

@@ -1,4 +1,4 @@
-"""What people decided: grants, overrides and exemptions, with who, when and why.
+"""The ledger: people's decisions (grants, overrides, exemptions), with actor, time and reason.
 
 What lives here: the ports (`base`), and what keeps adjustments behind them (`memory`). What must
 not: rules. What an adjustment makes of a limit is in `quotas/adjustments.py`.

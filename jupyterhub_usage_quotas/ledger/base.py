@@ -1,4 +1,4 @@
-"""The ports of the ledger: `Ledger` is read for decisions, `Journal` is written by people."""
+"""The ports of the ledger: `Ledger` for reading, `Journal` for writing."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def no_check(_held: Sequence[Adjustment]) -> None:
 class Ledger(Protocol):
     """Reads adjustments, for decisions and for pages.
 
-    It is asked once for however many users. In the Hub it is asked during launches and page loads,
-    so it answers from memory; what keeps adjustments elsewhere brings them there beforehand.
+    It is called once for any number of users. The Hub calls it during launches and page loads, so
+    it answers from memory; a ledger with a store elsewhere loads adjustments beforehand.
     """
 
     async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:
         """The adjustments in force at `at` or later that are not voided: those of these subjects
         (of all users for `EVERYONE`), and those for everyone.
 
-        Adjustments of other users may be among them: ask the answer, by `Adjustments.of`. Later
+        Adjustments of other users may be among them: filter the answer with `Adjustments.of`. Later
         ones are part of it, since retry times depend on them. In the order of their ids.
 
         A user who was renamed keeps theirs: what knows of the renaming answers with the new name.
@@ -41,7 +41,7 @@ class Ledger(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give back what it holds: connections, threads."""
+        """Release what it holds: connections, threads."""
         ...
 
 
@@ -59,9 +59,9 @@ class Journal(Ledger, Protocol):
     ) -> Sequence[Adjustment]:
         """Write adjustments, all or none, and return them with `id` and `created`.
 
-        `drafts` have neither. `check` looks at what the journal holds of the users concerned
-        (of everyone, for drafts without a user) right before, and nothing is written in between.
-        Raises `InvalidAdjustment` for drafts that break `entries.checked`.
+        `drafts` have neither. `check` gets the journal's adjustments of these users (of everyone,
+        for drafts without a user) right before, and nothing is written in between. Raises
+        `InvalidAdjustment` for drafts that break `entries.checked`.
         """
         ...
 
@@ -79,14 +79,14 @@ class Journal(Ledger, Protocol):
         before: int | None = None,
         limit: int = PAGE,
     ) -> Sequence[Adjustment]:
-        """What was decided about these subjects (for `EVERYONE`: about anybody and everyone), the
-        newest first, voided and past ones included: at most `limit` with ids below `before`.
+        """The decisions about these subjects (for `EVERYONE`: all decisions), the newest first,
+        voided and past ones included: at most `limit` with ids below `before`.
         """
         ...
 
 
 class _NoLedger:
-    """The ledger of a deployment that keeps none: nobody decided anything."""
+    """The ledger of a deployment without one: it has no adjustments."""
 
     async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:  # noqa: ARG002 the port's
         return Adjustments()

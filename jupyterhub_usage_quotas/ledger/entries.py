@@ -1,4 +1,4 @@
-"""What may be written into a ledger, and in which form: for every ledger the same."""
+"""Validation of what is written into a ledger: the same for every ledger."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def _errors(draft: Adjustment) -> Iterator[str]:
     if not isinstance(draft, Grant | Override | Exemption):
         yield f"got {type(draft).__name__}; expected a Grant, an Override or an Exemption"
     if draft.id or draft.created or draft.voided:
-        yield "id, created and voided are the ledger's to say; leave them out"
+        yield "id, created and voided are set by the ledger; leave them out"
     yield from _errors_of_text("policy", draft.policy, LONGEST_NAME)
     yield from _errors_of_text("actor", draft.actor, LONGEST_NAME)
     yield from _errors_of_reason(draft.reason)
     if draft.user is not None:
         yield from _errors_of_text("user", draft.user, LONGEST_NAME)
     elif draft.user_created is not None:
-        yield "user_created is there without a user"
+        yield "user_created is set without a user"
     yield from _errors_of_times(draft)
     yield from _errors_of_amount(draft)
 

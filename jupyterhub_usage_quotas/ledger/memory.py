@@ -1,4 +1,4 @@
-"""A ledger in memory: for tests, and for who embeds the package. It ends with its process."""
+"""A ledger in memory, for tests and for embedding the package. It ends with its process."""
 
 from __future__ import annotations
 

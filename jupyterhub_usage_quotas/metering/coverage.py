@@ -1,4 +1,4 @@
-"""When a source was scraped, as Prometheus shows it: what separates "nothing used" from "unknown".
+"""Coverage: when a source was scraped, which separates "nothing used" from "unknown".
 
 Instants are seconds since the Unix epoch.
 """

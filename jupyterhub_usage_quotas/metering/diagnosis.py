@@ -1,6 +1,6 @@
-"""What Prometheus has of a source, looked at from outside: why usage is not known, or doubtful.
+"""Diagnosis of a source: why its usage is not known, or doubtful.
 
-The meter asks what it needs; this asks what is wrong when that is not there.
+The meter queries what it needs; this queries what is wrong when that is missing.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from .sources.kube_state_metrics import LABELS, KubeStateMetrics
 from .sources.server_metrics import ServerMetrics
 
 LATELY = timedelta(hours=1)
-"""What was told in this time is there."""
+"""Series reported in this time are there."""
 DAY = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
-"""For how long exporters must have told the same to be several."""
+"""For how long exporters must have reported the same to count as several."""
 LOOKS = 400
-"""At how many instants the oldest sample is looked for."""
+"""The number of instants at which the oldest sample is searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceDiagnosis:
-    """What a source told.
+    """What a source reported.
 
-    `inside` is the number of series by metric in the Hub's namespaces lately, `anywhere` that in
-    all; `namespaces` are those in which there were users' servers lately, or (where none is known
-    to be a user's) the source at all. `users` has the number of servers by user in the last day,
-    `nameless` the pods that ran lately, are called as users' pods are and say no username.
-    `copies` is how many exporters tell of the same thing.
+    `inside` is the recent number of series by metric in the Hub's namespaces, `anywhere` that in
+    all; `namespaces` are those with recent servers of users, or (where no server is known to be a
+    user's) those with any series of the source. `users` has the number of servers by user in the
+    last day, `nameless` the recent pods that are named like users' pods and have no username.
+    `copies` is the number of exporters that report the same thing.
     """
 
     inside: Mapping[str, int]
@@ -54,7 +54,7 @@ async def diagnose(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    """What the source told lately; `pods_like` are patterns of the names of users' pods.
+    """What the source reported recently; `pods_like` are patterns of the names of users' pods.
 
     Raises `PrometheusError`.
     """
@@ -119,7 +119,7 @@ async def _of_kind(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    """The same, of what is told with labels of this kind."""
+    """The same, of series with labels of this kind."""
     within = source.namespaces
     inside, anywhere, namespaces, users, nameless, copies = await all_of(
         prometheus.query(promql.labelled(_counts(labels, within)), now),
@@ -187,7 +187,7 @@ async def _nameless(
     now: datetime,
 ) -> tuple[str, ...]:
     if not pods_like:
-        # Users' pods may be called anything: none can be told from others.
+        # Users' pods may have any name: none can be distinguished from others.
         return ()
     called = promql.like(labels.pod, pods_like)
     ran = promql.pods_that_ran(labels, namespaces, called, LATELY)
@@ -203,7 +203,7 @@ def _copies(labels: PodLabels, namespaces: Sequence[str]) -> str:
 
 
 def _at_least(number: str) -> str:
-    """The smallest of what a number was lately: exporters that take turns overlap for a moment."""
+    """The smallest recent value of a number: exporters that take turns overlap for a moment."""
     return f"min_over_time({number}[{promql.duration(OVERLAP)}:1m])"
 
 

@@ -1,4 +1,4 @@
-"""What a meter reports while it works: one audience for its requests, refreshes and findings."""
+"""The events that a meter reports: requests, refreshes and findings, to one observer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refresh:
 
 
 class MeterEvents(Protocol):
-    """Is handed what happens. It must be quick, and must not raise."""
+    """Gets the events of a meter. It must be quick, and must not raise."""
 
     def requested(self, outcome: str, seconds: float) -> None:
         """A request to Prometheus ended: its outcome ("success" or an error's reason) and how long
@@ -41,7 +41,7 @@ class MeterEvents(Protocol):
         ...
 
     def unowned_pods(self, number: int) -> None:
-        """So many pods ran that are named like users' servers and belong to no known one."""
+        """This many pods ran that are named like users' servers and belong to no known server."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The meter: every user's usage, cached.
 
-`Meter.read` is what the rest of the package asks. While the meter is being kept (`Meter.keep`),
+The rest of the package calls `Meter.read`. While the meter is being kept (`Meter.keep`),
 a reading is a look-up; before the history is read, and in processes that do not keep it, it is
 a query about the users in question. It never raises for anything that Prometheus does and never
 takes longer than its deadline; what went wrong is in the reading.
@@ -29,9 +29,8 @@ class Meter:
     """Brings usage from sources in one Prometheus: one of what servers ask for, one for each
     resource that an admin defined, and gauges.
 
-    `events` is handed what happens: readings, refreshes, failures. Of the gauges, those of the
-    resources that are `kept` are kept up to date, all for None; others are asked for when they are
-    wanted.
+    `events` gets what happens: readings, refreshes, failures. Gauges of the resources that are
+    `kept` are kept up to date, all for None; others are queried when they are needed.
     """
 
     def __init__(
@@ -74,12 +73,12 @@ class Meter:
 
     @property
     def users(self) -> Collection[str]:
-        """Those who are known to have used anything."""
+        """Users who are known to have used anything."""
         return {user for snapshot in self.snapshots for user in snapshot.usage}
 
     @property
     def complete(self) -> bool:
-        """Whether the whole history of every source is known."""
+        """Whether the whole history of every source has been read."""
         now = self._clock()
         return bool(self._usage) and all(one.complete(now) for one in self._usage)
 
@@ -117,7 +116,7 @@ class Meter:
         *,
         named: Collection[str] = (),
     ) -> Mapping[str, Readings]:
-        """The same without asking anybody: Unknown until the history has been read."""
+        """The same without a query: Unknown until the history has been read."""
         having = self._having(resources, users, named)
         return _together([one.peek(whose, names, over, now) for one, names, whose in having])
 
@@ -163,8 +162,8 @@ class Meter:
             await asyncio.sleep(max(pause.total_seconds(), 0.0))
 
     async def refresh(self, reach: timedelta) -> None:
-        """Learn what is new of all sources. Never raises: a failure is told, and is in readings
-        once they are stale.
+        """Read what is new from all sources. Never raises: a failure is reported, and is in
+        readings once they are stale.
         """
         async with self._refreshing:
             for one in self._kept:
@@ -185,7 +184,7 @@ class Meter:
         try:
             failure = await self._guard(lambda: step(self._clock()), self.timing.refresh_deadline)
         except Exception as error:
-            # Whatever it is: who keeps the meter must go on keeping it.
+            # Whatever the failure: the meter must be kept up to date.
             failure, bug = _internal(error), error
         self._events.refreshed(Refresh(reader.name, failure, bug, over_time=reader.over_time))
         return failure
@@ -197,7 +196,7 @@ def _internal(error: Exception) -> Unknown:
 
 
 def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
-    """Readings of several sources as one; who is not in one of them used nothing of it."""
+    """Readings of several sources as one; a user missing in one of them used nothing of it."""
     if len(parts) == 1:
         return parts[0]
     everybody = {user for part in parts for user in part}

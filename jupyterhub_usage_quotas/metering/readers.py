@@ -1,7 +1,7 @@
-"""A source as the meter has it: readings from its snapshot, or by a query about some users.
+"""Readers: a source with its snapshot, for readings from that or by a query about some users.
 
-Usage is known of everybody at once, a gauge of users who are named. Everything else the meter asks
-of both alike.
+A usage reader knows all users at once, a gauge reader only users who are named; otherwise both are
+alike for the meter.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ USUAL = Timing()
 
 
 class Reader(Protocol):
-    """What the meter asks of a source, whatever it has."""
+    """What the meter needs of a source, of either kind."""
 
     problem: Unknown | None
     """Why the last refresh failed; None when it did not."""
@@ -86,7 +86,7 @@ class Reader(Protocol):
         ...
 
     async def refresh(self, reach: timedelta, now: datetime) -> None:
-        """Learn what is new. Raises `UsageUnknown`."""
+        """Read what is new. Raises `UsageUnknown`."""
         ...
 
     async def extend(self, now: datetime) -> None:
@@ -157,7 +157,7 @@ class UsageReader:
         async def of_them() -> UsageSegment:
             read = await self.source.read(self._prometheus, users, steps)
             if users is not None and not read.usage.keys() <= set(users):
-                raise BadAnswer("it is about other users than those who were asked about")
+                raise BadAnswer("it has users other than those in the query")
             return read
 
         segment = await self._guard(of_them, self._timing.deadline)
@@ -200,7 +200,7 @@ class UsageReader:
 
 
 class GaugeReader:
-    """A gauge. It is `kept` up to date, or asked for when it is wanted."""
+    """A gauge. It is `kept` up to date, or queried when it is needed."""
 
     over_time = False
 
@@ -216,7 +216,7 @@ class GaugeReader:
         self.source = source
         self.problem: Unknown | None = None
         self.values: Mapping[str, GaugeValue] | None = None
-        """What is there, by key; None where it was never read."""
+        """The last values, by key; None where they were never read."""
         self.kept = kept
         self._prometheus = prometheus
         self._guard = guard
@@ -233,7 +233,7 @@ class GaugeReader:
         return self.source.resource
 
     def unmatched(self, users: Iterable[str]) -> Collection[str]:
-        """The keys that are none of these users'."""
+        """The keys that match none of these users."""
         left = set(self.values or ())
         for user in users:
             with suppress(UnicodeError):

@@ -1,5 +1,5 @@
-"""What is known of everybody's usage from one source: a value that grows by parts, and readings
-of it. Every reading of a user, whoever asks, is made here.
+"""The usage snapshot of one source: all users' usage as of an instant, and readings of it. Every
+reading of a user's usage is made here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .sources.base import STEP, Source, UsageSegment
 from .timelines import NOTHING_KEPT, Kept, buckets, joined, parts_of, within
 
 REMEMBERED = 512
-"""How many usages are kept as the rules want them, of those that were asked for last."""
+"""The number of usages that are kept in the form of the rules: those that were read last."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageSnapshot:
-    """What is known of the time `(seen.start, seen.end]`. Immutable; to learn makes another.
+    """All users' usage in `(seen.start, seen.end]`. Immutable; reading more makes another.
 
     `recent` are the users with usage after `recent_from`: only they are touched when what is
     recent is read again.
@@ -83,7 +83,7 @@ class UsageSnapshot:
             clipped(self.unmeasured, keep, start) + segment.unmeasured,
             frozenset(segment.usage),
             start,
-            # A copy of the items is made in one step: they may be asked for meanwhile.
+            # A copy of the items is made in one step: others may read them meanwhile.
             {key: known for key, known in list(self._prepared.items()) if key[0] not in touched},
         )
         return known._until_last_scrape() if newest else known
@@ -119,7 +119,7 @@ class UsageSnapshot:
         """What Prometheus shows after the last scrape is what it saw then: it is not known."""
         gap = self.coverage.gap_at(self.coverage.end)
         if gap and gap[0] <= self.recent_from:
-            return self  # it was not seen at all lately, and so nothing is shown either
+            return self  # it was not seen at all recently, and so nothing is shown either
         last = max(self.coverage.last_scrape or 0.0, self.recent_from)
         if last >= self.coverage.end:
             return self
@@ -192,14 +192,14 @@ class UsageSnapshot:
         if known is None:
             kept = self.usage.get(user, NOTHING_KEPT)
             known = Usage(buckets(kept, resource), datetime.fromtimestamp(self.coverage.end, UTC))
-        # What was asked for last is last; what was not for longest is first, and goes first.
+        # The last entry was read last; the first was not read for longest, and is dropped first.
         self._prepared[user, resource] = known
         if len(self._prepared) > REMEMBERED:
             self._prepared.pop(next(iter(self._prepared)), None)
         return known
 
     def _not_measured(self, user: str, start: float) -> bool:
-        """Whether it is not known what some server of the user's asked for."""
+        """Whether the requests of some server of the user are not known."""
         ran = [
             timeline
             for (resource, _), timeline in parts_of(self.usage.get(user, NOTHING_KEPT))

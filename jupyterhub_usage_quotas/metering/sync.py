@@ -1,5 +1,5 @@
-"""Keeping the usage snapshot of one source up to date: what is new, again and again, and once what
-came before.
+"""Keeping the usage snapshot of one source up to date: new usage at every refresh, and the history
+once.
 
 Pieces begin and end at instants at which the source was seen, so that a server which was there on
 both sides of a short gap is seen to have been by one of them.
@@ -24,7 +24,7 @@ SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(
 """How long pieces may be; the shortest is longer than any gap that is bridged."""
 
 GROWTH = 1.05
-"""By how much pieces may become longer again, with each, after one was too much."""
+"""The factor by which pieces may become longer again, each time, after one was too much."""
 
 FORGET_EVERY = timedelta(hours=1)
 
@@ -67,7 +67,7 @@ class SourceSync:
         snapshot = self.snapshot
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))
-            # A source that was never seen may have been there: what tells of it was not.
+            # A source that was never seen may have been there: only its evidence was missing.
             if snapshot is None or segment.coverage.last_scrape is not None:
                 self.snapshot = UsageSnapshot.of(self.source, self._from_seen(segment, first))
             return
@@ -135,8 +135,8 @@ class SourceSync:
         snapshot: UsageSnapshot, segment: UsageSegment, *, newest: bool
     ) -> UsageSegment | None:
         """The part without the beginning that Prometheus shows no more, though it did: what is
-        known of it stays. It may have been started anew without its data, or be told only half of
-        it by its stores. None where it shows nothing at all yet.
+        known of it stays. It may have been restarted without its data, or got only half of it from
+        its stores. None where it shows nothing at all yet.
         """
         start, end = segment.coverage.start, snapshot.coverage.end
         gap = segment.coverage.gap_at(start)

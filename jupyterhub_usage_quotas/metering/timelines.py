@@ -1,4 +1,5 @@
-"""How usage is kept: runs of a constant rate, packed, so that a month of ten thousand users fits.
+"""Timelines: usage as runs of a constant rate, packed, so that a month of ten thousand users fits
+in memory.
 
 A run `(start, end, rate)` says that `rate` base units per second were used over `(start, end]`
 (seconds since the Unix epoch). A server that ran for a week is one run.

@@ -1,9 +1,9 @@
-"""The rules: who may use how much over which window.
+"""The rules: who may use how much over which window, as pure values and functions.
 
-Pure values and functions. Nothing in here reads a clock, a file or the network, logs, or knows
-JupyterHub: it imports the standard library and pydantic only. Start reading at `decide.py`.
+Nothing in here reads a clock, a file or the network, logs, or knows JupyterHub: it imports the
+standard library and pydantic only. Start reading at `decide.py`.
 
-What lives here: what an admin can write, what was used, what people decided, and the decision; the
-README beside this file names the file of each word. What must not: anything that asks Prometheus,
-SQL or the Hub.
+What lives here: policies, usage, adjustments, and the decision; the
+README beside this file names the file of each word. What must not: anything that queries
+Prometheus, SQL or the Hub.
 """

@@ -1,4 +1,4 @@
-"""What people decided along the way: grants, overrides and exemptions, and what they make of a
+"""Adjustments: people's grants, overrides and exemptions, and the allowance that they make of a
 limit at an instant.
 
 Allowance at an instant = the override in force, else the limit, plus active grants; an exemption
@@ -33,7 +33,7 @@ class Voided:
 class Adjustment:
     """What all kinds have: which policy, for which user, when, and who decided it and why.
 
-    Without a `user` it is for everyone whom the policy covers; of a pooled policy only such ones
+    Without a `user` it is for everyone the policy covers; of a pooled policy only such ones
     count. A ledger gives the `id`, which is not 0 and grows in the order in which adjustments are
     made: of several overrides the newest is in force, one for the user before one for everyone.
     `user_created` is when the Hub made the user (`Subject.created`), `created` when the adjustment
@@ -90,7 +90,7 @@ def _same_instant(one: datetime, other: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Adjustment):
-    """So much more: `amount`, in base units."""
+    """A grant of more: `amount`, in base units."""
 
     amount: float
 
@@ -117,7 +117,7 @@ class Exemption(Adjustment):
 
 @dataclass(frozen=True, slots=True)
 class Adjustments:
-    """What people decided, as a ledger answers for many users at once.
+    """The adjustments of many users, as a ledger answers.
 
     `everyone` are the adjustments without a user, `by_user` those of single users, by username.
     """
@@ -128,7 +128,7 @@ class Adjustments:
     )
 
     def of(self, subject: Subject) -> tuple[Adjustment, ...]:
-        """Those that are for a subject: everyone's, and the user's own."""
+        """The adjustments for a subject: everyone's, and the user's own."""
         own = (one for one in self.by_user.get(subject.name, ()) if one.is_for(subject))
         return (*self.everyone, *own)
 

@@ -1,4 +1,6 @@
-"""Which usage every allotment is held against: a user's own, a pool's, or what a pool left."""
+"""Charges: the usage that each allotment is held against, which is a user's own, a pool's, or what
+a pool left.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def charges(
 
 
 def _with_exported_limit(charge: Charge, policies: PolicySet) -> Charge:
-    """The charge with the limit that the source reports, where that is the one that counts."""
+    """The charge with the limit that the source reports, where the policy uses that limit."""
     reading = charge.reading
     if not charge.allotment.window.exported or isinstance(reading, Unknown):
         return charge
@@ -89,7 +91,7 @@ def _plain_pool(policy: Policy) -> bool:
 class PoolAccounts:
     """What is charged to pools, and what those that pay first leave to their members.
 
-    It is the same for all members, and worked out once, when it is first asked for.
+    It is the same for all members, and worked out once, when it is first needed.
     """
 
     def __init__(

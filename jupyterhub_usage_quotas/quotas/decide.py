@@ -155,7 +155,7 @@ def charges_of(
     pools: PoolReadings | PoolAccounts = NO_POOLS,
     pending: Sequence[Request] = (),
 ) -> tuple[Charge, ...]:
-    """What every allotment is held against, before it is judged."""
+    """The charge of every allotment, before it is judged."""
     allotments = resolve(
         policies,
         request.subject,
@@ -206,7 +206,7 @@ def joint_retry_time(
     minutes, so no group is skipped, until all agree.
     """
     known = [group for group in groups if _group_fits(group) is not None]
-    # What the verdicts have found out by themselves already is where to begin.
+    # The search begins at the retry times that the verdicts have already found.
     first = [_first_retry(group) for group in known if not _group_fits(group)]
     if None in first:
         return None

@@ -1,6 +1,6 @@
 """Forecasts: how long servers can go on, and how long each profile could run if started now.
 
-The same allowances, windows and rules as for a decision, asked about the future: usage goes on at
+The same allowances, windows and rules as for a decision, applied to the future: usage goes on at
 the rate at which the servers ask for resources.
 """
 

@@ -1,4 +1,4 @@
-"""The last minute: what the Hub itself knows, and Prometheus does not yet.
+"""In flight: what the Hub knows about the last minute, and Prometheus does not yet.
 
 Servers that run have used something since usage was last known. Launches that were allowed and
 are still pending have used nothing, but what they need is spoken for: else five at once would pass

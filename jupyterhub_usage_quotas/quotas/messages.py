@@ -1,7 +1,7 @@
-"""The wording of configuration errors: `what is wrong: got X; expected Y`.
+"""The wording of errors: `what is wrong: got X; expected Y`.
 
-Whatever an admin wrote can be shown here: a number of thousands of digits, a list nested thousands
-deep, text that no terminal or metric can hold.
+Any value that an admin or a visitor wrote can be shown: a number of thousands of digits, a list
+nested thousands deep, text that no terminal or metric can hold.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
 
 
 def one_of(choices: Iterable[object]) -> str:
-    """The choices that there are, for what `wrong` expects."""
+    """The choices, for what `wrong` expects."""
     return f"one of: {', '.join(map(str, choices))}"
 
 

@@ -1,4 +1,4 @@
-"""Pools whose members pay the rest themselves: who pays for what, in the order of its use.
+"""Pools with overflow: the pool pays first, in the order of use, and its members pay the rest.
 
 At every instant the pool pays for what all members use, as long as its allowance is not used up.
 After that it pays only as fast as its payments leave its window, shared in proportion to what
@@ -130,7 +130,7 @@ class _Running:
         self._share = share
 
     def _note(self, member: str, start: float, end: float, bucket: Bucket) -> None:
-        """Note who pays for a part of a bucket."""
+        """Record who pays for a part of a bucket."""
         if start == end:
             return
         amount = bucket.rate * (end - start)

@@ -1,4 +1,4 @@
-"""Which policies cover a user, combined by the backup strategy.
+"""Resolving the policies that cover a user, combined by the backup strategy.
 
 Policies for the same combination (resource, window, servers) become one `Allotment`: user-scoped
 ones replace the others, and what is left is combined by the intersection strategy. Different
@@ -23,7 +23,7 @@ from .windows.base import Window
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What a user is given of one resource over one window, and the policies that say so.
+    """A user's share of one resource over one window, and the policies that set it.
 
     `policies` are those whose limits decide now, `candidates` all that were combined. `limit` is
     without adjustments; its value is NaN where it is exported and not known.
@@ -54,7 +54,7 @@ class Allotment:
 
     @property
     def pool(self) -> Policy | None:
-        """The policy, where those whom it covers draw on one allowance."""
+        """The policy, if all users it covers draw on one allowance."""
         return self.policies[0] if self.policies[0].pooled else None
 
     @property
@@ -99,7 +99,7 @@ def resolve(
     adjustments: Sequence[Adjustment] = (),
     now: datetime | None = None,
 ) -> tuple[Allotment, ...]:
-    """What a subject is given, in the order in which the policies are written.
+    """A subject's allotments, in the order in which the policies are written.
 
     An exempt user still counts as covered, so `empty` does not apply to them. Adjustments are
     those in force `now`.

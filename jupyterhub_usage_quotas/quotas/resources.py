@@ -1,8 +1,8 @@
-"""What can be limited: the resources, and all that is known of each.
+"""Resources: what can be limited, and the properties of each.
 
-No resource is named elsewhere, but where it is measured and in what admins write: whoever handles
-resources asks what they have in common with others. A new one is a `Resource` here, and a source
-in `metering/sources/` where none measures it yet.
+No resource is named elsewhere, except where it is measured and where admins write it: other code
+uses the properties that resources share. A new one is a `Resource` here, and a source in
+`metering/sources/` where none measures it yet.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Resource:
     over_time: bool = True
     """Whether it is an amount times a time; credits and gauges are amounts only."""
     by_server: bool = True
-    """Whether it is known which server used it, so that policies can select servers."""
+    """Whether usage is kept by server, so that policies can select servers."""
     is_gauge: bool = False
     """Whether it is what is there now, and not used over a window; its source may report a limit
     for each user.
     """
     bought: bool = False
-    """Whether it is what others cost: their usage times their prices."""
+    """Whether it is the price of others: their usage times their prices."""
 
     by_running: float = 0.0
     """How much of it every server uses just by running."""
@@ -75,10 +75,10 @@ class Resource:
     spawner_options: tuple[str, ...] = ()
     """The options of spawners that ask for it; the first that is set counts."""
     kubernetes: tuple[str, ...] = ()
-    """What Kubernetes calls it, in requests of containers: patterns with `*` and `?`."""
+    """Its names in Kubernetes, in requests of containers: patterns with `*` and `?`."""
 
     freeing: str = ""
-    """What users are advised who have to free some of it."""
+    """The advice to users who must free some of it."""
 
     @property
     def in_a_sentence(self) -> str:
@@ -87,7 +87,7 @@ class Resource:
         return name if name.isupper() else name[:1].lower() + name[1:]
 
     def unit(self, text: str) -> Unit:
-        """Read a unit such as "GiB-hours".
+        """Read a unit, for example "GiB-hours".
 
         Raises `InvalidQuantity` when it does not measure this resource.
         """
@@ -116,7 +116,7 @@ class Resource:
         return self.quantity(self.example).unit
 
     def quantity(self, text: str) -> Quantity:
-        """Read a quantity such as "1000 GiB-hours". Raises `InvalidQuantity`."""
+        """Read a quantity, for example "1000 GiB-hours". Raises `InvalidQuantity`."""
         number, unit = split_quantity(text)
         if not unit:
             if number == 0:

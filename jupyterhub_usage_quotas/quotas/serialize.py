@@ -1,6 +1,6 @@
-"""A decision, and home storage, as models for JSON: what `check --json` and services answer.
+"""Decisions and home storage as models for JSON, for `check --json` and services.
 
-What a key means is said once, as the description of its field: references are made from it.
+Each key has its meaning once, in the description of its field; the references are made from that.
 Amounts are in the unit of each verdict's limit; times are ISO 8601 in UTC. Keys are only ever
 added.
 """
@@ -22,7 +22,7 @@ from .verdict import Verdict
 from .windows.gauge import GaugeReading
 
 NOWHERE = "not_scraped"
-"""Why nothing is known where nobody exports a gauge: then there is nothing to say."""
+"""The reason where nothing exports a gauge: then there is nothing to report."""
 
 
 def iso(instant: datetime | None) -> str | None:
@@ -50,9 +50,9 @@ class ReadingState(Model):
     """Whether usage is known."""
 
     state: Literal["fresh", "stale", "unknown"] = Field(
-        description="`stale`: known as it was a while ago"
+        description="`stale`: known up to a while ago"
     )
-    reason: str | None = Field(description="why it is not known as it is now, in one word")
+    reason: str | None = Field(description="why current usage is not known, in one word")
 
 
 class Coverage(Model):
@@ -60,7 +60,7 @@ class Coverage(Model):
 
     covered_until: Instant | None = Field(description="until when usage is known")
     coverage: Share | None = Field(
-        description="in which share of the longest window the usage source was seen"
+        description="the share of the longest window in which the usage source was scraped"
     )
 
 
@@ -122,8 +122,8 @@ class VerdictReport(Coverage, VerdictSummary):
         description="true when nothing but another limit can help: it is zero or below `need`"
     )
     to_free: FiniteFloat | None = Field(
-        description="of what is not used over time: more than how much must be freed, which helps"
-        " instead of waiting; else null"
+        description="for what is not used over time: more than this must be freed, since waiting"
+        " does not help; else null"
     )
     retry_time: Instant | None = Field(
         description="when this verdict alone fits, if nothing more is used"
@@ -195,9 +195,9 @@ class DecisionReport(DecisionSummary):
 
 
 class GaugeReport(ReadingState):
-    """What is there of a user's, with or without a policy that limits it."""
+    """What a user has now of a resource, with or without a policy that limits it."""
 
-    display_name: str = Field(description="what the resource is called on pages")
+    display_name: str = Field(description="the name of the resource on pages")
     there: bool | None = Field(description="whether the user has any; null where that is not known")
     used: FiniteFloat | None = Field(
         description="how much is there, 0 where there is none; null where that is not known"
@@ -210,7 +210,7 @@ class GaugeReport(ReadingState):
 
 
 class HomeStorage(ReadingState):
-    """What is in a home directory, with or without a policy that limits it."""
+    """The content of a home directory, with or without a policy that limits it."""
 
     there: bool | None = Field(
         description="whether the user has a home directory; null where that is not known"
@@ -264,7 +264,7 @@ def there_of(reading: Reading | None) -> There | None:
 
 
 def report_gauge(reading: Reading, resource: Resource) -> GaugeReport | None:
-    """What is there of a user's; None where nobody exports it."""
+    """What a user has now; None where nothing exports it."""
     if isinstance(reading, Unknown) and reading.reason == NOWHERE:
         return None
     there = there_of(reading)
@@ -284,13 +284,13 @@ def report_gauge(reading: Reading, resource: Resource) -> GaugeReport | None:
 def report_gauges(
     readings: Mapping[str, Reading], resources: Mapping[str, Resource]
 ) -> dict[str, GaugeReport]:
-    """What is there of a user's, by resource; without what nobody exports."""
+    """What a user has now, by resource; without resources that nothing exports."""
     reports = ((name, report_gauge(readings[name], resources[name])) for name in sorted(readings))
     return {name: report for name, report in reports if report}
 
 
 def report_home(gauge: GaugeReport | None) -> HomeStorage | None:
-    """The same of home storage, in the words that it had first."""
+    """The same for home storage, with its earlier keys."""
     if gauge is None:
         return None
     return HomeStorage(

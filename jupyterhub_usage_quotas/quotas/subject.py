@@ -1,4 +1,4 @@
-"""Who it is about: a user, as policies see them."""
+"""Subjects: a user as policies see them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ A pool that has it among its members is everyone's.
 class Subject:
     """A user: name, the names of their groups, and whether they are an admin.
 
-    `created` is when the Hub made the user, with a time zone; None where that is not known. With
-    the name it is the user's identity: a user made anew under the name of a deleted one is another.
+    `created` is when the Hub made the user, with a time zone; None where that is not known. Name
+    and `created` identify a user: one who is created under the name of a deleted user is another.
     """
 
     name: str

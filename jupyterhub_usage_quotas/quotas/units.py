@@ -39,7 +39,7 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
 _LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
-"""The longest window or session: ten years. Longer is a slip of the keyboard."""
+"""The longest window or session: ten years. Longer is a typing error."""
 
 
 LARGEST_AMOUNT = 1e45
@@ -47,7 +47,7 @@ LARGEST_AMOUNT = 1e45
 
 
 class InvalidQuantity(ValueError):
-    """A quantity, unit or duration that cannot be read; the message says what would be right."""
+    """A quantity, unit or duration that cannot be read; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def split_quantity(text: str) -> tuple[float, str]:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration such as "36h", "10 minutes" or "2 weeks". Raises `InvalidQuantity`."""
+    """Read a duration, for example "36h", "10 minutes" or "2 weeks". Raises `InvalidQuantity`."""
     number, unit = split_quantity(text)
     symbol = time_symbol(unit)
     if symbol is None:
@@ -128,7 +128,7 @@ def bounded_duration(seconds: float, given: object) -> timedelta:
 
 
 def parse_bytes(text: str) -> float:
-    """Read an amount of memory such as "8GiB", "8G" (= GiB, as in JupyterHub) or "500 MB"."""
+    """Read an amount of memory, for example "8GiB", "8G" (= GiB, as in JupyterHub) or "500 MB"."""
     number, unit = split_quantity(text)
     symbol = unit if unit in BYTES else {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}.get(unit)
     if symbol is None:
@@ -171,7 +171,9 @@ def show(amount: float, unit: Unit) -> str:
 
 
 def show_more_than(amount: float, unit: Unit) -> str:
-    """The next amount above this one that can be shown: who frees so much has freed more."""
+    """The next amount above this one that can be shown: to free that much is to free more than this
+    one.
+    """
     step = unit.factor / 100 if unit.factor > 1 else 1.0
     return show((math.floor(amount / step) + 1) * step, unit)
 

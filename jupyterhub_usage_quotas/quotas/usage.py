@@ -1,4 +1,4 @@
-"""What was used: amounts in time buckets, how far that is known, and how completely.
+"""Usage: amounts in time buckets, and how far and how completely they are known.
 
 Missing is not zero: a `Reading` is Fresh, Stale or Unknown, and only a Fresh one may be held
 against a limit.
@@ -20,7 +20,7 @@ from .policy.selector import ALL_SERVERS, ServerAttributes, ServerSelector
 ANY_SERVER = ServerAttributes()
 
 NOT_READ_YET = "not_read_yet"
-"""The reason of readings whose history is still being read: only pages wait for that."""
+"""The reason of readings while the history is still being read: only pages wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Usage:
     """Usage of one resource, by one user or by the members of a pool.
 
     Buckets of different servers may overlap. `covered_until` is the instant up to which the
-    source was seen; `coverage` is the share of the asked time (0 to 1) in which it was, None where
-    that cannot be told.
+    source was seen; `coverage` is the share of the requested time (0 to 1) in which it was, None
+    where that is not known.
     """
 
     buckets: tuple[Bucket, ...]
@@ -258,7 +258,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Usage that could not be learnt, and why (`reason` and `detail` as in `Stale`)."""
+    """Usage that could not be read, and why (`reason` and `detail` as in `Stale`)."""
 
     reason: str
     detail: str

@@ -1,4 +1,4 @@
-"""One policy's answer: a verdict on a request, by one allotment and what was used of it."""
+"""Verdicts: the answer of one allotment to a request."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def judge(
     need = rate * allotment.minimum_session.total_seconds()
     allowance = allotment.allowance(adjustments, now)
     used = remaining = retry_time = None
-    # Who may use any amount needs no reading.
+    # An unlimited allowance needs no reading.
     fits = True if math.isinf(allowance) else None
     if isinstance(reading, Fresh):
         used = allotment.window.used(reading.usage, now)

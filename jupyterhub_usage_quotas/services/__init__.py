@@ -1,4 +1,4 @@
-"""Beside the Hub: processes of their own that show and guard, and decide nothing by themselves.
+"""Services: processes beside the Hub that show and guard, and decide nothing by themselves.
 
 What lives here: the viewer (pages and the JSON API). What must not: rules (they are in `quotas`),
 queries (they are in `metering`), and what runs inside the Hub (that is in `hub`).

@@ -1,4 +1,4 @@
-"""Where all users stand, worked out once for each instant, for however many look."""
+"""The status of all users, worked out once for each instant, for any number of visitors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from .users import UserStatus, UserStatuses, servers_seen
 class EveryoneStatuses(UserStatuses):
     """Works out where users stand, also all of them, and those who share pools with them.
 
-    The `directory` lists who there is. What is known of everyone is the same for all who look at
-    the same instant.
+    The `directory` lists who there is. All visitors at the same instant get the same values.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class EveryoneStatuses(UserStatuses):
     async def inputs(
         self, subject: Subject, now: datetime, members: Members = NO_MEMBERS
     ) -> DecisionInputs:
-        """As of a `UserStatuses`; who the members of pools are is known from the directory. May
+        """As of a `UserStatuses`; the members of pools come from the directory. May
         raise `HubUnavailable`.
         """
         if not self._pooled:
@@ -61,7 +60,7 @@ class EveryoneStatuses(UserStatuses):
         return (await self._everyone(now)).of(subject)
 
     async def of(self, subject: Subject, now: datetime) -> UserStatus:
-        """Where a user stands. Raises `HubUnavailable` where it depends on who else there is."""
+        """Where a user stands. Raises `HubUnavailable` where it depends on other users."""
         if not self._pooled:
             return await super().of(subject, now)
         return await self._of(subject, await self._everyone(now))

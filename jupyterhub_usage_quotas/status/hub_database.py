@@ -1,4 +1,4 @@
-"""The Hub's database: who there is, and which servers they have. Nothing is ever written to it.
+"""Read-only access to the Hub's database: its users, groups and servers.
 
 The Hub passes its own session; other processes open one with `reading`.
 """

@@ -1,7 +1,8 @@
-"""What a decision about a user is made of, gathered for the rules: for one user, several, or all.
+"""Gathering the inputs of a decision, for one user, several, or all.
 
-The Hub, the command line and the viewer all gather here, so that they decide on the same things.
-`gather` asks the meter, which may query Prometheus; `gather_cached` only looks at what it has.
+The Hub, the command line and the viewer all gather here, so that they decide on the same inputs.
+`gather` calls the meter, which may query Prometheus; `gather_cached` only uses what the meter has
+cached.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .members import NO_MEMBERS, Members
 
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
-    """What a decision about one user is made of, at the instant `now`.
+    """The inputs of a decision about one user, at the instant `now`.
 
     `running` are the servers of the user that the Hub knows to run, `pending` launches of anybody
     that were allowed and do not run yet.
@@ -45,7 +46,7 @@ class DecisionInputs:
 
     @property
     def gauges(self) -> Readings:
-        """What is there of the user's, whether a policy limits it or not."""
+        """What the user has now, whether a policy limits it or not."""
         gauges = self.policies.gauges
         return {name: reading for name, reading in self.usage.items() if name in gauges}
 
@@ -97,8 +98,8 @@ class DecisionInputs:
 class Gathered:
     """What was gathered about several users at the instant `now`: what each of them needs is `of`.
 
-    `readings` are by username; who is not in them used nothing (`REST`). `members` are those of
-    each pool, None for everyone's.
+    `readings` are by username; users who are not in them used nothing (`REST`). `members` are those
+    of each pool, None for everyone's.
     """
 
     policies: PolicySet
@@ -114,7 +115,7 @@ class Gathered:
         return self.readings.get(name, self.readings.get(REST, {}))
 
     def of(self, subject: Subject) -> DecisionInputs:
-        """What a decision about one user is made of."""
+        """The inputs of a decision about one user."""
         adjustments = self.adjustments.of(subject)
         usage = self.usage(subject.name)
         return DecisionInputs(subject, self.policies, usage, self.pools, adjustments, self.now)
@@ -173,9 +174,9 @@ def gather_cached(
     *,
     everyone: bool = False,
 ) -> Gathered:
-    """The same from what the meter has, without asking anybody: for pages, of which there may be
-    many. Nothing is known until the meter has read its history; pools are as they were when
-    `pools` were added up. That the subjects are some of `everyone` reads all that is limited.
+    """The same from what the meter has cached, without a query: for pages, of which there may be
+    many. Nothing is known until the meter has read its history; pools are as they were when `pools`
+    were added up. That the subjects are some of `everyone` reads all that is limited.
     """
     wanted = _Wanted.of_all(policies) if everyone else _Wanted.of(policies, subjects)
     names = [one.name for one in subjects]
@@ -186,7 +187,7 @@ def gather_cached(
 async def adjustments_of(
     ledger: Ledger, policies: PolicySet, subjects: Collection[Subject] | Everyone, now: datetime
 ) -> Adjustments:
-    """What people decided that matters for these subjects at `now`, by one query of the ledger.
+    """The adjustments that matter for these subjects at `now`, by one query of the ledger.
 
     What was in force within the reach of the policies' windows matters, too: pools paid by it.
     """

@@ -1,4 +1,4 @@
-"""Who draws on a pool: the users whom a pooled policy covers."""
+"""The members of pools: the users that a pooled policy covers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_MEMBERS: Members = MappingProxyType({})
 
 
 class Directory(Protocol):
-    """Who there is: the users of the Hub, as one of its services sees them."""
+    """The users of the Hub, as one of its services sees them."""
 
     async def subjects(self) -> Sequence[Subject]:
         """All users, in the order of their names. May raise `HubUnavailable`."""

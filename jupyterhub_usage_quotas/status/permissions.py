@@ -1,4 +1,6 @@
-"""Whose usage somebody may see: decided on what the Hub says of their token or session."""
+"""Permissions: the users whose usage a visitor may see, from the Hub's model of their token or
+session.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ from ..conventions import SCOPE_READ
 from ..quotas.subject import Subject, in_utc
 
 ADMIN_SCOPE = "admin:users"
-"""Whoever may change every user may see their usage."""
+"""A visitor who may change every user may see all usage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
     """What a visitor may see: everybody, or these users and the members of these groups.
 
-    `visitor` is the user whom the session or token belongs to; None for a service.
+    `visitor` is the user of the session or token; None for a service.
     """
 
     visitor: Subject | None
@@ -60,7 +62,7 @@ def permissions_of(model: Mapping[str, Any], *, by_token: bool) -> Permissions:
     """The permissions of the user or service that the Hub describes with this model.
 
     A session of a browser was made for this service alone: its user sees their own usage, and an
-    admin everybody's. A token sees what it has the scope for; one for something else, such as a
+    admin everybody's. A token sees what it has the scope for; one for something else, for example a
     server's, does not become more because its owner is an admin.
     """
     visitor = subject_of(model) if model.get("kind", "user") == "user" else None

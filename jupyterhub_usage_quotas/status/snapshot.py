@@ -1,5 +1,5 @@
-"""A snapshot of where everybody stands: a row for every user and policy, made anew after each
-refresh of the meter, a few users at a time, and shown as a whole.
+"""The status snapshot: a row for every user and policy, rebuilt after each refresh of the meter, a
+few users at a time, and shown as a whole.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class StatusSnapshot:
         self._ledger = ledger
 
     async def rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
-        """Judge all users anew; the ledger is asked once for all of them."""
+        """Judge all users anew; the ledger is queried once for all of them."""
         pace = Pace()
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
         pools = await self._add_up_pools(members, decided, now, pace)

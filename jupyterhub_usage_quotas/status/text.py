@@ -1,5 +1,5 @@
-"""How serious a verdict is, and how it is put into words: in messages, on the pages of the Hub and
-of the viewer, on the command line and in the log. Texts are plain: who shows them escapes them.
+"""Severity and wording of verdicts, for messages, the pages of the Hub and of the viewer, the
+command line and the log. Texts are plain: the code that shows them escapes them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale
 from ..quotas.verdict import Verdict
 
 LOW = 0.8
-"""The share of an allowance from which on little of it is left, and people are warned."""
+"""From this share of an allowance on, little of it is left, and users are warned."""
 SOON = timedelta(days=1)
 """Users projected to exhaust a quota within this time are warned as well."""
 NOT_KNOWN = "not known"
 UNLIMITED = "unlimited"
 NOT_ENFORCED = "Quotas are not enforced at the moment."
-"""What is said beside all that a quota says where a launch is never denied."""
+"""The note beside every quota where no launch is denied."""
 
 
 class Severity(enum.StrEnum):
@@ -41,7 +41,7 @@ class Severity(enum.StrEnum):
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Its name on pages."""
         return LABELS[self]
 
     @classmethod
@@ -59,7 +59,7 @@ LABELS: Mapping[Severity, str] = MappingProxyType(
     }
 )
 WARNS_ONLY = "Used up, servers may start"
-"""What exhausted is called where it denies nothing."""
+"""The name of `exhausted` where it denies nothing."""
 
 
 def severity(verdict: Verdict, exhausted_at: datetime | None, now: datetime) -> Severity:

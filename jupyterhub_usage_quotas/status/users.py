@@ -1,4 +1,4 @@
-"""Where a user stands: the decision on a server that only runs, and what comes next."""
+"""A user's status: the decision on a server that only runs, and what comes next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .text import Severity, severity
 STILL_RUNNING = timedelta(minutes=2)
 """How long before usage is known to the end a server's usage may have ended for it to run still."""
 WORTH_MENTIONING = 0.1
-"""Which share of an allowance has to come back for the time to be told."""
+"""The share of an allowance that must come back for its time to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,8 @@ class UserStatuses:
         return self._status(inputs, tuple(servers_seen(inputs)))
 
     async def cached(self, subject: Subject, now: datetime, in_flight: InFlight) -> UserStatus:
-        """Where a user stands, from what the meter has and the Hub knows: nobody is asked, and
-        there is nothing to wait for but the ledger.
+        """A user's quota status from cached usage and the Hub's own servers; it issues no queries,
+        and waits for nothing but the ledger.
         """
         decided = await adjustments_of(self._ledger, self.policies, [subject], now)
         gathered = gather_cached(self.policies, self._meter, decided, [subject], now, self._pools())

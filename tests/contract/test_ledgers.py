@@ -444,9 +444,9 @@ WRONG: dict[str, tuple[Adjustment, str]] = {
     "no zone for the user": (grant(user_created=datetime(2026, 1, 1)), "time zone"),
     "before computers": (grant(start=datetime(1900, 1, 1, tzinfo=UTC)), "in the years 2000"),
     "after us": (grant(until=datetime(9999, 1, 1, tzinfo=UTC)), "in the years 2000 to 9000"),
-    "an id": (grant(id=7), "the ledger's to say"),
-    "when it was": (grant(created=NOW), "the ledger's to say"),
-    "voided": (grant(voided=Voided("a", NOW, "b")), "the ledger's to say"),
+    "an id": (grant(id=7), "set by the ledger"),
+    "when it was": (grant(created=NOW), "set by the ledger"),
+    "voided": (grant(voided=Voided("a", NOW, "b")), "set by the ledger"),
     "no kind": (Adjustment("week", **times(), **who()), "expected a Grant"),
     "an identity of nobody": (grant(user=None, user_created=JOINED), "without a user"),
 }

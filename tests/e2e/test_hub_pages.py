@@ -366,14 +366,14 @@ def on_the_dashboard(hub: Hub) -> None:
     """The same is said there; admins are also told what users would be."""
     own = text_of(Visitor(hub.url, "over").http.get("/services/usage-quota/"))
     assert f"A quota is used up. Servers may start. {NOT_ENFORCED}" in own
-    assert "Used up. Servers may start all the same." in own
+    assert "Used up. Servers may start anyway." in own
     assert "No server may start" not in own
     assert "Servers may start again" not in own
     admin = Visitor(hub.url, "admin").http
     assert "no launch is denied" in text_of(admin.get("/services/usage-quota/users"))
     of_over = text_of(admin.get("/services/usage-quota/users/over"))
     assert f"A quota is used up. Servers may start. {NOT_ENFORCED}" in of_over
-    assert "If quotas were enforced, the user would be told: “No server may start before" in of_over
+    assert "If quotas were enforced, the user would see: “No server may start before" in of_over
 
 
 def test_switched_off_the_hubs_pages_show_nothing(recorded: Recorded, tmp_path: Path):

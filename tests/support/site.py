@@ -74,7 +74,7 @@ class Site:
         return {path.resolve(): Page(path) for path in found if "_static" not in path.parts}
 
     def page(self, name: str) -> Page:
-        """A page by its name, such as "how-to/alerts"."""
+        """A page by its name, for example "how-to/alerts"."""
         return self.pages[(self.folder / f"{name}.html").resolve()]
 
     def leads_nowhere(self, target: str, page: Path) -> bool:

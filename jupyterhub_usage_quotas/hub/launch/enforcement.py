@@ -88,7 +88,7 @@ class UsageQuotaManager(QuotaOptions):
                 # at once each sees the ones before it.
                 return launch, *self._decide_with_in_flight(inputs, user, spawner, launch.request)
         except OptionsRefused as refused:
-            # As the spawner would say it a moment later.
+            # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
@@ -120,7 +120,7 @@ class UsageQuotaManager(QuotaOptions):
         return inputs, decision
 
     def _hub_users(self, otherwise: Sequence[HubUser]) -> Sequence[HubUser]:
-        """The users whom the Hub has in memory: all who run servers are among them."""
+        """The users that the Hub has in memory, among them all with running servers."""
         # The parent of a manager is the Hub, or an authenticator of an admin's.
         users: Mapping[int, HubUser] | None = getattr(self.parent, "users", None)
         return list(users.values()) if users is not None else otherwise

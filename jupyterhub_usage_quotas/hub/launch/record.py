@@ -29,7 +29,7 @@ class DecisionRecord:
 
     @property
     def subject(self) -> Subject:
-        """The user whose server it is."""
+        """The user of the server."""
         return self.decision.request.subject
 
     @property

@@ -13,7 +13,7 @@ from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
 
 
 def running_spawners(users: Iterable[HubUser]) -> Iterator[tuple[HubUser, HubSpawner]]:
-    """The Hub's users and those spawners of theirs whose server runs."""
+    """The Hub's users, each with those spawners that have a running server."""
     for user in users:
         for spawner in list(user.spawners.values()):
             # A server that is being stopped, checked or renamed still runs.

@@ -61,8 +61,8 @@ class UsageGauges(Collector):
                 families[name].add_metric(labels, value)
             names = conventions.FORMER_USAGE_METRICS.get(one.resource)
             key = (one.resource, one.username, one.groups, one.days)
-            # Their labels do not tell apart all that there is now; the first that was written is
-            # shown, because a series that is there twice is an error in every scrape.
+            # Several policies can have the same labels here; the first that was written is shown,
+            # because a duplicate series is an error in every scrape.
             if former and names and one.username and one.days and key not in shown:
                 shown.add(key)
                 labels = [self._namespace, one.username, one.groups, one.days]

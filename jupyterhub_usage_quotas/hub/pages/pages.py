@@ -169,13 +169,13 @@ class UserPages:
 
 
 def _is_user(viewing: object) -> TypeGuard[HubUser]:
-    """Whether it is a user who looks at a page: it can be a service, or nobody."""
+    """Whether the visitor of a page is a user: it can be a service, or nobody."""
     return hasattr(viewing, "spawners")
 
 
 def _spawner_of(user: HubUser, url: str) -> HubSpawner:
-    """The spawner for which a page offers options. The Hub tells templates that of the default
-    server, whichever it is for; the page's own address has the server's name.
+    """The spawner for which a page offers options. The Hub passes templates the spawner of the
+    default server in any case; the page's address has the server's name.
     """
     _, _, name = urlsplit(url).path.partition(f"/spawn/{user.escaped_name}/")
     return user.spawners.get(unquote(name)) or user.spawner

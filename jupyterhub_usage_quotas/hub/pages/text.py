@@ -156,7 +156,7 @@ def _details(verdict: Verdict, resource: Resource, status: UserStatus) -> str:
     allotment = verdict.allotment
     part = VerdictText.of(verdict).part
     shared = ", shared with others" if allotment.pool else ""
-    warns = "" if allotment.denies else " Servers may start all the same."
+    warns = "" if allotment.denies else " Servers may start anyway."
     return (
         f"{resource.display_name}: {part} used {allotment.window.phrase}"
         f" ({allotment.name}{shared}).{warns}"

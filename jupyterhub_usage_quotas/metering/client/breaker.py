@@ -1,5 +1,5 @@
-"""A circuit breaker: who failed again and again is left alone for a while. And the guard of all
-that asks Prometheus, which turns failures into reasons.
+"""A circuit breaker, which stops queries for a while after several failures, and the guard of all
+queries, which turns failures into reasons.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Breaker:
 
 
 class Guard:
-    """Does steps that ask Prometheus, each within a time, or says why one could not be done.
+    """Runs steps that query Prometheus, each within a time, or returns why one failed.
 
-    Where many failed, none is even tried for a while.
+    After several failures it tries none for a while.
     """
 
     def __init__(self, breaker: Breaker) -> None:
@@ -76,7 +76,7 @@ class Guard:
         """The result of a step, or why there is none."""
         pause = self.breaker.remaining
         if pause and self._failure:
-            again = f"it is not asked again for {show_duration(pause)}"
+            again = f"it is not queried again for {show_duration(pause)}"
             return replace(self._failure, detail=f"{self._failure.detail}; {again}")
         try:
             async with asyncio.timeout(allowed.total_seconds()):

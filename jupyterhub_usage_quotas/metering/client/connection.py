@@ -1,4 +1,4 @@
-"""How a Prometheus-compatible server is reached: who we are, whom we trust, what we say besides.
+"""The connection to a Prometheus-compatible server: address, credentials, certificates, headers.
 
 Errors name settings by the fields of `Connection`, after the prefix that they have where an admin
 writes them. They never show values: those are secrets, or somebody put one there.
@@ -57,7 +57,7 @@ class SigV4:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach one server. Raises `ConfigurationError` for what cannot be meant.
+    """The connection to one server. Raises `ConfigurationError` for settings that cannot be meant.
 
     `auth` is a username and a password. A bearer token, certificates and credentials of AWS are
     followed when they are renewed. Without `ca_file`, public CAs are trusted; `client_key_file` may
@@ -160,15 +160,15 @@ def read_token(path: Path, option: str) -> str:
     if len(content) > LARGEST_TOKEN or not _TOKEN.fullmatch(token):
         raise ConfigurationError(
             [
-                f"{option} names a file that holds no token:"
-                " one line of printable ASCII characters without spaces"
+                f"{option} names a file that holds no token; expected one line of printable"
+                " ASCII characters without spaces"
             ]
         )
     return token.decode("ascii")
 
 
 def authorizes(headers: Mapping[str, str]) -> bool:
-    """Whether headers say who we are."""
+    """Whether headers carry credentials."""
     return any(str(name).lower() == "authorization" for name in headers)
 
 
@@ -183,7 +183,7 @@ def errors_of_headers(headers: Mapping[str, str], prefix: str = "") -> list[str]
         if name.lower() in OURS:
             errors.append(f"{option}: {name} belongs to the request and cannot be set")
         elif name.lower() in seen:
-            errors.append(f"{option}: {name} is there twice, in upper and lower case")
+            errors.append(f"{option} has {name} twice, in upper and lower case")
         elif not isinstance(value, str) or not value:
             errors.append(f"{option}: the value of {name} must be a text that is not empty")
         elif not _HEADER_VALUE.fullmatch(value):
@@ -220,4 +220,4 @@ def _listed(names: Collection[str]) -> str:
 
 
 ANONYMOUS = Connection()
-"""Nobody in particular, who trusts public CAs."""
+"""A connection without credentials that trusts public CAs."""

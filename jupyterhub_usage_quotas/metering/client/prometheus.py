@@ -1,4 +1,4 @@
-"""The HTTP client of Prometheus: auth, retries, and answers that are checked before use.
+"""The HTTP client of Prometheus: authentication, retries, and checked answers.
 
 API: https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -42,7 +42,7 @@ LARGE = 20_000
 
 
 class PrometheusClient:
-    """Asks one Prometheus-compatible server.
+    """Queries one Prometheus-compatible server.
 
     Transient failures (no connection, a time-out, 429 and 5xx) are tried again, with growing
     random pauses; the last one is raised. The whole is bounded by the caller, with
@@ -84,7 +84,7 @@ class PrometheusClient:
     ) -> Answer:
         """Evaluate at every `step` from `start` to `end`, both included.
 
-        Long ranges are asked for in several requests, and put together again.
+        Long ranges are split into several requests, and the answers joined.
         Raises `PrometheusError`.
         """
         seconds = step.total_seconds()
@@ -142,7 +142,7 @@ class PrometheusClient:
             self._events.requested(outcome, time.perf_counter() - started)
 
     async def page(self, path: str) -> httpx.Response:
-        """A page of the API that is no query, such as "status/buildinfo"; asked for once.
+        """A page of the API that is no query, for example "status/buildinfo"; requested once.
 
         Whatever its status is: hosted servers have few such pages, or refuse them. Raises
         `PrometheusError` where there is no answer.

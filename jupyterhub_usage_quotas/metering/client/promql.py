@@ -1,4 +1,4 @@
-"""Pure builders of PromQL. The only place that puts outside text into a query.
+"""Pure builders of PromQL: the only place that puts outside text into a query.
 
 Syntax: https://prometheus.io/docs/prometheus/latest/querying/basics/ — string literals follow
 Go's rules for double quotes.
@@ -17,10 +17,10 @@ from ...errors import UsageQuotasError
 
 @dataclass(frozen=True, slots=True)
 class PodLabels:
-    """What kube-state-metrics' labels of a pod are called.
+    """The names of kube-state-metrics' labels of a pod.
 
     Where Prometheus scrapes it without `honor_labels`, they make way for those of
-    kube-state-metrics itself and are called `exported_...`; `uid` stays.
+    kube-state-metrics itself and begin with `exported_`; `uid` stays.
     """
 
     namespace: str = "namespace"
@@ -114,7 +114,7 @@ def duration(length: timedelta) -> str:
 
 
 Users = Collection[str] | None
-"""Whose usage: these users', or (None) everybody's."""
+"""The users of a query: these, or (None) all."""
 
 ATTRIBUTES = (names.KSM_SERVERNAME_LABEL, names.KSM_PROFILE_LABEL, names.KSM_PROFILE_NAME_LABEL)
 """The annotations that selectors can name."""
@@ -147,7 +147,7 @@ def pods_of(labels: PodLabels, namespaces: Sequence[str], users: Users, over: ti
 def pods_that_ran(
     labels: PodLabels, namespaces: Sequence[str], called: str, over: timedelta
 ) -> str:
-    """The pods that ran at any time in the window and are called so (a matcher): a series each."""
+    """The pods that ran at any time in the window with such a name (a matcher): a series each."""
     where = labels.where(namespaces, called, equals("phase", "Running"))
     ran = f"max_over_time({select(names.KSM_PHASE, *where)}[{duration(over)}]) == 1"
     return f"group by ({labels.identity}) ({ran})"
@@ -217,7 +217,7 @@ class Pods:
 
 
 def servers_there(labels: PodLabels, namespaces: Sequence[str], over: timedelta) -> str:
-    """How many containers of KubeSpawner's there were in a window, whoever's.
+    """The number of KubeSpawner's containers in a window, of any user.
 
     They are known by their name, which is in labels of their own or of their exporter's.
     """
@@ -237,7 +237,7 @@ def usernames_there(labels: PodLabels, namespaces: Sequence[str], over: timedelt
 
 
 def anybodys_requests() -> str:
-    """How many series say what pods request, whoever's and wherever they are."""
+    """The number of series of pods' requests, of any pod in any namespace."""
     return f"count({names.KSM_REQUESTS})"
 
 
@@ -281,7 +281,7 @@ def there(metric: str, *matchers: str) -> str:
 
 
 def labelled(expressions: Mapping[str, str]) -> str:
-    """Several expressions in one, told apart by the label `part`."""
+    """Several expressions in one, distinguished by the label `part`."""
     return " or ".join(
         f'label_replace({expression}, "part", {quote(name)}, "", "")'
         for name, expression in expressions.items()

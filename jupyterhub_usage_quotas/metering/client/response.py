@@ -1,4 +1,4 @@
-"""Reading what Prometheus answers, and refusing what cannot be trusted.
+"""The parser of Prometheus' answers; it refuses those that cannot be trusted.
 
 Format: https://prometheus.io/docs/prometheus/latest/querying/api/#expression-query-result-formats
 """
@@ -22,7 +22,8 @@ PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
 
 ROUNDING = 0.002
-"""Seconds by which instants may differ from those asked for, which are written to the millisecond.
+"""Seconds by which instants may differ from those in the query, which are written to the
+millisecond.
 """
 
 _RESULT = b'{"metric":'
@@ -136,7 +137,7 @@ def _not_asked_for(kind: str, series: Answer, asked: Mapping[str, str]) -> str:
     Caches that are never emptied and connections that are mixed up answer something else.
     """
     if kind != "matrix" and ("step" in asked or kind != "vector"):
-        return f"a {kind} was not asked for"
+        return f"the query did not ask for a {kind}"
     if len({frozenset(one.labels.items()) for one in series}) < len(series):
         return "a series is there twice"
     if not all(one.instants for one in series):
@@ -146,7 +147,7 @@ def _not_asked_for(kind: str, series: Answer, asked: Mapping[str, str]) -> str:
     start = float(asked.get("start", asked.get("time", 0))) - ROUNDING
     end = float(asked.get("end", asked.get("time", 0))) + ROUNDING
     inside = all(start <= one.instants[0] and one.instants[-1] <= end for one in series)
-    return "" if inside else "it is about another time"
+    return "" if inside else "it has samples of another time"
 
 
 def _cut(content: bytes) -> tuple[bytes, Iterator[bytes]]:

@@ -1,4 +1,4 @@
-"""What a Prometheus-compatible server says of itself: which one it is, its clock, its limits.
+"""What a Prometheus-compatible server reports about itself: its kind, its clock, its limits.
 
 Pages: https://prometheus.io/docs/prometheus/latest/querying/api/#status — other servers have some
 of them or none, so everything may be unknown.
@@ -34,7 +34,7 @@ _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What is known of a server; None for what it does not tell.
+    """What a server reports about itself; None for what it does not report.
 
     `ahead` is by how much its clock is ahead of ours (negative: behind), to a second. `retention`
     is how long it keeps samples, `max_samples` how many a query may hold at once.
@@ -54,7 +54,7 @@ def _now() -> datetime:
 async def server_facts(
     prometheus: PrometheusClient, clock: Callable[[], datetime] = _now
 ) -> ServerFacts:
-    """Ask a server about itself. Raises `PrometheusError` where it does not answer at all."""
+    """Query a server about itself. Raises `PrometheusError` where it does not answer at all."""
     before = clock()
     answer = await prometheus.page("status/buildinfo")
     ahead = _ahead(answer, before, clock())
@@ -74,7 +74,7 @@ async def server_facts(
 
 
 def parse_prometheus_duration(text: str) -> timedelta | None:
-    """A duration as Prometheus writes it, such as "15d" or "1w2d"; None where it is none, or 0."""
+    """A duration as Prometheus writes it, for example "15d" or "1w2d"; None if it is none, or 0."""
     if not _DURATION.fullmatch(text):
         return None
     parts = _PART.findall(text)

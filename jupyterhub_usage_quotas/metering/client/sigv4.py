@@ -1,4 +1,4 @@
-"""Requests signed for AWS, with the credentials that AWS' own tools would find.
+"""Signing requests for AWS, with the credentials that AWS' own tools would find.
 
 Needs botocore, an extra. Signature Version 4:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html

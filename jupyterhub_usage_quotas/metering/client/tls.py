@@ -1,4 +1,4 @@
-"""TLS from files: whom we trust, and the certificate that says who we are.
+"""TLS from files: the CAs that we trust, and our client certificate.
 
 Files are checked before they are used, and read again when they changed. Errors name the option: a
 path is not shown, since somebody may have put the secret itself there.
@@ -25,7 +25,7 @@ def check_certificates(path: Path, option: str) -> None:
         _empty_context().load_verify_locations(cafile=path)
     except ssl.SSLError as error:
         raise ConfigurationError(
-            [f"{option} names a file that has no usable certificate in PEM form in it"]
+            [f"{option} names a file without a usable certificate in PEM form"]
         ) from error
     except (OSError, ValueError) as error:
         raise cannot_be_read(option, error) from error
@@ -110,8 +110,8 @@ class TlsFiles:
     async def renew(self, _request: httpx.Request) -> None:
         """Load files that were replaced, before a request; connections made after it use them.
 
-        Files that cannot be used, half written ones, too, leave what was loaded as it is, and are
-        looked at again before the next request. CAs are added to those that are trusted.
+        Files that cannot be used, for example half written ones, leave the loaded ones in use, and
+        are read again before the next request. CAs are added to those that are trusted.
         """
         versions = self._versions()
         if versions == self._loaded:
@@ -142,7 +142,7 @@ class TlsFiles:
 
 
 def _load_pair(context: ssl.SSLContext, certificate_file: Path, key_file: Path | None) -> None:
-    # Without a password at hand, OpenSSL would ask for one on the terminal.
+    # Without a password, OpenSSL would prompt for one on the terminal.
     context.load_cert_chain(certificate_file, key_file, password="")
 
 

@@ -1,4 +1,4 @@
-"""Work that is done beside the event loop, so that what else runs on it goes on."""
+"""The worker thread: work beside the event loop, so that the loop is not blocked."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _WORKER = ThreadPoolExecutor(1, "usage-quotas")
-"""One thread: those that compute take turns with the event loop, 5 ms each, so with every one more
-it would wait longer, and nothing would be done sooner.
+"""One thread: threads that compute take turns with the event loop, 5 ms each, so with more of them
+the loop would wait longer, and no work would be done sooner.
 """
 
 

@@ -1,4 +1,4 @@
-"""What users' home directories are called, by KubeSpawner's own code.
+"""The names of users' home directories, made by KubeSpawner's own code.
 
 KubeSpawner makes two kinds of names that are safe in directories and Kubernetes out of usernames;
 a home directory is one of them, in most hubs as it is (the `subPath` of the volume).
@@ -22,7 +22,7 @@ LONGEST_SAFE = 48
 """Characters of a safe name, as KubeSpawner has it; a longer one is cut and gets a hash."""
 
 KEPT = 20_000
-"""Of how many users the directory's name is remembered."""
+"""The number of users whose directory names are cached."""
 
 
 def pattern_of(scheme: str) -> str:
@@ -49,7 +49,7 @@ def home_names(scheme: str) -> Callable[[str], str]:
     It raises UnicodeError for names that are not valid Unicode. Raises ValueError as `pattern_of`.
     """
     pattern = pattern_of(scheme)
-    # Now, and not for the first name: that is asked for on an event loop, in a launch's time.
+    # Now, and not for the first name: that is needed on an event loop, during a launch.
     safe_slug, escape_slug = _slugs()
 
     @lru_cache(maxsize=KEPT)

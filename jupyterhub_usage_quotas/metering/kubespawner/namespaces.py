@@ -1,4 +1,4 @@
-"""In which namespaces KubeSpawner puts users' pods, where that is not the Hub's own."""
+"""The namespaces in which KubeSpawner puts users' pods, where that is not the Hub's own."""
 
 from __future__ import annotations
 

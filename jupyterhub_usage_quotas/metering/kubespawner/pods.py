@@ -1,5 +1,5 @@
-"""What the pods of the Hub's servers are called, by KubeSpawner's own code: whose pods are, where
-annotations are not exported.
+"""The names of the pods of the Hub's servers, made by KubeSpawner's own code: they match pods to
+users where annotations are not exported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OPTIONS = (
     "enable_user_namespaces",
     "user_namespace_template",
 )
-"""The options of KubeSpawner that say what pods are called and where they are."""
+"""The options of KubeSpawner about the names and the namespaces of pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Naming:
     def _expanded(self, template: str, server: KnownServer) -> str:
         from kubespawner import KubeSpawner  # noqa: PLC0415 takes a moment
 
-        # All of a spawner that its method looks at; a real one would connect to Kubernetes.
+        # All attributes of a spawner that its method reads; a real one would connect to Kubernetes.
         spawner = SimpleNamespace(
             name=server.name,
             user=SimpleNamespace(name=server.user, id=_Number(server.user_id)),
@@ -79,7 +79,7 @@ class Naming:
 
 
 class _Number:
-    """The number of a user, which not everybody knows."""
+    """The number of a user, which only the Hub knows."""
 
     def __init__(self, number: int | None) -> None:
         self._number = number
@@ -128,7 +128,7 @@ class ServersPods:
         return {pod: next(iter(of)) for pod, of in owners.items() if len(of) == 1}
 
     def left_over(self, pods: Collection[PodName]) -> None:
-        """See `PodNames.left_over`: each is told once."""
+        """See `PodNames.left_over`: each is reported once."""
         self._events.unowned_pods(len(pods))
         new = set(pods) - self._told
         if not new:

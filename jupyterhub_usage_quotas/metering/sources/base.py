@@ -1,4 +1,4 @@
-"""What a source answers, and how it is seen to be alive.
+"""The ports of sources: what a source answers, and the evidence that it is scraped.
 
 A source of usage reads a span of time: what users' servers asked for, and when the source was
 scraped. A source of a gauge reads what is there now.
@@ -31,11 +31,11 @@ LOOK_BACK = timedelta(minutes=5)
 """How old a sample may be for Prometheus to show it at an instant, unless configured otherwise."""
 
 BEFORE = timedelta(minutes=30)
-"""How long before a span scrapes are looked at to find their interval."""
+"""How long before a span scrapes are read to find their interval."""
 
 
 LOOKS = 2_000
-"""At how many instants of a long span evidence is looked for, at most."""
+"""The most instants of a long span at which evidence is queried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class GaugeValue:
 
 class GaugeSource(Protocol):
     """One exporter of something that is there now, with a series for each key: a directory, a
-    bucket. Whose a key is, is known by working out each user's: never from the key itself.
+    bucket. Each user's key is worked out from the username; a user is never derived from a key.
     """
 
     @property
@@ -170,8 +170,8 @@ class GaugeSource(Protocol):
     async def read(
         self, prometheus: PrometheusClient, now: datetime, stale_after: timedelta
     ) -> Mapping[str, GaugeValue]:
-        """What is there, by key: what is reported no more is known for a while, and for
-        `stale_after` at least. Raises `PrometheusError`.
+        """The values by key; one that is no longer reported stays for a while, at least for
+        `stale_after`. Raises `PrometheusError`.
         """
         ...
 
@@ -190,8 +190,8 @@ async def scrape_instants(
 
 
 def evidence_ranges(steps: StepRange) -> list[StepRange]:
-    """Where evidence is looked for: at every step; if there are too many, at few, and at every step
-    of the last of that time only.
+    """The ranges in which evidence is queried: at every step; if those are too many, at few, and at
+    every step only of the last part.
     """
     number = (steps.end - steps.start) // steps.step
     if number <= LOOKS:
@@ -205,8 +205,8 @@ def evidence_ranges(steps: StepRange) -> list[StepRange]:
 
 
 def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
-    """The series, which must have these labels: otherwise they answer another query, or somebody
-    has dropped a label that tells pods apart. Raises `BadAnswer`.
+    """The series, which must have these labels: otherwise they answer another query, or a label
+    that distinguishes pods was dropped. Raises `BadAnswer`.
     """
     for series in found:
         if missing := [label for label in labels if label not in series.labels]:

@@ -1,5 +1,5 @@
-"""A gauge that an exporter has a series of for each key, for example a directory: what is there now
-is all that is asked for, of all keys at once.
+"""Gauges with a series for each key, for example a directory: one query reads what is there now for
+all keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REMEMBERED = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class ExportedGauge:
-    """Which series, and whose they are; see `GaugeSource`.
+    """The series of a gauge, and the key of each user; see `GaugeSource`.
 
     `amounts` and `limits` are metrics (none of limits where that is empty), `label` is the one that
     has the key, and `where` a matcher of namespaces, empty for all.

@@ -21,8 +21,8 @@ from .base import STEP, StepRange, UsageSegment
 class Expression:
     """A resource that an admin defined by PromQL, with the label `username`.
 
-    It counts as seen when it had any series at all within `reach`: nothing tells whether an
-    expression of somebody else is without series because nobody uses anything.
+    It counts as seen when it had any series at all within `reach`: an admin's expression cannot
+    distinguish "unused" from "not scraped".
     """
 
     resource: str
@@ -32,7 +32,7 @@ class Expression:
     requests_metric: str = field(default="", init=False)
 
     LOOKS = 500
-    """At how many instants it is looked for."""
+    """The number of instants at which it is queried."""
 
     @property
     def name(self) -> str:

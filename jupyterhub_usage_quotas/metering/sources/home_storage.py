@@ -1,4 +1,4 @@
-"""Home storage: how much is in everybody's home directory, and how much may be.
+"""Home storage: the size of each home directory, and its limit.
 
 It is exported by jupyterhub-home-nfs, or by prometheus-dirsize-exporter, which knows no limits.
 """

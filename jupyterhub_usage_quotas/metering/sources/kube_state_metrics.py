@@ -1,8 +1,8 @@
 """kube-state-metrics as a source: what users' pods requested while they ran.
 
-Three things are asked of every span of time: which pods users had (their annotations), when each
-of them ran, and what it requested. Requests seldom change while a pod lives, so they are asked for
-once in a span, and instant by instant only of the pods that changed theirs.
+It queries three things about every span of time: which pods users had (their annotations), when
+each of them ran, and what it requested. Requests seldom change while a pod lives, so they are
+queried once for a span, and instant by instant only for pods whose requests changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .pod_names import PodNames, names_of, sorted_out
 LABELS = {"honored": HONORED, "exported": EXPORTED}
 
 LATELY = timedelta(days=7)
-"""For how long no username must have been told for usernames not to be exported."""
+"""For how long no pod must have had a username to conclude that usernames are not exported."""
 
 Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 """What pods requested, by uid and resource: runs."""
@@ -56,7 +56,7 @@ class KubeStateMetrics:
 
     @property
     def namespaces(self) -> Sequence[str]:
-        """All the namespaces that are looked at, as patterns; none for all there are."""
+        """The namespaces that are queried, as patterns; none for all."""
         return tuple(filter(None, (self.namespace, *self.pod_namespaces)))
 
     async def read(
@@ -82,8 +82,8 @@ class KubeStateMetrics:
     async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
         """When it was scraped.
 
-        Every pod has the metrics that are looked for, so they are there without any user. The
-        Hub's own pod is looked for first: it is always there, and few series.
+        Every pod has the metrics that are evidence, so they are there without any user. The Hub's
+        own pod is queried first: it is always there, and has few series.
         """
         landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
         by_metric = await self._looks(prometheus, steps, *landmark)
@@ -95,10 +95,10 @@ class KubeStateMetrics:
         return coverage
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
-        """Whether servers are there of which none says whose it is: usernames are not exported.
+        """Whether there are servers but none has a username: usernames are not exported.
 
-        One in which no user ever is may be called like theirs, so it is looked further back for
-        users who are away.
+        A pod that is no user's may be named like theirs, so this also looks further back, for users
+        who are away.
         """
         if self.named is not None:
             return False
@@ -281,7 +281,7 @@ class _Pod:
 
 @dataclass(frozen=True, slots=True)
 class _Pods:
-    """What was answered about pods: whose they are by uid, when they ran, what they requested,
+    """The answers about pods: their users by uid, when they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
     when some ran without requests, and nothing said then what any pod requested.
     """

@@ -1,4 +1,4 @@
-"""Whose pods are, where only their names say it: exact names of known servers, never prefixes."""
+"""Matching pods to users by name: exact names of known servers, never prefixes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Owner:
 
 
 class PodNames(Protocol):
-    """What the pods of all known servers are called: told from outside, by whoever knows them."""
+    """The names of the pods of all known servers; the Hub's side implements it."""
 
     @property
     def like(self) -> Sequence[str]:
@@ -40,7 +40,7 @@ class PodNames(Protocol):
 
 
 def names_of(owners: Mapping[PodName, Owner], users: Users) -> set[str] | None:
-    """What the pods of these users are called; None for everybody's."""
+    """The names of the pods of these users; None for all users."""
     if users is None:
         return None
     wanted = frozenset(users)

@@ -1,5 +1,5 @@
-"""A metric with a series for every running server and resource: what the Hub's own exporter has,
-for every spawner, or what rules have recorded of kube-state-metrics.
+"""Sources that have a series for every running server and resource: the Hub's own exporter, for
+every spawner, and the series that rules record from kube-state-metrics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is accepted in policies and can hardly be meant: a line about each, for whoever wrote it."""
+"""Doubts: a line for the admin about each value that is accepted and probably not meant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .scope import Names
 
 
 def doubts(policies: PolicySet) -> Iterator[str]:
-    """A line about everything that is accepted and can hardly be meant."""
+    """A line about everything that is accepted and probably not meant."""
     own = {policy.measure for policy in policies if not policy.pooled}
     for policy in policies:
         place = f"policy {shown(policy.name)}"
@@ -56,7 +56,7 @@ def _doubts_of_policy(policy: Policy) -> Iterator[str]:
 
 
 def _doubts_of_session(policy: Policy, policies: PolicySet) -> Iterator[str]:
-    """Only where a server uses as much as it runs is it known what a session takes."""
+    """What a session takes is known only where a server uses a resource just by running."""
     seconds = policy.minimum_session.total_seconds()
     if policies.resources[policy.resource].by_running and 0 < policy.limit.base < seconds:
         session = show_duration(policy.minimum_session)

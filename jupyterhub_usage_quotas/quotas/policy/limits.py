@@ -1,5 +1,5 @@
-"""How limits and windows are written. Every function raises `InvalidQuantity` (a ValueError) that
-says what was given and what would be right.
+"""Reading limits and windows. Every function raises `InvalidQuantity` (a ValueError) that says what
+it got and what it expected.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ WINDOWS: Mapping[str, Callable[[Mapping[Any, Any], Unit | None], Window]] = {
     "calendar": read_calendar,
     "refill": read_refill,
 }
-"""How windows are read that are written as mappings, by the key that says which kind it is."""
+"""The readers of windows that are written as mappings, by the key that names the kind."""
 
 WINDOW_FORMS = (
-    'a number of days, a duration such as "36h", {calendar: week, starts: monday, timezone: UTC}'
-    ' or {refill: 5, every: "10 minutes"}'
+    'a number of days, a duration, for example "36h", {calendar: week, starts: monday,'
+    ' timezone: UTC} or {refill: 5, every: "10 minutes"}'
 )
 
 EXPORTED = "exported"
 """The limit of a gauge that its source reports for each user."""
 
 SMALLEST_AMOUNT = 1e-6
-"""In base units. A limit of less than that, but not of zero, is a slip of the keyboard."""
+"""In base units. A smaller limit, other than zero, is a typing error."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:

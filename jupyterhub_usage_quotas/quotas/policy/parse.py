@@ -1,6 +1,6 @@
 """Reading what an admin wrote into a `PolicySet`, with every error of it at once.
 
-Each error names the entry, the field, what was given and what would be right.
+Each error names the entry, the field, what it got and what it expected.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _parse_entry(
         where = f"{where} ({shown(entry['name'])})"
     if where.startswith(_EMPTY):
         if "scope" in fields:
-            problem = "not allowed here: it is for the users whom no policy covers; leave it out"
+            problem = "not allowed here: it is for users without any policy; leave it out"
             errors.append(PolicyError(f"{where}.scope", problem))
         fields["scope"] = {"everyone": True}
     try:
@@ -231,7 +231,7 @@ def _place(key: object) -> str:
 
 
 def _names_given_twice(*lists: object) -> Iterator[PolicyError]:
-    """An error for every name that several entries have, whatever else is wrong with them."""
+    """An error for every name that several entries have, whether or not they have other errors."""
     entries = [entry for given in lists if isinstance(given, list | tuple) for entry in given]
     names = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
     counts = Counter(name.strip() for name in names if isinstance(name, str) and name.strip())

@@ -1,6 +1,6 @@
 """Policies and sets of them: what an admin can write, as frozen values.
 
-How they are read from a configuration, with every mistake in it, is in `parse.py`.
+`parse.py` reads them from a configuration, with every mistake in it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Intersection(enum.StrEnum):
 
 
 class Share(enum.StrEnum):
-    """Whose allowance it is: each user's own, or one for all whom the policy covers."""
+    """How the allowance is shared: each user has their own, or all members draw on one."""
 
     INDIVIDUAL = "individual"
     POOLED = "pooled"
@@ -95,7 +95,7 @@ class Policy(BaseModel):
     def _has_a_window_or_needs_none(cls, given: object, info: ValidationInfo) -> object:
         if not isinstance(given, dict) or not _is_a_gauge(given.get("resource"), info):
             return given
-        # What is given in its place has an error of its own.
+        # A value in its place has an error of its own.
         return {**given, "window": given.get("window", _LEFT_OUT)}
 
     @field_validator("name", mode="before")
@@ -124,7 +124,7 @@ class Policy(BaseModel):
     @classmethod
     def _limit_fits_resource(cls, value: object, info: ValidationInfo) -> Quantity:
         resource = _resources(info).get(info.data.get("resource", ""))
-        # Without a known resource its own error is reported; the unit cannot be judged.
+        # An unknown resource has an error of its own; the unit cannot be judged.
         return parse_limit(value, resource) if resource else Quantity(0.0, Unit("", 1.0))
 
     @field_validator("window", mode="before")
@@ -191,7 +191,7 @@ class Policy(BaseModel):
 
     @property
     def pooled(self) -> bool:
-        """Whether those whom it covers draw on one allowance."""
+        """Whether all users it covers draw on one allowance."""
         return self.share is Share.POOLED
 
     @property
@@ -201,7 +201,7 @@ class Policy(BaseModel):
 
     @property
     def for_everybody(self) -> bool:
-        """Whether it covers every user there is."""
+        """Whether it covers all users."""
         exempt = self.exempt
         return self.scope.everyone and not (exempt.user or exempt.group or exempt.admin)
 
@@ -211,7 +211,7 @@ class Policy(BaseModel):
 
     @property
     def measure(self) -> tuple[object, ...]:
-        """What is measured: resource, window and servers."""
+        """What the policy measures: resource, window and servers."""
         return (self.resource, self.window.combination, self.servers)
 
     @property
@@ -282,7 +282,7 @@ class PolicySet:
 
     @property
     def gauges(self) -> frozenset[str]:
-        """The resources that are what is there now."""
+        """The limited resources that are gauges."""
         return frozenset(one.name for one in self.resources.values() if one.is_gauge)
 
     def measured(self, resource: str) -> frozenset[str]:
@@ -290,6 +290,6 @@ class PolicySet:
         return frozenset(self.prices) if self.bought(resource) else frozenset({resource})
 
     def bought(self, resource: str) -> bool:
-        """Whether a resource is what others cost."""
+        """Whether a resource is bought: the price of others."""
         known = self.resources.get(resource)
         return known is not None and known.bought

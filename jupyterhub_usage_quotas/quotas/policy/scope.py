@@ -1,6 +1,6 @@
-"""Whom a policy covers, and whom it exempts.
+"""Scopes: the users that a policy covers, and those that it exempts.
 
-Names are taken literally, whatever they are made of; a pattern is marked as one: `{glob: "a-*"}`.
+Names are literal, with any characters; a pattern is marked as one: `{glob: "a-*"}`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _is_glob(entry: object) -> bool:
 
 def _pattern(glob: str) -> str:
     if why := broken(glob):
-        raise ValueError(wrong(why, glob, 'a pattern such as "class-*"'))
+        raise ValueError(wrong(why, glob, 'a pattern, for example "class-*"'))
     return glob
 
 
@@ -101,7 +101,7 @@ def _is_true(value: object) -> object:
 
 
 class Scope(BaseModel):
-    """Whom a policy covers: the members of groups, single users, or everyone."""
+    """The users that a policy covers: the members of groups, single users, or everyone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -137,7 +137,7 @@ class Scope(BaseModel):
 
 
 class Exempt(BaseModel):
-    """Whom a policy does not limit although its scope covers them."""
+    """The users that a policy does not limit although its scope covers them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 

@@ -1,4 +1,4 @@
-"""Servers: what is known of one, and which of them a policy is about."""
+"""Selectors: the attributes of a server, and the servers that a policy is about."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How usage is held against a limit, a file a kind: rolling, calendar, refill; and gauge, for what
-is there now.
+"""Windows: how usage is held against a limit. Each kind has a file: rolling, calendar, refill; and
+gauge, for what is there now.
 
 What lives here: whatever differs from one kind of window to another; `base` says what each must
 answer. What must not: how limits are combined or launches decided. Nothing outside tells windows

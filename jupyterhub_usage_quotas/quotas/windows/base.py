@@ -1,4 +1,4 @@
-"""What every kind of window answers: how usage is held against a limit.
+"""The port of windows: how usage is held against a limit.
 
 A window answers three questions. `used` says how much usage counts at an instant. `earliest` says
 when so little of it counts, if nothing more is used, that a condition holds: this is where retry
@@ -50,9 +50,7 @@ class Window(Protocol):
         ...
 
     def cannot_hold(self, limit: float) -> str:
-        """Why nobody could live with a limit of this window, for whoever wrote it; empty where
-        everybody can.
-        """
+        """Why a limit of this window makes no sense, for the admin; empty where it does."""
         ...
 
     @property

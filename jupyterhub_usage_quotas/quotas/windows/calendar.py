@@ -251,7 +251,7 @@ def _starts(period: Period, starts: object, given: Mapping[str, object]) -> dict
     if key is None:
         raise InvalidQuantity(f"starts does not go with calendar: {period}; expected hour")
     if key in given:
-        raise InvalidQuantity(f"starts and {key} say the same; leave one out")
+        raise InvalidQuantity(f"starts and {key} mean the same; leave one out")
     return {key: starts}
 
 

@@ -1,4 +1,4 @@
-"""Gauges: what is there now, as opposed to what was used over time. Home storage is one.
+"""Gauges: amounts that are there now, as opposed to usage over time. Home storage is one.
 
 What a gauge shows does not add up over time and does not go away by itself: nothing comes back by
 waiting, only by freeing it. It has no window; `Current` stands in its place.

@@ -23,7 +23,7 @@ SHORTEST = timedelta(minutes=1)
 
 
 def read_rolling(value: float | str) -> Rolling:
-    """Read a number of days, or a duration such as "36h". Raises `InvalidQuantity`."""
+    """Read a number of days, or a duration, for example "36h". Raises `InvalidQuantity`."""
     length = parse_duration(value) if isinstance(value, str) else _days(value)
     if length < SHORTEST:
         raise InvalidQuantity(wrong("too short", value, "at least a minute"))
@@ -96,7 +96,7 @@ class Rolling(OverTime):
         self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
     ) -> datetime | None:
         """See `Window.exhausted`: what counts is a broken line with corners where usage begins or
-        ends to leave the window, so it is looked at from corner to corner. It rises by `rate` at
+        ends to leave the window, so it is checked from corner to corner. It rises by `rate` at
         most: corners before it can have reached the allowance are passed over.
         """
         length = self.length.total_seconds()

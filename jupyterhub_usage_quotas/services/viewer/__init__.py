@@ -1,1 +1,1 @@
-"""The viewer (users see it as the Usage Quota Dashboard): where everybody stands, pages and API."""
+"""The viewer (users see it as the Usage Quota Dashboard): pages and an API of users' status."""

@@ -1,4 +1,4 @@
-"""The Usage Quota Dashboard: what the viewer is made of, and where its handlers answer.
+"""The application of the Usage Quota Dashboard: its parts, and the addresses of its handlers.
 
 A service of JupyterHub, run by the Hub or by itself. How services are served is in `..web`.
 """
@@ -104,7 +104,7 @@ class _RefreshLog(NoEvents):
 
 
 def configured_environment(around: ServiceEnvironment, viewer: UsageViewer) -> ServiceEnvironment:
-    """Where the service is, as far as it is configured; else as the Hub says."""
+    """The service's environment: as configured, else as the Hub set it."""
     prefix = viewer.service_prefix or around.prefix
     return replace(
         around,

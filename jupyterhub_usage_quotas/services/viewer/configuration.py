@@ -1,4 +1,4 @@
-"""What the viewer is configured with: what the Hub handed over, then the files it is given."""
+"""The viewer's configuration: what the Hub passed on, then its own files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_OPTIONS = Config()
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The options of the viewer, the rules and decisions that it shows, what to tell the admin."""
+    """The options of the viewer, the rules and the ledger it shows, and lines for the admin."""
 
     viewer: UsageViewer
     manager: QuotaOptions
@@ -31,7 +31,7 @@ class Configured:
 def read_configuration(
     environment: Mapping[str, str], files: Sequence[Path], options: Config = NO_OPTIONS
 ) -> Configured:
-    """Read the whole configuration; `options` take precedence over what is in files.
+    """Read the whole configuration; `options` take precedence over files.
 
     Raises `ConfigurationError` with all that is wrong in it.
     """
@@ -41,7 +41,7 @@ def read_configuration(
     manager = QuotaOptions(config=config)
     if viewer.enable_compute and not tuple(manager.policies):
         remarks.append(
-            "There are no policies. A service that the Hub does not run itself must be given them:"
+            "There are no policies. Where the Hub does not run this service itself, set"
             " c.UsageQuotaManager.policy in one of its --config-files"
         )
     return Configured(viewer, manager, manager.make_ledger(), (*remarks, *viewer_remarks(config)))

@@ -1,4 +1,4 @@
-"""What the viewer's handlers work with, beside what every service's do."""
+"""The context of the viewer's handlers, beside that of every service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .configuration import Configured
 
 @dataclass(frozen=True, slots=True)
 class ViewerContext(PageContext):
-    """The viewer's configuration, and where users stand."""
+    """The viewer's configuration, and the status of users."""
 
     configured: Configured
     statuses: EveryoneStatuses

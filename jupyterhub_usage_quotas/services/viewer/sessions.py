@@ -1,4 +1,4 @@
-"""What usage is made of: the sessions of servers behind it, and its course over time."""
+"""Sessions: the servers behind usage, and the course of usage over time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Slot:
 
 
 def known_usage(readings: Readings) -> dict[str, Usage]:
-    """The usage of those resources of which something is known, stale or not."""
+    """The usage of all resources with a reading, stale or not."""
     return {
         resource: reading.usage
         for resource, reading in readings.items()
@@ -49,7 +49,7 @@ def known_usage(readings: Readings) -> dict[str, Usage]:
 
 
 def of_servers(readings: Readings, policies: PolicySet) -> Readings:
-    """Without the resources of which nobody knows which server used them."""
+    """Without the resources whose usage is not kept by server."""
     return {
         resource: reading
         for resource, reading in readings.items()

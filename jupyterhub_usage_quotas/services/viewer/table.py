@@ -1,4 +1,4 @@
-"""The table of all users: which rows, in which order, its headings, and how many in which state.
+"""The table of all users: its rows, their order, its headings, and the counts by state.
 
 The page and the API show the same rows.
 """
@@ -19,17 +19,17 @@ from ..web.params import Query
 ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
 NO_QUOTA = "none"
-"""The state of a user whom no quota limits."""
+"""The state of a user to whom no quota applies."""
 STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK, NO_QUOTA)
 """The states of rows, in the order in which they are shown."""
 EARLIER_STATES: Mapping[str, str] = MappingProxyType(
     {"over": Severity.EXHAUSTED, "soon": Severity.LOW, "within": Severity.OK}
 )
-"""How states were called earlier, in addresses that people may have kept."""
+"""Earlier names of states, in addresses that people may have kept."""
 NAMES: Mapping[str, str] = MappingProxyType(
     {NO_QUOTA: "No quota", **{one.value: one.label for one in Severity}}
 )
-"""What the states of rows are called."""
+"""The names of the states of rows."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
 SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
 """By what the table is sorted, and the heading that does it."""
@@ -162,7 +162,7 @@ def columns(page: Page, path: str) -> dict[str, Column]:
     for by, title in SORTABLE:
         now = page.filter.sort
         sort = {by: "ascending", f"-{by}": "descending"}.get(now, "")
-        # Who used most is what people look for first.
+        # People look for the users with the most usage first.
         usual = f"-{by}" if by == "used" else by
         other = usual.removeprefix("-") if usual.startswith("-") else f"-{by}"
         wanted = other if now == usual else usual

@@ -44,7 +44,7 @@ def _version(path: Path) -> str:
 
 
 class AssetHandler(StaticFileHandler):
-    """Serves them to everybody: they hold nothing about anybody."""
+    """Serves them to everybody: they hold nothing about users."""
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 128
 LOOK_EVERY = 0.1
-"""How often, in seconds, it is checked whether the port was handed over."""
+"""How often, in seconds, it checks whether the port was handed over."""
 PATIENCE = 1.0
 """How long, in seconds, a client may take to send its request."""
 LARGEST_REQUEST = 16_384
@@ -31,7 +31,7 @@ _PAGE = (
 def listening_address(url: str) -> tuple[str, int]:
     """The interface and the port of a service's URL; an empty interface for all.
 
-    A name such as that of a Kubernetes service stands for no interface of this machine.
+    A name, for example that of a Kubernetes service, stands for no interface of this machine.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)

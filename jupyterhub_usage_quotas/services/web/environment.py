@@ -1,4 +1,4 @@
-"""Where a service and its Hub are, from the environment that JupyterHub gives a service."""
+"""The environment of a service: its own address and the Hub's, as JupyterHub sets them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDENTITY_KEPT = 60
 
 @dataclass(frozen=True, slots=True)
 class ServiceEnvironment:
-    """Where one service and its Hub are, and how the service proves to the Hub what it is."""
+    """The addresses of one service and its Hub, and the service's credentials."""
 
     name: str
     prefix: str
@@ -30,7 +30,7 @@ class ServiceEnvironment:
     hub_prefix: str
     hub_host: str
     managed: bool
-    """Whether the Hub runs the service and handed over its configuration."""
+    """Whether the Hub runs the service and passed on its configuration."""
     hub_pid: int | None
     """The process id of the Hub that runs the service; None where it is not said."""
     tls_files: tuple[str, str, str]
@@ -96,7 +96,7 @@ class ServiceEnvironment:
         return self.tls(ssl.Purpose.CLIENT_AUTH) if self.url.startswith("https:") else None
 
     def oauth(self) -> HubOAuth:
-        """Who a session or token belongs to, and where browsers log in."""
+        """The client that identifies sessions and tokens, and where browsers log in."""
         return HubOAuth(
             base_url=self.prefix,
             api_url=self.api_url,

@@ -1,4 +1,4 @@
-"""What all handlers of a service have in common: who visits, and how answers are protected."""
+"""The base of all handlers of a service: it identifies the visitor and protects answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What the handlers of every service work with; a service adds its own in a subclass."""
+    """The context of the handlers of every service; a service adds its own in a subclass."""
 
     auth: HubOAuth
     hub: HubClient
@@ -60,7 +60,9 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
     @property
     def visitor(self) -> Mapping[str, Any] | None:
-        """What the Hub says about who visits; None where it was not asked or knows nobody."""
+        """The Hub's model of the visitor; None where the Hub was not queried or knows no such
+        visitor.
+        """
         found: Mapping[str, Any] | None = getattr(self, "_hub_auth_user_cache", None)
         return found
 
@@ -79,7 +81,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         self.set_header("Vary", "Cookie, Authorization")
 
     async def prepare(self) -> None:
-        """Find out who visits, without keeping others waiting for the Hub."""
+        """Identify the visitor, without keeping others waiting for the Hub."""
         if str(self.request.method) not in self.allowed_methods:
             raise HTTPError(405)
         if self.needs_login:
@@ -97,7 +99,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     async def _identify(self) -> None:
         header = self.request.headers.get("Authorization", "")
         if header and not AUTHORIZATION.fullmatch(header):
-            # The Hub is not asked about what cannot be a token.
+            # A text that cannot be a token is not sent to the Hub.
             self._hub_auth_user_cache = None
             self.not_logged_in()
             return
@@ -117,7 +119,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             raise HTTPError(403) from None
 
     def not_logged_in(self) -> None:
-        """What happens to visitors whom the Hub does not know."""
+        """The answer to visitors that the Hub does not know."""
         raise HTTPError(401)
 
     async def subject(self, name: str) -> Subject:

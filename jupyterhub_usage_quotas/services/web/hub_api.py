@@ -1,4 +1,4 @@
-"""The Hub's REST API, as far as services ask it: who there is, and in which groups."""
+"""The client of the Hub's REST API: its users and their groups."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANY = 10_000
 
 
 class HubClient:
-    """Asks the Hub with the service's own token, and remembers for a short while."""
+    """Queries the Hub with the service's own token, and caches answers for a short while."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class HubClient:
 
     async def subjects(self) -> Sequence[Subject]:
         """All users, in the order of their names. Raises `HubUnavailable`."""
-        # Whoever asks while somebody else does waits for the same answer.
+        # Calls during a query wait for the same answer.
         async with self._listing:
             if self._list_kept and self._clock() - self._list_kept[0] < LIST_KEPT:
                 return self._list_kept[1]
@@ -83,7 +83,7 @@ class HubClient:
         while offset is not None:
             page = await self._get("users", offset=offset, limit=PAGE, sort="id")
             if not isinstance(page, Mapping) or "_pagination" not in page:
-                raise HubUnavailable("the Hub does not give its users in pages")
+                raise HubUnavailable("the Hub did not answer with a page of users")
             for model in page["items"]:
                 found[model["name"]] = subject_of(model)
             following = page["_pagination"].get("next")

@@ -34,7 +34,7 @@ class JsonHandler(Handler):
         return self.operation.query_names if self.operation else ()
 
     async def prepare(self) -> None:
-        """Find out who asks, and refuse parameters that mean nothing here."""
+        """Identify the visitor, and refuse parameters that mean nothing here."""
         await super().prepare()
         if not self._finished:
             # JupyterHub's token against forged requests may be a parameter, too.

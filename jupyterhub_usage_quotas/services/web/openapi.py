@@ -20,10 +20,10 @@ CSV = "text/csv"
 ALWAYS = (400, 401, 403, 405, 503)
 STATUSES = {
     400: "a parameter cannot be used; the problem names it",
-    401: "no token, or one that the Hub does not know",
+    401: "no token, or an invalid one",
     403: "the token lacks a scope",
-    404: "not there, or not for the token's owner to see: nobody learns which",
-    405: "not to be done here",
+    404: "not found, or not visible to the token's owner; the answer does not say which",
+    405: "this method is not allowed here",
     503: "the Hub does not answer",
 }
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "for `If-None-Match`"}}
@@ -43,7 +43,7 @@ class Problem(BaseModel):
     title: str = Field(description="the usual words for the status")
     status: int
     type: str = Field(description="always `about:blank`")
-    detail: str = Field(default="", description="what is wrong, and what would be right")
+    detail: str = Field(default="", description="what is wrong, and what is expected")
     parameter: str = Field(default="", description="the parameter that cannot be used")
 
 
@@ -104,7 +104,7 @@ class Operation:
             "parameters": [one.described() for one in self.parameters],
             "responses": {
                 "200": {"description": self.summary, "headers": ETAG, "content": content},
-                "304": {"description": "as it was"},
+                "304": {"description": "not modified"},
                 **{str(status): _failure(status) for status in failures},
             },
             **({"security": []} if self.public else {}),

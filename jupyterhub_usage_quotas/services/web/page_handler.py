@@ -26,12 +26,12 @@ LAYOUT_OF_PART = "usage-quota-part.html"
 ERROR_PAGE = "usage-quota-error.html"
 """The templates that every service with pages has."""
 PART_HEADER = "X-Usage-Quota-Part"
-"""With which a script of the page asks for the part of it that changes."""
+"""The header with which a script of the page requests the part of it that changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageContext(AppContext):
-    """What handlers of pages work with."""
+    """The context of handlers of pages."""
 
     renderer: Renderer
 
@@ -40,7 +40,7 @@ class PageHandler(Handler):
     """A page."""
 
     explained = EXPLAINED
-    """What to say about errors, by status."""
+    """The messages of errors, by status."""
     context: PageContext
 
     @cached_property
@@ -50,11 +50,11 @@ class PageHandler(Handler):
 
     @property
     def in_part(self) -> bool:
-        """Whether only the part of the page is asked for that changes: what the data say."""
+        """Whether the request is only for the part of the page that changes with the data."""
         return PART_HEADER in self.request.headers
 
     def set_default_headers(self) -> None:
-        """Pages also depend on which part is asked for."""
+        """Pages also depend on the part that is requested."""
         super().set_default_headers()
         self.set_header("Vary", f"Cookie, Authorization, {PART_HEADER}")
 

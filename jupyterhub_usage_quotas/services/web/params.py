@@ -1,4 +1,4 @@
-"""Reading the parameters of a request, and refusing what they cannot be, by name."""
+"""Reading the parameters of a request; wrong ones are refused by name."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Query:
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
-    """Refuse a parameter that means nothing here, because whoever gave it meant something."""
+    """Refuse a parameter that means nothing here, because the client meant something by it."""
     for name in given:
         if name not in known:
             problem = not_among("unknown parameter", name, known, "see the API's openapi.json")
@@ -117,7 +117,9 @@ def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
 def step_of(
     query: Query, start: datetime, end: datetime, most: int, choices: dict[str, timedelta]
 ) -> timedelta:
-    """The step that a span is divided into: as asked, else the first that gives few enough."""
+    """The step that a span is divided into: the requested one, else the first that gives few
+    enough.
+    """
     span = end - start
     name = query.choice("step", [*choices, "auto"], "auto")
     if name == "auto":

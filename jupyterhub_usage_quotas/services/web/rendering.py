@@ -1,4 +1,4 @@
-"""A service's pages: rendered with the Hub's own templates, and an admin's, so that they look like
+"""Rendering a service's pages with the Hub's own templates, and an admin's, so that they look like
 the rest of the Hub; and the policy under which browsers show them.
 """
 
@@ -38,7 +38,7 @@ class ScriptNonces(Extension):
 
 @dataclass(frozen=True, slots=True)
 class PageUser:
-    """What the Hub's templates ask of the user who is logged in."""
+    """The user who is logged in, as the Hub's templates need them."""
 
     name: str
     admin: bool = False

@@ -153,7 +153,7 @@ def make_application(
 
 
 def _log_request(handler: RequestHandler) -> None:
-    """Only what went wrong inside; without parameters, which may say whom somebody looks for."""
+    """Log only internal failures; without parameters, which may name the user of a search."""
     if handler.get_status() >= 500:  # noqa: PLR2004
         request = handler.request
         logging.getLogger("tornado.access").warning(

@@ -461,7 +461,7 @@ async def test_the_breaker_opens_and_nobody_is_asked_until_it_closes(make, proxy
         counted.append(len(proxy.asked))
     assert counted[0] < counted[1] < counted[2] < counted[3], "three are tried"
     assert counted[3:] == [counted[3]] * 4, "and no more"
-    assert "not asked again for" in kept.failures[-1].detail
+    assert "not queried again for" in kept.failures[-1].detail
     assert kept.failures[-1].reason == "unavailable"
 
     # Launches that would ask are told at once, the history waits, and what is known is read.

@@ -26,7 +26,7 @@ NATIVE = {"cpu", "memory", "ephemeral-storage", "storage"}
 
 
 def quantity(text: Any) -> Decimal:
-    """A quantity such as "500m", "1G", "1Gi", "1e3". `Refused` when it is none."""
+    """A quantity, for example "500m", "1G", "1Gi", "1e3". `Refused` when it is none."""
     found = QUANTITY.fullmatch(str(text))
     if found is None or not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", found[1]):
         pattern = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"

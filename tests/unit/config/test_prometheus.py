@@ -178,10 +178,14 @@ async def test_credentials_in_the_url_are_sent_but_are_not_in_the_url_any_more(c
         ("prometheus_bearer_token_file", {"s3cret"}, "got set; expected the path of a file"),
         ("prometheus_ca_file", "/no/such/file", "cannot be read (No such file or directory)"),
         ("prometheus_ca_file", "/", "cannot be read"),
-        ("prometheus_ca_file", "/dev/null", "no usable certificate in PEM form"),
+        ("prometheus_ca_file", "/dev/null", "without a usable certificate in PEM form"),
         ("prometheus_ca_file", 7, "got int; expected the path of a file"),
         ("prometheus_client_certificate_file", "/no/such/file", "cannot be read (No such file"),
-        ("prometheus_client_certificate_file", "/dev/null", "no usable certificate in PEM form"),
+        (
+            "prometheus_client_certificate_file",
+            "/dev/null",
+            "without a usable certificate in PEM form",
+        ),
         ("prometheus_client_key_file", "-----BEGIN s3cret", "cannot be read (No such file"),
     ],
 )

@@ -566,7 +566,7 @@ def has_room_by_hand(limit, history, asks, later):
     session=st.tuples(st.integers(1, 300), st.integers(1, 300)).map(sorted),
 )
 def test_the_retry_time_is_true_for_rates_that_are_no_whole_numbers(tenths, session):
-    """A rate such as 0.1 CPU makes the retry time no earlier and no later by rounding."""
+    """A rate of, for example, 0.1 CPU makes the retry time no earlier and no later by rounding."""
     limit, length = session  # in minutes: the limit is exactly the last part of the session
     entry = rule(f"{limit * tenths / 10} CPU-minutes", resource="cpu")
     bucket = Bucket(NOW.timestamp() - 60 * length, NOW.timestamp(), tenths / 10 * 60 * length)

@@ -1,4 +1,4 @@
-"""The JSON API. What it takes is described in `openapi.py`, what it answers in `models.py`."""
+"""The handlers of the JSON API; `openapi.py` describes its parameters, `models.py` its answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta
 
 
 class ViewerApi(JsonHandler):
-    """An answer of the viewer's API."""
+    """An endpoint of the viewer's API."""
 
     context: ViewerContext
 
@@ -69,7 +69,7 @@ class User(Me):
 
 
 class Users(ViewerApi):
-    """`users`: where all users stand whom the visitor may see."""
+    """`users`: the status of all users that the visitor may see."""
 
     operation = openapi.USERS
 
@@ -239,7 +239,7 @@ class Forecast(ViewerApi):
         return self.context.statuses.policies.resources.values()
 
     async def get(self, name: str) -> None:
-        """What a server asks for is in the parameters: profiles are known to the Hub only."""
+        """What a server asks for is in the parameters, because only the Hub knows profiles."""
         subject = await self.subject(name)
         asked = {
             one.name: (self.query.in_bytes if one.in_bytes else self.query.amount)(one.name)

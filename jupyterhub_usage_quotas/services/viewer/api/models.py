@@ -1,6 +1,6 @@
-"""What the viewer's JSON API answers: the models of its answers, and of their description.
+"""The models of the answers of the viewer's JSON API, and of their description.
 
-Nothing here says how usage is learnt: an address or an error of Prometheus is for admins' logs.
+Nothing here shows where usage comes from: an address or an error of Prometheus is for admins' logs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Adjustment(Model):
 
 
 class GetsBack(Model):
-    """A part of what was used that counts no more from an instant on."""
+    """A part of the usage that no longer counts from an instant on."""
 
     at: Instant
     amount: FiniteFloat
@@ -66,8 +66,8 @@ class GetsBack(Model):
 class Verdict(ReadingState, VerdictReport):
     """One verdict, and what comes next."""
 
-    display_name: str = Field(description="what the resource is called on pages")
-    window_phrase: str = Field(description="what the window is called on pages")
+    display_name: str = Field(description="the name of the resource on pages")
+    window_phrase: str = Field(description="the name of the window on pages")
     exhausted_at: Instant | None = Field(
         description="when nothing remains, if the servers that run now go on"
     )
@@ -81,14 +81,16 @@ class Verdict(ReadingState, VerdictReport):
 class Standing(DecisionSummary):
     """Where a user stands: the decision on a server that asks for nothing but to run."""
 
-    as_of: Instant = Field(description="the instant that it is about")
+    as_of: Instant = Field(description="the instant of these figures")
     enforcement: Enforcement = Field(
-        description="whether the Hub denies what this says it does: only in `enforce`"
+        description="whether the Hub acts on this decision: only with `enforcement = 'enforce'`"
     )
-    running_servers: tuple[Server, ...] = Field(description="the servers that were running last")
+    running_servers: tuple[Server, ...] = Field(
+        description="the servers that ran when usage was last measured"
+    )
     gauges: dict[str, GaugeReport] = Field(
-        description="what is there of the user's, by resource, also without a policy; without those"
-        " that nothing exports"
+        description="what the user has now, by resource, with or without a policy; without"
+        " resources that nothing exports"
     )
     home_storage: HomeStorage | None = Field(
         description="what is in the user's home directory; null where nothing exports home storage"
@@ -114,7 +116,7 @@ class RowVerdict(VerdictSummary):
 
     state: Literal["fresh", "stale", "unknown"] = Field(description="whether usage is known")
     share: NotNegative | None = Field(
-        description="which share of the allowance is used; null where that is not known"
+        description="the share of the allowance that is used; null where that is not known"
     )
     exhausted_at: Instant | None = Field(
         description="when nothing remains, if the servers that run now go on"
@@ -141,9 +143,9 @@ class Row(Model):
 class Rows(Model):
     """A page of the table of all users."""
 
-    as_of: Instant = Field(description="the instant that it is about")
+    as_of: Instant = Field(description="the instant of these figures")
     items: tuple[Row, ...]
-    total: NonNegativeInt = Field(description="how many there are on all pages")
+    total: NonNegativeInt = Field(description="the number of users on all pages")
     offset: NonNegativeInt
     limit: NonNegativeInt
     next: str | None = Field(description="the address of the next page; null after the last one")
@@ -169,10 +171,10 @@ class Policy(Model):
 
     name: str
     resource: str
-    display_name: str = Field(description="what the resource is called on pages")
+    display_name: str = Field(description="the name of the resource on pages")
     limit: Limit
     window: str
-    window_phrase: str = Field(description="what the window is called on pages")
+    window_phrase: str = Field(description="the name of the window on pages")
     servers: Selector
     share: Share
     overflow: Share | None
@@ -190,12 +192,13 @@ Whom = dict[Literal["group", "user", "everyone", "admin"], tuple[str | Glob, ...
 
 
 class PolicyAndScope(Policy):
-    """A policy, for those who may see everybody: also whom it covers."""
+    """A policy with the users that it covers, for visitors who may see all users."""
 
     scope: Whom | None = Field(
-        description="whom it covers, as an admin writes it; null for those whom no policy covers"
+        description="the users it covers, as an admin writes them; null for a policy in `empty`,"
+        " which covers users without any other"
     )
-    exempt: Whom = Field(description="whom it does not cover nevertheless")
+    exempt: Whom = Field(description="the users it exempts")
 
 
 class Policies(Model):
@@ -235,7 +238,7 @@ class Session(Model):
     server: Server
     start: Instant = Field(serialization_alias="from")
     end: Instant = Field(serialization_alias="to")
-    ongoing: bool = Field(description="whether it ran still when usage was measured last")
+    ongoing: bool = Field(description="whether it still ran when usage was last measured")
     used: dict[str, Amount] = Field(description="what it used, by resource")
 
 
@@ -244,7 +247,7 @@ class Sessions(Coverage):
 
     user: str
     unknown: dict[str, str] = Field(
-        description="why usage is not known as it is now, in one word, by resource"
+        description="why current usage is not known, in one word, by resource"
     )
     sessions: tuple[Session, ...] | None = Field(
         description="the latest first; null where nothing is known"

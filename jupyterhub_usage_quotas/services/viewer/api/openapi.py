@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 TITLE = "Usage quotas of a JupyterHub"
 DESCRIPTION = """
-Where users of a JupyterHub stand with their usage quotas, as the Hub itself decides.
+Usage and quotas of the users of a JupyterHub, as the Hub itself decides on them.
 
 Amounts are in the unit beside them; times are ISO 8601 in UTC. Where usage is not known, amounts
 are null, never zero. Keys are only ever added.
@@ -33,7 +33,7 @@ AMOUNT: Json = {"type": "number", "minimum": 0, "maximum": LARGEST_AMOUNT}
 INSTANT: Json = {"type": "string", "format": "date-time"}
 USERNAME = Parameter(
     "name",
-    "the user's name, every character of it encoded that has a meaning in a URL",
+    "the user's name, with every character encoded that has a meaning in a URL",
     {"type": "string", "minLength": 1},
     required=True,
     place="path",
@@ -60,8 +60,8 @@ USERS = Operation(
         Parameter("policy", "only those with a verdict by this policy", TEXT),
         Parameter(
             "state",
-            "only those who are so; empty for all. Earlier words for `exhausted`, `low` and `ok`"
-            " are accepted, too: `over`, `soon` and `within`",
+            "only users with this severity; empty for all. The earlier words `over`, `soon` and"
+            " `within` for `exhausted`, `low` and `ok` are accepted, too",
             _one_of("", *STATES),
         ),
         Parameter(
@@ -107,7 +107,7 @@ def usage_operation(resources: Sequence[str]) -> Operation:
             USERNAME,
             Parameter(
                 "resource",
-                "one that is measured for a policy",
+                "a resource that some policy limits",
                 _one_of(*resources) if resources else TEXT,
                 required=True,
             ),

@@ -1,4 +1,4 @@
-"""Where users stand, and what they used, as the models that the JSON API answers with."""
+"""Users' status and usage as the models of the JSON API."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def bucket(slot: Slot, unit: Unit) -> models.Bucket:
 
 
 def policy(given: Policy, policies: PolicySet, *, whole: bool) -> models.Policy:
-    """A policy; only as a `whole` with whom it covers, for those are names of other users."""
+    """A policy; only a `whole` one has the users it covers, since those are names of others."""
     limit, servers = given.limit, given.servers
     found = models.Policy(
         name=given.name,

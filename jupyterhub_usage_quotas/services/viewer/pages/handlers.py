@@ -15,7 +15,7 @@ from .intervals import zone_of
 from .user import cards, gauge_cards, if_enforced, row, session_table, summary
 
 ZONE_COOKIE = "usage-quota-zone"
-"""In which a script of the page tells the browser's time zone."""
+"""The cookie in which a script of the page sends the browser's time zone."""
 
 
 class ViewerPage(PageHandler):
@@ -25,7 +25,7 @@ class ViewerPage(PageHandler):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The browser's time zone; UTC until it has told."""
+        """The browser's time zone; UTC until the page has sent it."""
         return zone_of(unquote(self.get_cookie(ZONE_COOKIE, "") or ""))
 
     async def show_status(self, subject: Subject) -> None:

@@ -1,5 +1,5 @@
-"""The plot on a card: what was used in each interval of the window, by server, and what of it
-counts towards the limit. Texts and shares of heights, which templates only have to lay out.
+"""The plot on a card: usage in each interval of the window, by server, and the part that counts
+towards the limit. Templates only lay out its texts and heights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ....status.users import UserStatus
 from .intervals import Interval, intervals
 
 DEFAULT_SERVER = "default server"
-"""What the server without a name is called."""
+"""The name shown for the server without a name."""
 SERVERS_AT_MOST = 5
 """How many servers have a pattern of their own; the last one stands for all others."""
 IN_SIGHT = 4
@@ -122,13 +122,13 @@ def _usage(status: UserStatus, verdict: Verdict) -> Usage | None:
 
 
 def _names(status: UserStatus, verdict: Verdict) -> dict[ServerAttributes, str]:
-    """What servers are called; a resource that is not by server has just one name."""
+    """The names of servers; a resource that is not kept by server has just one."""
     resource = status.inputs.policies.resources[verdict.allotment.resource]
     return {} if resource.by_server else {ServerAttributes(): "all servers"}
 
 
 def server_name(server: ServerAttributes) -> str:
-    """What a server is called, with its profile where it has one."""
+    """The name of a server, with its profile where it has one."""
     profile = server.profile_name or server.profile
     return (server.name or DEFAULT_SERVER) + (f" ({profile})" if profile else "")
 

@@ -1,5 +1,5 @@
-"""What pages say about a user: whether servers may start, a card for each quota and gauge, which
-sessions ran; and the same in a row of the table of all users.
+"""The values of a user's page: whether servers may start, a card for each quota and gauge,
+sessions; and a row in the table of all users.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def summary(status: UserStatus) -> Summary:
 
 
 def if_enforced(status: UserStatus) -> Summary:
-    """The summary as if quotas were enforced: what a decision says."""
+    """The summary as if quotas were enforced."""
     decision = status.decision
     match decision.outcome:
         case Outcome.FAILOVER_OPEN:

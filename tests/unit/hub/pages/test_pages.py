@@ -195,7 +195,7 @@ def test_a_policy_that_only_warns_denies_nothing():
     warned = status(rule("cpu", "9 CPU-hours", when_exhausted="warn"), cpu=MUCH)
     made = chip(warned)
     assert (made.text, made.until) == ("CPU used up", None)
-    assert made.details.endswith("Servers may start all the same.")
+    assert made.details.endswith("Servers may start anyway.")
     assert banner(warned, []).policies[0].label == "Used up, servers may start"
 
 
