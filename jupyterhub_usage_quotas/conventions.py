@@ -43,7 +43,7 @@ HOME_LIMIT: Final = "dirsize_hard_limit_bytes"
 
 # --- what the Hub exports about running servers (usage_source: hub) ------------------------------
 SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
-"""Gauge: what a running server asks for; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""
+"""Gauge: what a running server requests; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""
 SERVER_LABELS: Final = (
     "namespace",
     "username",
@@ -55,6 +55,8 @@ SERVER_LABELS: Final = (
 )
 EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 """Gauge, always 1: evidence that the Hub was scraped, even when no server runs."""
+SERVERS_UNKNOWN: Final = "jupyterhub_usage_quotas_servers_unknown"
+"""Gauge: how many servers run of which it is not known what they request."""
 
 # --- what Prometheus records (usage_source: recorded) --------------------------------------------
 RECORDED_REQUESTS: Final = "jupyterhub_usage_quotas:server_requests"

@@ -159,6 +159,24 @@ class QuotaOptions(PageOptions, UsageConfig):
             f"got {given!r}; expected a function that returns a ledger, or its importable name"
         )
 
+    profile_of_server = Anything(
+        None,
+        allow_none=True,
+        help="""
+        For spawners without a `profile_list`: a function that is called with the spawner before its
+        server starts, and returns the name of the chosen profile, for example
+        `lambda spawner: "gpu" if spawner.user_options.get("gpu") == "yes" else "cpu"`. Policies
+        select servers by it (`servers: {"profile": ["gpu"]}`). Users write what they like into
+        `user_options`, so return names of yours, and not theirs.
+        """,
+    ).tag(config=True)
+
+    @validate("profile_of_server")
+    def _is_a_function(self, proposal: Any) -> Any:
+        if proposal.value is not None and not callable(proposal.value):
+            raise TraitError(wrong(got=proposal.value, expected="a function, or None"))
+        return proposal.value
+
     @property
     def importable_ledger_factory(self) -> str:
         """The name by which other processes find it; empty for none, or one without a name."""

@@ -18,11 +18,12 @@ from traitlets.config import Config
 
 from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.colon_assignments import apply_annotated_settings
-from ..config.quotas import CONFIGURED, Enforcement
+from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
 from ..config.usage import HUB
 from ..config.validation import remarks
 from ..conventions import __version__
 from ..errors import ConfigurationError
+from ..quotas.messages import shown
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
 from .launch.denial import NotAFailure, NoTraceback
@@ -118,6 +119,7 @@ def _config_was_read(change: Bunch) -> None:
             app.log.warning(line)
         manager = installation.manager(app)
         require_hook(app.spawner_class)
+        require_profiles(app.spawner_class, manager)
         of_viewer = declare_viewer(app, manager)
     except ConfigurationError as error:
         app.log.critical("%s", error)
@@ -130,9 +132,7 @@ def _config_was_read(change: Bunch) -> None:
     add_layer(app)
     app.template_vars = dict(app.template_vars) | {VARIABLE: None}
     if manager.usage_source == HUB:
-        REGISTRY.register(
-            ServerExporter(lambda: app.users, manager.hub_namespace, manager.policies.resources)
-        )
+        REGISTRY.register(ServerExporter(lambda: app.users, manager.hub_namespace))
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
@@ -150,6 +150,23 @@ def require_hook(spawner_class: type[HubSpawner]) -> None:
                 f"{spawner_class.__name__} overrides the pre_spawn_hook trait with a method, so"
                 " usage quotas could not be enforced: rename the method and set it as"
                 f" c.{spawner_class.__name__}.pre_spawn_hook"
+            ]
+        )
+
+
+def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> None:
+    """Refuse policies that select servers by profile where nothing says what that is: what users
+    write in their options is not to decide which quota is theirs.
+    """
+    selecting = [one.name for one in options.policies if one.servers.profile]
+    listed = "profile_list" in spawner_class.class_trait_names(config=True)
+    if selecting and not listed and options.profile_of_server is None:
+        raise ConfigurationError(
+            [
+                f"policy {shown(selecting[0])} selects servers by profile, and"
+                f" {spawner_class.__name__} has no profile_list: set"
+                " c.UsageQuotaManager.profile_of_server to a function that is called with the"
+                " spawner and returns the profile's name"
             ]
         )
 

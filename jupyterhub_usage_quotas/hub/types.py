@@ -65,6 +65,9 @@ class HubSpawner(Protocol):
     """What starts one server of a user, of whatever class."""
 
     consecutive_failure_limit: int
+    # Wrapped, so that what a launch was decided on is stored with the server's state.
+    get_state: Callable[[], Mapping[str, Any]]
+    clear_state: Callable[[], None]
 
     @property
     def name(self) -> str: ...

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import Charge, PoolAccounts, PoolReadings, Readings, charges
-from .in_flight import reserve_pending
+from .in_flight import Running, reserve_sessions
 from .policy.policy import PolicySet
 from .resolve import resolve
 from .usage import Reading
@@ -94,18 +94,18 @@ def decide(
     *,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings | PoolAccounts = NO_POOLS,
-    pending: Sequence[Request] = (),
+    reserving: Sequence[Running] = (),
 ) -> Decision:
     """Decide one request at the instant `now`.
 
     `usage` has the user's reading of every resource that is limited, `pools` those of the members
     of every pooled policy (or what was worked out from them before); what is missing counts as
-    unknown. `pending` are launches that were allowed and do not run yet. A policy that is
-    exhausted denies. Otherwise, where a reading is not Fresh, the `failover_open` of the policies
-    says whether the launch is allowed.
+    unknown. `reserving` are servers that hold a minimum session: launches that were allowed, since
+    `now`, and servers that run. A policy that is exhausted denies. Otherwise, where it is not known
+    whether one is, the `failover_open` of the policies says whether the launch is allowed.
     """
     verdicts = judge_all(
-        policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
+        policies, usage, request, now, adjustments=adjustments, pools=pools, reserving=reserving
     )
     groups = alternatives(verdicts)
     denying = [group for group in groups if _group_fits(group) is False]
@@ -136,11 +136,11 @@ def judge_all(
     *,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings | PoolAccounts = NO_POOLS,
-    pending: Sequence[Request] = (),
+    reserving: Sequence[Running] = (),
 ) -> tuple[Verdict, ...]:
     """The verdict of every allotment, in the order in which the policies are written."""
     held = charges_of(
-        policies, usage, request, now, adjustments=adjustments, pools=pools, pending=pending
+        policies, usage, request, now, adjustments=adjustments, pools=pools, reserving=reserving
     )
     return tuple(judge(charge, policies, adjustments, request, now) for charge in held)
 
@@ -153,7 +153,7 @@ def charges_of(
     *,
     adjustments: Sequence[Adjustment] = (),
     pools: PoolReadings | PoolAccounts = NO_POOLS,
-    pending: Sequence[Request] = (),
+    reserving: Sequence[Running] = (),
 ) -> tuple[Charge, ...]:
     """The charge of every allotment, before it is judged."""
     allotments = resolve(
@@ -167,9 +167,9 @@ def charges_of(
     else:
         accounts = PoolAccounts(policies, pools, adjustments)
     held = charges(allotments, usage, accounts, request.subject.name)
-    if pending:
+    if reserving:
         held = tuple(
-            reserve_pending(charge, pending, policies, accounts.pools, now) for charge in held
+            reserve_sessions(charge, reserving, policies, accounts.pools, now) for charge in held
         )
     return held
 

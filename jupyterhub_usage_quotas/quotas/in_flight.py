@@ -2,7 +2,7 @@
 
 Servers that run have used something since usage was last known. Launches that were allowed and
 are still pending have used nothing, but what they need is spoken for: else five at once would pass
-on an allowance for one.
+on an allowance for one. So is what is left of the minimum session of servers that run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,17 @@ class Running:
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """What only the Hub knows: the servers that run, by username, and the launches that were
-    allowed and do not run yet.
+    allowed and do not run yet. `reserved` are those of the servers that keep what is left of the
+    session that they were let in for.
     """
 
     running: Mapping[str, Sequence[Running]] = field(default_factory=lambda: MappingProxyType({}))
     pending: Sequence[Request] = ()
+    reserved: Sequence[Running] = ()
+
+    def reserving(self, now: datetime) -> Sequence[Running]:
+        """All that hold a session, as if what is pending began now."""
+        return [*(Running(one, now) for one in self.pending), *self.reserved]
 
 
 def add_running(readings: Readings, servers: Sequence[Running], now: datetime) -> Readings:
@@ -70,15 +76,15 @@ def add_running_to_pools(
     return more
 
 
-def reserve_pending(
+def reserve_sessions(
     charge: Charge,
-    pending: Sequence[Request],
+    servers: Sequence[Running],
     policies: PolicySet,
     pools: PoolReadings,
     now: datetime,
 ) -> Charge:
-    """A charge, and what the pending launches among its users' need of the allotment, as if they
-    had used it just now.
+    """A charge, and what is left of the minimum session of the servers among its users', as if
+    they had used it just now.
     """
     allotment, reading = charge.allotment, charge.reading
     if not isinstance(reading, Fresh):
@@ -86,13 +92,15 @@ def reserve_pending(
     members = pools.get(allotment.pool.name, {}) if allotment.pool else {allotment.user: {}}
     session = allotment.minimum_session.total_seconds()
     begin, end = (now - MOMENT).timestamp(), now.timestamp()
-    spoken_for = [
-        Bucket(begin, end, amount, request.server)
-        for request in pending
-        if (request.subject.name in members or REST in members)
-        and allotment.servers.selects(request.server)
-        and (amount := request.rate(allotment.resource, policies) * session) > 0
-    ]
+    spoken_for = []
+    for server in servers:
+        request = server.request
+        left = session - max((now - server.since).total_seconds(), 0.0)
+        selected = allotment.servers.selects(request.server)
+        if left > 0 and selected and (request.subject.name in members or REST in members):
+            amount = request.rate(allotment.resource, policies) * left
+            if amount > 0:
+                spoken_for.append(Bucket(begin, end, amount, request.server))
     usage = reading.usage
     more = Usage((*usage.buckets, *spoken_for), usage.covered_until, usage.coverage)
     return replace(charge, reading=Fresh(more)) if spoken_for else charge

@@ -19,7 +19,7 @@ from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.charge import PoolAccounts, PoolReadings, Readings
 from ..quotas.decide import Decision, decide
 from ..quotas.forecast import launch_times
-from ..quotas.in_flight import InFlight, add_running, add_running_to_pools
+from ..quotas.in_flight import InFlight, Running, add_running, add_running_to_pools
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import EVERYONE, REST, Everyone, Subject
@@ -31,8 +31,8 @@ from .members import NO_MEMBERS, Members
 class DecisionInputs:
     """The inputs of a decision about one user, at the instant `now`.
 
-    `running` are the servers of the user that the Hub knows to run, `pending` launches of anybody
-    that were allowed and do not run yet.
+    `running` are the servers of the user that the Hub knows to run, `reserving` those of anybody
+    that hold a minimum session.
     """
 
     subject: Subject
@@ -41,7 +41,7 @@ class DecisionInputs:
     pools: PoolReadings | PoolAccounts
     adjustments: Sequence[Adjustment]
     now: datetime
-    pending: Sequence[Request] = ()
+    reserving: Sequence[Running] = ()
     running: Sequence[Request] = ()
 
     @property
@@ -59,7 +59,7 @@ class DecisionInputs:
             self.now,
             adjustments=self.adjustments,
             pools=self.pools,
-            pending=self.pending,
+            reserving=self.reserving,
         )
 
     def with_in_flight(self, in_flight: InFlight) -> DecisionInputs:
@@ -74,7 +74,7 @@ class DecisionInputs:
             self,
             usage=add_running(self.usage, own, self.now),
             pools=pools,
-            pending=in_flight.pending,
+            reserving=in_flight.reserving(self.now),
             running=[one.request for one in own],
         )
 

@@ -19,7 +19,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
-from jupyterhub_usage_quotas.hub.launch.request import rates_of
+from jupyterhub_usage_quotas.hub.launch.rates import rates_of
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, assert_type
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.launch.request import rates_of, subject_of_user
+from jupyterhub_usage_quotas.hub.launch.rates import rates_of
+from jupyterhub_usage_quotas.hub.launch.request import subject_of_user
 from jupyterhub_usage_quotas.hub.setup import require_hook
 from jupyterhub_usage_quotas.hub.types import HubApp, HubSpawner, HubUser
 from jupyterhub_usage_quotas.quotas.subject import Subject

@@ -25,9 +25,11 @@ from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
+from .kept import keep
 from .message import denial_message, unavailable_message
+from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
-from .request import Launch, OptionsRefused, mark_profile, read_launch, subject_of_user
+from .request import Launch, OptionsRefused, read_launch, subject_of_user
 from .servers import Pending, running_servers
 
 
@@ -64,24 +66,42 @@ class UsageQuotaManager(QuotaOptions):
         Called by the spawn hook that `setup_usage_quotas` installs; an authenticator's own
         `pre_spawn_start` can call it just as well.
         """
-        if self.enforcement is Enforcement.off:
-            return
         asked = datetime.now(UTC)
-        launch, inputs, decision = await self._decide_in_time(user, spawner)
-        record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
-        self._tell_observers(record)
-        if record.denied:
-            deny(self._denial(decision, launch, inputs), spawner)
+        if self.enforcement is Enforcement.off:
+            launch = await self._read_in_time(user, spawner)
+        else:
+            launch, inputs, decision = await self._decide_in_time(user, spawner)
+            record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
+            self._tell_observers(record)
+            if record.denied:
+                deny(self._denial(decision, launch, inputs), spawner)
+        if launch is not None and launch.read:
+            keep(spawner, launch.request, asked)
+
+    async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
+        launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)
+        stamp_profile(spawner, launch.request.profile, launch.request.profile_name)
+        return launch
+
+    async def _read_in_time(self, user: HubUser, spawner: HubSpawner) -> Launch | None:
+        """The launch, on which nothing is decided; None where it cannot be read."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await self._read(user, spawner)
+        except OptionsRefused as refused:
+            raise refused.__cause__ or refused from None
+        except Exception:
+            self.log.exception("What a server of %r requests cannot be read", user.name)
+            return None
 
     async def _decide_in_time(
         self, user: HubUser, spawner: HubSpawner
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
-        launch = Launch(Request(subject_of_user(user)))
+        launch = Launch(Request(subject_of_user(user)), read=False)
         try:
             async with asyncio.timeout(self.deadline):
-                launch = await read_launch(user, spawner, self.policies.resources)
-                mark_profile(spawner, launch.request)
+                launch = await self._read(user, spawner)
                 members = pool_members_in(user.db, self.policies)
                 inputs = await self._gather(launch.request.subject, members)
                 # Nothing is awaited from here on until the launch is noted: of several launches
@@ -112,8 +132,11 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if inputs.pools else [user]
-        running = running_servers(users, self.policies.resources)
-        inputs = inputs.with_in_flight(InFlight(running, self.pending.besides(spawner)))
+        running = running_servers(users)
+        # Servers that run keep what they were let in on until they ran for so long.
+        reserved = [one for servers in running.values() for one in servers]
+        in_flight = InFlight(running, self.pending.besides(spawner), reserved)
+        inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
             self.pending.add(spawner, request)

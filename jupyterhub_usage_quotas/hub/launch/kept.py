@@ -105,6 +105,11 @@ def _put(spawner: HubSpawner, kept: KeptLaunch | None) -> None:
     spawner.get_state, spawner.clear_state = with_kept, cleared
 
 
+def is_a_name(text: str) -> bool:
+    """Whether a text can be a profile's name: one line of valid Unicode, of bounded length."""
+    return 0 < len(text) <= LONGEST and text.isprintable()
+
+
 def printable_label(text: str) -> str:
     """A text from outside as a label of metrics and pods: valid Unicode, on one line, bounded."""
     valid = text.encode("utf-8", "replace").decode("utf-8")

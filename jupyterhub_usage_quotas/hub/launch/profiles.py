@@ -5,10 +5,12 @@ Everything here does nothing for spawners without profiles.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ...conventions import ANNOTATION_PROFILE, ANNOTATION_PROFILE_NAME
@@ -18,6 +20,8 @@ Profile = Mapping[str, Any]
 """An entry of KubeSpawner's `profile_list`, with its slug and default filled in."""
 Choices = Mapping[str, str]
 """What is chosen in a profile: the choice's key, by the option's key."""
+_INNER = "_usage_quota_inner"
+"""Where our hook for pods has the one that it wraps."""
 MOST_CHOICES = 16
 """The most combinations of choices in a profile for which each is checked."""
 
@@ -122,6 +126,25 @@ class WithProfile:
         return trait._validate(self._spawner, value) if trait else value
 
 
+@contextmanager
+def unchanged(spawner: HubSpawner) -> Iterator[None]:
+    """Undo what is set on a spawner's traits meanwhile: the spawner does it again when it starts,
+    and some overrides, for example functions of what was there, must not be applied twice.
+    """
+    values: dict[str, Any] = getattr(spawner, "_trait_values", {})
+    before = {name: _copied(value) for name, value in values.items()}
+    try:
+        yield
+    finally:
+        values.clear()
+        values.update(before)
+
+
+def _copied(value: object) -> object:
+    """What can be changed in place is copied."""
+    return copy.deepcopy(value) if isinstance(value, dict | list | set) else value
+
+
 def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:
     """Write the profile on the pod, where kube-state-metrics can export it.
 
@@ -130,7 +153,7 @@ def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:
     """
     if not slug or not hasattr(spawner, "modify_pod_hook"):
         return
-    inner = spawner.modify_pod_hook
+    inner = getattr(spawner.modify_pod_hook, _INNER, spawner.modify_pod_hook)
 
     async def modify_pod_hook(spawner: HubSpawner, pod: Any) -> Any:
         if inner is not None:
@@ -141,4 +164,6 @@ def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:
         pod.metadata.annotations = (pod.metadata.annotations or {}) | marks
         return pod
 
+    # A spawner can be started again: its hook is then wrapped anew, and not once more.
+    setattr(modify_pod_hook, _INNER, inner)
     spawner.modify_pod_hook = modify_pod_hook

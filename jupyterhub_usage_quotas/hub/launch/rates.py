@@ -15,6 +15,7 @@ from ...quotas.messages import wrong
 from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.units import InvalidQuantity, parse_bytes, parse_kubernetes
 from ..types import HubSpawner
+from .profiles import WithProfile
 
 EXTRA_GUARANTEES, EXTRA_LIMITS = "extra_resource_guarantees", "extra_resource_limits"
 """The traits of KubeSpawner that request resources by the names that Kubernetes has for them."""
@@ -36,7 +37,7 @@ class Asked:
     unreadable: tuple[str, ...] = field(default=())
 
 
-def asked_by(spawner: HubSpawner, resources: Resources) -> Asked:
+def asked_by(spawner: HubSpawner | WithProfile, resources: Resources) -> Asked:
     """What a spawner's server requests, and what it uses just by running."""
     rates, unreadable = {}, []
     for resource in resources.values():
@@ -49,12 +50,12 @@ def asked_by(spawner: HubSpawner, resources: Resources) -> Asked:
     return Asked({**rates, **BY_RUNNING}, tuple(unreadable))
 
 
-def rates_of(spawner: HubSpawner, resources: Resources) -> Mapping[str, float]:
+def rates_of(spawner: HubSpawner | WithProfile, resources: Resources) -> Mapping[str, float]:
     """The same without what cannot be read."""
     return asked_by(spawner, resources).rates
 
 
-def _asked(spawner: HubSpawner, resource: Resource) -> Iterator[float]:
+def _asked(spawner: HubSpawner | WithProfile, resource: Resource) -> Iterator[float]:
     yield _of_the_server(spawner, resource)
     for container in _other_containers(spawner):
         said = container.get("resources") or {}
@@ -63,7 +64,7 @@ def _asked(spawner: HubSpawner, resource: Resource) -> Iterator[float]:
         yield _in_a_batch(str(value), resource)
 
 
-def _of_the_server(spawner: HubSpawner, resource: Resource) -> float:
+def _of_the_server(spawner: HubSpawner | WithProfile, resource: Resource) -> float:
     """What the server's own container requests: the guarantee; where there is none, the limit, as
     Kubernetes does it. What is given by the name that Kubernetes has replaces the spawner's option.
     """
@@ -106,7 +107,7 @@ def _mapping(value: object) -> dict[str, Any]:
     return dict(value)
 
 
-def _other_containers(spawner: HubSpawner) -> Iterator[Mapping[str, Any]]:
+def _other_containers(spawner: HubSpawner | WithProfile) -> Iterator[Mapping[str, Any]]:
     """The containers that run beside the server's own: also those that only begin before it."""
     yield from _listed(getattr(spawner, CONTAINERS, None))
     for one in _listed(getattr(spawner, INIT_CONTAINERS, None)):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ...errors import UsageQuotasError
-from ...quotas.resources import BY_RUNNING, Resource, Resources
+from ...quotas.resources import Resources
 from ...quotas.subject import Subject, in_utc
-from ...quotas.units import parse_kubernetes
+from ...quotas.units import InvalidQuantity
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
+from .kept import is_a_name
 from .profiles import (
     Choices,
     Profile,
@@ -21,19 +21,12 @@ from .profiles import (
     chosen_profile,
     in_words,
     profiles_of,
-    stamp_profile,
+    unchanged,
 )
-
-PROFILE_NAME = "_usage_quota_profile_name"
-"""Where a launch leaves the display name of the chosen profile on the spawner."""
+from .rates import OTHER_TRAITS, asked_by
 
 ON_OFFER = "_usage_quota_on_offer"
 """Where a launch leaves what the spawner's profiles offered before one was applied to it."""
-
-EXTRA_RESOURCES = ("extra_resource_limits", "extra_resource_guarantees")
-"""The traits of KubeSpawner that ask for resources by the names that Kubernetes has for them; the
-second counts where both do.
-"""
 
 
 class OptionsRefused(UsageQuotasError):
@@ -58,6 +51,8 @@ class Launch:
 
     request: Request
     offers: Sequence[Offer] = ()
+    read: bool = True
+    """Whether it was read from the spawner; else nothing is known but whose it is."""
 
     @property
     def profiles(self) -> Mapping[str, Request]:
@@ -72,22 +67,49 @@ def subject_of_user(user: HubUser) -> Subject:
     return Subject(user.name, groups, bool(user.admin), created)
 
 
-async def read_launch(user: HubUser, spawner: HubSpawner, resources: Resources) -> Launch:
+async def read_launch(
+    user: HubUser,
+    spawner: HubSpawner,
+    resources: Resources,
+    profile_of_server: Callable[[HubSpawner], str] | None = None,
+) -> Launch:
     """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
-    `load_user_options` does the same now (and again later, which changes nothing), so that the
-    request is the one that the pod will have. Raises `OptionsRefused` when that does.
+    `load_user_options` does the same now, so that the request is the one that the pod will have,
+    and is undone. `profile_of_server` names the profile where a spawner has no list of them.
+    Raises `OptionsRefused` when the spawner does not take what its user chose.
     """
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
     offers = _offers(base, spawner, profiles, resources)
     setattr(spawner, ON_OFFER, offers)
-    await _load_user_options(spawner)
-    chosen = chosen_profile(spawner, profiles) or {"slug": profile_of(spawner)}
-    request = _with(base, chosen, rates_of(spawner, resources))
-    return Launch(request, offers)
+    with unchanged(spawner):
+        await _load_user_options(spawner)
+        asked = asked_by(spawner, resources)
+    for line in asked.unreadable:
+        spawner.log.warning(
+            "What a server of %r requests cannot be read, so its usage of that is not known: %s",
+            user.name,
+            line,
+        )
+    chosen = chosen_profile(spawner, profiles) or _named_profile(spawner, profile_of_server)
+    return Launch(_with(base, chosen, asked.rates), offers)
+
+
+def _named_profile(
+    spawner: HubSpawner, profile_of_server: Callable[[HubSpawner], str] | None
+) -> Profile:
+    """The profile that an admin's function names, where a spawner has no list of them."""
+    if profile_of_server is None:
+        return {}
+    try:
+        name = profile_of_server(spawner)
+    except Exception:
+        spawner.log.exception("c.UsageQuotaManager.profile_of_server failed; no profile is taken")
+        return {}
+    return {"slug": name} if isinstance(name, str) and is_a_name(name) else {}
 
 
 async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
@@ -121,16 +143,19 @@ def _offers(
 def _offers_in(
     profile: Profile, base: Request, spawner: HubSpawner, resources: Resources
 ) -> Iterator[Offer]:
-    saved = spawner.user_options
+    saved = spawner.user_options or {}
     asking = {
-        *EXTRA_RESOURCES,
+        *OTHER_TRAITS,
         *(name for one in resources.values() for name in one.spawner_options),
+        *(one.batch_option for one in resources.values()),
     }
     is_saved = saved.get("profile") == profile.get("slug")
     every = choices_in(profile, asking, saved if is_saved else {})
     for number, choices in enumerate(every):
-        rates = rates_of(WithProfile(spawner, profile, choices), resources)
-        request = _with(base, profile, rates)
+        asked = asked_by(WithProfile(spawner, profile, choices), resources)
+        if asked.unreadable:
+            raise InvalidQuantity("; ".join(asked.unreadable))
+        request = _with(base, profile, asked.rates)
         yield Offer(request, choices, in_words(profile, choices), number == 0)
 
 
@@ -153,41 +178,3 @@ def _with(base: Request, profile: Profile, rates: Mapping[str, float]) -> Reques
 
 def _display_name(profile: Profile) -> str:
     return str(profile.get("display_name", ""))
-
-
-def mark_profile(spawner: HubSpawner, request: Request) -> None:
-    """Write the chosen profile on the pod and for the exporter, to keep usage by profile."""
-    setattr(spawner, PROFILE_NAME, request.profile_name)
-    stamp_profile(spawner, request.profile, request.profile_name)
-
-
-def rates_of(spawner: HubSpawner | WithProfile, resources: Resources) -> dict[str, float]:
-    """What a spawner's server asks for, by resource, in base amounts: bytes, cores, GPUs; and what
-    every server uses by running.
-    """
-    asked = {one.name: _asked(spawner, one) for one in resources.values() if one.asked}
-    return {**asked, **BY_RUNNING}
-
-
-def profile_of(spawner: HubSpawner) -> str:
-    """The slug of the chosen KubeSpawner profile; empty where there is none."""
-    profile = spawner.user_options.get("profile", "")
-    return profile if isinstance(profile, str) else ""
-
-
-def _asked(spawner: HubSpawner | WithProfile, resource: Resource) -> float:
-    """How much of a resource a spawner asks for.
-
-    The guarantee counts; where there is none, the limit, as Kubernetes does it.
-    """
-    for option in resource.spawner_options:
-        value = getattr(spawner, option, None)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    # KubeSpawner's extra resources; an extended resource's request equals its limit.
-    asked: dict[str, Any] = {}
-    for option in EXTRA_RESOURCES:
-        asked |= getattr(spawner, option, None) or {}
-    return sum(
-        parse_kubernetes(str(amount)) for name, amount in asked.items() if resource.is_called(name)
-    )

@@ -6,34 +6,42 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ...quotas.in_flight import Running
-from ...quotas.resources import Resources
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
-from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
+from .kept import kept_of
+from .request import subject_of_user
 
 
-def running_spawners(users: Iterable[HubUser]) -> Iterator[tuple[HubUser, HubSpawner]]:
-    """The Hub's users, each with those spawners that have a running server."""
+def running_spawners(
+    users: Iterable[HubUser], *, starting: bool = False
+) -> Iterator[tuple[HubUser, HubSpawner]]:
+    """The Hub's users, each with those spawners that have a running server.
+
+    `starting` is whether servers count from their launch on: of most spawners nobody else sees
+    when they begin to run.
+    """
     for user in users:
         for spawner in list(user.spawners.values()):
             # A server that is being stopped, checked or renamed still runs.
-            if spawner.active and spawner.pending != "spawn":
+            if spawner.active and (
+                spawner.pending != "spawn" or (starting and kept_of(spawner) is not None)
+            ):
                 yield user, spawner
 
 
 def running_servers(
-    users: Iterable[HubUser], resources: Resources
+    users: Iterable[HubUser], *, starting: bool = False
 ) -> Mapping[str, Sequence[Running]]:
-    """The servers that run, by username, and since when."""
+    """The servers that run, by username, and since when; of those nothing is known of that were
+    launched while nothing was kept, but that they run. `starting` as in `running_spawners`.
+    """
     servers: dict[str, list[Running]] = {}
-    for user, spawner in running_spawners(users):
-        if since := _started(spawner):
-            request = Request(
-                subject_of_user(user),
-                server_name=spawner.name,
-                profile=profile_of(spawner),
-                profile_name=getattr(spawner, PROFILE_NAME, ""),
-                rates=rates_of(spawner, resources),
+    for user, spawner in running_spawners(users, starting=starting):
+        kept, since = kept_of(spawner), _started(spawner)
+        if since:
+            subject = subject_of_user(user)
+            request = (
+                kept.request(subject, spawner.name) if kept else Request(subject, spawner.name)
             )
             servers.setdefault(user.name, []).append(Running(request, since))
     return servers

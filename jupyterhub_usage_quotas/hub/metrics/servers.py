@@ -12,55 +12,77 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ... import conventions
-from ...quotas.resources import Resources, has_gpu
-from ..launch.request import PROFILE_NAME, profile_of, rates_of
+from ...quotas.resources import BY_RUNNING, has_gpu
+from ..launch.kept import KeptLaunch, kept_of
 from ..launch.servers import running_spawners
-from ..types import HubUser
+from ..types import HubSpawner, HubUser
 
 
 class ServerExporter(Collector):
     """Exports the requests of all running servers of a Hub."""
 
-    def __init__(
-        self, users: Callable[[], Mapping[int, HubUser]], namespace: str, resources: Resources
-    ) -> None:
+    def __init__(self, users: Callable[[], Mapping[int, HubUser]], namespace: str) -> None:
         """`users` gives the Hub's dictionary of users."""
         self._users = users
         self._namespace = namespace
-        self._resources = resources
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The metrics, without samples: registering must not need a running Hub."""
-        return (self._requests_family(), self._info_family())
+        return (self._requests_family(), self._info_family(), self._unknown_family())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The samples of this moment."""
         info = self._info_family()
         info.add_metric([self._namespace], 1)
         yield info
-        requests = self._requests_family()
-        for user, spawner in running_spawners(list(self._users().values())):
-            rates = rates_of(spawner, self._resources)
-            for resource, amount in rates.items():
-                if amount:
-                    labels = [
-                        self._namespace,
-                        user.name,
-                        spawner.name,
-                        profile_of(spawner),
-                        getattr(spawner, PROFILE_NAME, ""),
-                        "true" if has_gpu(rates) else "false",
-                        resource,
-                    ]
+        requests, unknown = self._requests_family(), 0
+        for user, spawner in running_spawners(list(self._users().values()), starting=True):
+            try:
+                kept = kept_of(spawner)
+                unknown += kept is None
+                for labels, amount in self._samples(user, spawner, kept):
                     requests.add_metric(labels, amount)
+            except Exception:
+                # One server that cannot be exported must not take the others with it.
+                unknown += 1
+                spawner.log.exception("The server %r of a user cannot be exported", spawner.name)
         yield requests
+        not_known = self._unknown_family()
+        not_known.add_metric([self._namespace], unknown)
+        yield not_known
+
+    def _samples(
+        self, user: HubUser, spawner: HubSpawner, kept: KeptLaunch | None
+    ) -> Iterator[tuple[list[str], float]]:
+        """The labels and the amount of each sample of a server. Of one that nothing is kept of it
+        is only known that it runs.
+        """
+        rates = kept.rates if kept else BY_RUNNING
+        profile, profile_name = (kept.profile, kept.profile_name) if kept else ("", "")
+        gpu = "true" if has_gpu(rates) else "false"
+        # Names that are not valid Unicode cannot be exported.
+        for name in (user.name, spawner.name):
+            name.encode()
+        for resource, amount in rates.items():
+            if amount:
+                who = [self._namespace, user.name, spawner.name]
+                yield [*who, profile, profile_name, gpu, resource], amount
 
     @staticmethod
     def _requests_family() -> GaugeMetricFamily:
         return GaugeMetricFamily(
             conventions.SERVER_REQUESTS,
-            "What a running server asks for: bytes of memory, CPU cores, GPUs; 1 for time",
+            "What a running server requests: bytes of memory, CPU cores, GPUs; 1 for time",
             labels=conventions.SERVER_LABELS,
+        )
+
+    @staticmethod
+    def _unknown_family() -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            conventions.SERVERS_UNKNOWN,
+            "Running servers of which it is not known what they request, because they were started"
+            " before the Hub kept it",
+            labels=["namespace"],
         )
 
     @staticmethod

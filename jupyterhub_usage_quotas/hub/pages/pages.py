@@ -20,7 +20,8 @@ from ...quotas.verdict import Request
 from ...status.permissions import permissions_of
 from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
-from ..launch.request import Offer, offers_of, rates_of, subject_of_user
+from ..launch.rates import rates_of
+from ..launch.request import Offer, offers_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from ..types import HubSpawner, HubUser
 from .text import Banner, Chip, banner, chip
@@ -129,7 +130,7 @@ class UserPages:
     async def _status(self, user: HubUser) -> UserStatus:
         if user.name not in self._statuses:
             pages = self._pages
-            running = running_servers([user], pages.options.policies.resources)
+            running = running_servers([user])
             in_flight = InFlight(running, pages.pending.besides(None))
             self._statuses[user.name] = await pages.statuses.cached(
                 subject_of_user(user), self._now, in_flight

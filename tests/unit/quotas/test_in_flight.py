@@ -152,7 +152,7 @@ def decision(policies, recorded: Usage, pending: list[Request], now=NOW, **reque
         dict.fromkeys(("time", "gpu"), Fresh(recorded)),
         Request(Subject("ada"), **request),
         now,
-        pending=pending,
+        reserving=[Running(one, NOW) for one in pending],
     )
 
 
@@ -234,7 +234,7 @@ def test_where_usage_is_not_known_failover_decides_whatever_is_pending(state):
         {"time": state},
         Request(Subject("ada")),
         NOW,
-        pending=[Request(Subject("ada"))] * 5,
+        reserving=[Running(Request(Subject("ada")), NOW)] * 5,
     )
     assert made.outcome is Outcome.FAILOVER_OPEN
 
@@ -272,7 +272,7 @@ def pool_decision(user: str, pending: list[Request], **more: Any):
         Request(Subject(user)),
         NOW,
         pools={"pool": {"ada": unused, "bob": unused}},
-        pending=pending,
+        reserving=[Running(one, NOW) for one in pending],
     )
 
 
@@ -298,7 +298,7 @@ def test_everyones_pool_sets_aside_for_whomever_it_is():
             Request(Subject("ada")),
             NOW,
             pools=pools,
-            pending=those,
+            reserving=[Running(one, NOW) for one in those],
         )
         for those in (pending, pending[1:])
     ]

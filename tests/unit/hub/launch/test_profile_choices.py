@@ -8,7 +8,8 @@ import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
-from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, rates_of, read_launch
+from jupyterhub_usage_quotas.hub.launch.rates import rates_of
+from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.hub_objects import hub_user
 

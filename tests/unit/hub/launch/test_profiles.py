@@ -10,7 +10,8 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
-from jupyterhub_usage_quotas.hub.launch.request import mark_profile, read_launch
+from jupyterhub_usage_quotas.hub.launch.profiles import stamp_profile
+from jupyterhub_usage_quotas.hub.launch.request import read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.fake_prometheus import URL, alive
 from tests.support.hub_objects import hub_user
@@ -58,11 +59,35 @@ async def test_without_a_choice_it_is_the_default_profile():
     assert launch.request.profile  # the slug that KubeSpawner made of the name
 
 
+async def test_overrides_that_depend_on_what_was_there_are_applied_once():
+    """By KubeSpawner, when the server starts; a launch only looks at what they will make of it."""
+    profile = {
+        "display_name": "Twice",
+        "kubespawner_override": {
+            "mem_guarantee": lambda spawner: spawner.mem_guarantee * 2,
+            "environment": {"SET": "by the profile"},
+            "extra_resource_limits": {"nvidia.com/gpu": "1"},
+        },
+    }
+    made = KubeSpawner(
+        _mock=True, profile_list=[profile], mem_guarantee="1G", environment={"OWN": "1"}
+    )
+    made.user_options = {}
+    for _ in range(2):
+        launch = await read_launch(USER, made, RESOURCES)
+        assert dict(launch.request.rates) == {"memory": 2 * GIB, "cpu": 0, "gpu": 1, "time": 1}
+        assert made.mem_guarantee == GIB
+        assert made.environment == {"OWN": "1"}
+        assert made.extra_resource_limits == {}
+    await made.load_user_options()
+    assert made.mem_guarantee == 2 * GIB
+
+
 async def test_other_spawners_have_no_profiles():
     launch = await read_launch(USER, SimpleLocalProcessSpawner(), RESOURCES)
     assert (launch.request.profile, launch.request.profile_name) == ("", "")
     assert launch.profiles == {}
-    mark_profile(SimpleLocalProcessSpawner(), launch.request)
+    stamp_profile(SimpleLocalProcessSpawner(), "", "")
 
 
 def admins_hook(spawner, pod):
@@ -78,8 +103,9 @@ async def admins_async_hook(spawner, pod):
 async def test_the_profile_is_written_on_the_pod_as_it_is_sent_to_kubernetes(hook):
     """The way KubeSpawner goes: the hook, the profile once more, the manifest, the pod's hook."""
     made = spawner(modify_pod_hook=hook)
-    launch = await read_launch(USER, made, RESOURCES)
-    mark_profile(made, launch.request)
+    request = (await read_launch(USER, made, RESOURCES)).request
+    for _ in range(3):  # it can be started again
+        stamp_profile(made, request.profile, request.profile_name)
     await made.load_user_options()
     pod = await made.get_pod_manifest()
     pod = await made.modify_pod_hook(made, pod)
