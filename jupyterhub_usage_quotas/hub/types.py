@@ -52,6 +52,8 @@ class StoredSpawner(Protocol):
 
     @property
     def started(self) -> datetime | None: ...  # in UTC, without saying so
+    @property
+    def state(self) -> Mapping[str, Any] | None: ...  # what the spawner's `get_state` gave
 
 
 class HubHandler(Protocol):

@@ -35,6 +35,8 @@ def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:
         "options_form": "",
         "orm_spawner": None,
         "handler": None,
+        "get_state": dict,
+        "clear_state": lambda: None,
         "consecutive_failure_limit": 0,
         "_spawn_future": None,
         "log": logging.getLogger("hub_spawner"),

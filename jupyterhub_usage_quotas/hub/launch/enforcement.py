@@ -76,7 +76,14 @@ class UsageQuotaManager(QuotaOptions):
             if record.denied:
                 deny(self._denial(decision, launch, inputs), spawner)
         if launch is not None and launch.read:
-            keep(spawner, launch.request, asked)
+            self._keep(spawner, launch.request, asked)
+
+    def _keep(self, spawner: HubSpawner, request: Request, asked: datetime) -> None:
+        try:
+            keep(spawner, request, asked)
+        except Exception:
+            # What comes of the launch is decided already.
+            self.log.exception("What a server requests could not be kept; its usage is not known")
 
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
         launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)

@@ -66,8 +66,8 @@ def kept_of(spawner: HubSpawner) -> KeptLaunch | None:
     if hasattr(spawner, _KEPT):
         found: KeptLaunch | None = getattr(spawner, _KEPT)
         return found
-    stored = getattr(spawner.orm_spawner, "state", None) if spawner.orm_spawner else None
-    kept = _read(stored, spawner.log)
+    stored = spawner.orm_spawner
+    kept = _read(stored.state if stored else None, spawner.log)
     # From here on it is stored again whenever the Hub stores the spawner's state.
     _put(spawner, kept)
     return kept

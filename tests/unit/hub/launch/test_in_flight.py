@@ -87,7 +87,7 @@ class FakeSpawner(SimpleNamespace):
     def __init__(self, user: Any, name: str) -> None:
         started = datetime.now(UTC).replace(tzinfo=None)
         begun = {"pending": "spawn", "active": True, "ready": False}
-        stored = SimpleNamespace(started=started)
+        stored = SimpleNamespace(started=started, state=None)
         super().__init__(**vars(hub_spawner(name, user=user, orm_spawner=stored, **begun)))
         user.spawners[name] = self
 
@@ -203,13 +203,29 @@ async def test_a_launch_that_was_denied_holds_nothing(launches):
     assert await at.allows(at.spawner("ada", "a"), at.spawner("ada", "b")) == [True, True]
 
 
-async def test_a_server_that_got_ready_counts_by_what_it_uses_not_by_what_it_needed(launches):
-    at = launches(rule("61 minutes", "1 hour"))
+async def test_a_server_that_runs_keeps_what_is_left_of_its_minimum_session(launches):
+    """Of two hours the first server was let in for one: another is, as soon as that leaves one."""
+    at = launches(rule("2 hours", "1 hour"))
     first = at.spawner("ada", "first")
     assert await at.allows(first) == [True]
-    assert await at.allows(at.spawner("ada", "second")) == [False]
-    # It is there at once: the source was scraped within the last minute.
     first.becomes_ready()
+    second = at.spawner("ada", "second")
+    assert await at.allows(second) == [True]
+    # Nothing is used yet, and everything is spoken for, whether they run or not.
+    assert await at.allows(at.spawner("ada", "third")) == [False]
+    second.becomes_ready()
+    for _ in range(3):
+        assert await at.allows(at.spawner("ada", "third")) == [False]
+    # What stops is no longer spoken for.
+    first.is_gone()
+    assert await at.allows(at.spawner("ada", "third")) == [True]
+
+
+async def test_a_session_that_was_used_is_no_longer_reserved(launches):
+    at = launches(rule("2 hours", "10 minutes"))
+    first = at.spawner("ada", "first")
+    assert await at.allows(first) == [True]
+    first.becomes_ready(since=timedelta(minutes=30))  # the source knows of none of it
     assert await at.allows(at.spawner("ada", "second")) == [True]
 
 

@@ -27,18 +27,30 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
         {"memory": 8 * GIB},
     ),
     ({"extra_resource_limits": {"cpu": "16"}}, {"cpu": 16}),
-    ({"extra_resource_limits": {"cpu": 16}, "extra_resource_guarantees": {"cpu": "500m"}}, {"cpu": 0.5}),
+    (
+        {"extra_resource_limits": {"cpu": 16}, "extra_resource_guarantees": {"cpu": "500m"}},
+        {"cpu": 0.5},
+    ),
     ({"mem_guarantee": "1G", "extra_containers": [CONTAINER]}, {"memory": 3 * GIB, "cpu": 0.5}),
-    ({"extra_containers": [{"name": "no resources"}, CONTAINER, CONTAINER]}, {"memory": 4 * GIB, "cpu": 1}),
+    (
+        {"extra_containers": [{"name": "no resources"}, CONTAINER, CONTAINER]},
+        {"memory": 4 * GIB, "cpu": 1},
+    ),
     # Of containers that run before the server those that stay.
     ({"init_containers": [SIDECAR, CONTAINER]}, {"memory": GIB}),
     ({"extra_resource_limits": {"nvidia.com/gpu": "1"}}, {"gpu": 1}),
     ({"extra_resource_limits": {"nvidia.com/gpu": "1k"}}, {"gpu": 1000}),
     ({"extra_resource_limits": {"nvidia.com/gpu": None}}, {}),
     ({"extra_resource_limits": {"nvidia.com/gpu.shared": 2}}, {"gpu": 2}),
-    ({"extra_resource_limits": {"nvidia.com/mig-1g.5gb": 1, "nvidia.com/mig-1g.5gb.shared": 2}}, {"gpu": 3}),
+    (
+        {"extra_resource_limits": {"nvidia.com/mig-1g.5gb": 1, "nvidia.com/mig-1g.5gb.shared": 2}},
+        {"gpu": 3},
+    ),
     ({"extra_resource_limits": {"nvidia.com/gpumem": 3000, "nvidia.com/gpucores": 30}}, {}),
-    ({"extra_resource_limits": {"amd.com/gpu": 1, "amd.com/cpx_nps4": 2, "amd.com/spx_nps1": 4}}, {"gpu": 7}),
+    (
+        {"extra_resource_limits": {"amd.com/gpu": 1, "amd.com/cpx_nps4": 2, "amd.com/spx_nps1": 4}},
+        {"gpu": 7},
+    ),
     (
         {
             "extra_resource_limits": {
@@ -52,11 +64,11 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
     ),
     ({"extra_resource_limits": {"gpu.intel.com/xe": 1, "habana.ai/gaudi": 8}}, {"gpu": 9}),
     ({"extra_resource_limits": {"ephemeral-storage": "10Gi"}}, {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("options", "expected"), KUBERNETES)
-def test_kubespawner(options, expected):
+async def test_kubespawner(options, expected):
     asked = asked_by(KubeSpawner(_mock=True, **options), RESOURCES)
     assert dict(asked.rates) == NOTHING | expected
     assert asked.unreadable == ()
@@ -78,12 +90,25 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
     ({"extra_host_config": {"cpu_quota": 50_000}}, {"cpu": 0.5}),
     ({"extra_host_config": {"cpu_quota": 50_000, "cpu_period": 25_000}}, {"cpu": 2}),
     ({"extra_host_config": {"device_requests": [device(Count=2)]}}, {"gpu": 2}),
-    ({"extra_host_config": {"device_requests": [device(Count=0, DeviceIDs=["0", "3"])]}}, {"gpu": 2}),
-    ({"extra_host_config": {"device_requests": [device(Driver="x", Capabilities=[["fpga"]], Count=1)]}}, {}),
-    ({"req_memory": "4gb", "req_nprocs": "8", "req_ngpus": "1"}, {"memory": 4 * GIB, "cpu": 8, "gpu": 1}),
+    (
+        {"extra_host_config": {"device_requests": [device(Count=0, DeviceIDs=["0", "3"])]}},
+        {"gpu": 2},
+    ),
+    (
+        {
+            "extra_host_config": {
+                "device_requests": [device(Driver="x", Capabilities=[["fpga"]], Count=1)]
+            }
+        },
+        {},
+    ),
+    (
+        {"req_memory": "4gb", "req_nprocs": "8", "req_ngpus": "1"},
+        {"memory": 4 * GIB, "cpu": 8, "gpu": 1},
+    ),
     ({"req_memory": "", "req_nprocs": "", "req_ngpus": ""}, {}),
     ({"mem_limit": "2G"}, {"memory": 2 * GIB}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("options", "expected"), OTHERS)

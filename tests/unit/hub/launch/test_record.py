@@ -21,7 +21,7 @@ from tests.support.hub_objects import hub_spawner, hub_user
 
 URL = "http://prometheus.test"
 ADA = hub_user("ada", "red", admin=True)
-ZERO = {"resource": "time", "limit": "0 hours", "window": 7, "scope": {"everyone": True}}
+HOUR = {"resource": "time", "limit": "1 hour", "window": 7, "scope": {"everyone": True}}
 
 
 class Notes:
@@ -46,7 +46,7 @@ def manager(**options: Any) -> UsageQuotaManager:
     config.UsageConfig.prometheus_url = URL
     config.UsageConfig.hub_namespace = "ns"
     config.UsageConfig.home_storage = False
-    config.UsageQuotaManager.policy = [ZERO]
+    config.UsageQuotaManager.policy = [HOUR]
     config.UsageQuotaManager.failover_open = False
     config.UsageQuotaManager.update(options)
     return UsageQuotaManager(config=config)
