@@ -214,9 +214,9 @@ def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Dem
             for name, number in (
                 ("All", 5),
                 ("Used up", 1),
-                ("Used up within a day", 0),
+                ("Nearly used up", 0),
                 ("Not known", 0),
-                ("Within quota", 3),
+                ("OK", 3),
                 ("No quota", 1),
             )
         ]
@@ -224,7 +224,7 @@ def test_the_admin_to_whom_no_quota_applies_counts_as_such(page: Page, demo: Dem
     counts.filter(has_text="No quota").click()
     expect(page.locator("tbody[data-user]")).to_have_count(1)
     expect(page.locator("tbody[data-user=admin]")).to_contain_text("No quota applies.")
-    counts.filter(has_text="Within quota").click()
+    counts.filter(has_text="OK").click()
     expect(page.locator("tbody[data-user]")).to_have_count(3)
     expect(page.locator("tbody[data-user=admin]")).to_have_count(0)
 

@@ -9,10 +9,29 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import tenacity
 from bs4 import BeautifulSoup
 
 PATIENCE = 300
 """Seconds after which something is broken, and not just slow."""
+
+
+def _is_starting(answer: httpx.Response) -> bool:
+    """Whether a service behind the Hub says that its page opens by itself in a moment."""
+    return b"<title>Starting</title>" in answer.read()
+
+
+class LoadsAgain(httpx.HTTPTransport):
+    """Asks again while a service is starting, as its page has a browser do."""
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_result(_is_starting),
+        wait=tenacity.wait_fixed(0.2),
+        stop=tenacity.stop_after_delay(PATIENCE),
+    )
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer of a service that is ready."""
+        return super().handle_request(request)
 
 
 class Visitor:
@@ -22,7 +41,11 @@ class Visitor:
         self.username = username
         self.hub = f"{base}/hub"
         self.http = httpx.Client(
-            base_url=url, follow_redirects=True, timeout=PATIENCE, trust_env=False
+            base_url=url,
+            follow_redirects=True,
+            timeout=PATIENCE,
+            trust_env=False,
+            transport=LoadsAgain(),
         )
         page = self.http.get(f"{self.hub}/login")
         assert page.is_success, page.text
