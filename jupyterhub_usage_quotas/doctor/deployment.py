@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 from traitlets.config import Config
 
 from ..errors import ConfigurationError, DatabaseUnreadable
 from ..hub.launch.enforcement import UsageQuotaManager
+from ..hub.types import HubApp
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.client.server_facts import ServerFacts, server_facts
 from ..metering.diagnosis import SourceDiagnosis, diagnose
@@ -59,7 +59,7 @@ class Deployment:
         return self.manager.make_source()
 
     @cached_property
-    def app(self) -> Any:
+    def app(self) -> HubApp:
         """The Hub as it would be with this configuration: not started, and without a database.
 
         Raises `ConfigurationError` where there can be none.
@@ -67,10 +67,11 @@ class Deployment:
         from jupyterhub.app import JupyterHub  # noqa: PLC0415 takes a moment
 
         try:
-            return JupyterHub(config=self.config)
+            app: HubApp = JupyterHub(config=self.config)
         except Exception as error:
             # Options are the admin's: they can be anything.
             raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+        return app
 
     async def facts(self) -> ServerFacts:
         """What Prometheus reports about itself. Raises `PrometheusError`."""

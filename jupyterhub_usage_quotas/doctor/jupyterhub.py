@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..conventions import DISTRIBUTION
 from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
+from ..hub.types import HubApp
 from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
 from ..quotas.adjustments import Adjustments
@@ -128,14 +129,14 @@ async def service(deployment: Deployment) -> list[Finding]:
         if remarks:
             return remarks
         return [ok("the Usage Quota Dashboard is switched off (c.UsageViewer.enabled = False)")]
-    return [*remarks, *_faults_of_service(deployment, spec)]
+    return [*remarks, *_findings_on_service(deployment, spec)]
 
 
 def _viewer(deployment: Deployment) -> Mapping[str, Any] | None:
     return next((dict(spec) for spec in deployment.app.services if is_viewer(spec)), None)
 
 
-def _faults_of_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[Finding]:
+def _findings_on_service(deployment: Deployment, spec: Mapping[str, Any]) -> list[Finding]:
     name = str(spec.get("name", ""))
     found = []
     if not spec.get("url"):
@@ -174,7 +175,7 @@ def _extra(deployment: Deployment) -> set[str]:
     return set(getattr(deployment.app, "extra_user_scopes", ()))
 
 
-def _scopes(deployment: Deployment, wanted: Any) -> set[str]:
+def _scopes(deployment: Deployment, wanted: Callable[[Mapping[str, Any]], bool]) -> set[str]:
     """All scopes of the roles that are `wanted`, with those that they imply."""
     given = {
         scope
@@ -276,7 +277,7 @@ def _fixed_url(deployment: Deployment) -> str:
     return str(own.get("url") or viewer.get("url") or "")
 
 
-def _proxy(app: Any) -> str:
+def _proxy(app: HubApp) -> str:
     """Where the proxy is: in Zero to JupyterHub its Service, else on this machine."""
     host = os.environ.get("PROXY_PUBLIC_SERVICE_HOST")
     if host:

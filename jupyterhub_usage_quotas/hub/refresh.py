@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..config.quotas import QuotaOptions
 from ..metering.meter import Meter
@@ -18,6 +18,7 @@ from ..status.hub_database import pool_members_in, subjects_by_slices
 from ..status.snapshot import StatusSnapshot
 from .metrics import own as metrics
 from .metrics.history import HistoryGauges
+from .types import HubApp
 
 KEYS_SHOWN = 5
 
@@ -68,7 +69,7 @@ class RefreshLoop:
 
 
 def make_refresh_loop(
-    app: Any, options: QuotaOptions, meter: Meter, snapshot: StatusSnapshot
+    app: HubApp, options: QuotaOptions, meter: Meter, snapshot: StatusSnapshot
 ) -> RefreshLoop:
     """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date."""
     policies, groups = options.policies, options.export_usage
@@ -91,7 +92,7 @@ class SnapshotRebuilder:
 
     def __init__(
         self,
-        app: Any,
+        app: HubApp,
         policies: PolicySet,
         snapshot: StatusSnapshot,
         groups: Collection[str] | None,
@@ -115,7 +116,7 @@ class UnmatchedKeys:
     may be named by another scheme.
     """
 
-    def __init__(self, app: Any, meter: Meter) -> None:
+    def __init__(self, app: HubApp, meter: Meter) -> None:
         self._app = app
         self._meter = meter
         self._logged: set[str] = set()

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY
+from traitlets import Bunch
 from traitlets.config import Config
 
 from ..config.about import INSTALL_PAGE, imported, namesakes
@@ -35,6 +35,7 @@ from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
+from .types import HubApp, HubSpawner
 from .viewer_service import declare_viewer, is_viewer
 
 CONFIG_READ = "session_factory"
@@ -66,25 +67,25 @@ class _Installation:
     def __init__(self) -> None:
         self._manager: UsageQuotaManager | None = None
 
-    def manager(self, parent: Any) -> UsageQuotaManager:
+    def manager(self, parent: HubApp | HubSpawner) -> UsageQuotaManager:
         """The manager; `parent` is what it takes its configuration from the first time."""
         if self._manager is None:
             self._manager = UsageQuotaManager(parent=parent, config=parent.config)
         return self._manager
 
-    async def check_launch(self, spawner: Any) -> None:
+    async def check_launch(self, spawner: HubSpawner) -> None:
         """Deny the launch of a spawner, or let it pass."""
         await self.manager(spawner).pre_spawn_start(spawner.user, spawner)
 
     def put_hooks(self, c: Config) -> None:
         """Put our hook in every section that has one, and on `Spawner`, keeping what is there."""
-        check: Callable[[Any], Awaitable[None]] = self.check_launch
+        check: Callable[[HubSpawner], Awaitable[None]] = self.check_launch
         for section in _sections(c):
             if not wrapped_by_us(section.get("pre_spawn_hook")):
                 section["pre_spawn_hook"] = quota_hook(section.get("pre_spawn_hook"), check)
 
 
-_installations: WeakKeyDictionary[Any, _Installation] = WeakKeyDictionary()
+_installations: WeakKeyDictionary[HubApp, _Installation] = WeakKeyDictionary()
 """By Hub, so that calling `setup_usage_quotas` twice installs once."""
 
 
@@ -98,18 +99,18 @@ def _sections(c: Config) -> list[Config]:
     return [c.Spawner, *others]
 
 
-def _hub_being_configured() -> Any:
+def _hub_being_configured() -> HubApp | None:
     """The JupyterHub application that is reading this configuration; None outside of one."""
     module = sys.modules.get("jupyterhub.app")
     if module is None or not module.JupyterHub.initialized():
         return None
-    app = module.JupyterHub.instance()
+    app: HubApp = module.JupyterHub.instance()
     return app if getattr(app, CONFIG_READ, None) is None else None
 
 
-def _config_was_read(change: Any) -> None:
+def _config_was_read(change: Bunch) -> None:
     """Finish the installation with the whole configuration, or stop the Hub."""
-    app = change.owner
+    app: HubApp = change.owner
     app.unobserve(_config_was_read, names=[CONFIG_READ])
     installation = _installations[app]
     try:
@@ -141,7 +142,7 @@ def _config_was_read(change: Any) -> None:
     _log_summary(app, manager)
 
 
-def require_hook(spawner_class: Any) -> None:
+def require_hook(spawner_class: type[HubSpawner]) -> None:
     """Refuse a spawner class on which a configured hook would have no effect."""
     if "pre_spawn_hook" not in spawner_class.class_trait_names(config=True):
         raise ConfigurationError(
@@ -153,7 +154,7 @@ def require_hook(spawner_class: Any) -> None:
         )
 
 
-def _show_on_pages(app: Any, manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
+def _show_on_pages(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Tell the Hub's templates what users have left."""
     statuses = UserStatuses(
         manager.policies,
@@ -179,7 +180,7 @@ def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
         manager.on_request.append(counters.requested)
 
 
-def _say_which_version(app: Any, manager: UsageQuotaManager) -> None:
+def _say_which_version(app: HubApp, manager: UsageQuotaManager) -> None:
     """Name what is imported, in the log and for Prometheus: there is another of this name."""
     app.log.info("%s", imported())
     for line in namesakes():
@@ -188,7 +189,7 @@ def _say_which_version(app: Any, manager: UsageQuotaManager) -> None:
     metrics.build.info({"version": __version__, "documentation_url": manager.documentation_url})
 
 
-def _log_summary(app: Any, manager: UsageQuotaManager) -> None:
+def _log_summary(app: HubApp, manager: UsageQuotaManager) -> None:
     count = len(list(manager.policies))
     app.log.info(
         "Usage quotas: %d %s, usage from %s in Prometheus at %s, %s, %s",

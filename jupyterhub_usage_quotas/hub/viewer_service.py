@@ -20,6 +20,7 @@ from ..config.viewer import UsageViewer, make_viewer, viewer_remarks
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from .launch.enforcement import UsageQuotaManager
+from .types import HubApp
 
 LONGEST_VARIABLE = 100_000
 """In characters; one variable of the environment cannot hold more than 128 KiB."""
@@ -45,7 +46,7 @@ LEDGER_NOT_SHARED = (
 )
 
 
-def declare_viewer(app: Any, manager: UsageQuotaManager) -> list[str]:
+def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
     """Make the viewer a service of the Hub `app`; returns lines for the admin.
 
     Raises `ConfigurationError` with the errors of the viewer's options.
@@ -101,7 +102,7 @@ def is_viewer(spec: Mapping[str, Any]) -> bool:
     )
 
 
-def hand_over(app: Any, manager: UsageQuotaManager, viewer: UsageViewer) -> dict[str, Any]:
+def hand_over(app: HubApp, manager: UsageQuotaManager, viewer: UsageViewer) -> dict[str, Any]:
     """The configuration that the viewer gets from the Hub, by section."""
     shared = UsageConfig.class_trait_names(config=True)
     section = viewer.config.get(UsageViewer.__name__, {})
@@ -152,7 +153,7 @@ class HandedOver(dict[str, Any]):
         super().__init__()
         self._text = text
 
-    def __call__(self, _spawner: Any) -> str:
+    def __call__(self, _spawner: object) -> str:
         """The value."""
         return self._text
 
@@ -197,7 +198,7 @@ def _free_url() -> str:
 
 
 def _give_roles(
-    app: Any, service: str, needed: Collection[str], *, declared_by_admin: bool
+    app: HubApp, service: str, needed: Collection[str], *, declared_by_admin: bool
 ) -> None:
     roles = [copy.copy(dict(role)) for role in app.load_roles]
     own = [f"{names.SCOPE_READ}!user"]
@@ -217,7 +218,7 @@ def _give_roles(
         )
     _extend(roles, by_name.get("server"), "server", own, _default_scopes("server"))
     user = by_name.get("user")
-    if app.has_trait("extra_user_scopes") and not (user and "scopes" in user):
+    if hasattr(app, "extra_user_scopes") and not (user and "scopes" in user):
         # JupyterHub 6: nobody has to repeat what users may do otherwise.
         app.extra_user_scopes = _with(app.extra_user_scopes, *own)
     else:

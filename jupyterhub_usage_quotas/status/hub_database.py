@@ -78,7 +78,7 @@ def groups_in(session: Session) -> list[str]:
     return [name for (name,) in session.query(orm.Group.name).order_by(orm.Group.name)]
 
 
-def subjects_by_slices(db: Any, groups: Collection[str] = ()) -> Iterator[Subject]:
+def subjects_by_slices(db: Session, groups: Collection[str] = ()) -> Iterator[Subject]:
     """All users of the Hub's database; with groups, their members only.
 
     They are read `USERS_AT_A_TIME`: the Hub queries its database on the event loop.
@@ -104,12 +104,12 @@ def subjects_by_slices(db: Any, groups: Collection[str] = ()) -> Iterator[Subjec
                 yield Subject(user.name, theirs, bool(user.admin), in_utc(user.created))
 
 
-def pool_members_in(db: Any, policies: Iterable[Policy]) -> Members:
+def pool_members_in(db: Session, policies: Iterable[Policy]) -> Members:
     """The members of every pooled policy, without reading all users where few are named."""
     return {policy.name: _members(policy, db) for policy in policies if policy.pooled}
 
 
-def _members(policy: Policy, db: Any) -> Users:
+def _members(policy: Policy, db: Session) -> Users:
     if policy.for_everybody:
         return None
     scope = policy.scope
@@ -127,7 +127,7 @@ def _subject(user: orm.User) -> Subject:
     return Subject(str(user.name), groups, bool(user.admin), in_utc(user.created))
 
 
-def servers_of(db: Any) -> Iterator[KnownServer]:
+def servers_of(db: Session) -> Iterator[KnownServer]:
     """The servers of all users in a session of the Hub's database.
 
     Every user has a default server, and has had one before it is in the database.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -30,6 +29,7 @@ from jupyterhub_usage_quotas.status.users import UserStatuses
 from tests.support.added.ephemeral_disk import EPHEMERAL_DISK
 from tests.support.added.object_storage import OBJECT_STORAGE, OBJECTS
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
+from tests.support.hub_objects import hub_user
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 from tests.support.viewer import Viewer, running_viewer
@@ -133,10 +133,6 @@ async def test_a_second_gauge_is_read_and_decided_on(quotas_of, user, gib, to_fr
     assert decision.outcome is (Outcome.ALLOWED if to_free is None else Outcome.DENIED)
 
 
-def person(name: str) -> SimpleNamespace:
-    return SimpleNamespace(name=name, groups=[], admin=False, spawners={})
-
-
 async def test_what_a_server_asks_for_is_read_from_its_spawner():
     extra = {"ephemeral-storage": "10Gi", "nvidia.com/gpu": "1"}
     spawner = KubeSpawner(_mock=True, mem_guarantee="1G", extra_resource_guarantees=extra)
@@ -159,7 +155,7 @@ async def test_a_launch_is_denied_by_them_in_their_words(quotas_of, user, says):
     spawner = KubeSpawner(_mock=True, extra_resource_guarantees={"ephemeral-storage": "10Gi"})
     told = ""
     try:
-        await quotas.pre_spawn_start(person(user), spawner)
+        await quotas.pre_spawn_start(hub_user(user), spawner)
     except LaunchDenied as denied:
         told = denied.jupyterhub_message
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +15,7 @@ from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.cases.users import NOBODY, USERS, cluster, gib_hours, hub_metrics
 from tests.support.cluster import GIB, HOUR, NAMESPACE
 from tests.support.fake_prometheus import alive, manager, prometheus, spawner
+from tests.support.hub_objects import hub_user
 from tests.support.recorded import NOW, instant, meter
 
 __all__ = ["prometheus"]
@@ -74,7 +74,7 @@ async def test_a_name_is_one_line_of_the_log(prometheus, caplog, username):
     """Nobody can write lines about others by what they are called."""
     prometheus.side_effect = alive
     asked = manager(policy=[ZERO])
-    user = SimpleNamespace(name=username, groups=[], spawners={})
+    user = hub_user(username)
     with caplog.at_level(logging.INFO), pytest.raises(LaunchDenied):
         await asked.pre_spawn_start(user, spawner())
     await asked.aclose()

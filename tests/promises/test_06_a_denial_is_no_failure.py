@@ -24,7 +24,7 @@ def hub(request, recorded: Recorded, tmp_path_factory) -> Iterator[Hub]:
         yield running
 
 
-async def test_a_fault_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog):
+async def test_a_bug_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog):
     faulty = spawner()
     faulty.extra_resource_limits = {"nvidia.com/gpu": "not a number"}
     before = counted(FAILOVERS, reason="internal_error")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,9 +14,10 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER, Ledger
+from tests.support.hub_objects import hub_spawner, hub_user
 
 URL = "http://prometheus.test"
-USER = SimpleNamespace(name="alice", groups=[], spawners={})
+USER = hub_user("alice")
 
 
 def vector(*results: dict[str, Any], **more: Any) -> httpx.Response:
@@ -87,7 +87,7 @@ def manager(*, ledger: Ledger = NO_LEDGER, **options: Any) -> UsageQuotaManager:
 
 def spawner() -> Any:
     """What a launch is of: a server that asks for nothing."""
-    return SimpleNamespace(name="", handler=None, user_options={})
+    return hub_spawner()
 
 
 def counted(metric: str, **labels: str) -> float:

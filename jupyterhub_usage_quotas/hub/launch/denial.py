@@ -11,12 +11,13 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tornado.web import HTTPError
 
 from ...conventions import SPAWN_FAILURE_REASON
 from ...errors import UsageQuotasError
+from ..types import HubSpawner
 from .message import Message
 
 try:
@@ -57,14 +58,14 @@ class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: igno
             self.headers["Retry-After"] = str(math.ceil(retry_after.total_seconds()))
 
 
-def deny(denial: LaunchDenied, spawner: Any) -> NoReturn:
+def deny(denial: LaunchDenied, spawner: HubSpawner) -> NoReturn:
     """Raise a denial, and keep it from counting as a failure of the Hub."""
     if SpawnException is None:
         _do_not_count(spawner)
     raise denial
 
 
-def _do_not_count(spawner: Any) -> None:
+def _do_not_count(spawner: HubSpawner) -> None:
     """Keep JupyterHub 5 from counting this spawn towards `consecutive_failure_limit`.
 
     It counts every exception, in a callback of the spawn's future, and compares with this
@@ -72,12 +73,12 @@ def _do_not_count(spawner: Any) -> None:
     callback that runs right after: nothing comes between the two, whatever other spawns do.
     JupyterHub 6 does not count policy failures in the first place.
     """
-    handler, future = spawner.handler, getattr(spawner, "_spawn_future", None)
+    handler, future = spawner.handler, spawner._spawn_future
     if handler is None or future is None or future.done():
         return
     limit = spawner.consecutive_failure_limit
 
-    def take_back(_future: Any) -> None:
+    def take_back(_future: object) -> None:
         settings = handler.settings
         settings["failure_count"] = max(settings.get("failure_count", 0) - 1, 0)
         spawner.consecutive_failure_limit = limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from ...status.members import Members
 from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
+from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
 from .message import denial_message, unavailable_message
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -57,7 +58,7 @@ class UsageQuotaManager(QuotaOptions):
         await self.meter.aclose()
         await self.ledger.aclose()
 
-    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+    async def pre_spawn_start(self, user: HubUser, spawner: HubSpawner) -> None:
         """Decide on a server that is about to start; raises `LaunchDenied` if it may not.
 
         Called by the spawn hook that `setup_usage_quotas` installs; an authenticator's own
@@ -73,7 +74,7 @@ class UsageQuotaManager(QuotaOptions):
             deny(self._denial(decision, launch, inputs), spawner)
 
     async def _decide_in_time(
-        self, user: Any, spawner: Any
+        self, user: HubUser, spawner: HubSpawner
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         launch = Launch(Request(subject_of_user(user)))
@@ -81,7 +82,7 @@ class UsageQuotaManager(QuotaOptions):
             async with asyncio.timeout(self.deadline):
                 launch = await read_launch(user, spawner, self.policies.resources)
                 mark_profile(spawner, launch.request)
-                members = pool_members_in(getattr(user, "db", None), self.policies)
+                members = pool_members_in(user.db, self.policies)
                 inputs = await self._gather(launch.request.subject, members)
                 # Nothing is awaited from here on until the launch is noted: of several launches
                 # at once each sees the ones before it.
@@ -107,7 +108,7 @@ class UsageQuotaManager(QuotaOptions):
         return gathered.of(subject)
 
     def _decide_with_in_flight(
-        self, inputs: DecisionInputs, user: Any, spawner: Any, request: Request
+        self, inputs: DecisionInputs, user: HubUser, spawner: HubSpawner, request: Request
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if inputs.pools else [user]
@@ -118,9 +119,10 @@ class UsageQuotaManager(QuotaOptions):
             self.pending.add(spawner, request)
         return inputs, decision
 
-    def _hub_users(self, otherwise: Sequence[Any]) -> Sequence[Any]:
+    def _hub_users(self, otherwise: Sequence[HubUser]) -> Sequence[HubUser]:
         """The users that the Hub has in memory, among them all with running servers."""
-        users = getattr(self.parent, "users", None)
+        # The parent of a manager is the Hub, or an authenticator of an admin's.
+        users: Mapping[int, HubUser] | None = getattr(self.parent, "users", None)
         return list(users.values()) if users is not None else otherwise
 
     def _tell_observers(self, record: DecisionRecord) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...conventions import ANNOTATION_PROFILE, ANNOTATION_PROFILE_NAME
+from ..types import HubSpawner
 
 Profile = Mapping[str, Any]
 """An entry of KubeSpawner's `profile_list`, with its slug and default filled in."""
@@ -21,7 +22,7 @@ MOST_CHOICES = 16
 """The most combinations of choices in a profile for which each is checked."""
 
 
-async def profiles_of(spawner: Any) -> Sequence[Profile]:
+async def profiles_of(spawner: HubSpawner) -> Sequence[Profile]:
     """The profiles that a spawner offers its user."""
     profiles = getattr(spawner, "profile_list", None)
     if callable(profiles):
@@ -37,9 +38,9 @@ async def profiles_of(spawner: Any) -> Sequence[Profile]:
     return tuple(fill_in(list(profiles)) if fill_in else profiles)
 
 
-def chosen_profile(spawner: Any, profiles: Sequence[Profile]) -> Profile | None:
+def chosen_profile(spawner: HubSpawner, profiles: Sequence[Profile]) -> Profile | None:
     """The profile that a spawner's user chose, else the default one; None without profiles."""
-    slug = (getattr(spawner, "user_options", None) or {}).get("profile")
+    slug = spawner.user_options.get("profile")
     chosen = (profile for profile in profiles if slug and profile.get("slug") == slug)
     default = (profile for profile in profiles if profile.get("default"))
     return next(chosen, None) or next(default, None) or next(iter(profiles), None)
@@ -94,7 +95,7 @@ class WithProfile:
     before its own values.
     """
 
-    def __init__(self, spawner: Any, profile: Profile, choices: Choices) -> None:
+    def __init__(self, spawner: HubSpawner, profile: Profile, choices: Choices) -> None:
         """`spawner` must not have had a profile applied."""
         self._spawner = spawner
         chosen = (
@@ -117,10 +118,11 @@ class WithProfile:
             # KubeSpawner adds to what is there; None takes a key away.
             return {key: one for key, one in (before | value).items() if one is not None}
         trait = self._spawner.traits().get(name)
-        return trait.validate(self._spawner, value) if trait else value
+        # As when it is set: None, too, where the trait allows it.
+        return trait._validate(self._spawner, value) if trait else value
 
 
-def stamp_profile(spawner: Any, slug: str, display_name: str) -> None:
+def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:
     """Write the profile on the pod, where kube-state-metrics can export it.
 
     By the hook that sees the pod last: an annotation set on the spawner would be overridden by a
@@ -130,7 +132,7 @@ def stamp_profile(spawner: Any, slug: str, display_name: str) -> None:
         return
     inner = spawner.modify_pod_hook
 
-    async def modify_pod_hook(spawner: Any, pod: Any) -> Any:
+    async def modify_pod_hook(spawner: HubSpawner, pod: Any) -> Any:
         if inner is not None:
             pod = inner(spawner, pod)
             if inspect.isawaitable(pod):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.units import parse_kubernetes
 from ...quotas.verdict import Request
+from ..types import HubSpawner, HubUser
 from .profiles import (
     Choices,
     Profile,
@@ -64,14 +65,14 @@ class Launch:
         return {one.request.profile_name: one.request for one in self.offers if one.selected}
 
 
-def subject_of_user(user: Any) -> Subject:
+def subject_of_user(user: HubUser) -> Subject:
     """The subject of a user of the Hub."""
     groups = frozenset(group.name for group in user.groups)
-    created = in_utc(getattr(user, "created", None))
-    return Subject(user.name, groups, bool(getattr(user, "admin", False)), created)
+    created = in_utc(user.created)
+    return Subject(user.name, groups, bool(user.admin), created)
 
 
-async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
+async def read_launch(user: HubUser, spawner: HubSpawner, resources: Resources) -> Launch:
     """The launch of a server that is about to start.
 
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
@@ -89,7 +90,7 @@ async def read_launch(user: Any, spawner: Any, resources: Resources) -> Launch:
     return Launch(request, offers)
 
 
-async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[Offer]:
+async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
     """All that a spawner offers its user, by profile; the spawner is not changed."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
@@ -98,25 +99,42 @@ async def offers_of(user: Any, spawner: Any, resources: Resources) -> Sequence[O
 
 
 def _offers(
-    base: Request, spawner: Any, profiles: Sequence[Profile], resources: Resources
+    base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
-    saved = getattr(spawner, "user_options", None) or {}
+    offers: list[Offer] = []
+    for profile in profiles:
+        try:
+            offers += list(_offers_in(profile, base, spawner, resources))
+        except Exception as error:
+            # An admin can write anything there, and the spawner reads a profile only when it is
+            # chosen: launches of the others are not to suffer from it.
+            spawner.log.warning(
+                "The profile %r cannot be read: %s: %s; it is not suggested to users. Correct its"
+                " kubespawner_override in c.KubeSpawner.profile_list",
+                _display_name(profile),
+                type(error).__name__,
+                error,
+            )
+    return tuple(offers)
+
+
+def _offers_in(
+    profile: Profile, base: Request, spawner: HubSpawner, resources: Resources
+) -> Iterator[Offer]:
+    saved = spawner.user_options
     asking = {
         *EXTRA_RESOURCES,
         *(name for one in resources.values() for name in one.spawner_options),
     }
-    offers = []
-    for profile in profiles:
-        is_saved = saved.get("profile") == profile.get("slug")
-        every = choices_in(profile, asking, saved if is_saved else {})
-        for number, choices in enumerate(every):
-            rates = rates_of(WithProfile(spawner, profile, choices), resources)
-            request = _with(base, profile, rates)
-            offers.append(Offer(request, choices, in_words(profile, choices), number == 0))
-    return tuple(offers)
+    is_saved = saved.get("profile") == profile.get("slug")
+    every = choices_in(profile, asking, saved if is_saved else {})
+    for number, choices in enumerate(every):
+        rates = rates_of(WithProfile(spawner, profile, choices), resources)
+        request = _with(base, profile, rates)
+        yield Offer(request, choices, in_words(profile, choices), number == 0)
 
 
-async def _load_user_options(spawner: Any) -> None:
+async def _load_user_options(spawner: HubSpawner) -> None:
     load = getattr(spawner, "load_user_options", None)
     if not callable(load):
         return
@@ -137,13 +155,13 @@ def _display_name(profile: Profile) -> str:
     return str(profile.get("display_name", ""))
 
 
-def mark_profile(spawner: Any, request: Request) -> None:
+def mark_profile(spawner: HubSpawner, request: Request) -> None:
     """Write the chosen profile on the pod and for the exporter, to keep usage by profile."""
     setattr(spawner, PROFILE_NAME, request.profile_name)
     stamp_profile(spawner, request.profile, request.profile_name)
 
 
-def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
+def rates_of(spawner: HubSpawner | WithProfile, resources: Resources) -> dict[str, float]:
     """What a spawner's server asks for, by resource, in base amounts: bytes, cores, GPUs; and what
     every server uses by running.
     """
@@ -151,13 +169,13 @@ def rates_of(spawner: Any, resources: Resources) -> dict[str, float]:
     return {**asked, **BY_RUNNING}
 
 
-def profile_of(spawner: Any) -> str:
+def profile_of(spawner: HubSpawner) -> str:
     """The slug of the chosen KubeSpawner profile; empty where there is none."""
-    profile = (getattr(spawner, "user_options", None) or {}).get("profile", "")
+    profile = spawner.user_options.get("profile", "")
     return profile if isinstance(profile, str) else ""
 
 
-def _asked(spawner: Any, resource: Resource) -> float:
+def _asked(spawner: HubSpawner | WithProfile, resource: Resource) -> float:
     """How much of a resource a spawner asks for.
 
     The guarantee counts; where there is none, the limit, as Kubernetes does it.

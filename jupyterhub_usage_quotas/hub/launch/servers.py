@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from ...quotas.in_flight import Running
 from ...quotas.resources import Resources
 from ...quotas.verdict import Request
+from ..types import HubSpawner, HubUser
 from .request import PROFILE_NAME, profile_of, rates_of, subject_of_user
 
 
-def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def running_spawners(users: Iterable[HubUser]) -> Iterator[tuple[HubUser, HubSpawner]]:
     """The Hub's users, each with those spawners that have a running server."""
     for user in users:
         for spawner in list(user.spawners.values()):
@@ -21,7 +21,9 @@ def running_spawners(users: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
                 yield user, spawner
 
 
-def running_servers(users: Iterable[Any], resources: Resources) -> Mapping[str, Sequence[Running]]:
+def running_servers(
+    users: Iterable[HubUser], resources: Resources
+) -> Mapping[str, Sequence[Running]]:
     """The servers that run, by username, and since when."""
     servers: dict[str, list[Running]] = {}
     for user, spawner in running_spawners(users):
@@ -37,27 +39,25 @@ def running_servers(users: Iterable[Any], resources: Resources) -> Mapping[str, 
     return servers
 
 
-def _started(spawner: Any) -> datetime | None:
-    started = getattr(getattr(spawner, "orm_spawner", None), "started", None)
+def _started(spawner: HubSpawner) -> datetime | None:
+    started = spawner.orm_spawner.started if spawner.orm_spawner is not None else None
     # JupyterHub keeps UTC without saying so.
-    return started.replace(tzinfo=UTC) if isinstance(started, datetime) else None
+    return started.replace(tzinfo=UTC) if started else None
 
 
 class Pending:
     """The launches that were allowed and do not run yet."""
 
     def __init__(self) -> None:
-        self._launches: dict[int, tuple[Any, Request]] = {}
+        self._launches: dict[int, tuple[HubSpawner, Request]] = {}
 
-    def add(self, spawner: Any, request: Request) -> None:
+    def add(self, spawner: HubSpawner, request: Request) -> None:
         """Note a launch that was allowed."""
         self._launches[id(spawner)] = (spawner, request)
 
-    def besides(self, spawner: Any) -> list[Request]:
+    def besides(self, spawner: HubSpawner | None) -> list[Request]:
         """The requests of all launches that are still pending but this spawner's."""
         self._launches = {
-            key: launch
-            for key, launch in self._launches.items()
-            if getattr(launch[0], "pending", None) == "spawn"
+            key: launch for key, launch in self._launches.items() if launch[0].pending == "spawn"
         }
         return [request for other, request in self._launches.values() if other is not spawner]

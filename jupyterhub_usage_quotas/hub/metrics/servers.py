@@ -6,8 +6,7 @@ never sees a half-written state, and a server that stopped is gone from the next
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -16,13 +15,16 @@ from ... import conventions
 from ...quotas.resources import Resources, has_gpu
 from ..launch.request import PROFILE_NAME, profile_of, rates_of
 from ..launch.servers import running_spawners
+from ..types import HubUser
 
 
 class ServerExporter(Collector):
     """Exports the requests of all running servers of a Hub."""
 
-    def __init__(self, users: Any, namespace: str, resources: Resources) -> None:
-        """`users` is the Hub's dictionary of users (or a callable that gives it)."""
+    def __init__(
+        self, users: Callable[[], Mapping[int, HubUser]], namespace: str, resources: Resources
+    ) -> None:
+        """`users` gives the Hub's dictionary of users."""
         self._users = users
         self._namespace = namespace
         self._resources = resources
@@ -37,8 +39,7 @@ class ServerExporter(Collector):
         info.add_metric([self._namespace], 1)
         yield info
         requests = self._requests_family()
-        users = self._users() if callable(self._users) else self._users
-        for user, spawner in running_spawners(list(users.values())):
+        for user, spawner in running_spawners(list(self._users().values())):
             rates = rates_of(spawner, self._resources)
             for resource, amount in rates.items():
                 if amount:

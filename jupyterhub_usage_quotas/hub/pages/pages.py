@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeGuard, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ...config.quotas import QuotaOptions
@@ -22,6 +22,7 @@ from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
 from ..launch.request import Offer, offers_of, rates_of, subject_of_user
 from ..launch.servers import Pending, running_servers
+from ..types import HubSpawner, HubUser
 from .text import Banner, Chip, banner, chip
 
 T = TypeVar("T")
@@ -51,9 +52,9 @@ class HubPages:
         self._log = log
         self._told: set[str] = set()
 
-    def of(self, user: Any) -> UserPages | None:
+    def of(self, user: object) -> UserPages | None:
         """The pages' values for this user; None for services, and where nobody is logged in."""
-        return UserPages(self, user) if hasattr(user, "spawners") else None
+        return UserPages(self, user) if _is_user(user) else None
 
     async def guarded(self, what: Awaitable[T]) -> T | None:
         """The value, or None where it cannot be had; each kind of exception is logged once."""
@@ -72,7 +73,7 @@ class HubPages:
 class UserPages:
     """What one page shows to one user."""
 
-    def __init__(self, pages: HubPages, user: Any) -> None:
+    def __init__(self, pages: HubPages, user: HubUser) -> None:
         self.viewer = pages.viewer
         self._pages = pages
         self._user = user
@@ -85,7 +86,7 @@ class UserPages:
             return None
         return await self._pages.guarded(self._header())
 
-    async def launch(self, user: Any, url: str, scopes: Collection[str]) -> Banner | None:
+    async def launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         """The quotas of `user`, for whom a server is about to be started, and all that they could
         choose; `url` is the page's, `scopes` are the visitor's.
         """
@@ -93,18 +94,18 @@ class UserPages:
             return None
         return await self._pages.guarded(self._launch(user, url, scopes))
 
-    async def home(self, spawner: Any) -> Banner | None:
+    async def home(self, spawner: HubSpawner) -> Banner | None:
         """The user's quotas, and how long their default server could run."""
         if not self._pages.options.show_at_launch:
             return None
         return await self._pages.guarded(self._home(spawner))
 
-    async def alternatives(self, user: Any, server_name: str) -> Sequence[object]:
+    async def alternatives(self, user: HubUser, server_name: str) -> Sequence[object]:
         """What `user` could start instead of this server, if its launch was denied by a quota."""
         return await self._pages.guarded(_alternatives(user, server_name)) or ()
 
     @staticmethod
-    def denial(user: Any, url: str) -> str | None:
+    def denial(user: HubUser, url: str) -> str | None:
         """Why a quota denied the last launch of the server that a page offers options for, as HTML;
         None where none did. `url` is the page's.
         """
@@ -112,7 +113,7 @@ class UserPages:
         return None if denied is None else denied.jupyterhub_html_message
 
     @staticmethod
-    def settled(value: Any) -> Any:
+    def settled(value: object) -> object:
         """The value of what may have to be awaited, for templates that are rendered without an
         event loop, as those of error pages are: None where it would really have to be waited for.
         """
@@ -125,7 +126,7 @@ class UserPages:
         value.close()
         return None
 
-    async def _status(self, user: Any) -> UserStatus:
+    async def _status(self, user: HubUser) -> UserStatus:
         if user.name not in self._statuses:
             pages = self._pages
             running = running_servers([user], pages.options.policies.resources)
@@ -138,7 +139,7 @@ class UserPages:
     async def _header(self) -> Chip | None:
         return chip(await self._status(self._user))
 
-    async def _launch(self, user: Any, url: str, scopes: Collection[str]) -> Banner | None:
+    async def _launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         if not self._may_see(user, scopes):
             return None
         status = await self._status(user)
@@ -149,7 +150,7 @@ class UserPages:
         resources = self._pages.options.policies.resources
         return banner(status, await offers_of(user, spawner, resources))
 
-    async def _home(self, spawner: Any) -> Banner | None:
+    async def _home(self, spawner: HubSpawner) -> Banner | None:
         status = await self._status(self._user)
         if spawner.active or spawner.options_form or not status.enforced:
             return banner(status, [])
@@ -161,13 +162,18 @@ class UserPages:
         )
         return banner(status, [Offer(request)])
 
-    def _may_see(self, user: Any, scopes: Collection[str]) -> bool:
+    def _may_see(self, user: HubUser, scopes: Collection[str]) -> bool:
         """Whether the visitor may see this user's quotas, by the same rule as in the viewer."""
         viewing = {"name": self._user.name, "admin": self._user.admin, "scopes": list(scopes)}
         return permissions_of(viewing, by_token=False).may_read(subject_of_user(user))
 
 
-def _spawner_of(user: Any, url: str) -> Any:
+def _is_user(viewing: object) -> TypeGuard[HubUser]:
+    """Whether the visitor of a page is a user: it can be a service, or nobody."""
+    return hasattr(viewing, "spawners")
+
+
+def _spawner_of(user: HubUser, url: str) -> HubSpawner:
     """The spawner for which a page offers options. The Hub passes templates the spawner of the
     default server in any case; the page's address has the server's name.
     """
@@ -175,13 +181,13 @@ def _spawner_of(user: Any, url: str) -> Any:
     return user.spawners.get(unquote(name)) or user.spawner
 
 
-async def _alternatives(user: Any, server_name: str) -> Sequence[object]:
+async def _alternatives(user: HubUser, server_name: str) -> Sequence[object]:
     denied = _denial(user.spawners.get(server_name or ""))
     return denied.usage_quota_alternatives if denied else ()
 
 
-def _denial(spawner: Any) -> LaunchDenied | None:
+def _denial(spawner: HubSpawner | None) -> LaunchDenied | None:
     """The denial of a spawner's last launch."""
-    launch = getattr(spawner, "_spawn_future", None)
+    launch = spawner._spawn_future if spawner is not None else None
     failure = launch.exception() if launch is not None and launch.done() else None
     return failure if isinstance(failure, LaunchDenied) else None

@@ -8,11 +8,13 @@ among the Hub's static files.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from jinja2.ext import Extension
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
+from tornado.web import StaticFileHandler
+
+from ..types import HubApp
 
 HERE = Path(__file__).parent
 TEMPLATES = str(HERE / "templates")
@@ -23,7 +25,7 @@ HUBS_OWN = "usage-quotas-below"
 """With this prefix, our templates name those of the Hub that they extend."""
 
 
-def add_layer(app: Any) -> None:
+def add_layer(app: HubApp) -> None:
     """Put our templates and files between those of the Hub `app` and its admin's."""
     hubs = app._template_paths_default()[0]
     app.template_paths = [*(path for path in app.template_paths if path != hubs), TEMPLATES, hubs]
@@ -48,10 +50,10 @@ def _layer(hubs: str) -> type[Extension]:
     return Layer
 
 
-def _with_our_files(usual: Any) -> Any:
+def _with_our_files(usual: type[StaticFileHandler]) -> type[StaticFileHandler]:
     """A handler of static files that has ours, too."""
 
-    class WithOurFiles(usual):  # type: ignore[misc]
+    class WithOurFiles(usual):  # type: ignore[misc, valid-type] # a class only known when it runs
         @classmethod
         def get_absolute_path(cls, root: str, path: str) -> str:
             """Where a file is."""

@@ -102,7 +102,7 @@ def no_window(limit: Quantity | None) -> Current:
 
 def parse_window(value: object, unit: Unit | None) -> Window:
     """Read a window. `unit` is that of the limit, for what a refill gives back; None where the
-    limit is faulty itself.
+    limit itself has an error.
     """
     if isinstance(value, Mapping):
         for key, read in WINDOWS.items():

@@ -203,7 +203,7 @@ class _RefillAccount:
 
 def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     """Read {refill: 5, every: "10 minutes"}; what comes back is in the `unit` of the limit, None
-    where the limit is faulty itself. Raises `InvalidQuantity`.
+    where the limit itself has an error. Raises `InvalidQuantity`.
     """
     only_keys(value, "refill", "every")
     every, amount = value.get("every"), value["refill"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from .early_port import EarlyPort, listen
 from .environment import ServiceEnvironment
@@ -152,7 +152,7 @@ def make_application(
     )
 
 
-def _log_request(handler: Any) -> None:
+def _log_request(handler: RequestHandler) -> None:
     """Log only internal failures; without parameters, which may name the user of a search."""
     if handler.get_status() >= 500:  # noqa: PLR2004
         request = handler.request

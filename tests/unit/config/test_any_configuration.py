@@ -167,9 +167,9 @@ def outcome(config: Config) -> str:
     else:
         return "started"
     assert errors
-    for fault in errors:
-        assert fault.isprintable(), fault
-        assert len(fault) < 1500, fault
+    for error in errors:
+        assert error.isprintable(), error
+        assert len(error) < 1500, error
     return "refused"
 
 
@@ -194,7 +194,7 @@ def _how_many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def places(errors: Sequence[str]) -> set[tuple[str, str]]:
     """The options that errors are about."""
-    found = [re.match(r"(Usage\w+)\.(\w+)", fault) for fault in errors]
+    found = [re.match(r"(Usage\w+)\.(\w+)", error) for error in errors]
     return {(one[1], one[2]) for one in found if one}
 
 
@@ -224,7 +224,7 @@ def test_every_hard_value_in_every_option_starts_or_is_named(number):
         if name not in NO_LONGER_NEEDED and outcome(of(section, name, value)) == "refused":
             with pytest.raises(ConfigurationError) as error:
                 start(of(section, name, value))
-            assert any(name in fault for fault in error.value.errors), error.value.errors
+            assert any(name in line for line in error.value.errors), error.value.errors
 
 
 @settings(max_examples=150, deadline=None)

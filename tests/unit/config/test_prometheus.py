@@ -39,7 +39,7 @@ def hub_with(section: str = "UsageConfig", **options: object) -> UsageQuotaManag
     return UsageQuotaManager(config=Config({section: options}))
 
 
-def faults_of(**options: object) -> tuple[str, ...]:
+def errors_of(**options: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as refused:
         hub_with(**options)
     assert "s3cret" not in str(refused.value)
@@ -189,8 +189,8 @@ async def test_credentials_in_the_url_are_sent_but_are_not_in_the_url_any_more(c
         ("prometheus_client_key_file", "-----BEGIN s3cret", "cannot be read (No such file"),
     ],
 )
-def test_a_wrong_value_is_a_fault_of_its_option_that_shows_no_secret(option, value, says):
-    errors = faults_of(**{option: value})
+def test_a_wrong_value_is_an_error_of_its_option_that_shows_no_secret(option, value, says):
+    errors = errors_of(**{option: value})
     assert errors[0].startswith(f"UsageConfig.{option}: ")
     assert says in errors[0]
     with pytest.raises(TraitError) as refused:
@@ -212,17 +212,17 @@ WAYS = {
 @pytest.mark.parametrize("both", list(itertools.combinations(WAYS, 2)), ids="-".join)
 def test_of_all_ways_to_authenticate_only_one_may_be_used(files, both):
     options = {name: WAYS[name] or files[name] for name in both}
-    (fault,) = faults_of(**options)
-    assert fault.startswith("UsageConfig: ")
-    assert "exclude each other" in fault
-    assert all(name in fault for name in both)
+    (error,) = errors_of(**options)
+    assert error.startswith("UsageConfig: ")
+    assert "exclude each other" in error
+    assert all(name in error for name in both)
 
 
 def test_credentials_of_the_environment_and_a_token_contradict_too(files, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME", "u")
     monkeypatch.setenv("JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD", "s3cret")
-    (fault,) = faults_of(prometheus_bearer_token_file=files["prometheus_bearer_token_file"])
-    assert "prometheus_auth and prometheus_bearer_token_file exclude each other" in fault
+    (error,) = errors_of(prometheus_bearer_token_file=files["prometheus_bearer_token_file"])
+    assert "prometheus_auth and prometheus_bearer_token_file exclude each other" in error
 
 
 def test_options_of_different_sections_contradict_too(files):
@@ -239,13 +239,13 @@ KEY = "prometheus_client_key_file"
 
 
 def test_a_key_needs_its_certificate(files):
-    (fault,) = faults_of(prometheus_url=HTTPS, **{KEY: files[KEY]})
-    assert fault == f"UsageConfig: {KEY} is set without {CERTIFICATE}"
+    (error,) = errors_of(prometheus_url=HTTPS, **{KEY: files[KEY]})
+    assert error == f"UsageConfig: {KEY} is set without {CERTIFICATE}"
 
 
 def test_a_certificate_needs_its_key(files):
-    (fault,) = faults_of(prometheus_url=HTTPS, **{CERTIFICATE: files[CERTIFICATE]})
-    assert f"{CERTIFICATE} has no usable key in its file: set {KEY}" in fault
+    (error,) = errors_of(prometheus_url=HTTPS, **{CERTIFICATE: files[CERTIFICATE]})
+    assert f"{CERTIFICATE} has no usable key in its file: set {KEY}" in error
 
 
 @pytest.mark.parametrize("order", [(CERTIFICATE, KEY), (KEY, CERTIFICATE)])
@@ -254,22 +254,22 @@ def test_the_order_of_options_does_not_matter(files, order):
     assert made.make_connection().client_key_file == files[KEY]
 
 
-def test_a_key_of_another_certificate_is_a_fault_that_names_both(files, tmp_path):
+def test_a_key_of_another_certificate_is_an_error_that_names_both(files, tmp_path):
     other = Authority(tmp_path / "other").issue("other")
-    (fault,) = faults_of(prometheus_url=HTTPS, **{CERTIFICATE: files[CERTIFICATE], KEY: other.key})
-    assert CERTIFICATE in fault
-    assert KEY in fault
-    assert "KEY_VALUES_MISMATCH" in fault
+    (error,) = errors_of(prometheus_url=HTTPS, **{CERTIFICATE: files[CERTIFICATE], KEY: other.key})
+    assert CERTIFICATE in error
+    assert KEY in error
+    assert "KEY_VALUES_MISMATCH" in error
 
 
 def test_what_was_refused_is_not_told_twice(files):
     """The certificate was given, so the key is not without one."""
-    (fault,) = faults_of(prometheus_url=HTTPS, **{CERTIFICATE: "/none", KEY: files[KEY]})
-    assert fault.startswith(f"UsageConfig.{CERTIFICATE}: ")
+    (error,) = errors_of(prometheus_url=HTTPS, **{CERTIFICATE: "/none", KEY: files[KEY]})
+    assert error.startswith(f"UsageConfig.{CERTIFICATE}: ")
 
 
 def test_what_was_refused_still_contradicts():
-    errors = faults_of(
+    errors = errors_of(
         prometheus_auth=WAYS["prometheus_auth"], prometheus_bearer_token_file="/no/such/file"
     )
     assert len(errors) == 2
@@ -278,12 +278,12 @@ def test_what_was_refused_still_contradicts():
 
 
 @pytest.mark.parametrize("name", ["prometheus_ca_file", CERTIFICATE])
-def test_certificates_without_tls_are_a_fault(files, name):
+def test_certificates_without_tls_are_an_error(files, name):
     options = {name: files[name]} | ({KEY: files[KEY]} if name == CERTIFICATE else {})
-    (fault,) = faults_of(prometheus_url="http://prometheus:9090", **options)
-    assert f"{name} cannot be used with http:// in prometheus_url" in fault
+    (error,) = errors_of(prometheus_url="http://prometheus:9090", **options)
+    assert f"{name} cannot be used with http:// in prometheus_url" in error
 
 
 def test_of_a_url_that_was_refused_nothing_else_is_told(files):
-    errors = faults_of(prometheus_url="nonsense", prometheus_ca_file=files["prometheus_ca_file"])
+    errors = errors_of(prometheus_url="nonsense", prometheus_ca_file=files["prometheus_ca_file"])
     assert len(errors) == 1

@@ -47,7 +47,7 @@ def test_environment_variables_are_defaults(monkeypatch):
     assert UsageConfig(hub_namespace="set").hub_namespace == "set"
 
 
-def test_half_of_the_credentials_in_the_environment_is_a_fault(monkeypatch):
+def test_half_of_the_credentials_in_the_environment_is_an_error(monkeypatch):
     monkeypatch.setenv(f"{ENV}PROMETHEUS_USERNAME", "u")
     with pytest.raises(ConfigurationError, match="must be set together"):
         UsageQuotaManager(config=config(UsageConfig={"hub_namespace": "x"}))
@@ -120,24 +120,24 @@ def test_a_wrong_option_is_named(section, option, value, says):
     with pytest.raises(ConfigurationError) as refused:
         UsageQuotaManager(config=config(**{section: {option: value}}))
     assert any(
-        fault.startswith(f"{section}.{option}") and says in fault for fault in refused.value.errors
+        error.startswith(f"{section}.{option}") and says in error for error in refused.value.errors
     ), refused.value.errors
 
 
-def test_two_spellings_of_one_option_are_a_fault():
+def test_two_spellings_of_one_option_are_an_error():
     both = {"scope_backup_strategy": {}, "scope_fallback_strategy": {}}
     with pytest.raises(ConfigurationError, match="set only one of the two"):
         UsageQuotaManager(config=config(UsageQuotaManager=both))
 
 
-def test_all_faults_are_reported_at_once():
+def test_all_errors_are_reported_at_once():
     wrong = config(
         UsageConfig={"deadline": -1, "nonsense": 1},
         UsageQuotaManager={"failover_open": 3, "policy": [{}], "scope_backup_strategy": 7},
     )
     with pytest.raises(ConfigurationError) as refused:
         UsageQuotaManager(config=wrong)
-    places = " ".join(fault.partition(":")[0] for fault in refused.value.errors)
+    places = " ".join(error.partition(":")[0] for error in refused.value.errors)
     for place in ("deadline", "nonsense", "failover_open", "policy[0].limit", "backup_strategy"):
         assert place in places
 

@@ -62,10 +62,10 @@ def options(url: str) -> QuotaOptions:
 def test_a_wrong_address_of_prometheus_is_refused_with_the_right_form(url, says):
     with pytest.raises(ConfigurationError) as refused:
         options(url)
-    (fault,) = refused.value.errors
-    assert fault.startswith("UsageConfig.prometheus_url: ")
-    assert says.replace("\\\\", "\\") in fault
-    assert "s3cret" not in fault
+    (error,) = refused.value.errors
+    assert error.startswith("UsageConfig.prometheus_url: ")
+    assert says.replace("\\\\", "\\") in error
+    assert "s3cret" not in error
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_place_that_is_to_be_filled_in_is_doubted():
 def test_a_wrong_address_of_the_dashboard_is_refused(option, value, says):
     with pytest.raises(ConfigurationError) as refused:
         make_viewer(Config({"UsageViewer": {option: value}}))
-    (fault,) = refused.value.errors
-    assert fault.startswith(f"UsageViewer.{option}: ")
-    assert says in fault
-    assert "s3cret" not in fault
+    (error,) = refused.value.errors
+    assert error.startswith(f"UsageViewer.{option}: ")
+    assert says in error
+    assert "s3cret" not in error

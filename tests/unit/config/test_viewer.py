@@ -132,7 +132,7 @@ def test_without_policies_somebody_is_told():
         ),
     ],
 )
-def test_a_fault_is_named(tmp_path, text, says):
+def test_an_error_is_named(tmp_path, text, says):
     with pytest.raises(ConfigurationError) as refused:
         read_configuration({}, [file(tmp_path, text)])
     assert says in str(refused.value)

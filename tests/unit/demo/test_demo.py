@@ -9,7 +9,6 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from jupyterhub.utils import maybe_future
@@ -21,6 +20,7 @@ from jupyterhub_usage_quotas.demo.month import usage_of_a_month
 from jupyterhub_usage_quotas.demo.run import Ports
 from jupyterhub_usage_quotas.demo.spawner import LocalSpawnerWithProfiles
 from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
+from tests.support.hub_objects import hub_user
 from tests.support.programs import STEP, Span
 from tests.support.resources import with_gpus
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 GIB = 1024**3
 NOW = 1_795_000_020
 GPUS = with_gpus("nvidia.com/gpu")
-USER = SimpleNamespace(name="ada", groups=[], admin=False)
+USER = hub_user("ada")
 
 
 def demo_command(*arguments: object) -> subprocess.CompletedProcess[str]:

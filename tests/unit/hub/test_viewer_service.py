@@ -239,6 +239,6 @@ def test_switched_off_nothing_is_declared():
     assert (app.services, app.load_roles, dict(app.custom_scopes)) == ([], [], {})
 
 
-def test_a_fault_in_its_options_is_one_of_the_configuration():
+def test_an_error_in_its_options_is_one_of_the_configuration():
     with pytest.raises(ConfigurationError, match="did you mean enabled"):
         declared(UsageViewer={"enable": False})

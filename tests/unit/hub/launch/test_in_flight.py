@@ -18,6 +18,7 @@ from traitlets.config import Config, Configurable
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from tests.support.hub_objects import hub_spawner, hub_user
 
 HOUR, MINUTE = 3600, 60
 NOW = datetime(2026, 3, 4, 12, 34, 56, 789_012, tzinfo=UTC)
@@ -85,16 +86,9 @@ class FakeSpawner(SimpleNamespace):
 
     def __init__(self, user: Any, name: str) -> None:
         started = datetime.now(UTC).replace(tzinfo=None)
-        super().__init__(
-            name=name,
-            user=user,
-            handler=None,
-            user_options={},
-            pending="spawn",
-            ready=False,
-            active=True,
-            orm_spawner=SimpleNamespace(started=started),
-        )
+        begun = {"pending": "spawn", "active": True, "ready": False}
+        stored = SimpleNamespace(started=started)
+        super().__init__(**vars(hub_spawner(name, user=user, orm_spawner=stored, **begun)))
         user.spawners[name] = self
 
     def becomes_ready(self, since: timedelta = timedelta(0)) -> None:
@@ -130,12 +124,11 @@ class Launches:
         config.UsageQuotaManager.update(options)
         hub = FakeHub(config=config)
         hub.users = self.users = {
-            number: SimpleNamespace(name=name, groups=groups, spawners={}, db=db)
+            number: hub_user(name, *groups, db=db)
             for number, (name, groups) in enumerate(
-                {"ada": [SimpleNamespace(name="team")], "bob": [SimpleNamespace(name="team")],
-                 "cleo": []}.items()
+                {"ada": ["team"], "bob": ["team"], "cleo": []}.items()
             )
-        }  # fmt: skip
+        }
         self.manager = UsageQuotaManager(parent=hub)
 
     def spawner(self, user: str, name: str = "") -> FakeSpawner:

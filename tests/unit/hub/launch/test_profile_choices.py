@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from kubespawner import KubeSpawner
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
 from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, rates_of, read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.hub_objects import hub_user
 
 GIB = 1024**3
-USER = SimpleNamespace(name="ada", groups=[], admin=False)
+USER = hub_user("ada")
 
 
 def choices(trait: str, *values: Any, default: int | None = None) -> dict[str, Any]:
@@ -79,6 +79,44 @@ async def test_every_offer_requests_what_kubespawner_makes_of_it():
         chosen = spawner(profile="own", **one.choices)
         await chosen.load_user_options()
         assert dict(one.request.rates) == rates_of(chosen, RESOURCES)
+
+
+@pytest.mark.parametrize("trait", ["mem_guarantee", "mem_limit", "cpu_guarantee", "cpu_limit"])
+async def test_a_profile_that_takes_a_trait_away_is_an_offer_without_it(trait: str):
+    """As a null in a profile of Zero to JupyterHub does it."""
+    own = {"mem_guarantee": "1G", "mem_limit": "2G", "cpu_guarantee": 1, "cpu_limit": 2}
+    profile = {"display_name": "Own", "slug": "own", "kubespawner_override": {trait: None}}
+    made = KubeSpawner(_mock=True, profile_list=[profile], **own)
+    (only,) = await offers_of(USER, made, RESOURCES)
+    made.user_options = {"profile": "own"}
+    await made.load_user_options()
+    assert getattr(made, trait) is None
+    assert dict(only.request.rates) == rates_of(made, RESOURCES)
+
+
+def refuses(spawner: Any) -> Any:
+    raise LookupError("no such volume")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"mem_guarantee": "lots"},
+        {"cpu_guarantee": [1]},
+        {"mem_guarantee": refuses},
+        {"extra_resource_limits": None},
+        {"extra_resource_guarantees": {"nvidia.com/gpu": "some"}},
+    ],
+)
+async def test_a_profile_that_cannot_be_read_is_no_offer_and_harms_no_other(override, caplog):
+    """KubeSpawner reads a profile only when it is chosen: then its launch fails, and no other."""
+    wrong = {"display_name": "Wrong", "slug": "wrong", "kubespawner_override": override}
+    small = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
+    launch = await read_launch(USER, spawner([wrong, small], profile="small"), RESOURCES)
+    assert launch.request.rates["cpu"] == 2
+    assert [one.request.profile for one in launch.offers] == ["small"]
+    (logged,) = [one for one in caplog.messages if "Wrong" in one]
+    assert "kubespawner_override" in logged
 
 
 async def test_what_the_form_has_selected_comes_first():

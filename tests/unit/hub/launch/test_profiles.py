@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import respx
 from jupyterhub.spawner import SimpleLocalProcessSpawner
@@ -15,9 +13,10 @@ from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.launch.request import mark_profile, read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.fake_prometheus import URL, alive
+from tests.support.hub_objects import hub_user
 
 GIB = 1024**3
-USER = SimpleNamespace(name="ada", groups=[], admin=True, spawners={})
+USER = hub_user("ada", admin=True)
 
 PROFILES = [
     {"display_name": "Small {x}", "default": True},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,9 +17,10 @@ from jupyterhub_usage_quotas.hub.launch.record import DecisionRecord
 from jupyterhub_usage_quotas.quotas.decide import Outcome
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
+from tests.support.hub_objects import hub_spawner, hub_user
 
 URL = "http://prometheus.test"
-ADA = SimpleNamespace(name="ada", groups=[SimpleNamespace(name="red")], spawners={}, admin=True)
+ADA = hub_user("ada", "red", admin=True)
 ZERO = {"resource": "time", "limit": "0 hours", "window": 7, "scope": {"everyone": True}}
 
 
@@ -61,7 +61,7 @@ def unreachable():
 
 async def launch(made: UsageQuotaManager) -> bool:
     """Whether a launch of a server with a name passes."""
-    spawner = SimpleNamespace(name="work", handler=None, user_options={})
+    spawner = hub_spawner("work")
     try:
         await made.pre_spawn_start(ADA, spawner)
     except LaunchDenied:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.request import read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.hub_objects import hub_user
 
 GIB = 1024**3
-USER = SimpleNamespace(
-    name="alice", groups=[SimpleNamespace(name="students"), SimpleNamespace(name="staff")]
-)
+USER = hub_user("alice", "students", "staff")
 
 PROFILES = [
     {"display_name": "Small", "slug": "small", "default": True},

@@ -77,6 +77,6 @@ async def test_where_no_policy_limits_storage_the_hub_does_not_ask():
     assert await counted(FAILURES["503"][0], CPU) == {"success": 1}
 
 
-async def test_a_fault_of_ours_is_counted_as_one():
-    found = await counted(RuntimeError("a fault of ours"), CPU, HOMES)
+async def test_a_bug_of_ours_is_counted_as_one():
+    found = await counted(RuntimeError("a bug of ours"), CPU, HOMES)
     assert found == {"success": 1, "internal_error": 1}

@@ -37,6 +37,7 @@ from jupyterhub_usage_quotas.status.inputs import DecisionInputs
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.users import UserStatus, UserStatuses, forecast
 from tests.support.fake_prometheus import URL, alive
+from tests.support.hub_objects import hub_spawner, hub_user
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 GIB = 1024**3
@@ -235,7 +236,7 @@ PROFILES = [
 async def test_looking_at_the_profiles_changes_nothing_of_the_spawner():
     made = KubeSpawner(_mock=True, profile_list=PROFILES, mem_guarantee="1G")
     made.user_options = {"profile": "large"}
-    user = SimpleNamespace(name="ada", groups=[], admin=False)
+    user = hub_user("ada")
 
     async def offered() -> list[tuple[str, float]]:
         offers = await offers_of(user, made, RESOURCES)
@@ -318,16 +319,12 @@ async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Dat
     snapshot = StatusSnapshot(made.policies, made.meter, NO_LEDGER)
     loop = make_refresh_loop(app, made, made.meter, snapshot)
     user = database.user("u7")
-    spawner = SimpleNamespace(
-        name="",
-        active=False,
-        options_form="",
+    spawner = hub_spawner(
         profile_list=[
             {"display_name": "Small"},
             {"display_name": "Large", "kubespawner_override": {"mem_guarantee": 8 * GIB}},
         ],
         mem_guarantee=GIB,
-        traits=dict,
     )
     user.spawners = {"": spawner}
     with respx.mock(base_url=URL) as router:
@@ -357,9 +354,7 @@ async def test_before_the_history_is_read_nothing_is_asked_either(database: Data
     made = manager()
     user = database.user("u7")
     with respx.mock(base_url=URL) as router:
-        chip_, home, _ = await look(
-            pages_of(made), user, SimpleNamespace(name="", active=True, options_form="")
-        )
+        chip_, home, _ = await look(pages_of(made), user, hub_spawner(active=True))
         assert not router.calls
     assert chip_.text == "Usage unknown"
     assert home.notice == "Usage is still being calculated. Check again in a few minutes."
@@ -396,7 +391,7 @@ class SlowLedger:
         return Adjustments()
 
 
-async def test_a_fault_is_logged_once_and_shows_nothing(database: Database, caplog):
+async def test_a_failure_is_logged_once_and_shows_nothing(database: Database, caplog):
     pages = pages_of(manager(), ledger=BrokenLedger())
     for _ in range(3):
         assert await look(pages, database.user("u7"), None) == (None, None, None)
@@ -436,7 +431,7 @@ def test_who_is_not_a_user_sees_nothing():
 async def test_somebody_elses_quotas_need_the_scope(database: Database, admin, scopes, sees):
     user, other = database.user("u7"), database.user("u8")
     user.orm_user.admin = admin
-    other.spawners = {"": SimpleNamespace(name="", active=False, profile_list=[])}
+    other.spawners = {"": hub_spawner(profile_list=[])}
     made = await pages_of(manager()).of(user).launch(other, "/hub/spawn/u8", scopes)
     assert (made is not None) is sees
 

@@ -97,7 +97,7 @@ async def test_headers_go_with_credentials(server):
         ({"X-A": "a", "x-a": "s3cret"}, "has x-a twice"),
     ],
 )
-def test_a_header_that_cannot_be_sent_is_a_fault(headers, says):
+def test_a_header_that_cannot_be_sent_is_an_error(headers, says):
     with pytest.raises(ConfigurationError) as refused:
         Connection(headers=headers)
     assert says in str(refused.value)
@@ -105,7 +105,7 @@ def test_a_header_that_cannot_be_sent_is_a_fault(headers, says):
     assert "s3cret" not in str(refused.value)
 
 
-def test_all_faults_are_told_at_once():
+def test_all_errors_are_told_at_once():
     with pytest.raises(ConfigurationError) as refused:
         Connection(headers={"A": "", "B": "\n"}, auth=("u", "p"), bearer_token_file=Path("x"))
     assert len(refused.value.errors) == 3
@@ -136,14 +136,14 @@ HEADER = {"headers": {"authorization": "Bearer s3cret"}}
         (AWS | HEADER, ["sigv4", "Authorization in headers"]),
     ],
 )
-def test_two_ways_to_authenticate_are_a_fault_that_names_both(options, names):
+def test_two_ways_to_authenticate_are_an_error_that_names_both(options, names):
     with pytest.raises(ConfigurationError, match="exclude each other") as refused:
         Connection(**options)
     assert all(name in str(refused.value) for name in names)
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_key_without_a_certificate_is_a_fault_that_names_both():
+def test_a_key_without_a_certificate_is_an_error_that_names_both():
     with pytest.raises(ConfigurationError) as refused:
         Connection(client_key_file=Path("key.pem"))
     assert refused.value.errors == ("client_key_file is set without client_certificate_file",)
@@ -380,7 +380,7 @@ def encrypted(pair: Pair) -> Path:
 @pytest.mark.parametrize(
     "wrong", ["of another", "encrypted", "a certificate", "empty", "missing", "a folder", None]
 )
-def test_a_key_that_is_not_the_certificates_is_a_fault_that_names_both(authority, wrong):
+def test_a_key_that_is_not_the_certificates_is_an_error_that_names_both(authority, wrong):
     pair = authority.issue("hub")
     key_file = {
         "of another": lambda: authority.issue("another").key,
@@ -394,10 +394,10 @@ def test_a_key_that_is_not_the_certificates_is_a_fault_that_names_both(authority
     access = Connection(client_certificate_file=pair.certificate, client_key_file=key_file)
     with pytest.raises(ConfigurationError) as refused:
         access.client_options()
-    (fault,) = refused.value.errors
-    assert "client_certificate_file" in fault
-    assert "client_key_file" in fault
-    assert "s3cret" not in fault
+    (error,) = refused.value.errors
+    assert "client_certificate_file" in error
+    assert "client_key_file" in error
+    assert "s3cret" not in error
 
 
 def test_nobody_is_asked_for_the_passphrase_of_a_key(authority):

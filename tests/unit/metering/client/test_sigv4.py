@@ -307,9 +307,9 @@ def test_without_botocore_the_hub_does_not_start_and_says_what_to_install(monkey
     monkeypatch.setitem(sys.modules, "botocore", None)  # what Python does for a missing package
     with pytest.raises(ConfigurationError) as refused:
         hub_with(prometheus_sigv4={"region": "eu-central-1"})
-    (fault,) = refused.value.errors
-    assert fault.startswith("UsageConfig.prometheus_sigv4: ")
-    assert "pip install 'botocore>=1.31'" in fault
+    (error,) = refused.value.errors
+    assert error.startswith("UsageConfig.prometheus_sigv4: ")
+    assert "pip install 'botocore>=1.31'" in error
     with pytest.raises(ConfigurationError, match=r"botocore>=1\.31"):
         ACCESS.client_options()
 

@@ -14,7 +14,7 @@ FINE |= {"scope": {"everyone": True}}
 TIME = {"resource": "time", "limit": "10 hours"}
 
 
-def fault(resources: object = None, **changes: object) -> str:
+def error(resources: object = None, **changes: object) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([FINE | changes], resources=resources)
     (one,) = refused.value.errors
@@ -67,7 +67,7 @@ def fault(resources: object = None, **changes: object) -> str:
     ],
 )
 def test_what_cannot_work_is_refused(changes, says):
-    assert says in fault(**changes)
+    assert says in error(**changes)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_resource_is_something_that_can_be_counted(definition, says):
     if not says:
         assert parse_policies([], resources={"seats": definition}).resources["seats"]
         return
-    assert says in fault(resources={"seats": definition})
+    assert says in error(resources={"seats": definition})
 
 
 LOWER = "makes usernames lower case"
@@ -162,7 +162,7 @@ def test_a_whole_number_is_read_as_2i2cs_package_reads_it(resource, limit, taken
     [("memory", 5000), ("gpu", 20), ("time", 20), ("cpu", 1.5), ("cpu", True)],
 )
 def test_other_numbers_without_a_unit_could_be_misread(resource, limit):
-    assert "unit" in fault(resource=resource, limit=limit)
+    assert "unit" in error(resource=resource, limit=limit)
 
 
 def test_the_name_that_is_made_up_for_a_policy_is_bounded():

@@ -31,15 +31,15 @@ def read(resources=RESOURCES, credit_prices=PRICES, backup=None, **fields):
     return policies.policies[0]
 
 
-def faults_of(*entries, resources=RESOURCES, credit_prices=PRICES):
+def errors_of(*entries, resources=RESOURCES, credit_prices=PRICES):
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies(list(entries), resources=resources, credit_prices=credit_prices)
-    return [str(fault) for fault in refused.value.errors]
+    return [str(error) for error in refused.value.errors]
 
 
-def the_fault(*entries, **more):
-    (fault,) = faults_of(*entries, **more)
-    return fault.partition(": ")[::2]
+def the_error(*entries, **more):
+    (error,) = errors_of(*entries, **more)
+    return error.partition(": ")[::2]
 
 
 # --- windows ------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_a_refill_is_in_the_unit_that_the_limit_is_in():
         assert read(resource=resource, limit=limit, window=back).window.amount == base
 
 
-WINDOW_FAULTS = [
+WINDOW_ERRORS = [
     ({}, ["calendar: week", "refill: 5", "36h"]),
     ({"rolling": 7}, ["calendar: week", "refill: 5", "'rolling'"]),
     ({"calendar": "fortnight"}, ["'fortnight'", "hour, day, week, month, quarter, year"]),
@@ -142,9 +142,9 @@ WINDOW_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("window", "said"), WINDOW_FAULTS)
-def test_a_fault_of_a_window_says_what_was_given_and_what_is_right(window, said):
-    where, problem = the_fault(entry(), entry(name="y", window=window))
+@pytest.mark.parametrize(("window", "said"), WINDOW_ERRORS)
+def test_an_error_of_a_window_says_what_was_given_and_what_is_right(window, said):
+    where, problem = the_error(entry(), entry(name="y", window=window))
     assert where == "policy[1] ('y').window"
     for words in said:
         assert words in problem
@@ -189,8 +189,8 @@ def test_only_warn_does_not_deny(written, denies):
 
 
 SEAT = {"resource": "seats", "limit": "4 seat-hours"}
-FAULTS = [
-    # what is changed in an entry that was fine; the field that is named; what the fault says
+ERRORS = [
+    # what is changed in an entry that was fine; the field that is named; what the error says
     ({"scope": {"group": [{"glob": ""}]}}, "scope.group", ["''", "patterns"]),
     ({"scope": {"group": [{"glob": 7}]}}, "scope.group", ["glob", "7"]),
     ({"scope": {"group": [{"globs": "a*"}]}}, "scope.group", ["glob", "globs"]),
@@ -232,9 +232,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "said"), FAULTS)
-def test_a_fault_names_the_field_and_says_what_is_right(changes, field, said):
-    where, problem = the_fault(entry(), entry(name="y") | changes)
+@pytest.mark.parametrize(("changes", "field", "said"), ERRORS)
+def test_an_error_names_the_field_and_says_what_is_right(changes, field, said):
+    where, problem = the_error(entry(), entry(name="y") | changes)
     assert where.rstrip(".") == f"policy[1] ('y').{field}".rstrip(".")
     for words in said:
         assert words in problem
@@ -252,7 +252,7 @@ def test_a_resource_of_ones_own_is_limited_in_its_unit_over_time():
     assert parse_policies([], resources=RESOURCES).resources["seats"].display_name == "seats"
 
 
-RESOURCE_FAULTS = [
+RESOURCE_ERRORS = [
     ("seats", "resources", ["mapping", "'seats'"]),
     ([], "resources", ["mapping", "[]"]),
     *(
@@ -276,16 +276,16 @@ RESOURCE_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("resources", "place", "said"), RESOURCE_FAULTS)
-def test_a_fault_of_a_resource_says_what_is_right(resources, place, said):
-    where, problem = the_fault(resources=resources)
+@pytest.mark.parametrize(("resources", "place", "said"), RESOURCE_ERRORS)
+def test_an_error_of_a_resource_says_what_is_right(resources, place, said):
+    where, problem = the_error(resources=resources)
     assert where == place
     for words in said:
         assert words in problem
 
 
 @pytest.mark.parametrize("unit", ["floating licences", "A*B", "seat·slot"])
-def test_the_example_that_a_fault_gives_can_be_written(unit):
+def test_the_example_that_an_error_gives_can_be_written(unit):
     """A unit that cannot be written in a limit must be refused where it is defined."""
     resources = {"seats": {"promql": "up", "unit": unit}}
     try:
@@ -312,7 +312,7 @@ def test_what_costs_nothing_need_not_be_measured():
 
 
 CREDITS = entry(resource="credits", limit="100 credits")
-PRICE_FAULTS = [
+PRICE_ERRORS = [
     ("cpu", "credit_prices", ["mapping", "'cpu'"]),
     ({"cpus": 1}, "credit_prices['cpus']", ["not a resource", "memory, cpu, gpu, time"]),
     ({"credits": 1}, "credit_prices['credits']", ["not a resource", "memory, cpu, gpu, time"]),
@@ -326,27 +326,27 @@ PRICE_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("prices", "place", "said"), PRICE_FAULTS)
-def test_a_fault_of_a_price_says_what_is_right(prices, place, said):
-    where, problem = the_fault(credit_prices=prices)
+@pytest.mark.parametrize(("prices", "place", "said"), PRICE_ERRORS)
+def test_an_error_of_a_price_says_what_is_right(prices, place, said):
+    where, problem = the_error(credit_prices=prices)
     assert where == place
     for words in said:
         assert words in problem
 
 
 @pytest.mark.parametrize("prices", [None, {}, {"cpu": 0}])
-def test_credits_without_prices_are_a_fault(prices):
-    where, problem = the_fault(CREDITS, credit_prices=prices)
+def test_credits_without_prices_are_an_error(prices):
+    where, problem = the_error(CREDITS, credit_prices=prices)
     assert where == "credit_prices"
     assert "gpu: 10" in problem
 
 
-def test_all_faults_are_told_at_once():
-    errors = faults_of(
+def test_all_errors_are_told_at_once():
+    errors = errors_of(
         entry(window={"refill": 5}, share="all", servers={"gpu": "yes"}),
         resources={"gpu": {}},
         credit_prices={"gpus": 1},
     )
-    places = [fault.partition(": ")[0] for fault in errors]
+    places = [error.partition(": ")[0] for error in errors]
     fields = [f"policy[0] ('x').{field}" for field in ("window", "servers", "share")]
     assert places == ["resources['gpu']", "credit_prices['gpus']", *fields]

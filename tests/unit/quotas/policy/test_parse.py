@@ -34,11 +34,11 @@ def entry(changes=None, **fields):
     return {key: value for key, value in changed.items() if value is not LEFT_OUT}
 
 
-def faults_of(policy, backup_strategy=None):
+def errors_of(policy, backup_strategy=None):
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies(policy, backup_strategy)
     assert str(refused.value) == "\n".join(map(str, refused.value.errors))
-    return [str(fault) for fault in refused.value.errors]
+    return [str(error) for error in refused.value.errors]
 
 
 # --- what is accepted ---------------------------------------------------------------------------
@@ -171,8 +171,8 @@ def test_policies_are_frozen():
 
 # --- what is refused ----------------------------------------------------------------------------
 
-FAULTS = [
-    # what is changed in an entry that was fine; the field that is named; what the fault says
+ERRORS = [
+    # what is changed in an entry that was fine; the field that is named; what the error says
     ({"resource": "disk"}, "resource", ["'disk'", "memory, cpu, gpu, time"]),
     ({"resource": None}, "resource", ["None", "memory"]),
     ({"resource": "Memory"}, "resource", ["'Memory'", "memory"]),
@@ -232,23 +232,23 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "said"), FAULTS)
-def test_a_fault_names_the_entry_the_field_what_was_given_and_what_would_be_right(
+@pytest.mark.parametrize(("changes", "field", "said"), ERRORS)
+def test_an_error_names_the_entry_the_field_what_was_given_and_what_would_be_right(
     changes, field, said
 ):
-    (fault,) = faults_of([OTHER, entry(changes)])
-    where, _, problem = fault.partition(": ")
+    (error,) = errors_of([OTHER, entry(changes)])
+    where, _, problem = error.partition(": ")
     assert where == f"policy[1] ('x').{field}"
     for text in said:
         assert text in problem
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "said"), [row for row in FAULTS if "scope" not in row[0]]
+    ("changes", "field", "said"), [row for row in ERRORS if "scope" not in row[0]]
 )
-def test_the_same_faults_are_found_in_the_backup_strategy(changes, field, said):
-    (fault,) = faults_of([], {"empty": entry(changes, scope=LEFT_OUT)})
-    where, _, problem = fault.partition(": ")
+def test_the_same_errors_are_found_in_the_backup_strategy(changes, field, said):
+    (error,) = errors_of([], {"empty": entry(changes, scope=LEFT_OUT)})
+    where, _, problem = error.partition(": ")
     assert where == f"scope_backup_strategy.empty[0] ('x').{field}"
     for text in said:
         assert text in problem
@@ -256,22 +256,22 @@ def test_the_same_faults_are_found_in_the_backup_strategy(changes, field, said):
 
 @pytest.mark.parametrize("name", ["", "  ", 7, None, ["x"]])
 def test_a_name_is_a_text_that_says_something(name):
-    (fault,) = faults_of([entry(name=name)])
-    assert fault.startswith("policy[0]")
-    assert ".name: " in fault
-    assert repr(name) in fault
+    (error,) = errors_of([entry(name=name)])
+    assert error.startswith("policy[0]")
+    assert ".name: " in error
+    assert repr(name) in error
 
 
 @pytest.mark.parametrize("given_entry", ["memory", None, 7, ["memory"], True])
 def test_an_entry_is_a_mapping(given_entry):
-    assert faults_of([OTHER, given_entry]) == [f"policy[1]: must be a mapping: got {given_entry!r}"]
+    assert errors_of([OTHER, given_entry]) == [f"policy[1]: must be a mapping: got {given_entry!r}"]
 
 
 @pytest.mark.parametrize("policy", [None, "memory", 7, FINE, {}, True])
 def test_the_policies_are_a_list(policy):
-    (fault,) = faults_of(policy)
-    assert fault.startswith("policy: must be a list of policies")
-    assert repr(policy) in fault
+    (error,) = errors_of(policy)
+    assert error.startswith("policy: must be a list of policies")
+    assert repr(policy) in error
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,11 @@ def test_the_policies_are_a_list(policy):
         ),
     ],
 )
-def test_a_fault_of_the_backup_strategy_says_what_would_be_right(backup_strategy, where, said):
-    (fault,) = faults_of([OTHER], backup_strategy)
-    assert fault.partition(": ")[0] == where
+def test_an_error_of_the_backup_strategy_says_what_would_be_right(backup_strategy, where, said):
+    (error,) = errors_of([OTHER], backup_strategy)
+    assert error.partition(": ")[0] == where
     for text in said:
-        assert text in fault.partition(": ")[2]
+        assert text in error.partition(": ")[2]
 
 
 @pytest.mark.parametrize(
@@ -308,14 +308,14 @@ def test_a_fault_of_the_backup_strategy_says_what_would_be_right(backup_strategy
     ],
 )
 def test_two_policies_cannot_have_one_name(policy, backup_strategy):
-    (fault,) = faults_of(policy, backup_strategy)
-    assert "'x'" in fault
-    assert "2 policies" in fault
-    assert "unique" in fault
+    (error,) = errors_of(policy, backup_strategy)
+    assert "'x'" in error
+    assert "2 policies" in error
+    assert "unique" in error
 
 
-def test_all_faults_of_a_configuration_are_reported_at_once():
-    errors = faults_of(
+def test_all_errors_of_a_configuration_are_reported_at_once():
+    errors = errors_of(
         [
             entry(name="first", resource="disk", window=0, scope={"group": "a", "users": ["b"]}),
             7,
@@ -324,7 +324,7 @@ def test_all_faults_of_a_configuration_are_reported_at_once():
         ],
         {"intersection": "avg", "emtpy": {}, "empty": [entry(window=-1), "none"]},
     )
-    assert sorted(fault.partition(": ")[0] for fault in errors) == [
+    assert sorted(error.partition(": ")[0] for error in errors) == [
         "policy[0] ('first').resource",
         "policy[0] ('first').scope.group",
         "policy[0] ('first').scope.users",
@@ -341,45 +341,45 @@ def test_all_faults_of_a_configuration_are_reported_at_once():
     ]
 
 
-def test_a_name_given_twice_is_reported_although_one_of_the_two_has_another_fault():
-    errors = faults_of([FINE, entry(window=0)])
-    assert any("unique" in fault for fault in errors)
+def test_a_name_given_twice_is_reported_although_one_of_the_two_has_another_error():
+    errors = errors_of([FINE, entry(window=0)])
+    assert any("unique" in error for error in errors)
 
 
 @pytest.mark.parametrize("resource", [["memory"], {"memory": 1}])
-def test_a_resource_that_is_not_a_text_is_a_fault(resource):
-    (fault,) = faults_of([entry(resource=resource)])
-    assert "resource" in fault
+def test_a_resource_that_is_not_a_text_is_an_error(resource):
+    (error,) = errors_of([entry(resource=resource)])
+    assert "resource" in error
 
 
-def test_a_limit_beyond_all_floats_is_a_fault():
-    (fault,) = faults_of([entry(limit={"value": 10**400, "unit": "GiB-hours"})])
-    assert "limit" in fault
+def test_a_limit_beyond_all_floats_is_an_error():
+    (error,) = errors_of([entry(limit={"value": 10**400, "unit": "GiB-hours"})])
+    assert "limit" in error
 
 
 @pytest.mark.parametrize("limit", ["1e300 GiB-hours", {"value": 1e300, "unit": "GiB-hours"}])
-def test_a_limit_that_is_infinite_in_base_units_is_a_fault(limit):
-    (fault,) = faults_of([entry(limit=limit)])
-    assert "limit" in fault
+def test_a_limit_that_is_infinite_in_base_units_is_an_error(limit):
+    (error,) = errors_of([entry(limit=limit)])
+    assert "limit" in error
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_limit_that_is_not_finite_is_not_called_negative(value):
-    (fault,) = faults_of([entry(limit={"value": value, "unit": "GiB-hours"})])
-    assert "negative" not in fault
+    (error,) = errors_of([entry(limit={"value": value, "unit": "GiB-hours"})])
+    assert "negative" not in error
 
 
 @pytest.mark.parametrize("scope", ["students", None, ["students"]])
 def test_a_scope_that_is_not_a_mapping_says_how_to_write_one(scope):
-    (fault,) = faults_of([entry(scope=scope)])
-    assert "{group: [" in fault
-    assert "instance of" not in fault
+    (error,) = errors_of([entry(scope=scope)])
+    assert "{group: [" in error
+    assert "instance of" not in error
 
 
 @pytest.mark.parametrize("empty", [0, False, ""])
 def test_an_empty_that_is_no_policy_is_not_silently_ignored(empty):
-    (fault,) = faults_of([FINE], {"empty": empty})
-    assert "scope_backup_strategy.empty" in fault
+    (error,) = errors_of([FINE], {"empty": empty})
+    assert "scope_backup_strategy.empty" in error
 
 
 # --- nothing is changed -------------------------------------------------------------------------
@@ -474,7 +474,7 @@ backups = st.fixed_dictionaries(
 
 
 @given(policy=anything | st.lists(entries | anything, max_size=3), backup=anything | backups)
-def test_whatever_is_written_is_read_or_refused_with_faults_that_say_where(policy, backup):
+def test_whatever_is_written_is_read_or_refused_with_errors_that_say_where(policy, backup):
     """Nothing in a configuration raises anything but `InvalidPolicies`, whose errors say where."""
     before = deepcopy((policy, backup))
     names, errors = [], None
@@ -485,7 +485,7 @@ def test_whatever_is_written_is_read_or_refused_with_faults_that_say_where(polic
     assert all(names)
     assert len(set(names)) == len(names)
     assert errors is None or errors
-    for fault in errors or ():
-        assert fault.where.startswith(("policy", "scope_backup_strategy"))
-        assert fault.problem
+    for error in errors or ():
+        assert error.where.startswith(("policy", "scope_backup_strategy"))
+        assert error.problem
     assert repr((policy, backup)) == repr(before)

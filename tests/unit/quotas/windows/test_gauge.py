@@ -63,7 +63,7 @@ def decided(reading, *entries, request=None, failover_open=False, intersection="
     return decide(policies, usage, request, NOW, **more)
 
 
-def fault(**fields) -> str:
+def error(**fields) -> str:
     with pytest.raises(InvalidPolicies) as refused:
         parse_policies([entry(**fields)], credit_prices={"cpu": 1})
     (one,) = refused.value.errors
@@ -115,7 +115,7 @@ def test_the_exported_limit_is_each_users_own():
     ],
 )
 def test_a_mistake_is_explained(fields, says):
-    assert says in fault(**fields)
+    assert says in error(**fields)
 
 
 def test_it_costs_no_credits():

@@ -257,7 +257,7 @@ def test_a_wrong_parameter_is_named(viewer, path, parameter):
     assert problem["detail"].startswith(f"{parameter}: ")
 
 
-def test_parameters_that_are_no_text_are_a_problem_not_a_fault(viewer):
+def test_parameters_that_are_no_text_are_a_problem_not_a_bug(viewer):
     answer = viewer.api("users?search=%ff", "admin")
     assert (answer.status_code, answer.json()["status"]) == (400, 400)
 
