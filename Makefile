@@ -13,7 +13,7 @@
 PYTHON ?= python3
 # More than cores: some wait for the clock, and Hubs for their users.
 WORKERS ?= $(shell expr $$(nproc) + 2)
-# How many examples properties are looked at with: dev, ci or nightly (tests/conftest.py).
+# How many examples property tests try: dev, ci or nightly (tests/conftest.py).
 HYPOTHESIS_PROFILE ?= ci
 export HYPOTHESIS_PROFILE
 # What the machine has set must not slow down every program that the tests start.

@@ -36,15 +36,15 @@ Made by `make bench-first-denial` on {date}, on {cores} cores. From an empty dir
 launch, with the values of [the tutorial](../tutorials/zero-to-jupyterhub.md): a quota of one GiB
 for one minute. A small Kubernetes of the tests takes the place of a cluster, so no images are
 pulled and nothing waits for a node; the Hub, KubeSpawner and Prometheus are real. Prometheus
-scrapes once a minute, and the Hub asks it once a minute.
+scrapes once a minute, and the Hub queries it once a minute.
 
 | | seconds | since the beginning |
 |---|---:|---:|
 {rows}
 
-Nearly all of it is spent waiting for minutes to be over: usage is known of whole minutes, and the
-quota is one minute long. While the server runs, the Hub's own pages know sooner, because the Hub
-adds what running servers have used since.
+Nearly all of it is spent waiting for minutes to be over: usage is known for whole minutes, and the
+quota is one minute long. While the server runs, the Hub's own pages show usage sooner, because the
+Hub adds what running servers have used since.
 """
 
 

@@ -23,12 +23,12 @@ class Measured:
 PAGE = """\
 # Speed
 
-Made by `make bench-meter` on {date}, on {machine}. Everything was measured in one run; look at the
-ratios, machines differ.
+Made by `make bench-meter` on {date}, on {machine}. Everything was measured in one run; compare
+the ratios, since machines differ.
 
-The *naive way* is what systems do that ask Prometheus anew at every launch: the raw samples of 30
-days for the user and each policy, summed in Python. The *meter* reads the history once, asks every
-minute for what is new, for all users at once, and looks decisions up.
+The *naive way* queries Prometheus again at every launch: the raw samples of 30 days for the user
+and each policy, summed in Python. The *meter* reads the history once, queries every minute what is
+new, for all users at once, and looks decisions up.
 
 ## One decision
 
@@ -39,8 +39,8 @@ policies over 30 days.
 
 ## A refresh for all users
 
-Every minute, by the number of users and the longest window. "Naive" is what asking for all users
-once would send. Against a stand-in that answers the same queries, so seconds include making the
+Every minute, by the number of users and the longest window. "Naive" is what one query for all
+users would send. Against a stand-in that answers the same queries, so seconds include making the
 answers in Python; the bytes are without compression.
 
 {refreshes}
@@ -50,7 +50,7 @@ answers in Python; the bytes are without compression.
 ## Starting from nothing
 
 Reading the whole history, newest first, in pieces of a few thousand samples. Meanwhile launches
-have queries of their own. "MB held" is what the process grew by.
+make queries of their own. "MB held" is what the process grew by.
 
 {starts}
 """

@@ -102,15 +102,25 @@ def add_check(commands: Any) -> None:
         " code: 0 allowed, 3 denied, 4 usage is not known, 2 wrong configuration.",
     )
     check.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
-    check.add_argument("--user", required=True, metavar="NAME")
+    check.add_argument("--user", required=True, metavar="NAME", help="the user of the server")
+    several = "may be given several times"
     check.add_argument(
-        "--group", action="append", default=[], metavar="NAME", help="may be given several times"
+        "--group",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a group of the user; {several}",
     )
     for one in ASKED:
         kind = partial(_amount, one)
-        check.add_argument(f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked)
-    check.add_argument("--profile", default="", metavar="SLUG")
-    check.add_argument("--profile-name", default="", metavar="DISPLAY-NAME")
+        what = f"{one.in_a_sentence} that the server asks for"
+        check.add_argument(
+            f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked, help=what
+        )
+    check.add_argument("--profile", default="", metavar="SLUG", help="slug of the server's profile")
+    check.add_argument(
+        "--profile-name", default="", metavar="DISPLAY-NAME", help="display name of the profile"
+    )
     check.add_argument(
         "--server", default="", metavar="NAME", help="server name (default: the default server)"
     )
@@ -120,7 +130,7 @@ def add_check(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="another user who draws on the same pools; may be given several times",
+        help=f"another user who draws on the same pools; {several}",
     )
     check.add_argument("--json", action="store_true", help="print JSON with a stable schema")
     check.set_defaults(run=run_check)

@@ -1,4 +1,4 @@
-"""Readers: a source with its snapshot, for readings from that or by a query about some users.
+"""Readers: each takes readings of one source, from its snapshot or by a query about some users.
 
 A usage reader knows all users at once, a gauge reader only users who are named; otherwise both are
 alike for the meter.

@@ -162,9 +162,7 @@ class UsageQuotaManager(QuotaOptions):
             except Exception:
                 # What comes of a launch is decided already.
                 kind = type(observer).__name__
-                self.log.exception(
-                    "%s failed after a decision on a launch; the launch goes on", kind
-                )
+                self.log.exception("%s failed on a decision on a launch; the decision stands", kind)
 
     def _denial(self, decision: Decision, launch: Launch, inputs: DecisionInputs) -> LaunchDenied:
         now = datetime.now(UTC)
@@ -185,5 +183,7 @@ class UsageQuotaManager(QuotaOptions):
                 denial.usage_quota_alternatives = alternatives(inputs, launch)
             except Exception:
                 # A denial without advice is better than none.
-                self.log.exception("Alternatives to a denied launch failed; the denial has none")
+                self.log.exception(
+                    "Working out alternatives to a denied launch failed; it has none"
+                )
         return denial

@@ -1,4 +1,4 @@
-"""Texts that name something: which can be meant, and which patterns can match anything at all."""
+"""Checks of names and patterns: texts that no name can have, patterns that can match nothing."""
 
 from __future__ import annotations
 
