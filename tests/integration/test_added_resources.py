@@ -20,6 +20,7 @@ from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.launch.rates import rates_of
+from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject
@@ -170,7 +171,7 @@ async def test_a_launch_is_denied_by_them_in_their_words(quotas_of, user, says):
 @pytest.fixture(scope="module")
 def viewer(quotas_of: Callable[..., Quotas]) -> Iterator[Viewer]:
     quotas = quotas_of(DISK)
-    configured = Configured(UsageViewer(config=quotas.config), quotas, ())
+    configured = Configured(UsageViewer(config=quotas.config), quotas, NO_LEDGER, ())
     with running_viewer({}, configured=configured, meter=quotas.make_meter()) as running:
         for user in ("ada", "bob", "eve"):
             running.hub.add_user(user)
@@ -210,7 +211,7 @@ def test_a_forecast_may_ask_for_it(viewer):
 @pytest.mark.parametrize(
     ("policy", "says"),
     [
-        (DISK | {"limit": "100 GiB"}, "is not a unit of disk"),
+        (DISK | {"limit": "100 GiB"}, "not a unit of disk"),
         (DISK | {"limit": "exported"}, "does not start with a number"),
         (BUCKETS | {"window": 7}, "objects is what is there now"),
         (BUCKETS | {"share": "pooled"}, "objects cannot be pooled"),

@@ -263,7 +263,7 @@ def test_a_spawner_that_would_not_ask(doctor):
     ("version", "status", "says"),
     [
         ((5, 3, 0), "failed", "consecutive_failure_limit"),
-        ((5, 5, 4), "ok", "taken back"),
+        ((5, 5, 4), "ok", "taken off"),
         ((6, 0, 0), "ok", "does not count"),
         ((7, 0, 0), "warning", "newer"),
     ],
