@@ -41,6 +41,9 @@ HOME_SIZE: Final = "dirsize_total_size_bytes"
 HOME_LIMIT: Final = "dirsize_hard_limit_bytes"
 """Its hard limit, 0 for none; from jupyterhub-home-nfs only."""
 
+DOCKER_GPU: Final = "gpu"
+"""The capability by which Docker's device requests mean GPUs."""
+
 # --- what the Hub exports about running servers (usage_source: hub) ------------------------------
 SERVER_REQUESTS: Final = "jupyterhub_usage_quotas_server_requests"
 """Gauge: what a running server requests; labels as in SERVER_LABELS; bytes, cores, GPUs, 1."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...conventions import DOCKER_GPU
 from ...quotas.messages import wrong
 from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.units import InvalidQuantity, parse_bytes, parse_kubernetes
@@ -156,7 +157,7 @@ def _docker_devices(value: object, _said: Mapping[str, Any]) -> float:
 def _devices(request: object) -> float:
     said = {str(key).lower(): value for key, value in _mapping(request).items()}
     names = {str(one) for group in said.get("capabilities") or () for one in group}
-    if "gpu" not in names and said.get("driver") != "nvidia":
+    if DOCKER_GPU not in names and said.get("driver") != "nvidia":
         return 0.0
     if ids := said.get("deviceids") or said.get("device_ids"):
         return float(len(ids))

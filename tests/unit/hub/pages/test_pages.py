@@ -113,7 +113,7 @@ def test_an_instant_further_away_has_its_date():
     [
         (Unknown("timeout", "Prometheus at http://secret"), "Usage is not known at the moment."),
         (Unknown("not_read_yet", ""), "Usage is still being calculated."),
-        (Stale("stale", "", Usage((), NOW - timedelta(hours=1))), "Usage data is out of date."),
+        (Stale(Usage((), NOW - timedelta(hours=1)), "stale", ""), "Usage data is out of date."),
     ],
 )
 def test_what_is_not_known_is_said_to_be_unknown(reading, said):
