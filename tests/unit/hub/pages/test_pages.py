@@ -245,8 +245,10 @@ async def test_looking_at_the_profiles_changes_nothing_of_the_spawner():
     expected = [("small", GIB), ("large", 8 * GIB), ("twin", 9 * GIB)]
     assert await offered() == expected
     assert made.mem_guarantee == GIB
-    # A launch applies the chosen profile to it; what is on offer stays the same.
     await read_launch(user, made, RESOURCES)
+    assert made.mem_guarantee == GIB
+    # Its start applies the chosen profile to it; what is on offer stays the same.
+    await made.load_user_options()
     assert made.mem_guarantee == 8 * GIB
     assert await offered() == expected
 
