@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import homes, people, prometheus, source
+from . import homes, people, prometheus, servers, source
 from . import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
@@ -44,6 +44,8 @@ CHECKS: Sequence[Check] = (
     Check("history", prometheus.history, (*_SCRAPED, "usernames")),
     Check("groups", people.groups),
     Check("named-users", people.named_users),
+    Check("profiles", servers.profiles),
+    Check("devices", servers.devices, (*_SCRAPED, "usernames")),
     Check("home-storage", homes.home_storage, _REACHED),
     Check("ledger", hub.ledger),
     Check("service", hub.service),

@@ -277,6 +277,107 @@ def test_whether_denials_are_safe(doctor, monkeypatch, version, status, says):
     assert found.exit_code == (status == "failed")
 
 
+# --- servers -------------------------------------------------------------------------------------
+
+PROFILES = """
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+c.KubeSpawner.profile_list = [
+    {"display_name": "Small"},
+    {"display_name": "GPU, large", "slug": "gpu-large", "profile_options": {
+        "memory": {"display_name": "Memory", "choices": {"mem_488": {
+            "display_name": "488", "kubespawner_override": {"mem_guarantee": "488G"}}}}}},
+    *MORE,
+]
+c.UsageQuotaManager.policy = [
+    {"name": "large", "resource": "time", "limit": "1 hour", "window": 7,
+     "scope": {"everyone": True}, "servers": {"profile": PATTERNS}},
+]
+"""
+
+
+def with_profiles(*patterns: str, more: str = "[]") -> str:
+    return PROFILES.replace("PATTERNS", str(list(patterns))).replace("MORE", more)
+
+
+@pytest.mark.parametrize("pattern", ["small", "Small", "gpu-large", "GPU*", "*"])
+def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
+    found = doctor(with_profiles(pattern))
+    assert found.finding("profiles")["status"] == "ok"
+    assert "2 profiles" in found.finding("profiles")["says"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("gpu-larg", ['Is it "gpu-large"?']),
+        ("mem_488", ["choice in a profile"]),
+        ("nothing like it", ["small", "gpu-large"]),
+    ],
+)
+def test_a_policy_that_selects_nothing(doctor, pattern, words):
+    found = doctor(with_profiles("small", pattern))
+    only(found, "profiles", f'"{pattern}"', "none is called so", *words, status="warning")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        '{"mem_guarantee": "lots"}',
+        '{"mem_guarantee": lambda spawner: spawner.user_options["mem"] + "G"}',
+        '{"extra_resource_limits": {"nvidia.com/gpu": "many"}}',
+    ],
+)
+def test_a_profile_that_cannot_be_read(doctor, override):
+    broken = f'[{{"display_name": "Odd", "kubespawner_override": {override}}}]'
+    found = doctor(with_profiles("small", more=broken))
+    only(found, "profiles", '"Odd"', "cannot be read", status="warning")
+
+
+def test_profiles_of_a_user(doctor):
+    of_user = "c.KubeSpawner.profile_list = lambda spawner: [{'slug': spawner.user.name.upper()}]"
+    finding = doctor(with_profiles("small") + of_user).finding("profiles")
+    assert (finding["status"], "depends on the user" in finding["says"]) == ("skipped", True)
+
+
+def test_a_spawner_without_profiles(doctor):
+    lines = with_profiles("small").replace("kubespawner.KubeSpawner", "simple")
+    only(doctor(lines), "profiles", "profile_of_server", "SimpleLocalProcessSpawner")
+
+
+def requested(**amounts: float) -> Iterator[Span]:
+    """Of the pod of a user, and, of a pod without one, something else."""
+    labels = {"namespace": NAMESPACE, "container": "notebook", "node": "n1", "unit": "integer"}
+    labels |= {"instance": "ksm-0", "job": "kube-state-metrics"}
+    for name, amount in amounts.items():
+        asked = {"pod": "jupyter-alice", "uid": "a", "resource": name}
+        yield Span("kube_pod_container_resource_requests", labels | asked, BEGIN, END, amount)
+    other = {"pod": "other", "uid": "o", "resource": "example_com_other"}
+    yield Span("kube_pod_container_resource_requests", labels | other, BEGIN, END, 1)
+
+
+def test_no_device_was_requested(doctor):
+    assert doctor().finding("devices")["says"] == "no server requested a device in the last day"
+
+
+def test_devices_and_what_they_count_as(doctor, serve_history):
+    devices = {
+        "nvidia_com_gpu_shared": 1,
+        "gpu_intel_com_memory_max": 4e9,
+        "vendor_example_com_gpu": 2,
+        "hugepages_2Mi": 1,
+        "ephemeral_storage": 1,
+        "attachable_volumes_csi_example_com": 1,
+    }
+    found = doctor(url=serve_history([*cluster(), *requested(**devices)]))
+    one = only(
+        found, "devices", "gpu_intel_com_memory_max", "vendor_example_com_gpu", status="warning"
+    )
+    assert "gpu_resources" in one["cure"]
+    said = [one["says"] for one in found.findings if one["check"] == "devices"]
+    assert said[0] == 'servers requested "nvidia_com_gpu_shared", counted as GPU'
+    assert not [line for line in said for name in ("hugepages", "other", "storage") if name in line]
+
+
 # --- Prometheus ----------------------------------------------------------------------------------
 
 

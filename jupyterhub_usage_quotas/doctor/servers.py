@@ -1,0 +1,143 @@
+"""Checks of what servers are: which profiles they have, and which devices they request."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from .. import conventions as names
+from ..errors import ConfigurationError
+from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
+from ..hub.launch.rates import asked_by
+from ..hub.setup import require_profiles
+from ..metering.client.promql import EXPORTED, HONORED, duration, select
+from ..quotas.policy.selector import ServerAttributes, ServerSelector
+from ..quotas.resources import Resources
+from .deployment import Deployment
+from .findings import Finding, counted, failed, listed, ok, skipped, warning
+
+LOOK_BACK = timedelta(days=1)
+NO_DEVICES = re.compile(r"[a-z]+|ephemeral_storage|(hugepages|attachable_volumes)_.*")
+"""The resources of Kubernetes itself, as kube-state-metrics writes them: those of devices have the
+domain of a vendor in front.
+"""
+NOT_COUNTED = (
+    "An amount of memory or a share of a device does not count, and need not. If one of them is a"
+    " device, add it to c.UsageConfig.gpu_resources, or limit it as a resource of its own"
+    " (c.UsageConfig.resources)."
+)
+
+
+async def profiles(deployment: Deployment) -> list[Finding]:
+    """Whether policies select servers by profiles that there are, and each can be read."""
+    selecting = [one for one in deployment.manager.policies if one.servers.profile]
+    try:
+        spawner_class = deployment.app.spawner_class
+        require_profiles(spawner_class, deployment.manager)
+    except ConfigurationError as error:
+        return [failed("; ".join(error.errors), "Do as it says.")]
+    if "profile_list" not in spawner_class.class_trait_names(config=True):
+        return [ok(f"{spawner_class.__name__} has no profiles of its own")]
+    try:
+        spawner = _made(spawner_class, deployment)
+        found = await profiles_of(spawner)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        return [skipped(f"which profiles there are depends on the user, and is not known: {why}")]
+    findings = [
+        _selects_nothing(policy.name, pattern, found)
+        for policy in selecting
+        for pattern in policy.servers.profile
+        if not any(_selects(pattern, one) for one in found)
+    ]
+    findings += list(_unreadable(spawner, found, deployment.manager.policies.resources))
+    return findings or [ok(f"there are {counted(len(found), 'profile')}, and all can be read")]
+
+
+def _made(spawner_class: Any, deployment: Deployment) -> Any:
+    """A spawner of nobody: KubeSpawner's, without a connection to Kubernetes."""
+    mock = {"_mock": True} if hasattr(spawner_class, "_expand_user_properties") else {}
+    return spawner_class(config=deployment.config, **mock)
+
+
+def _selects(pattern: str, profile: Profile) -> bool:
+    said = ServerAttributes(str(profile.get("slug", "")), str(profile.get("display_name", "")))
+    return ServerSelector(profile=[pattern]).selects(said)
+
+
+def _selects_nothing(policy: str, pattern: str, found: Sequence[Profile]) -> Finding:
+    slugs = [str(one.get("slug", "")) for one in found]
+    choices = {
+        str(key)
+        for one in found
+        for option in (one.get("profile_options") or {}).values()
+        for key in option.get("choices") or {}
+    }
+    close = difflib.get_close_matches(pattern, slugs, n=1)
+    hint = f'Is it "{close[0]}"? ' if close else f"There are {listed(slugs) or 'none'}. "
+    if pattern in choices:
+        hint += "It is a choice in a profile: select the whole profile, or make it one. "
+    return warning(
+        f'policy "{policy}" selects servers of a profile "{pattern}", and none is called so',
+        f"{hint}Until then the policy selects nothing. Write the slug or the display name.",
+    )
+
+
+def _unreadable(spawner: Any, found: Sequence[Profile], resources: Resources) -> Iterator[Finding]:
+    for profile in found:
+        try:
+            every = choices_in(profile, (), {})
+            asked = asked_by(WithProfile(spawner, profile, every[0]), resources)
+            why = "; ".join(asked.unreadable)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        if why:
+            yield warning(
+                f'what a server of the profile "{profile.get("display_name", "")}" requests cannot'
+                f" be read: {why}",
+                "Correct its kubespawner_override. Until then it is not suggested to users, and"
+                " what its servers request is not known.",
+            )
+
+
+async def devices(deployment: Deployment) -> list[Finding]:
+    """Which devices servers requested, and what they count as."""
+    resources = deployment.manager.policies.resources
+    requested = await _requested(deployment)
+    if not requested:
+        return [ok("no server requested a device in the last day")]
+    by_kind: dict[str, list[str]] = {}
+    for name in requested:
+        kind = next((one.display_name for one in resources.values() if one.is_called(name)), "")
+        by_kind.setdefault(kind, []).append(name)
+    others = by_kind.pop("", [])
+    findings = [
+        ok(f"servers requested {listed(those)}, counted as {kind}")
+        for kind, those in by_kind.items()
+    ]
+    if others:
+        says = f"servers requested {listed(others)}, counted as nothing"
+        findings.append(warning(says, NOT_COUNTED))
+    return findings
+
+
+async def _requested(deployment: Deployment) -> Sequence[str]:
+    """The resources of devices that pods with a username requested, as kube-state-metrics writes
+    them.
+    """
+    # The Hub's own exporter names no devices.
+    namespaces = getattr(deployment.source, "namespaces", ())
+    found: set[str] = set()
+    for labels in (HONORED, EXPORTED):
+        where = labels.where(namespaces)
+        over = duration(LOOK_BACK)
+        requests = f"present_over_time({select(names.KSM_REQUESTS, *where)}[{over}])"
+        whose = f'{names.KSM_USERNAME_LABEL}!=""'
+        users = f"present_over_time({select(names.KSM_ANNOTATIONS, *where, whose)}[{over}])"
+        query = f"group by (resource) ({requests} and on ({labels.identity}) {users})"
+        series = await deployment.prometheus.query(query, deployment.clock())
+        found |= {one.labels.get("resource", "") for one in series}
+    return sorted(name for name in found if name and not NO_DEVICES.fullmatch(name))
