@@ -336,7 +336,7 @@ def test_a_profile_that_cannot_be_read(doctor, override):
 def test_profiles_of_a_user(doctor):
     of_user = "c.KubeSpawner.profile_list = lambda spawner: [{'slug': spawner.user.name.upper()}]"
     finding = doctor(with_profiles("small") + of_user).finding("profiles")
-    assert (finding["status"], "depends on the user" in finding["says"]) == ("skipped", True)
+    assert (finding["status"], "of each user" in finding["says"]) == ("skipped", True)
 
 
 def test_a_spawner_without_profiles(doctor):
