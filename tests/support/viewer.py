@@ -23,6 +23,7 @@ from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Unknown, Usage
 from jupyterhub_usage_quotas.services.viewer.app import make_viewer_service
 from jupyterhub_usage_quotas.services.viewer.configuration import Configured, read_configuration
 from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
+from jupyterhub_usage_quotas.services.web.serving import make_server
 
 ACCESS = "access:services!service=usage-quota"
 PREFIX = "/hubs/one/services/usage-quota/"
@@ -78,6 +79,7 @@ class FakeHub:
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     down: bool = False
+    hangs: bool = False
     requests: list[str] = field(default_factory=list)
 
     def add_user(self, name: str, *groups: str, admin: bool = False) -> None:
@@ -99,8 +101,10 @@ class _HubHandler(RequestHandler):
     def initialize(self, hub: FakeHub) -> None:
         self.hub = hub
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         self.hub.requests.append(self.request.uri)
+        if self.hub.hangs:
+            await asyncio.Event().wait()
         if self.hub.down:
             self.set_status(503)
             self.finish("<html>the inside of the Hub</html>")
@@ -186,7 +190,7 @@ def running_viewer(
         read = configured or read_configuration(environment, list(files))
         service = make_viewer_service(read, around, meter)
         sockets = bind_sockets(0, "127.0.0.1")
-        server = HTTPServer(service.application, xheaders=True)
+        server = make_server(service)
         server.add_sockets(sockets)
         state.update(url=f"http://127.0.0.1:{_port(sockets)}", stop=asyncio.Event())
         state["loop"] = asyncio.get_running_loop()

@@ -22,6 +22,7 @@ from tenacity import (
 )
 
 from ...errors import (
+    BadAnswer,
     PrometheusError,
     PrometheusTimeout,
     PrometheusUnauthorized,
@@ -39,6 +40,8 @@ MAX_POINTS = 10_000
 
 LARGE = 20_000
 """Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
+LARGEST = 64 * 2**20
+"""Bytes of an answer, decoded, beyond which it is none. Pieces of history are some megabytes."""
 
 
 class PrometheusClient:
@@ -153,24 +156,46 @@ class PrometheusClient:
         self, method: str, path: str, data: Mapping[str, str] | None = None
     ) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, data=data)
+            async with self._http.stream(method, path, data=data) as response:
+                content = await _bounded(response)
         except httpx.TimeoutException as error:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise PrometheusUnreachable(why_unreachable(error)) from error
-        return response
+        kind = response.headers.get("content-type", "no content type")
+        return httpx.Response(
+            response.status_code,
+            headers={"content-type": kind},
+            content=content,
+            request=response.request,
+        )
 
     async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         response = await self._send("POST", endpoint, parameters)
         _require_an_answer(response.status_code)
         content = response.content
-        kind = response.headers.get("content-type", "no content type")
+        kind = response.headers["content-type"]
         where, success = f"HTTP {response.status_code} ({kind})", response.is_success
         if len(content) < LARGE:
             return read_answer(content, where=where, success=success, asked=parameters)
         return await run_in_worker(
             read_answer, content, where=where, success=success, asked=parameters
         )
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    """The body of an answer, decoded; raises `BadAnswer` for one that is too large to be one.
+
+    What answers can be any program at that address, and the Hub's memory is everybody's.
+    """
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > LARGEST:
+            raise BadAnswer(
+                f"HTTP {response.status_code}: the answer is larger than {LARGEST // 2**20} MiB"
+            )
+    return bytes(content)
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_c
 from typing_extensions import TypedDict
 
 from ...errors import BadAnswer, PartialAnswer, QueryRejected
+from ...quotas.messages import printable
 
 PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
@@ -122,9 +123,9 @@ def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str
         detail = f"{where} is not an answer of the Prometheus API"
         raise BadAnswer(detail) from (error if isinstance(error, ValidationError) else None)
     if answer.status != "success" or answer.data is None or not success:
-        raise QueryRejected(f"{where}: {answer.error or answer.status}")
+        raise QueryRejected(f"{where}: {printable(answer.error or answer.status)}")
     if answer.warnings:
-        raise PartialAnswer("; ".join(answer.warnings))
+        raise PartialAnswer(printable("; ".join(answer.warnings)))
     found = found or Answer(_series(result) for result in answer.data.result)
     if wrong := _not_asked_for(answer.data.resultType, found, asked):
         raise BadAnswer(f"{where}: {wrong}")

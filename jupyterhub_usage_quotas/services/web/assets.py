@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
 A_YEAR = 365 * 24 * 3600
 VERSION_LENGTH = 16
@@ -45,6 +45,12 @@ def _version(path: Path) -> str:
 
 class AssetHandler(StaticFileHandler):
     """Serves them to everybody: they hold nothing about users."""
+
+    def parse_url_path(self, url_path: str) -> str:
+        """The path of a file; no file system has one with a NUL."""
+        if "\0" in url_path:
+            raise HTTPError(404)
+        return super().parse_url_path(url_path)
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included."""

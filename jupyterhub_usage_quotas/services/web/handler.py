@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from tornado.web import HTTPError, RequestHandler
 from ...errors import HubUnavailable
 from ...quotas.subject import Subject
 from ...status.permissions import Permissions, permissions_of
-from .hub_api import HubClient
+from .hub_api import HUB_PATIENCE, HubClient
 from .params import BadParameter, Query
 
 AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)
@@ -104,7 +105,10 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.not_logged_in()
             return
         try:
-            model = await self.hub_auth.get_user(self, sync=False)
+            async with asyncio.timeout(HUB_PATIENCE):
+                model = await self.hub_auth.get_user(self, sync=False)
+        except TimeoutError as error:
+            raise HTTPError(503, "the Hub does not answer in time") from error
         except HTTPError as error:
             # Its message names addresses that are none of the visitor's business.
             raise HTTPError(503, "the Hub does not answer: %s", error.log_message) from error

@@ -15,6 +15,8 @@ from ...errors import HubUnavailable
 from ...quotas.subject import Subject
 from ...status.permissions import subject_of
 
+HUB_PATIENCE = 4.0
+"""How long, in seconds, the Hub may take to answer; visitors get a 503 after that."""
 PAGE = 200
 """Users per request; the Hub gives no more at once unless it is configured to."""
 SUBJECT_KEPT = 15.0
@@ -42,7 +44,7 @@ class HubClient:
                 "Accept": "application/jupyterhub-pagination+json, application/json",
             },
             verify=tls or True,
-            timeout=10,
+            timeout=HUB_PATIENCE,
             trust_env=False,
         )
         self._clock = clock

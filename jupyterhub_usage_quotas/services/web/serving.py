@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ WRONG_CONFIGURATION = 2
 """The exit code of a service that cannot start as it is configured."""
 CANNOT_LISTEN = 1
 SECONDS_WITHOUT_HUB = 2
+LARGEST_BODY = 64 * 1024
+"""Bytes of a request's body; no handler reads one."""
+SECONDS_FOR_A_REQUEST = 10
+SECONDS_IDLE = 300
+"""How long a connection may be kept without a request: longer than a page takes to ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,19 @@ def run(
     return 0
 
 
+def make_server(service: Service, tls: ssl.SSLContext | None = None) -> HTTPServer:
+    """The HTTP server of a service: a stranger cannot make it hold much, or for long."""
+    return HTTPServer(
+        service.application,
+        # Behind the Hub's proxy: it says which address a request came from, by which protocol.
+        xheaders=True,
+        ssl_options=tls,
+        max_body_size=LARGEST_BODY,
+        body_timeout=SECONDS_FOR_A_REQUEST,
+        idle_connection_timeout=SECONDS_IDLE,
+    )
+
+
 async def _serve(
     make: Callable[[], Service],
     around: ServiceEnvironment,
@@ -92,8 +111,7 @@ async def _serve(
     early: EarlyPort | None,
 ) -> None:
     service = make()
-    # Behind the Hub's proxy: it says which address the request came from, and by which protocol.
-    server = HTTPServer(service.application, xheaders=True, ssl_options=around.server_tls)
+    server = make_server(service, around.server_tls)
     address, port = around.listen_on
     server.add_sockets(early.hand_over() if early else listen(address, port))
     log.info("%s is served at %s, listening on %s:%d", around.name, around.prefix, address, port)

@@ -139,7 +139,10 @@ c.JupyterHub.cleanup_servers = False
 c.KubeSpawner.namespace = {namespace!r}
 c.KubeSpawner.delete_grace_period = 1
 c.KubeSpawner.start_timeout = 600
-c.KubeSpawner.http_timeout = 120
+# On a busy machine the cluster, too, takes its time.
+c.KubeSpawner.k8s_api_request_timeout = 60
+c.KubeSpawner.k8s_api_request_retry_timeout = 300
+c.KubeSpawner.http_timeout = 600
 c.KubeSpawner.args = []
 c.KubeSpawner.cmd = {command!r}
 c.KubeSpawner.storage_pvc_ensure = True

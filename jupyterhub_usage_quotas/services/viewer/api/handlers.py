@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -202,7 +203,8 @@ class Sessions(ViewerApi):
         policies = self.context.statuses.policies
         units = {resource: unit_of(policies, resource).symbol for resource in resources}
         text = io.StringIO()
-        writer = csv.writer(text)
+        # Quoted, or a spreadsheet that separates by semicolons makes two cells of one.
+        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
         columns = [f"{resource} ({units[resource]})" for resource in resources]
         writer.writerow(["server", "profile", "profile name", "from", "to", "ongoing", *columns])
         for one in rows:
@@ -220,8 +222,12 @@ def _how_far_known(usage: Usage) -> tuple[datetime, float]:
 
 
 def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    """A text that no spreadsheet takes for a formula, as OWASP has it ("CSV Injection"): also where
+    what begins one is full-width, or comes after spaces.
+    """
+    first = unicodedata.normalize("NFKC", text).lstrip()[:1]
+    steers = text[:1] in {"\t", "\r", "\n"} or first in {"=", "+", "-", "@"}
+    return f"'{text}" if steers else text
 
 
 class Forecast(ViewerApi):

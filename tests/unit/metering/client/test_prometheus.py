@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ import respx
 
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.metering.client.connection import Connection
-from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.client.prometheus import LARGEST, PrometheusClient
 from tests.support.meter_events import OnRequest
 
 URL = "http://prometheus.test:9090/prefix"
@@ -181,3 +182,43 @@ async def test_credentials_are_sent_as_basic_authentication(server):
     await client.aclose()
     sent = route.calls.last.request.headers["authorization"]
     assert base64.b64decode(sent.removeprefix("Basic ")).decode() == "ad:min:s3cret"
+
+
+# --- what a server answers is not to harm the Hub ------------------------------------------------
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+async def test_an_answer_that_is_too_large_is_read_no_further(client, server, compressed):
+    body = b" " * (LARGEST + 1)
+    headers = {"content-type": "application/json"}
+    if compressed:
+        body, headers = gzip.compress(body), headers | {"content-encoding": "gzip"}
+        assert len(body) < LARGEST / 500
+    server.post("/api/v1/query").respond(content=body, headers=headers)
+    with pytest.raises(errors.BadAnswer, match="larger than 64 MiB"):
+        await client.query("up", NOW)
+
+
+async def test_a_large_answer_that_is_one_is_read(client, server):
+    many = [vector("1", resource="x" * 1000, number=str(number)) for number in range(2000)]
+    body = gzip.compress(json.dumps(answer(*many)).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    server.post("/api/v1/query").respond(content=body, headers=headers)
+    assert len(await client.query("up", NOW)) == 2000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "error", "error": "evil\nINJECTED line \x1b[31mred" + "x" * 10_000},
+        {"warnings": ["evil\nINJECTED line \x1b[31mred", "y" * 10_000]},
+        {"status": "error\nINJECTED", "error": ""},
+    ],
+)
+async def test_what_it_says_is_one_bounded_line(client, server, said):
+    server.post("/api/v1/query").respond(json=answer(vector("1")) | said)
+    with pytest.raises(errors.PrometheusError) as refused:
+        await client.query("up", NOW)
+    text = str(refused.value)
+    assert text.isprintable()
+    assert len(text) < 400

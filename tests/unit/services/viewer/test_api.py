@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
 
+import httpx
 import pytest
 from bs4 import BeautifulSoup
 
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
 from jupyterhub_usage_quotas.services.viewer.app import routes
+from jupyterhub_usage_quotas.services.web import handler
 from tests.support.viewer import (
     ACCESS,
     PREFIX,
@@ -450,3 +452,49 @@ def test_the_description_is_for_everybody(viewer):
         if rule[0].startswith(PREFIX + "api/v1/")
     }
     assert set(document["paths"]) == served
+
+
+# --- what strangers and a bad day do -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        ("plain name", True),
+        ("a=b", True),
+        ("", True),
+        *((text, False) for text in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", " =1")),
+        *((text, False) for text in ("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20x", "\u3000=1")),
+    ],
+)
+def test_no_cell_is_a_formula(viewer, meter, text, harmless):
+    """OWASP, "CSV Injection"; also where a spreadsheet separates by semicolons."""
+    start = the_minute().timestamp() - HOUR
+    named = ServerAttributes(profile="x;=1+1", profile_name=text)
+    bucket = Bucket(start, start + HOUR, GIB * HOUR, named)
+    meter.readings["bob"] = {"memory": Fresh(Usage((bucket,), the_minute()))}
+    answer = viewer.api("users/bob/sessions?format=csv", "bob").text
+    (row,) = csv.DictReader(io.StringIO(answer))
+    assert row["profile name"] == (text if harmless else f"'{text}")
+    (same,) = csv.DictReader(io.StringIO(answer.replace('","', '";"')), delimiter=";")
+    assert same["profile"] == "x;=1+1"
+
+
+def test_a_hub_that_hangs_is_a_503(viewer, monkeypatch):
+    monkeypatch.setattr(handler, "HUB_PATIENCE", 0.2)
+    monkeypatch.setattr(viewer.hub, "hangs", True)
+    for path in ("", "api/v1/me", "users/bob"):
+        assert viewer.get(path, "token-of-nobody-yet").status_code == 503
+
+
+def test_no_request_needs_a_body(viewer):
+    """A megabyte is refused before it is read, whoever sends it."""
+    with pytest.raises(httpx.HTTPError):
+        answer = viewer.get("api/v1/me", method="POST", content=b"x" * 2**20)
+        answer.raise_for_status()
+    assert viewer.get("api/v1/me", "token-of-bob").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["static/a%00b", "static/%00", "static/nothing.js"])
+def test_a_file_that_cannot_be_is_not_there(viewer, path):
+    assert viewer.get(path).status_code == 404
