@@ -162,19 +162,18 @@ class PrometheusClient:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise PrometheusUnreachable(why_unreachable(error)) from error
-        kind = response.headers.get("content-type", "no content type")
+        # Those are about the body as it was sent.
+        about_body = {"content-encoding", "content-length", "transfer-encoding"}
+        headers = [one for one in response.headers.multi_items() if one[0] not in about_body]
         return httpx.Response(
-            response.status_code,
-            headers={"content-type": kind},
-            content=content,
-            request=response.request,
+            response.status_code, headers=headers, content=content, request=response.request
         )
 
     async def _request(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         response = await self._send("POST", endpoint, parameters)
         _require_an_answer(response.status_code)
         content = response.content
-        kind = response.headers["content-type"]
+        kind = response.headers.get("content-type", "no content type")
         where, success = f"HTTP {response.status_code} ({kind})", response.is_success
         if len(content) < LARGE:
             return read_answer(content, where=where, success=success, asked=parameters)

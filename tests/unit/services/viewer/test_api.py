@@ -489,9 +489,11 @@ def test_a_hub_that_hangs_is_a_503(viewer, monkeypatch):
 
 def test_no_request_needs_a_body(viewer):
     """A megabyte is refused before it is read, whoever sends it."""
-    with pytest.raises(httpx.HTTPError):
-        answer = viewer.get("api/v1/me", method="POST", content=b"x" * 2**20)
-        answer.raise_for_status()
+    try:
+        refused = viewer.get("api/v1/me", method="POST", content=b"x" * 2**20).is_error
+    except httpx.HTTPError:
+        refused = True  # it does not wait for the rest
+    assert refused
     assert viewer.get("api/v1/me", "token-of-bob").status_code == 200
 
 
