@@ -141,8 +141,14 @@ def unchanged(spawner: HubSpawner) -> Iterator[None]:
 
 
 def _copied(value: object) -> object:
-    """What can be changed in place is copied."""
-    return copy.deepcopy(value) if isinstance(value, dict | list | set) else value
+    """What can be changed in place is copied; of what cannot be, the outermost part."""
+    if not isinstance(value, dict | list | set):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:
+        # An admin can put anything there.
+        return copy.copy(value)
 
 
 def stamp_profile(spawner: HubSpawner, slug: str, display_name: str) -> None:

@@ -75,7 +75,9 @@ def _of_the_server(spawner: HubSpawner | WithProfile, resource: Resource) -> flo
     if extra:
         return extra
     for option in resource.spawner_options:
-        if amount := _amount(getattr(spawner, option, None), resource):
+        value = getattr(spawner, option, None)
+        # DockerSpawner takes functions of the spawner.
+        if amount := _amount(value(spawner) if callable(value) else value, resource):
             return amount
     return _by_docker(getattr(spawner, DOCKER, None), resource)
 

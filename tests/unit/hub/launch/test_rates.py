@@ -108,6 +108,11 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
     ),
     ({"req_memory": "", "req_nprocs": "", "req_ngpus": ""}, {}),
     ({"mem_limit": "2G"}, {"memory": 2 * GIB}),
+    (
+        {"mem_limit": lambda spawner: "2G", "cpu_limit": lambda spawner: 1.5},
+        {"memory": 2 * GIB, "cpu": 1.5},
+    ),
+    ({"mem_limit": lambda spawner: None}, {}),
 ]
 
 
@@ -132,6 +137,7 @@ def test_docker_and_batch_systems(options, expected):
         ({"req_memory": "4000"}, {"memory"}),  # of what, each batch system says differently
         ({"req_nprocs": "a few"}, {"cpu"}),
         ({"mem_guarantee": "x" * 1000}, {"memory"}),
+        ({"mem_limit": lambda spawner: spawner.user_options["size"]}, {"memory"}),
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
