@@ -76,10 +76,7 @@ async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
     try:
         return await check.look(deployment)
     except PrometheusError as error:
-        cure = (
-            "If it is slow, check its load and raise c.UsageConfig.request_timeout; if it"
-            " refuses the query, check its log."
-        )
+        cure = prometheus.CURES_OF_QUERIES.get(type(error), prometheus.SLOW)
         return [failed(f"Prometheus gave no answer that can be used: {error}", cure)]
     except PodOwnersUnknown as error:
         return [failed(f"usage cannot be read: {error}", "Run this where the Hub runs.")]

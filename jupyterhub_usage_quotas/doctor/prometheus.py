@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..errors import (
+    BadAnswer,
+    PartialAnswer,
     PrometheusError,
     PrometheusTimeout,
     PrometheusUnauthorized,
@@ -36,6 +38,19 @@ CURES: dict[type[PrometheusError], str] = {
     PrometheusUnavailable: "Something answers that it is not available now: an ingress or a gateway"
     " without a Prometheus behind it, or one that is starting or overloaded.",
 }
+
+
+SLOW = "If it is slow, check its load and raise c.UsageConfig.request_timeout."
+CURES_OF_QUERIES: dict[type[PrometheusError], str] = CURES | {
+    BadAnswer: "If a label is missing, a relabelling drops it: keep namespace, pod, uid and"
+    " container of kube-state-metrics' series (metric_relabel_configs, or what the store drops)."
+    " Without uid, pods of the same name cannot be distinguished.",
+    QueryRejected: "Its message says why. Stores that limit the time span of a query, many hosted"
+    " ones to about a month, refuse longer windows: shorten them in c.UsageQuotaManager.policy, or"
+    " raise the store's limit.",
+    PartialAnswer: "A part of the store did not answer: check its components, or its log.",
+}
+"""For queries of a Prometheus that does answer, by what is wrong with the answer."""
 
 
 async def answers(deployment: Deployment) -> list[Finding]:

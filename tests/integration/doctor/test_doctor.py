@@ -277,6 +277,22 @@ def test_whether_denials_are_safe(doctor, monkeypatch, version, status, says):
     assert found.exit_code == (status == "failed")
 
 
+# --- labels --------------------------------------------------------------------------------------
+
+
+def test_uid_is_dropped(doctor, serve_history):
+    without = [
+        replace(one, labels={k: v for k, v in one.labels.items() if k != "uid"})
+        for one in cluster()
+    ]
+    found = doctor(url=serve_history(without))
+    assert found.exit_code == 1
+    said = [one for one in found.findings if "no label uid" in one["says"]]
+    assert said
+    assert all("keep namespace, pod, uid" in one["cure"] for one in said)
+    assert not [one for one in found.findings if "request_timeout" in (one["cure"] or "")]
+
+
 # --- servers -------------------------------------------------------------------------------------
 
 PROFILES = """
