@@ -17,7 +17,7 @@ from pydantic import Field
 from ..config.loading import load_config, printable
 from ..config.quotas import Enforcement, QuotaOptions
 from ..conventions import HOME_STORAGE
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, QueryRejected
 from ..ledger.base import NO_LEDGER, Ledger
 from ..quotas.decide import Decision, Outcome
 from ..quotas.messages import wrong
@@ -191,11 +191,21 @@ async def _gather(
     pools: Members = {
         one.name: None if one.scope.everyone else members for one in policies if one.pooled
     }
+    statuses = UserStatuses(policies, meter, ledger)
     try:
-        return await UserStatuses(policies, meter, ledger).inputs(subject, datetime.now(UTC), pools)
+        inputs = await statuses.inputs(subject, datetime.now(UTC), pools)
+        if any(_was_refused(reading) for reading in inputs.usage.values()):
+            # Stores can limit how long a time a query is about. The Hub has read in pieces by now.
+            await meter.read_history(policies.reach)
+            inputs = await statuses.inputs(subject, datetime.now(UTC), pools)
+        return inputs
     finally:
         await meter.aclose()
         await ledger.aclose()
+
+
+def _was_refused(reading: Reading) -> bool:
+    return isinstance(reading, Unknown) and reading.reason == QueryRejected.reason
 
 
 def _explained(

@@ -177,6 +177,14 @@ class Meter:
                     return await self._attempt(one, one.extend) is None
         return False
 
+    async def read_history(self, reach: timedelta) -> None:
+        """Read everybody's usage over `reach` in pieces, as `keep` does: for stores that refuse to
+        answer about all of it at once. Never raises: what failed is in readings.
+        """
+        await self.refresh(reach)
+        while await self.extend():
+            pass
+
     async def _attempt(
         self, reader: Reader, step: Callable[[datetime], Awaitable[None]]
     ) -> Unknown | None:
