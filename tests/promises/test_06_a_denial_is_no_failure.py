@@ -24,12 +24,14 @@ def hub(request, recorded: Recorded, tmp_path_factory) -> Iterator[Hub]:
         yield running
 
 
-async def test_a_bug_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog):
-    faulty = spawner()
-    faulty.extra_resource_limits = {"nvidia.com/gpu": "not a number"}
+async def test_a_bug_of_ours_is_failover_and_keeps_its_traceback(prometheus, caplog, monkeypatch):
+    async def faulty(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
     before = counted(FAILOVERS, reason="internal_error")
     asked = manager(failover_open=True)
-    await asked.pre_spawn_start(USER, faulty)
+    monkeypatch.setattr(asked.meter, "read", faulty)
+    await asked.pre_spawn_start(USER, spawner())
     await asked.aclose()
     assert any(record.exc_info for record in caplog.records)
     assert counted(FAILOVERS, reason="internal_error") == before + 1
