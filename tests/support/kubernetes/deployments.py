@@ -143,6 +143,8 @@ c.KubeSpawner.start_timeout = 600
 c.KubeSpawner.k8s_api_request_timeout = 60
 c.KubeSpawner.k8s_api_request_retry_timeout = 300
 c.KubeSpawner.http_timeout = 600
+# Not between the end of a container and its restart, which takes longer there than in Kubernetes.
+c.KubeSpawner.poll_interval = 600
 c.KubeSpawner.args = []
 c.KubeSpawner.cmd = {command!r}
 c.KubeSpawner.storage_pvc_ensure = True
