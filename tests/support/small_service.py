@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -14,7 +15,7 @@ from jupyterhub_usage_quotas.services.web.json_handler import JsonHandler, NoJso
 from jupyterhub_usage_quotas.services.web.openapi import Operation, Parameter
 from jupyterhub_usage_quotas.services.web.serving import (
     Service,
-    config_files,
+    add_config_files,
     make_application,
     run,
 )
@@ -52,8 +53,9 @@ async def close() -> None:
 
 
 def main() -> int:
-    files = config_files(None, module="small_service", description="A small service.")
-    print("files:", *files, flush=True)
+    parser = argparse.ArgumentParser(prog="small_service", description="A small service.")
+    add_config_files(parser)
+    print("files:", *parser.parse_args().config_files, flush=True)
     around = ServiceEnvironment.of(os.environ, "small")
 
     def make() -> Service:

@@ -25,7 +25,7 @@ from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
-from .kept import keep
+from .kept import forget, keep
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -86,6 +86,7 @@ class UsageQuotaManager(QuotaOptions):
             self.log.exception("What a server requests could not be kept; its usage is not known")
 
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
+        forget(spawner)
         launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)
         stamp_profile(spawner, launch.request.profile, launch.request.profile_name)
         return launch

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from ...quotas.messages import printable
 from ...quotas.subject import Subject
 from ...quotas.verdict import Request
 from ..types import HubSpawner
@@ -49,13 +50,18 @@ class KeptLaunch(BaseModel):
 def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
     """Keep what a launch is decided on with its spawner, and in the state that the Hub stores."""
     kept = KeptLaunch(
-        profile=printable_label(request.profile),
-        profile_name=printable_label(request.profile_name),
+        profile=printable(request.profile, LONGEST),
+        profile_name=printable(request.profile_name, LONGEST),
         rates=dict(request.rates),
         at=at,
     )
     _put(spawner, kept)
     return kept
+
+
+def forget(spawner: HubSpawner) -> None:
+    """Before a launch is decided on: what is stored may be of a server that ended with its Hub."""
+    _put(spawner, None)
 
 
 def kept_of(spawner: HubSpawner) -> KeptLaunch | None:
@@ -108,9 +114,3 @@ def _put(spawner: HubSpawner, kept: KeptLaunch | None) -> None:
 def is_a_name(text: str) -> bool:
     """Whether a text can be a profile's name: one line of valid Unicode, of bounded length."""
     return 0 < len(text) <= LONGEST and text.isprintable()
-
-
-def printable_label(text: str) -> str:
-    """A text from outside as a label of metrics and pods: valid Unicode, on one line, bounded."""
-    valid = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(one if one.isprintable() else "\ufffd" for one in valid)[:LONGEST]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...conventions import DOCKER_GPU
-from ...quotas.messages import wrong
+from ...quotas.messages import printable, wrong
 from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.units import InvalidQuantity, parse_bytes, parse_kubernetes
 from ..types import HubSpawner
@@ -47,7 +47,7 @@ def asked_by(spawner: HubSpawner | WithProfile, resources: Resources) -> Asked:
                 rates[resource.name] = float(sum(_asked(spawner, resource)))
             except Exception as error:
                 # An admin can write anything there, also what only the spawner understands.
-                unreadable.append(f"{resource.name}: {type(error).__name__}: {error}")
+                unreadable.append(printable(f"{resource.name}: {type(error).__name__}: {error}"))
     return Asked({**rates, **BY_RUNNING}, tuple(unreadable))
 
 

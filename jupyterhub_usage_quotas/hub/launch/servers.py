@@ -29,14 +29,12 @@ def running_spawners(
                 yield user, spawner
 
 
-def running_servers(
-    users: Iterable[HubUser], *, starting: bool = False
-) -> Mapping[str, Sequence[Running]]:
-    """The servers that run, by username, and since when; of those nothing is known of that were
-    launched while nothing was kept, but that they run. `starting` as in `running_spawners`.
+def running_servers(users: Iterable[HubUser]) -> Mapping[str, Sequence[Running]]:
+    """The servers that run, by username, and since when. Of one whose launch was not kept it is
+    only known that it runs.
     """
     servers: dict[str, list[Running]] = {}
-    for user, spawner in running_spawners(users, starting=starting):
+    for user, spawner in running_spawners(users):
         kept, since = kept_of(spawner), _started(spawner)
         if since:
             subject = subject_of_user(user)

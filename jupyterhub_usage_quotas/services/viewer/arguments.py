@@ -20,6 +20,7 @@ from ...config.viewer import UsageViewer
 from ...conventions import VIEWER_MODULE
 from ...errors import ConfigurationError
 from ...quotas.messages import wrong
+from ..web.serving import add_config_files
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -53,14 +54,7 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[list[Path], Co
         prog=f"python -m {VIEWER_MODULE}",
         description="Shows users of a JupyterHub their usage and quotas.",
     )
-    parser.add_argument(
-        "--config-files",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="a configuration file; may be given several times, later files take precedence",
-    )
+    add_config_files(parser)
     for flag, option in FLAGS.items():
         parser.add_argument(flag, dest=option, metavar="VALUE", help=_help(option))
     given, others = parser.parse_known_args(arguments)

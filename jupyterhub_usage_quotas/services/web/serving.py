@@ -50,9 +50,8 @@ class Service:
             await close()
 
 
-def config_files(arguments: Sequence[str] | None, *, module: str, description: str) -> list[Path]:
-    """The configuration files named on the command line of a service that runs as this module."""
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+def add_config_files(parser: argparse.ArgumentParser) -> None:
+    """Let a service's command line name configuration files: `config_files`, a list of `Path`."""
     parser.add_argument(
         "--config-files",
         action="append",
@@ -61,8 +60,6 @@ def config_files(arguments: Sequence[str] | None, *, module: str, description: s
         metavar="FILE",
         help="a configuration file; may be given several times, later files take precedence",
     )
-    files: list[Path] = parser.parse_args(arguments).config_files
-    return files
 
 
 def set_up_logging() -> None:

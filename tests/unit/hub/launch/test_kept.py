@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jupyterhub import orm
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from jupyterhub_usage_quotas.hub.launch.kept import KEY, LONGEST, keep, kept_of
+from jupyterhub_usage_quotas.hub.launch.kept import KEY, LONGEST, forget, keep, kept_of
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 
@@ -55,6 +55,14 @@ def test_of_another_launch_nothing_is_left():
     other = keep(spawner, Request(ADA, rates={"time": 1.0}), NOW)
     assert kept_of(spawner) == other
     assert stored(spawner)[KEY]["rates"] == {"time": 1.0}
+
+
+def test_what_is_stored_of_a_server_that_ended_with_its_hub_is_of_no_launch_after_it():
+    before = launched()
+    keep(before, Request(ADA, rates=RATES), NOW)
+    after = launched(stored(before))
+    forget(after)
+    assert kept_of(after) is None
 
 
 @pytest.mark.parametrize(
