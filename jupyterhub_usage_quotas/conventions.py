@@ -19,6 +19,13 @@ DISTRIBUTION: Final = "jupyterhub-usage-quotas"
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
 KSM_ANNOTATIONS: Final = "kube_pod_annotations"
 KSM_PHASE: Final = "kube_pod_status_phase"
+KSM_DELETION: Final = "kube_pod_deletion_timestamp"
+"""When a pod that is being deleted will be gone, its grace period included, in Unix seconds."""
+KSM_FIRST_REQUESTS: Final = (
+    "kube_pod_container_resource_requests_memory_bytes",
+    "kube_pod_container_resource_requests_cpu_cores",
+)
+"""What kube-state-metrics 1 exported, and no later one does."""
 HUB_POD: Final = "(.*-)?hub-[a-z0-9]+-[a-z0-9]{5}"
 """Names of the Hub's own pods: Zero to JupyterHub runs it as a Deployment called hub."""
 KSM_USERNAME_LABEL: Final = "annotation_hub_jupyter_org_username"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import homes, people, prometheus, servers, source
+from . import homes, people, pods, prometheus, servers, source
 from . import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
@@ -39,6 +39,8 @@ CHECKS: Sequence[Check] = (
     Check("usernames", source.usernames, _SCRAPED),
     Check("users", people.users, (*_SCRAPED, "usernames")),
     Check("duplicates", source.duplicates, _SCRAPED),
+    Check("clusters", pods.one_cluster, _SCRAPED),
+    Check("stuck-pods", pods.stuck_pods, _SCRAPED),
     Check("retention", prometheus.retention, _REACHED),
     Check("scrape-interval", prometheus.scrape_interval, (*_SCRAPED, "usernames")),
     Check("history", prometheus.history, (*_SCRAPED, "usernames")),

@@ -42,8 +42,9 @@ CURES: dict[type[PrometheusError], str] = {
 
 SLOW = "If it is slow, check its load and raise c.UsageConfig.request_timeout."
 CURES_OF_QUERIES: dict[type[PrometheusError], str] = CURES | {
-    BadAnswer: "If a label is missing, a relabelling drops it: keep namespace, pod, uid and"
-    " container of kube-state-metrics' series (metric_relabel_configs, or what the store drops)."
+    BadAnswer: "If a label is missing, a relabelling drops or renames it: set honor_labels: true,"
+    " and keep namespace, pod, uid and container of kube-state-metrics' series"
+    " (metric_relabel_configs, or what the store drops)."
     " Without uid, pods of the same name cannot be distinguished.",
     QueryRejected: "Its message says why. Stores that limit the time span of a query, many hosted"
     " ones to about a month, refuse longer windows: shorten them in c.UsageQuotaManager.policy, or"

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
 from ..hub.setup import require_profiles
-from ..metering.client.promql import EXPORTED, HONORED, duration, select
+from ..metering.client.promql import LABELS, duration, select
 from ..quotas.policy.selector import ServerAttributes, ServerSelector
 from ..quotas.resources import Resources
 from .deployment import Deployment
@@ -129,7 +129,7 @@ async def _requested(deployment: Deployment) -> Sequence[str]:
     # The Hub's own exporter names no devices.
     namespaces = getattr(deployment.source, "namespaces", ())
     found: set[str] = set()
-    for labels in (HONORED, EXPORTED):
+    for labels in LABELS.values():
         where = labels.where(namespaces)
         over = duration(LOOK_BACK)
         requests = f"present_over_time({select(names.KSM_REQUESTS, *where)}[{over}])"

@@ -8,7 +8,9 @@ from .. import conventions as names
 from ..config.pods import NAME
 from ..config.usage import HUB, RECORDED
 from ..metering.diagnosis import LATELY, SourceDiagnosis
+from ..metering.pod_series import found_labels, is_first_version
 from ..metering.sources.base import StepRange, whole_step
+from ..metering.sources.kube_state_metrics import FIRST_VERSION
 from ..metering.sources.server_metrics import ServerMetrics
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, roughly, warning
@@ -37,6 +39,9 @@ TELL_USERNAMES = (
 async def source(deployment: Deployment) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
     diagnosis = await deployment.diagnosis()
+    of_pods = not isinstance(deployment.source, ServerMetrics)
+    if of_pods and await is_first_version(deployment.prometheus, deployment.clock()):
+        return [failed(FIRST_VERSION, "Upgrade kube-state-metrics, or its chart.")]
     if metric := _absent(deployment, diagnosis):
         return [
             failed(
@@ -44,21 +49,43 @@ async def source(deployment: Deployment) -> list[Finding]:
                 _cure_of_absence(deployment, metric, diagnosis),
             )
         ]
-    evidence = _evidence(deployment)
-    if not diagnosis.inside.get(evidence):
-        namespace = deployment.manager.hub_namespace
-        elsewhere = (
-            f"; there are series of {listed(diagnosis.namespaces)}" if diagnosis.namespaces else ""
-        )
-        right = f": is it {diagnosis.namespaces[0]!r}?" if len(diagnosis.namespaces) == 1 else "."
-        return [
-            failed(
-                f'{deployment.source.name}: {evidence} has no series of the namespace "{namespace}"'
-                f"{elsewhere}",
-                f"Set c.UsageConfig.hub_namespace to the namespace that the Hub is in{right}",
-            )
-        ]
+    if not diagnosis.inside.get(_evidence(deployment)):
+        renamed = await _renamed(deployment, diagnosis) if of_pods else None
+        return [renamed or _elsewhere(deployment, diagnosis)]
     return [await _scraped_lately(deployment)]
+
+
+def _elsewhere(deployment: Deployment, diagnosis: SourceDiagnosis) -> Finding:
+    """The Hub's namespace has no series, and others have some."""
+    namespace = deployment.manager.hub_namespace
+    others = [one for one in diagnosis.namespaces if one not in ("", namespace)]
+    elsewhere = f"; there are series of {listed(others)}" if others else ""
+    right = f": is it {others[0]!r}?" if len(others) == 1 else "."
+    return failed(
+        f"{deployment.source.name}: {_evidence(deployment)} has no series of the namespace"
+        f' "{namespace}"{elsewhere}',
+        f"Set c.UsageConfig.hub_namespace to the namespace that the Hub is in{right}",
+    )
+
+
+async def _renamed(deployment: Deployment, diagnosis: SourceDiagnosis) -> Finding | None:
+    """The namespace of pods is in no label that can be known; None where that is not seen."""
+    namespace = deployment.manager.hub_namespace
+    found = await found_labels(deployment.prometheus, namespace, deployment.clock())
+    if found is None or not (found.with_namespace or diagnosis.namespaces in ((), ("",))):
+        return None
+    where = (
+        f'the namespace "{namespace}" in the label {" and ".join(found.with_namespace)}'
+        if found.with_namespace
+        else "no label namespace or exported_namespace"
+    )
+    return failed(
+        f"{deployment.source.name}: {names.KSM_PHASE} has {where}; its labels are"
+        f" {', '.join(found.names)}",
+        "Scrape kube-state-metrics with honor_labels: true, and let no relabelling"
+        " (metric_relabel_configs, labelmap, labeldrop) rename or drop its labels namespace, pod,"
+        " uid and container.",
+    )
 
 
 def _evidence(deployment: Deployment) -> str:

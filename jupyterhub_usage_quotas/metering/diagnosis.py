@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from .. import conventions as names
 from .client import promql
 from .client.prometheus import PrometheusClient, all_of
-from .client.promql import PodLabels
+from .client.promql import LABELS, PodLabels
 from .client.response import Series
 from .sources.base import StepRange, whole_step
-from .sources.kube_state_metrics import LABELS, KubeStateMetrics
+from .sources.kube_state_metrics import KubeStateMetrics
 from .sources.server_metrics import ServerMetrics
 
 LATELY = timedelta(hours=1)
@@ -99,16 +99,16 @@ async def _of_pods(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    one, other = await all_of(
+    each = await all_of(
         *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
     )
     return SourceDiagnosis(
-        Counter(one.inside) + Counter(other.inside),
-        Counter(one.anywhere) + Counter(other.anywhere),
-        tuple(sorted({*one.namespaces, *other.namespaces})),
-        Counter(one.users) + Counter(other.users),
-        tuple(sorted({*one.nameless, *other.nameless})),
-        max(one.copies, other.copies),
+        sum((Counter(one.inside) for one in each), Counter()),
+        sum((Counter(one.anywhere) for one in each), Counter()),
+        tuple(sorted({name for one in each for name in one.namespaces})),
+        sum((Counter(one.users) for one in each), Counter()),
+        tuple(sorted({name for one in each for name in one.nameless})),
+        max(one.copies for one in each),
     )
 
 
@@ -121,9 +121,11 @@ async def _of_kind(
 ) -> SourceDiagnosis:
     """The same, of series with labels of this kind."""
     within = source.namespaces
-    inside, anywhere, namespaces, users, nameless, copies = await all_of(
+    anywhere = await prometheus.query(promql.labelled(_counts(labels, ())), now)
+    if not anywhere:
+        return SourceDiagnosis({}, {}, (), {})
+    inside, namespaces, users, nameless, copies = await all_of(
         prometheus.query(promql.labelled(_counts(labels, within)), now),
-        prometheus.query(promql.labelled(_counts(labels, ())), now),
         prometheus.query(promql.labelled(_namespaces(labels)), now),
         prometheus.query(_users(labels, within), now),
         _nameless(prometheus, labels, within, pods_like, now),

@@ -138,6 +138,10 @@ class Oracle:
             one.labels["uid"]
             for one in self._of(PHASE)
             if one.labels["phase"] == "Running" and one.at(minute) == 1
+        } - {
+            one.labels["uid"]
+            for one in self._of("kube_pod_deletion_timestamp")
+            if (gone := one.at(minute)) is not None and gone <= minute
         }
         asked: dict[tuple[str, str, str], float] = {}
         for one in self._of("kube_pod_container_resource_requests"):

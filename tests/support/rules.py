@@ -17,6 +17,7 @@ from tests.support.programs import find_program
 FOLDER = ROOT / "charts-config/prometheus"
 RULES = FOLDER / "recording-rules.yaml"
 EXPORTED = FOLDER / "recording-rules-exported-labels.yaml"
+EXPORTED_POD = FOLDER / "recording-rules-exported-pod.yaml"
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

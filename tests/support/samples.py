@@ -46,7 +46,7 @@ def asks(memory: float = 1, cpu: float = 0.5, gpu: float = 0) -> Asked:
 class Life:
     """What became of one pod. `stages` say from when on (Unix seconds) it was in which phase;
     "Scheduled" is Pending, on a node; "Gone" is deleted. `asked` says from when on it asked for
-    what.
+    what. `deleted` says from when on it was to be gone at which instant, its grace period included.
     """
 
     username: str
@@ -58,12 +58,14 @@ class Life:
     annotations: Mapping[str, str] = field(default_factory=dict)
     init: Asked = field(default_factory=dict)
     restarts: Sequence[float] = ()
+    deleted: Mapping[float, float] = field(default_factory=dict)
 
     def exported(self, at: float) -> Mapping[Labels, float]:
         """What kube-state-metrics exports of it at an instant."""
         asked = [since for since in self.asked if since <= at]
         restarted = sum(since <= at for since in self.restarts)
-        return self._exported(self._stage(at), asked[-1], restarted)
+        deleted = [until for since, until in self.deleted.items() if since <= at]
+        return self._exported(self._stage(at), asked[-1], restarted, *deleted[-1:])
 
     def _stage(self, at: float) -> str:
         begun = [stage for since, stage in self.stages.items() if since <= at]
@@ -73,9 +75,10 @@ class Life:
     def sessions(self) -> Iterator[Span]:
         """From when to when it ran."""
         edges = [*self.stages, math.inf]
+        last = min(self.deleted.values(), default=math.inf)
         for (since, stage), until in zip(self.stages.items(), edges[1:], strict=True):
             if stage == RUNNING:
-                yield since, until
+                yield since, min(until, last)
 
     def rate(self, resource: str, at: float) -> float:
         """What it asks for at an instant, of a resource as the meter calls it."""
@@ -90,7 +93,9 @@ class Life:
         )
 
     @cache  # noqa: B019 there are few, and they are needed until the end
-    def _exported(self, stage: str, asked: float, restarted: int) -> Mapping[Labels, float]:
+    def _exported(
+        self, stage: str, asked: float, restarted: int, deleted: float = 0
+    ) -> Mapping[Labels, float]:
         if stage == GONE:
             return NOTHING
         pod = {
@@ -111,6 +116,8 @@ class Life:
                     if amount:
                         more = {"container": container, "resource": resource, "node": node}
                         found[series(f"kube_pod_{what}", **pod, **more)] = amount
+        if deleted:
+            found[series("kube_pod_deletion_timestamp", **pod)] = float(deleted)
         if restarted:
             more = {"container": "notebook"}
             restarts = series("kube_pod_container_status_restarts_total", **pod, **more)

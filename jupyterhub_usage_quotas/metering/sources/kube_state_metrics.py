@@ -13,22 +13,26 @@ from datetime import UTC, datetime, timedelta
 from heapq import merge
 
 from ... import conventions as names
+from ...errors import BadAnswer
 from ...quotas.policy.selector import ServerAttributes
 from ...quotas.resources import BY_RUNNING, RESOURCES, Resources, has_gpu
 from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
-from ..client.promql import EXPORTED, HONORED, PodLabels, Pods, Users
+from ..client.promql import LABELS, PodLabels, Pods, Users
 from ..client.response import Series
 from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
 from .base import StepRange, UsageSegment, evidence_ranges, having, scrape_instants
-from .pod_names import PodNames, names_of, sorted_out
-
-LABELS = {"honored": HONORED, "exported": EXPORTED}
+from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 LATELY = timedelta(days=7)
 """For how long no pod must have had a username to conclude that usernames are not exported."""
+
+FIRST_VERSION = (
+    "kube-state-metrics is too old: its metrics are those of version 1, without usernames and uids;"
+    " expected version 2.10 or later"
+)
 
 Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
 """What pods requested, by uid and resource: runs."""
@@ -65,11 +69,16 @@ class KubeStateMetrics:
         """See `Source.read`."""
         coverage: ScrapeCoverage
         parts: list[_Pods]
-        # Labels of the one kind and of the other: mostly there is nothing under one of them.
+        owners = await self.named.owners() if self.named else {}
+        # Labels of every kind: mostly there is something under one of them only.
         coverage, *parts = await all_of(
             self._seen(prometheus, steps),
-            *(self._pods(prometheus, labels, users, steps) for labels in LABELS.values()),
+            *(self._pods(prometheus, labels, users, steps, owners) for labels in LABELS.values()),
         )
+        if coverage.last_scrape is None and await prometheus.query(
+            promql.first_version(), steps.end
+        ):
+            raise BadAnswer(FIRST_VERSION)
         nobodys = coverage.last_scrape is not None and not any(part.owned for part in parts)
         if nobodys and await self._nobody_is_named(prometheus, steps):
             coverage = never_covered(*steps.span, names.KSM_USERNAME_LABEL)
@@ -85,11 +94,10 @@ class KubeStateMetrics:
         Every pod has the metrics that are evidence, so they are there without any user. The Hub's
         own pod is queried first: it is always there, and has few series.
         """
-        landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
-        by_metric = await self._looks(prometheus, steps, *landmark)
+        by_metric = await self._looks(prometheus, steps, names.HUB_POD)
         coverage = self._summary(by_metric, steps)
         if coverage.gaps:
-            of_all = await self._looks(prometheus, steps, "", "")
+            of_all = await self._looks(prometheus, steps)
             by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
             coverage = self._summary(by_metric, steps)
         return coverage
@@ -103,23 +111,22 @@ class KubeStateMetrics:
         if self.named is not None:
             return False
         day = min(steps.over, timedelta(days=1))
-        servers = (promql.servers_there(one, self.namespaces, day) for one in LABELS.values())
-        if not any(await all_of(*(prometheus.query(query, steps.end) for query in servers))):
+        if not await prometheus.query(promql.servers_there(self.namespaces, day), steps.end):
             return False
         far = max(steps.over, LATELY)
-        usernames = (promql.usernames_there(one, self.namespaces, far) for one in LABELS.values())
-        return not any(await all_of(*(prometheus.query(query, steps.end) for query in usernames)))
+        return not await prometheus.query(promql.usernames_there(self.namespaces, far), steps.end)
 
     async def _looks(
-        self, prometheus: PrometheusClient, steps: StepRange, honored: str, exported: str
+        self, prometheus: PrometheusClient, steps: StepRange, pods_like: str = ""
     ) -> dict[str, ScrapeInstants]:
+        """When each of the evidence was scraped, of pods with such names (a regular expression)."""
+
         def expressions(looked: StepRange) -> dict[str, str]:
             look = promql.seen if looked.step == steps.step else promql.there
             return {
-                f"{kind} {metric}": look(metric, *labels.where(self.namespaces, landmark), *phase)
-                for (kind, labels), landmark in zip(
-                    LABELS.items(), (honored, exported), strict=True
-                )
+                f"{kind} {metric}": look(metric, *labels.where(self.namespaces), some, *phase)
+                for kind, labels in LABELS.items()
+                for some in [pods_like and f'{labels.pod}=~"{pods_like}"']
                 for metric, phase in self._evidence.items()
             }
 
@@ -143,9 +150,14 @@ class KubeStateMetrics:
         return coverage_in(of_either, *steps.span, evidence_ranges(steps)[0].step.total_seconds())
 
     async def _pods(
-        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, steps: StepRange
+        self,
+        prometheus: PrometheusClient,
+        labels: PodLabels,
+        users: Users,
+        steps: StepRange,
+        owners: Mapping[PodName, Owner],
     ) -> _Pods:
-        owned = await self._whose(prometheus, labels, users, steps)
+        owned = await self._whose(prometheus, labels, users, steps, owners)
         called = {pod.name for pod in owned.values()} if users is not None else None
         patterns = self.named.like if self.named else ()
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
@@ -165,13 +177,17 @@ class KubeStateMetrics:
         return _Pods(pods, owned, running, requests, changed, unmeasured=not exported)
 
     async def _whose(
-        self, prometheus: PrometheusClient, labels: PodLabels, users: Users, steps: StepRange
+        self,
+        prometheus: PrometheusClient,
+        labels: PodLabels,
+        users: Users,
+        steps: StepRange,
+        owners: Mapping[PodName, Owner],
     ) -> dict[str, _Pod]:
         """The pods that users had, by uid."""
         if self.named is None:
             annotated = promql.pods_of(labels, self.namespaces, users, steps.over)
             return await run_in_worker(_owned, await prometheus.query(annotated, steps.end), labels)
-        owners = await self.named.owners()
         wanted = names_of(owners, users)
         if wanted is not None and not wanted:
             return {}

@@ -19,7 +19,7 @@ from jupyterhub_usage_quotas.metering.client.response import Series
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.programs import Span, backfill, start_prometheus
 from tests.support.recorded import NOW, instant
-from tests.support.rules import EXPORTED, RULES, promtool
+from tests.support.rules import EXPORTED, EXPORTED_POD, RULES, promtool
 
 BEGIN = NOW - 6 * HOUR
 START, END = NOW - 5 * HOUR, NOW - 4 * HOUR
@@ -116,16 +116,15 @@ def more_requests(
         yield replace(requests, labels=labels, value=float(amount), end=end)
 
 
-def renamed(spans: Iterable[Span]) -> Iterator[Span]:
-    """The same spans as scraped without `honor_labels`."""
-    names = ("namespace", "pod", "container")
+def renamed(spans: Iterable[Span], *names: str) -> Iterator[Span]:
+    """The same spans as scraped without `honor_labels`, by a target with these labels."""
     for span in spans:
         labels = {
             f"exported_{name}" if name in names else name: value
             for name, value in span.labels.items()
         }
-        target = {"namespace": "monitoring", "pod": labels["instance"], "container": "ksm"}
-        yield replace(span, labels=labels | target)
+        own = {"namespace": "monitoring", "pod": labels["instance"], "container": "ksm"}
+        yield replace(span, labels=labels | {name: own[name] for name in names})
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,16 @@ class Kind:
 
 KINDS = {
     "honor_labels": Kind(RULES, [*history()], promql.HONORED),
-    "exported labels": Kind(EXPORTED, [*renamed(history())], promql.EXPORTED),
+    "exported labels": Kind(
+        EXPORTED,
+        [*renamed(history(), "namespace", "pod", "container")],
+        promql.PodLabels("exported_namespace", "exported_pod"),
+    ),
+    "exported pod": Kind(
+        EXPORTED_POD,
+        [*renamed(history(), "pod", "container")],
+        promql.PodLabels(pod="exported_pod"),
+    ),
 }
 
 

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -552,14 +552,151 @@ def test_exporters_that_took_turns_are_no_duplicates(doctor, serve_history):
     assert doctor(url=serve_history(spans)).wrong == {}
 
 
-def test_exported_labels_are_understood(doctor, serve_history):
-    def renamed(span: Span) -> Span:
-        names = {"namespace": "exported_namespace", "pod": "exported_pod"}
-        labels = {names.get(name, name): value for name, value in span.labels.items()}
-        mine = {"namespace": "monitoring", "pod": "ksm-0"} if "kube" in span.metric else {}
-        return replace(span, labels=labels | mine)
+def moved(spans: Iterable[Span], names: Mapping[str, str], **own: str) -> Iterator[Span]:
+    """Series of kube-state-metrics with their labels renamed, and these of its own."""
+    for span in spans:
+        if "kube" in span.metric:
+            labels = {names.get(name, name): value for name, value in span.labels.items()}
+            yield replace(span, labels=labels | own)
+        else:
+            yield span
 
-    assert doctor(url=serve_history(map(renamed, cluster()))).wrong == {}
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"namespace": "monitoring", "pod": "ksm-0"},
+        {"namespace": "monitoring"},
+        {"pod": "ksm-0", "uid": "ksm-uid", "container": "ksm"},
+    ],
+    ids="-".join,
+)
+def test_exported_labels_are_understood(doctor, serve_history, own):
+    names = {name: f"exported_{name}" for name in own}
+    assert doctor(url=serve_history(moved(cluster(), names, **own))).wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "own"),
+    [
+        ({"namespace": "kubernetes_namespace"}, {"namespace": "monitoring"}),
+        ({"namespace": "kubernetes_namespace", "pod": "kubernetes_pod_name"}, {}),
+    ],
+)
+def test_labels_that_were_renamed_otherwise(doctor, serve_history, names, own):
+    found = doctor(url=serve_history(moved(cluster(), names, **own)))
+    words = (f'"hub-ns" in the label {names["namespace"]}', "honor_labels: true", "its labels are")
+    one = only(found, "source", *words)
+    assert "hub_namespace" not in one["cure"]
+
+
+def test_a_namespace_that_no_label_has(doctor, serve_history):
+    found = doctor(url=serve_history(without_labels(cluster(), "namespace")))
+    one = only(found, "source", "no label namespace or exported_namespace", "honor_labels: true")
+    assert "instance, job, pod, uid" in one["says"]
+
+
+def without_labels(spans: Iterable[Span], *dropped: str) -> Iterator[Span]:
+    for span in spans:
+        labels = {name: value for name, value in span.labels.items() if name not in dropped}
+        yield replace(span, labels=labels)
+
+
+def first_version(**more: Any) -> Iterator[Span]:
+    """As kube-state-metrics 1.9 exports pods: without annotations and uids, a metric a resource."""
+    for span in without_labels(cluster(**more), "uid"):
+        if span.metric != "kube_pod_annotations":
+            yield span
+        if span.metric == "kube_pod_container_resource_requests":
+            labels = {name: span.labels[name] for name in ("namespace", "pod", "container", "node")}
+            yield replace(span, metric=f"{span.metric}_memory_bytes", labels=labels)
+
+
+@pytest.mark.parametrize("dropped", ["", "kube_pod_container_resource_requests"])
+def test_kube_state_metrics_of_version_1(doctor, serve_history, dropped):
+    found = doctor(url=serve_history(without(dropped, first_version())))
+    one = only(found, "source", "version 1", "expected version 2.10", "Upgrade")
+    assert "deny-list" not in one["cure"]
+
+
+def test_kube_state_metrics_of_both_versions(doctor, serve_history):
+    both = [*cluster(), *(s for s in first_version() if s.metric.endswith("_bytes"))]
+    assert doctor(url=serve_history(both)).wrong == {}
+
+
+# --- several clusters, and pods that stay --------------------------------------------------------
+
+
+def in_cluster(spans: Iterable[Span], **labels: str) -> Iterator[Span]:
+    for span in spans:
+        yield replace(span, labels=span.labels | labels)
+
+
+def another_hubs(start: int = BEGIN, end: int = END) -> Iterator[Span]:
+    """Another Hub's pod, in a namespace of the same name."""
+    for span in hub_pod(start, end):
+        pod = {"pod": "hub-7d9c6b5f48-abcde", "uid": "hub-uid-2"}
+        yield replace(span, labels=span.labels | pod)
+
+
+@pytest.mark.parametrize("label", ["cluster", "job"])
+def test_two_clusters_in_one_store(doctor, serve_history, label):
+    spans = [*in_cluster(cluster(), **{label: "a"}), *in_cluster(another_hubs(), **{label: "b"})]
+    found = doctor(url=serve_history(spans))
+    words = (f'{label}: "a", "b"', "several-clusters.md", "same name")
+    only(found, "clusters", *words, status="warning")
+
+
+def test_two_clusters_one_of_which_has_no_label(doctor, serve_history):
+    spans = [*cluster(), *in_cluster(another_hubs(), cluster="b")]
+    only(doctor(url=serve_history(spans)), "clusters", 'cluster: "", "b"', status="warning")
+
+
+def test_two_clusters_with_labels_renamed(doctor, serve_history):
+    names = {"namespace": "exported_namespace", "pod": "exported_pod"}
+    spans = [*in_cluster(cluster(), cluster="a"), *in_cluster(another_hubs(), cluster="b")]
+    own = {"namespace": "monitoring", "pod": "ksm-0"}
+    found = doctor(url=serve_history(moved(spans, names, **own)))
+    only(found, "clusters", 'cluster: "a", "b"', status="warning")
+
+
+@pytest.mark.parametrize(
+    ("labels", "start"),
+    [
+        ({"instance": "ksm-1"}, BEGIN),
+        ({"cluster": "b"}, NOW - 8 * DAY // 7),
+    ],
+    ids=["shards of one cluster", "a cluster that took the place of another"],
+)
+def test_two_hubs_that_are_of_one_cluster(doctor, serve_history, labels, start):
+    ends = END if start == BEGIN else start
+    first = [*hub_pod(BEGIN, ends), *pod().spans, scraped_hub()]
+    other = {name: "" if name == "cluster" else value for name, value in labels.items()}
+    spans = [*in_cluster(first, **other), *in_cluster(another_hubs(start), **labels)]
+    assert "clusters" not in doctor(url=serve_history(spans)).wrong
+
+
+def test_two_replicas_of_prometheus_are_one_cluster(doctor, serve_history):
+    both = (in_cluster(cluster(), replica=one) for one in ("a", "b"))
+    assert "clusters" not in doctor(url=serve_history([*next(both), *next(both)])).wrong
+
+
+def to_be_deleted(of: Pod, at: int, start: int) -> Span:
+    labels = {"namespace": of.namespace, "pod": of.name, "uid": of.uid, "instance": of.instance}
+    return Span("kube_pod_deletion_timestamp", labels, start, END, float(at))
+
+
+def test_pods_whose_node_is_gone(doctor, serve_history):
+    gone = pod(username="alice", name="jupyter-alice--x", uid="x")
+    deleted = to_be_deleted(gone, NOW - HOUR, NOW - HOUR - 30)
+    found = doctor(url=serve_history([*cluster(), *gone.spans, deleted]))
+    words = ("jupyter-alice--x", "Running", "node is gone", "deletion timestamp")
+    only(found, "stuck-pods", *words, status="warning")
+
+
+def test_pods_that_are_being_deleted(doctor, serve_history):
+    deleted = to_be_deleted(pod(), NOW + HOUR, NOW - 60)
+    assert doctor(url=serve_history([*cluster(), deleted])).wrong == {}
 
 
 def test_an_interval_that_is_configured_wrong(doctor):

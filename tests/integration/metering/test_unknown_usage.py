@@ -4,7 +4,7 @@ taken for zero. Every case is a namespace of its own, in one Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,8 +28,10 @@ from tests.support.samples import (
     asks,
     hub_pod,
     runs,
+    series,
 )
-from tests.support.ways import REACH, Asking, Ways, asking
+from tests.support.ways import REACH, Asking, Ways, asking, instant
+from tests.support.written import Labels
 
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 PODS, SERVERS = "pods", "servers"
@@ -261,6 +263,32 @@ def test_a_metric_that_is_not_exported_is_named(all_ways, case, metric):
         for way, reading in each(ways, user).items():
             assert isinstance(reading, Unknown), way
             assert metric in reading.detail
+
+
+@dataclass(frozen=True, eq=False)
+class FirstVersion:
+    """A pod as kube-state-metrics 1.9 exports it."""
+
+    def exported(self, at: float) -> Mapping[Labels, float]:
+        pod = {"namespace": "hub-ns", "pod": "jupyter-alice"}
+        memory = "kube_pod_container_resource_requests_memory_bytes"
+        return {
+            series("kube_pod_status_phase", **pod, phase="Running"): 1.0,
+            series(memory, **pod, container="notebook", node="n1"): 1e9,
+        }
+
+
+def test_kube_state_metrics_of_version_1_is_named(tmp_path):
+    with asking(tmp_path) as prometheus:
+        source = KubeStateMetrics("hub-ns")
+        prometheus.ways(source, [FirstVersion()], [Target(BEGIN, END)])
+        asked = prometheus.meter(source, lambda: NOW)
+        over = timedelta(seconds=REACH)
+        found = prometheus.run(asked.read(["alice"], ["memory"], over, instant(NOW)))
+        reading = found["alice"]["memory"]
+        assert isinstance(reading, Unknown)
+        assert "version 1" in reading.detail
+        assert "expected version 2.10 or later" in reading.detail
 
 
 def test_annotations_that_are_exported_no_more_are_a_source_that_is_down(all_ways):

@@ -5,6 +5,7 @@ by every way to a reading, and what the pods did, to a scrape and a minute at ei
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,11 @@ def stays(user: str, phase: str, since: float = LATER) -> Life:
     return Life(user, {FROM: "Pending", FROM + 200: RUNNING, since: phase})
 
 
+def stuck(user: str) -> Life:
+    """A pod that keeps its phase until the end, because its node is gone."""
+    return Life(user, {FROM: RUNNING})
+
+
 CASES: dict[str, list[Life]] = {
     "one pod": [runs("one", FROM, TO, ask=asks(2, 1, 1))],
     "pending without a node, then with one, then running": [
@@ -72,6 +78,22 @@ CASES: dict[str, list[Life]] = {
     ],
     "its node was lost for an hour": [
         Life("lost", {FROM: RUNNING, LATER: "Unknown", LATER + HOUR - 300: RUNNING, TO: GONE})
+    ],
+    "its node is gone, and it stays": [
+        replace(stuck("stuck"), deleted={LATER: LATER + 30}),
+    ],
+    "its node is gone, and it is deleted again at once": [
+        replace(stuck("forced"), deleted={LATER: LATER + 3600, LATER + 400: LATER + 400})
+    ],
+    "stopped within its grace period": [
+        replace(runs("polite", FROM, LATER), deleted={LATER - 20: LATER + 10})
+    ],
+    "stuck since before the window": [
+        replace(stuck("forgotten"), deleted={FROM + 1: FROM + 2})
+    ],
+    "its node is gone, and it was started again": [
+        replace(stuck("twice"), deleted={LATER: LATER + 30}),
+        runs("twice", LATER + 600, TO, name="jupyter-twice", uid="twice-2"),
     ],
     "containers that were restarted": [
         runs("restarted", FROM, TO, restarts=(FROM + 1000, FROM + 1010, LATER))

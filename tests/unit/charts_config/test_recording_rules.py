@@ -12,20 +12,33 @@ import pytest
 import yaml
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
-from tests.support.rules import EXPORTED, FOLDER, RULES, cases_in, promtool, written
+from tests.support.rules import (
+    EXPORTED,
+    EXPORTED_POD,
+    FOLDER,
+    RULES,
+    cases_in,
+    promtool,
+    written,
+)
 
-BOTH = [pytest.param(path, id=path.stem) for path in (RULES, EXPORTED)]
+FILES = (RULES, EXPORTED, EXPORTED_POD)
+ALL = [pytest.param(path, id=path.stem) for path in FILES]
 CASES = sorted(
     set((FOLDER / "tests").glob("*.yaml")) - set((FOLDER / "tests").glob("alerts-*.yaml"))
 )
-CASES_OF_THE_FIRST = [path for path in CASES if path.stem != "exported-labels"]
+CASES_OF_THE_FIRST = [path for path in CASES if not path.stem.startswith("exported-")]
 
-EXPORTED_LABELS = {
-    "namespace": "exported_namespace",
-    "pod": "exported_pod",
-    # Not exported where kube-state-metrics was given no container of its own.
-    "container": "container, exported_container",
+MIXES = {
+    "all": (EXPORTED, ("namespace", "pod", "container")),
+    "the namespace": (EXPORTED, ("namespace",)),
+    "the namespace and the pod": (EXPORTED, ("namespace", "pod")),
+    "the namespace and the container": (EXPORTED, ("namespace", "container")),
+    "the pod": (EXPORTED_POD, ("pod",)),
+    "the pod and the container": (EXPORTED_POD, ("pod", "container")),
+    "the container": (RULES, ("container",)),
 }
+"""Which labels are renamed, and the rules for that."""
 
 
 def rules_of(path: Path) -> dict[str, str]:
@@ -52,20 +65,20 @@ def failures(directory: Path, cases: list[Path], rules: Path) -> str:
 # --- the rules ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", BOTH)
+@pytest.mark.parametrize("path", ALL)
 def test_the_rules_are_valid(path):
     done = promtool("check", "rules", "--lint=all", "--lint-fatal", path)
     assert done.returncode == 0, done.stderr
     assert "2 rules found" in done.stdout
 
 
-@pytest.mark.parametrize("path", BOTH)
+@pytest.mark.parametrize("path", ALL)
 def test_they_are_evaluated_every_minute(path):
     (group,) = yaml.safe_load(path.read_text())["groups"]
     assert group["interval"] == "1m"
 
 
-@pytest.mark.parametrize("path", BOTH)
+@pytest.mark.parametrize("path", ALL)
 def test_their_names_are_those_of_the_conventions(path):
     requests, seen = conventions.RECORDED_REQUESTS, conventions.RECORDED_SEEN
     expressions = rules_of(path)
@@ -74,7 +87,10 @@ def test_their_names_are_those_of_the_conventions(path):
     assert plain(expressions[requests]).startswith(f"sumby({labels})(")
     assert plain(expressions[seen]).startswith("groupby(namespace)(")
     metrics = {conventions.KSM_REQUESTS, conventions.KSM_ANNOTATIONS, conventions.KSM_PHASE}
-    assert set(re.findall(r"\bkube_\w+", expressions[requests])) == metrics
+    assert set(re.findall(r"\bkube_\w+", expressions[requests])) == {
+        *metrics,
+        conventions.KSM_DELETION,
+    }
     assert set(re.findall(r"\bannotation_\w+", expressions[requests])) == {
         conventions.KSM_USERNAME_LABEL,
         conventions.KSM_SERVERNAME_LABEL,
@@ -85,7 +101,7 @@ def test_their_names_are_those_of_the_conventions(path):
     assert f'container="{conventions.NOTEBOOK_CONTAINER}"' in expressions[seen]
 
 
-@pytest.mark.parametrize("path", BOTH)
+@pytest.mark.parametrize("path", ALL)
 def test_gpus_are_the_resources_of_the_default_configuration(path):
     """As kube-state-metrics writes them, "_" for every sign."""
     names = [re.sub(r"[^\w*?]", "_", name) for name in UsageQuotaManager().gpu_resources]
@@ -102,31 +118,40 @@ def test_what_is_recorded_is_documented():
         assert f"| `{name}` |" in page
     for label in conventions.SERVER_LABELS:
         assert f"`{label}`" in page
-    for path in (RULES, EXPORTED):
+    for path in FILES:
         assert path.name in page
 
 
-def renamed(expression: str) -> str:
+def renamed(expression: str, *labels: str) -> str:
     """An expression about labels as Prometheus renames them without `honor_labels`."""
-    text = expression.replace('exported_namespace=""', "<renamed>")
-    text = re.sub(
-        r"\b(namespace|pod|container)(?=[,)])", lambda name: EXPORTED_LABELS[name[1]], text
-    )
-    return text.replace("<renamed>", 'exported_namespace!=""')
+    text = re.sub(rf"(?<!exported_)\b({'|'.join(labels)})(?=[,)])", r"exported_\1", expression)
+    for label in labels:
+        text = text.replace(f'exported_{label}=""', f'exported_{label}!=""')
+    return text
 
 
-def test_the_second_file_is_the_first_with_the_labels_renamed():
+def test_the_file_for_renamed_pods_is_the_first_with_them_renamed():
+    first, other = rules_of(RULES), rules_of(EXPORTED_POD)
+    assert {name: plain(text) for name, text in other.items()} == {
+        name: plain(renamed(text, "pod")) for name, text in first.items()
+    }
+
+
+def test_the_file_for_renamed_namespaces_is_the_first_with_the_labels_renamed():
     first, second = rules_of(RULES), rules_of(EXPORTED)
     back = '"namespace", "$1", "exported_namespace", "(.*)"'
     by = f"sum by ({', '.join(conventions.SERVER_LABELS)})"
-    whole = plain(first[conventions.RECORDED_REQUESTS])
+    # Where the namespace is renamed, a pod is told by its uid if its name is not renamed.
+    labels = ("namespace", "pod")
+    texts = {name: text.replace('exported_pod="", ', "") for name, text in first.items()}
+    whole = plain(texts[conventions.RECORDED_REQUESTS])
     inner = whole.removeprefix(plain(f"{by} (")).removesuffix(plain(") > 0"))
     assert plain(second[conventions.RECORDED_REQUESTS]) == plain(
-        f"{by} (label_replace({renamed(inner)}, {back})) > 0"
+        f"{by} (label_replace({renamed(inner, *labels)}, {back})) > 0"
     )
     assert plain(second[conventions.RECORDED_SEEN]) == plain(
         "group by (namespace) (label_replace("
-        f"{renamed(plain(first[conventions.RECORDED_SEEN]))}, {back}))"
+        f"{renamed(plain(texts[conventions.RECORDED_SEEN]), *labels)}, {back}))"
     )
 
 
@@ -139,25 +164,26 @@ def test_every_case_holds(path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def exported(series: str) -> str:
-    """The same series from a scrape without `honor_labels`, with labels of its target."""
+def exported(series: str, labels: tuple[str, ...]) -> str:
+    """The same series from a scrape without `honor_labels`, with these labels of its target."""
     instance = re.search(r'instance="(\w+)"', series)
-    pod = f"ksm-{instance[1] if instance else 0}"
-    target = f'namespace="monitoring", pod="{pod}", container="ksm"'
-    return re.sub(r"([{ ])(namespace|pod|container)=", r"\1exported_\2=", series).replace(
-        "{", "{" + target + ", ", 1
-    )
+    own = {"namespace": "monitoring", "pod": f"ksm-{instance[1] if instance else 0}"}
+    target = ", ".join(f'{label}="{own.get(label, "ksm")}"' for label in labels)
+    moved = re.sub(rf"([{{ ])({'|'.join(labels)})=", r"\1exported_\2=", series)
+    return moved.replace("{", "{" + target + ", ", 1)
 
 
+@pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("path", CASES_OF_THE_FIRST, ids=lambda path: path.stem)
-def test_every_case_holds_with_the_labels_renamed(path, tmp_path):
+def test_every_case_holds_with_labels_renamed(path, mix, tmp_path):
+    rules, labels = MIXES[mix]
     document = copy.deepcopy(cases_in(path))
     cases = [case for case in document["tests"] if "renamed" not in case["name"]]
     for case in cases:
         for one in case["input_series"]:
-            one["series"] = exported(one["series"])
+            one["series"] = exported(one["series"], labels)
     path = written(tmp_path / "renamed.yaml", document | {"tests": cases})
-    assert failures(tmp_path, [path], EXPORTED) == ""
+    assert failures(tmp_path, [path], rules) == ""
 
 
 def test_every_case_has_a_name_of_its_own():
@@ -168,14 +194,16 @@ def test_every_case_has_a_name_of_its_own():
 # --- these tests themselves ---------------------------------------------------------------------
 
 IDENTITY = "namespace, pod, uid"
+EACH = f"{IDENTITY}, container, exported_container"
 
 
 @pytest.mark.parametrize(
     ("part", "instead"),
     [
-        (f"max by ({IDENTITY}, container, resource)", f"sum by ({IDENTITY}, container, resource)"),
-        (f"max by ({IDENTITY}, container, resource)", f"max by ({IDENTITY}, resource)"),
-        (f"max by ({IDENTITY}, container, resource)", f"max by ({IDENTITY}, container, node)"),
+        (f"max by ({EACH}, resource)", f"sum by ({EACH}, resource)"),
+        (f"max by ({EACH}, resource)", f"max by ({IDENTITY}, resource)"),
+        (f"max by ({EACH}, resource)", f"max by ({IDENTITY}, container, resource)"),
+        (f"max by ({EACH}, resource)", f"max by ({EACH}, node)"),
         (f"topk by ({IDENTITY}) (1,", "sort("),
         (f"group by ({IDENTITY}) (kube_pod_annotations)", "kube_pod_annotations"),
         (f"or on ({IDENTITY})", "or"),
@@ -184,11 +212,16 @@ IDENTITY = "namespace, pod, uid"
         ("(?s)(.*)", "(.*)"),
         ("(?s)(.*)", "(.+?)"),
         (" == 1", ""),
+        ("<= time()", "<= time() - 60"),
+        ("<= time()", "<= time() + 60"),
+        ("unless on (namespace, pod, uid) (kube_pod_deletion", "unless on () (kube_pod_deletion"),
         ('phase="Running"', 'phase=~"Running|Pending"'),
         ('phase="Running"', 'phase=~"Running|Succeeded"'),
         ('phase="Running"', 'phase=~"Running|Failed"'),
         ('phase="Running"', 'phase=~"Running|Unknown"'),
         ('exported_namespace=""', 'uid!=""'),
+        ('exported_pod=""', 'uid!=""'),
+        ('exported_uid=""', 'uid!=""'),
         ('{annotation_hub_jupyter_org_username!=""}', ""),
         ("|nvidia_com_mig_.*", ""),
         ("|amd_com_gpu", ""),

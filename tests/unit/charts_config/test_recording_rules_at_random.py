@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas import conventions
 from tests.support.examples import FEW
-from tests.support.rules import EXPORTED, RULES, promtool, written
+from tests.support.rules import EXPORTED, EXPORTED_POD, RULES, promtool, written
 
 INSTANCES = ("ksm-0", "ksm-1", "ksm-2")
 KINDS = {
@@ -190,6 +190,7 @@ IDENTITIES = (
     {"namespace": "0", "pod": "0", "uid": "0"},
     {"exported_namespace": "0", "exported_pod": "0", "uid": "0"},
     {"exported_namespace": "0", "namespace": "0", "pod": "0", "uid": "0"},
+    {"exported_pod": "0", "namespace": "0", "pod": "1", "uid": "0"},
     {"namespace": "0", "pod": "1"},
 )
 
@@ -234,7 +235,9 @@ anything = st.dictionaries(
 )
 
 
-@pytest.mark.parametrize("rules", [RULES, EXPORTED], ids=["as they are", "renamed"])
+@pytest.mark.parametrize(
+    "rules", [RULES, EXPORTED, EXPORTED_POD], ids=["as they are", "renamed", "pod renamed"]
+)
 @given(series=anything)
 @FEW
 def test_no_series_makes_a_rule_fail(rules, tmp_path, series):
