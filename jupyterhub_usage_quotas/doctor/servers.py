@@ -13,7 +13,8 @@ from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
 from ..hub.setup import require_profiles
-from ..metering.client.promql import LABELS, duration, select
+from ..metering.client.pod_queries import LABELS
+from ..metering.client.promql import duration, select
 from ..quotas.policy.selector import ServerAttributes, ServerSelector
 from ..quotas.resources import Resources
 from .deployment import Deployment

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .. import conventions as names
-from .client import promql
+from .client import pod_queries, promql
+from .client.pod_queries import LABELS, PodLabels
 from .client.prometheus import PrometheusClient, all_of
-from .client.promql import LABELS, PodLabels
 from .client.response import Series
 from .sources.base import StepRange, whole_step
 from .sources.kube_state_metrics import KubeStateMetrics
@@ -192,7 +192,7 @@ async def _nameless(
         # Users' pods may have any name: none can be distinguished from others.
         return ()
     called = promql.like(labels.pod, pods_like)
-    ran = promql.pods_that_ran(labels, namespaces, called, LATELY)
+    ran = pod_queries.pods_that_ran(labels, namespaces, called, LATELY)
     named = _lately(names.KSM_ANNOTATIONS, *labels.where(namespaces, called, _named()))
     found = await prometheus.query(f"{ran} unless on ({labels.identity}) {named}", now)
     return tuple(one.labels.get(labels.pod, "") for one in found)

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from itertools import combinations
 
 from .. import conventions as names
-from .client import promql
+from .client import pod_queries, promql
+from .client.pod_queries import LABELS, RENAMED, PodLabels
 from .client.prometheus import PrometheusClient, all_of
-from .client.promql import LABELS, RENAMED, PodLabels
 from .client.response import Series
 
 RUNNING = promql.equals("phase", "Running")
@@ -60,7 +60,7 @@ async def is_first_version(prometheus: PrometheusClient, now: datetime) -> bool:
     """Whether kube-state-metrics 1 is scraped, and no later one. Raises `PrometheusError`."""
     with_uids = promql.select(names.KSM_PHASE, 'uid!=""')
     old, uids = await all_of(
-        prometheus.query(promql.first_version(), now),
+        prometheus.query(pod_queries.first_version(), now),
         prometheus.query(f"count({with_uids})", now),
     )
     return bool(old) and not uids

@@ -16,14 +16,16 @@ from ... import conventions as names
 from ...errors import BadAnswer
 from ...quotas.policy.selector import ServerAttributes
 from ...quotas.resources import BY_RUNNING, RESOURCES, Resources, has_gpu
-from ..client import promql
+from ..client import pod_queries, promql
+from ..client.pod_queries import LABELS, PodLabels, Pods
 from ..client.prometheus import PrometheusClient, all_of
-from ..client.promql import LABELS, PodLabels, Pods, Users
+from ..client.promql import Users
 from ..client.response import Series
 from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
 from .base import StepRange, UsageSegment, evidence_ranges, having, scrape_instants
+from .pod_answers import Pod, PodAnswers, owned_by, resized, silent_at
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 LATELY = timedelta(days=7)
@@ -68,7 +70,7 @@ class KubeStateMetrics:
     ) -> UsageSegment:
         """See `Source.read`."""
         coverage: ScrapeCoverage
-        parts: list[_Pods]
+        parts: list[PodAnswers]
         owners = await self.named.owners() if self.named else {}
         # Labels of every kind: mostly there is something under one of them only.
         coverage, *parts = await all_of(
@@ -76,13 +78,13 @@ class KubeStateMetrics:
             *(self._pods(prometheus, labels, users, steps, owners) for labels in LABELS.values()),
         )
         if coverage.last_scrape is None and await prometheus.query(
-            promql.first_version(), steps.end
+            pod_queries.first_version(), steps.end
         ):
             raise BadAnswer(FIRST_VERSION)
         nobodys = coverage.last_scrape is not None and not any(part.owned for part in parts)
         if nobodys and await self._nobody_is_named(prometheus, steps):
             coverage = never_covered(*steps.span, names.KSM_USERNAME_LABEL)
-        if uids := await run_in_worker(_resized, parts):
+        if uids := await run_in_worker(resized, parts):
             parts = await all_of(*(self._sampled(prometheus, one, uids, steps) for one in parts))
         part = await run_in_worker(self._part, parts, coverage, steps)
         await free_in_worker(parts)
@@ -111,10 +113,12 @@ class KubeStateMetrics:
         if self.named is not None:
             return False
         day = min(steps.over, timedelta(days=1))
-        if not await prometheus.query(promql.servers_there(self.namespaces, day), steps.end):
+        if not await prometheus.query(pod_queries.servers_there(self.namespaces, day), steps.end):
             return False
         far = max(steps.over, LATELY)
-        return not await prometheus.query(promql.usernames_there(self.namespaces, far), steps.end)
+        return not await prometheus.query(
+            pod_queries.usernames_there(self.namespaces, far), steps.end
+        )
 
     async def _looks(
         self, prometheus: PrometheusClient, steps: StepRange, pods_like: str = ""
@@ -156,25 +160,25 @@ class KubeStateMetrics:
         users: Users,
         steps: StepRange,
         owners: Mapping[PodName, Owner],
-    ) -> _Pods:
+    ) -> PodAnswers:
         owned = await self._whose(prometheus, labels, users, steps, owners)
         called = {pod.name for pod in owned.values()} if users is not None else None
         patterns = self.named.like if self.named else ()
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
         if not owned:
-            return _Pods(pods, owned)
+            return PodAnswers(pods, owned)
         running, requests, changed = await all_of(
             prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
             prometheus.query(pods.largest_requests(steps.over), steps.end),
             prometheus.query(pods.changed_requests(steps.over), steps.end),
         )
-        silent = await run_in_worker(_silent, running, requests)
+        silent = await run_in_worker(silent_at, running, requests)
         # Pods may ask for nothing; somewhere in the cluster there is always one that asks.
         exported = silent is None or await prometheus.query(
             promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
         )
         having(changed, "uid", "resource")
-        return _Pods(pods, owned, running, requests, changed, unmeasured=not exported)
+        return PodAnswers(pods, owned, running, requests, changed, unmeasured=not exported)
 
     async def _whose(
         self,
@@ -183,30 +187,32 @@ class KubeStateMetrics:
         users: Users,
         steps: StepRange,
         owners: Mapping[PodName, Owner],
-    ) -> dict[str, _Pod]:
+    ) -> dict[str, Pod]:
         """The pods that users had, by uid."""
         if self.named is None:
-            annotated = promql.pods_of(labels, self.namespaces, users, steps.over)
-            return await run_in_worker(_owned, await prometheus.query(annotated, steps.end), labels)
+            annotated = pod_queries.pods_of(labels, self.namespaces, users, steps.over)
+            return await run_in_worker(
+                owned_by, await prometheus.query(annotated, steps.end), labels
+            )
         wanted = names_of(owners, users)
         if wanted is not None and not wanted:
             return {}
         some = promql.like(labels.pod, self.named.like)
         called = some if wanted is None else promql.one_of(labels.pod, wanted)
-        ran = promql.pods_that_ran(labels, self.namespaces, called, steps.over)
+        ran = pod_queries.pods_that_ran(labels, self.namespaces, called, steps.over)
         found = await prometheus.query(ran, steps.end)
         owned, left = await run_in_worker(sorted_out, found, labels, owners, users)
         if users is None and left:
             self.named.left_over(left)
         return {
-            uid: _Pod(owner.user, name, ServerAttributes(name=owner.server))
+            uid: Pod(owner.user, name, ServerAttributes(name=owner.server))
             for uid, (name, owner) in owned.items()
         }
 
     @staticmethod
     async def _sampled(
-        prometheus: PrometheusClient, part: _Pods, uids: Collection[str], steps: StepRange
-    ) -> _Pods:
+        prometheus: PrometheusClient, part: PodAnswers, uids: Collection[str], steps: StepRange
+    ) -> PodAnswers:
         """The same, with what these pods requested instant by instant."""
         called = {part.owned[uid].name for uid in uids if uid in part.owned}
         if not called:
@@ -220,7 +226,7 @@ class KubeStateMetrics:
         )
 
     def _part(
-        self, parts: Sequence[_Pods], coverage: ScrapeCoverage, steps: StepRange
+        self, parts: Sequence[PodAnswers], coverage: ScrapeCoverage, steps: StepRange
     ) -> UsageSegment:
         owned = {uid: pod for part in parts for uid, pod in part.owned.items()}
         running = self._running(parts, steps)
@@ -240,7 +246,7 @@ class KubeStateMetrics:
             sum(len(one.values) for part in parts for one in (*part.running, *part.rates)),
         )
 
-    def _running(self, parts: Sequence[_Pods], steps: StepRange) -> dict[str, list[Run]]:
+    def _running(self, parts: Sequence[PodAnswers], steps: StepRange) -> dict[str, list[Run]]:
         """When pods ran, by uid."""
         by_uid: dict[str, list[Series]] = {}
         for part in parts:
@@ -258,7 +264,7 @@ class KubeStateMetrics:
         return runs_of(samples, step, lambda last, next_: next_ - step - last <= longest)
 
     def _amounts(
-        self, parts: Sequence[_Pods], running: Mapping[str, Sequence[Run]], steps: StepRange
+        self, parts: Sequence[PodAnswers], running: Mapping[str, Sequence[Run]], steps: StepRange
     ) -> Amounts:
         """What pods requested while they ran; resources of one kind are added up."""
         largest: dict[tuple[str, str], float] = {}
@@ -286,73 +292,6 @@ class KubeStateMetrics:
     def kind(self, label: str) -> str:
         """The resource that a value of the label `resource` counts as; empty for none."""
         return next((one.name for one in self.resources.values() if one.is_called(label)), "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Pod:
-    user: str
-    name: str
-    server: ServerAttributes
-
-
-@dataclass(frozen=True, slots=True)
-class _Pods:
-    """The answers about pods: their users by uid, when they ran, what they requested,
-    which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
-    when some ran without requests, and nothing said then what any pod requested.
-    """
-
-    pods: Pods
-    owned: Mapping[str, _Pod]
-    running: Sequence[Series] = ()
-    requests: Sequence[Series] = ()
-    changed: Sequence[Series] = ()
-    rates: Sequence[Series] = ()
-    unmeasured: bool = False
-
-
-def _owned(found: Sequence[Series], labels: PodLabels) -> dict[str, _Pod]:
-    """The pods that were found, by uid.
-
-    A pod may have been exported with fewer annotations at another time: what is there counts.
-    """
-    known: dict[str, dict[str, str]] = {}
-    for series in having(found, "uid", names.KSM_USERNAME_LABEL, labels.pod):
-        of_pod = known.setdefault(series.labels.get("uid", ""), {})
-        of_pod.update({label: value for label, value in series.labels.items() if value})
-    return {
-        uid: _Pod(
-            said[names.KSM_USERNAME_LABEL],
-            said.get(labels.pod, ""),
-            ServerAttributes(
-                profile=said.get(names.KSM_PROFILE_LABEL, ""),
-                profile_name=said.get(names.KSM_PROFILE_NAME_LABEL, ""),
-                name=said.get(names.KSM_SERVERNAME_LABEL, ""),
-            ),
-        )
-        for uid, said in known.items()
-    }
-
-
-def _silent(running: Sequence[Series], requests: Sequence[Series]) -> float | None:
-    """When a pod was last seen to run that requests nothing; None where there is none."""
-    asked = {one.labels["uid"] for one in having(requests, "uid", "resource")}
-    silent = (one for one in having(running, "uid") if one.labels["uid"] not in asked)
-    return max((one.instants[-1] for one in silent), default=None)
-
-
-def _resized(parts: Iterable[_Pods]) -> set[str]:
-    """The uids of pods that did not always request the same, or did not under other labels."""
-    resized = {one.labels.get("uid", "") for part in parts for one in part.changed}
-    before: dict[str, set[tuple[str, float]]] = {}
-    for part in parts:
-        requests: dict[str, set[tuple[str, float]]] = {}
-        for one in part.requests:
-            of_pod = requests.setdefault(one.labels.get("uid", ""), set())
-            of_pod.add((one.labels.get("resource", ""), one.last))
-        resized |= {uid for uid in before.keys() & requests.keys() if before[uid] != requests[uid]}
-        before |= requests
-    return resized
 
 
 def _merged(each: Iterable[ScrapeInstants]) -> ScrapeInstants:

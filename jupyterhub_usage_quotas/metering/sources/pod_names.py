@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..client.promql import PodLabels, Users
+from ..client.pod_queries import PodLabels
+from ..client.promql import Users
 from ..client.response import Series
 from .base import having
 

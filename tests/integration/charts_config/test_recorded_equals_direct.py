@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas import conventions
-from jupyterhub_usage_quotas.metering.client import promql
+from jupyterhub_usage_quotas.metering.client import pod_queries
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.client.response import Series
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
@@ -133,20 +133,20 @@ class Kind:
 
     rules: Path
     spans: Sequence[Span]
-    labels: promql.PodLabels
+    labels: pod_queries.PodLabels
 
 
 KINDS = {
-    "honor_labels": Kind(RULES, [*history()], promql.HONORED),
+    "honor_labels": Kind(RULES, [*history()], pod_queries.HONORED),
     "exported labels": Kind(
         EXPORTED,
         [*renamed(history(), "namespace", "pod", "container")],
-        promql.PodLabels("exported_namespace", "exported_pod"),
+        pod_queries.PodLabels("exported_namespace", "exported_pod"),
     ),
     "exported pod": Kind(
         EXPORTED_POD,
         [*renamed(history(), "pod", "container")],
-        promql.PodLabels(pod="exported_pod"),
+        pod_queries.PodLabels(pod="exported_pod"),
     ),
 }
 
@@ -227,10 +227,10 @@ def kind_of(resource: str) -> str:
 
 
 async def read_directly(
-    prometheus: PrometheusClient, labels: promql.PodLabels, at: Sequence[float]
+    prometheus: PrometheusClient, labels: pod_queries.PodLabels, at: Sequence[float]
 ) -> dict[Key, dict[float, float]]:
     """The rates of users' pods, read from kube-state-metrics and summed by what is recorded."""
-    pods = promql.Pods(labels, "", None, None)
+    pods = pod_queries.Pods(labels, "", None, None)
     sums: defaultdict[Key, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
     for expression, resource in ((pods.rates(), ""), (pods.running(), "time")):
         for series in await directly(prometheus, expression, at):

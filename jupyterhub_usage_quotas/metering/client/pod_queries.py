@@ -1,0 +1,195 @@
+"""Queries about pods, as kube-state-metrics exports them, whatever became of their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product
+
+from ... import conventions as names
+from .promql import Users, duration, equals, like, of_users, one_of, quote, select
+
+ATTRIBUTES = (names.KSM_SERVERNAME_LABEL, names.KSM_PROFILE_LABEL, names.KSM_PROFILE_NAME_LABEL)
+"""The annotations that selectors can name."""
+
+
+RENAMED = "exported_"
+"""What Prometheus puts before the labels of an exporter that its target has, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodLabels:
+    """The names of kube-state-metrics' labels of a pod.
+
+    Where Prometheus scrapes it without `honor_labels`, each label that the target has, too, makes
+    way by itself, and begins with `exported_`.
+    """
+
+    namespace: str = "namespace"
+    pod: str = "pod"
+    uid: str = "uid"
+
+    @property
+    def identity(self) -> str:
+        """What identifies a pod: names are used again from day to day, uids are not."""
+        return f"{self.namespace}, {self.pod}, {self.uid}"
+
+    def where(self, namespaces: Sequence[str], *matchers: str) -> tuple[str, ...]:
+        """The matchers of pods with these labels, in namespaces (patterns) if any are given."""
+        # Pods that are exported otherwise have these labels, too: those of their exporter.
+        these = (self.namespace, self.pod, self.uid)
+        kind = (f'{one}!=""' if one.startswith(RENAMED) else f'{RENAMED}{one}=""' for one in these)
+        return (like(self.namespace, namespaces), *kind, *matchers)
+
+    def by_uid(self, query: str) -> str:
+        """A query whose series have a label of the uid, which becomes `uid`."""
+        if self.uid == "uid":
+            return query
+        return f'label_replace({query}, "uid", "$1", "{self.uid}", "(.*)")'
+
+
+HONORED = PodLabels()
+LABELS: Mapping[str, PodLabels] = {
+    f"{namespace}, {pod}, {uid}": PodLabels(namespace, pod, uid)
+    for namespace, pod, uid in product(
+        *((name, RENAMED + name) for name in ("namespace", "pod", "uid"))
+    )
+}
+"""Every mix, by what it is called. Each series is of exactly one of them."""
+
+
+def pods_of(labels: PodLabels, namespaces: Sequence[str], users: Users, over: timedelta) -> str:
+    """The pods that users had at any time in the window: a series for each, with what the
+    annotations say of it.
+    """
+    label = names.KSM_USERNAME_LABEL
+    where = labels.where(namespaces, *of_users(label, users))
+    annotations = select(names.KSM_ANNOTATIONS, *where)
+    by = ", ".join((label, labels.pod, labels.uid, *ATTRIBUTES))
+    return labels.by_uid(f"group by ({by}) (present_over_time({annotations}[{duration(over)}]))")
+
+
+def pods_that_ran(
+    labels: PodLabels, namespaces: Sequence[str], called: str, over: timedelta
+) -> str:
+    """The pods that ran at any time in the window with such a name (a matcher): a series each."""
+    where = labels.where(namespaces, called, equals("phase", "Running"))
+    ran = f"max_over_time({select(names.KSM_PHASE, *where)}[{duration(over)}]) == 1"
+    return labels.by_uid(f"group by ({labels.identity}) ({ran})")
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """Queries about users' pods of these names (None: of any name that is like these patterns).
+
+    The names only narrow the search (they keep a query over a month cheap); whose pods they are
+    is decided by the annotation, joined on the pod's uid, or (where they are not `annotated`) by
+    who asks. A maximum per container or pod and instant makes replicas of kube-state-metrics and
+    of Prometheus count once.
+    """
+
+    labels: PodLabels
+    namespaces: Sequence[str]
+    users: Users
+    pods: Collection[str] | None
+    patterns: Sequence[str] = ()
+    annotated: bool = True
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        some = like(self.labels.pod, self.patterns)
+        of_them = one_of(self.labels.pod, self.pods) if self.pods is not None else some
+        return self.labels.where(self.namespaces, of_them)
+
+    @property
+    def _running(self) -> str:
+        pod = self.labels.identity
+        phase = select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
+        # A pod whose node is gone keeps its phase; its containers were to end at this instant.
+        deleted = f"min by ({pod}) ({select(names.KSM_DELETION, *self._where)}) <= time()"
+        running = f"(max by ({pod}) ({phase} == 1) unless on ({pod}) {deleted})"
+        if not self.annotated:
+            return running
+        of_them = of_users(names.KSM_USERNAME_LABEL, self.users)
+        annotations = select(names.KSM_ANNOTATIONS, *self._where, *of_them)
+        return f"max by ({pod}) ({annotations}) * on ({pod}) {running}"
+
+    def running(self) -> str:
+        """The pods that run at an instant: a series for each `uid`."""
+        return self.labels.by_uid(f"group by ({self.labels.uid}) ({self._running})")
+
+    def rates(self) -> str:
+        """What running pods request at an instant: a series for each `uid` and `resource`."""
+        pod, uid = self.labels.identity, self.labels.uid
+        each = self._each("max", lambda requests: requests)
+        rates = f"sum by ({uid}, resource) ({each} * on ({pod}) group_left () ({self._running}))"
+        return self.labels.by_uid(rates)
+
+    def largest_requests(self, over: timedelta) -> str:
+        """The most that pods requested in a window, whether they ran or not: a series for each
+        `uid` and `resource`.
+        """
+        return self._requests("max", over)
+
+    def changed_requests(self, over: timedelta) -> str:
+        """The same of those pods only that did not always request as much."""
+        most, least = self._requests("max", over), self._requests("min", over)
+        return f"{most} > on (uid, resource) {least}"
+
+    def _requests(self, extreme: str, over: timedelta) -> str:
+        def in_window(requests: str) -> str:
+            return f"{extreme}_over_time({requests}[{duration(over)}])"
+
+        summed = f"sum by ({self.labels.uid}, resource) ({self._each(extreme, in_window)})"
+        return self.labels.by_uid(summed)
+
+    def _each(self, extreme: str, amounts: Callable[[str], str]) -> str:
+        """What each container requests, by its name, which may be renamed, too."""
+        pod = self.labels.identity
+        plain, renamed = (
+            amounts(select(names.KSM_REQUESTS, *self._where, f'exported_container{test}""'))
+            for test in ("=", "!=")
+        )
+        # One series for each name first: no others can make this fail.
+        moved = f"{extreme} by ({pod}, exported_container, resource) ({renamed})"
+        back = f'label_replace({moved}, "container", "$1", "exported_container", "(.*)")'
+        return f"{extreme} by ({pod}, container, resource) ({plain} or {back})"
+
+
+def servers_there(namespaces: Sequence[str], over: timedelta) -> str:
+    """Whether there were containers of KubeSpawner's in a window, of any user; they are known by
+    their name.
+    """
+    theirs = (
+        select(
+            names.KSM_REQUESTS,
+            *labels.where(namespaces, equals(label, names.NOTEBOOK_CONTAINER), *plain),
+        )
+        for labels in LABELS.values()
+        for label, plain in (
+            ("container", ('exported_container=""',)),
+            ("exported_container", ()),
+        )
+    )
+    return _any_in_window(theirs, over)
+
+
+def usernames_there(namespaces: Sequence[str], over: timedelta) -> str:
+    """Whether pods said a username in a window."""
+    usernames = f'{names.KSM_USERNAME_LABEL}!=""'
+    said = (
+        select(names.KSM_ANNOTATIONS, *labels.where(namespaces, usernames))
+        for labels in LABELS.values()
+    )
+    return _any_in_window(said, over)
+
+
+def _any_in_window(selected: Iterable[str], over: timedelta) -> str:
+    present = (f"group(present_over_time({one}[{duration(over)}]))" for one in selected)
+    return " or ".join(present)
+
+
+def first_version() -> str:
+    """The number of series that only kube-state-metrics 1 exports."""
+    return f"count({{__name__=~{quote('|'.join(names.KSM_FIRST_REQUESTS))}}})"

@@ -1,0 +1,79 @@
+"""Answers of kube-state-metrics about pods: whose they are, when they ran, what they requested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ... import conventions as names
+from ...quotas.policy.selector import ServerAttributes
+from ..client.pod_queries import PodLabels, Pods
+from ..client.response import Series
+from .base import having
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    user: str
+    name: str
+    server: ServerAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class PodAnswers:
+    """The answers about pods: their users by uid, when they ran, what they requested,
+    which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
+    when some ran without requests, and nothing said then what any pod requested.
+    """
+
+    pods: Pods
+    owned: Mapping[str, Pod]
+    running: Sequence[Series] = ()
+    requests: Sequence[Series] = ()
+    changed: Sequence[Series] = ()
+    rates: Sequence[Series] = ()
+    unmeasured: bool = False
+
+
+def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
+    """The pods that were found, by uid.
+
+    A pod may have been exported with fewer annotations at another time: what is there counts.
+    """
+    known: dict[str, dict[str, str]] = {}
+    for series in having(found, "uid", names.KSM_USERNAME_LABEL, labels.pod):
+        of_pod = known.setdefault(series.labels.get("uid", ""), {})
+        of_pod.update({label: value for label, value in series.labels.items() if value})
+    return {
+        uid: Pod(
+            said[names.KSM_USERNAME_LABEL],
+            said.get(labels.pod, ""),
+            ServerAttributes(
+                profile=said.get(names.KSM_PROFILE_LABEL, ""),
+                profile_name=said.get(names.KSM_PROFILE_NAME_LABEL, ""),
+                name=said.get(names.KSM_SERVERNAME_LABEL, ""),
+            ),
+        )
+        for uid, said in known.items()
+    }
+
+
+def silent_at(running: Sequence[Series], requests: Sequence[Series]) -> float | None:
+    """When a pod was last seen to run that requests nothing; None where there is none."""
+    asked = {one.labels["uid"] for one in having(requests, "uid", "resource")}
+    silent = (one for one in having(running, "uid") if one.labels["uid"] not in asked)
+    return max((one.instants[-1] for one in silent), default=None)
+
+
+def resized(parts: Iterable[PodAnswers]) -> set[str]:
+    """The uids of pods that did not always request the same, or did not under other labels."""
+    found = {one.labels.get("uid", "") for part in parts for one in part.changed}
+    before: dict[str, set[tuple[str, float]]] = {}
+    for part in parts:
+        requests: dict[str, set[tuple[str, float]]] = {}
+        for one in part.requests:
+            of_pod = requests.setdefault(one.labels.get("uid", ""), set())
+            of_pod.add((one.labels.get("resource", ""), one.last))
+        found |= {uid for uid in before.keys() & requests.keys() if before[uid] != requests[uid]}
+        before |= requests
+    return found
