@@ -179,7 +179,7 @@ from jupyterhub_usage_quotas import setup_usage_quotas
 setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {prometheus!r}
 c.UsageConfig.hub_namespace = {namespace!r}
-c.UsageConfig.refresh_interval = 1
+c.UsageConfig.refresh_interval = 3
 everyone = {{"everyone": True}}
 c.UsageQuotaManager.policy = [
     {{"name": resource, "resource": resource, "limit": f"1000 {{unit}}", "window": "1h",
