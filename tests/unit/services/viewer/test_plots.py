@@ -177,7 +177,7 @@ def test_a_refilled_balance_comes_back():
 
 
 def test_the_line_begins_with_what_was_used_before_the_plot_does():
-    """Thirty CPU-hours eight hours before it begins, of which two came back since (at 18:00 and 0:00)."""
+    """Thirty CPU-hours eight hours before it begins, of which two came back since."""
     before = bucket(7.5 * 24 + 8, 1, 30)
     refilled = {"refill": 1, "every": "6h"}
     found = plotted(usage(before, bucket(20, 1, 1)), window=refilled, limit="40 CPU-hours")
