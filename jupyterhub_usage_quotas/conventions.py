@@ -18,6 +18,7 @@ DISTRIBUTION: Final = "jupyterhub-usage-quotas"
 # --- what kube-state-metrics exports ------------------------------------------------------------
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
 KSM_ANNOTATIONS: Final = "kube_pod_annotations"
+KSM_CONTAINERS: Final = "kube_pod_container_info"
 KSM_PHASE: Final = "kube_pod_status_phase"
 KSM_DELETION: Final = "kube_pod_deletion_timestamp"
 """When a pod that is being deleted will be gone, its grace period included, in Unix seconds."""

@@ -15,6 +15,7 @@ from traitlets.config import LoggingConfigurable
 from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
 from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
+from ..metering.sources.kube_state_metrics import OTHERS_COUNT
 from ..quotas.messages import not_among, wrong
 from ..status.hub_database import DB_URL, servers_at, servers_of
 
@@ -49,6 +50,26 @@ class PodOptions(LoggingConfigurable):
             if not _NAMESPACE_PATTERN.fullmatch(pattern):
                 expected = "a Kubernetes namespace, or a pattern of one with * and ?"
                 raise TraitError(wrong(got=pattern, expected=expected))
+        return list(proposal.value)
+
+    other_pods_count = List(
+        Unicode(),
+        list(OTHERS_COUNT),
+        help="""
+        The resources that users' pods count for which are not their servers, but have the
+        annotation with the username: for example the workers of dask-gateway. What runs in them is
+        known by the name of its container, `dask-worker`, and policies can select it:
+        `servers: {"kind": ["dask-*"]}`; `{"kind": ["server"]}` selects servers only. Add "time" to
+        count the hours of such pods like those of servers; an empty list counts nothing of them.
+        """,
+    ).tag(config=True)
+
+    @validate("other_pods_count")
+    def _are_resources(self, proposal: Any) -> list[str]:
+        there = [*getattr(self, "BUILT_IN", {})]
+        for name in proposal.value:
+            if name not in there:
+                raise TraitError(not_among(wrong("unknown resource", name), name, there))
         return list(proposal.value)
 
     identify_pods_by = Enum(

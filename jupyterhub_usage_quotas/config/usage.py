@@ -269,6 +269,7 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
             max_gap,
             self._other_namespaces,
             self.make_pod_names(events),
+            self.other_pods_count,
         )
 
     @property

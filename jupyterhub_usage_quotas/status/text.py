@@ -125,6 +125,8 @@ def _servers(servers: ServerSelector) -> str:
         said.append(f"with the profile {' or '.join(servers.profile)}")
     if servers.name:
         said.append(f"with the name {' or '.join(one or '(none)' for one in servers.name)}")
+    if servers.kind:
+        said.append(f"of the kind {' or '.join(servers.kind)}")
     return f"Only servers {' and '.join(said)} count." if said else ""
 
 

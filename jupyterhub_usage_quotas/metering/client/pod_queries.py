@@ -137,6 +137,28 @@ class Pods:
         most, least = self._requests("max", over), self._requests("min", over)
         return f"{most} > on (uid, resource) {least}"
 
+    def others(self, over: timedelta) -> str:
+        """The pods without the container of KubeSpawner's servers, as far as containers are known:
+        a series for each `uid` and `container`.
+        """
+        uid = self.labels.uid
+
+        def with_containers(test: str) -> str:
+            # A container that requests nothing has no requests.
+            each = (
+                f"present_over_time({select(metric, *self._where, *tests)}[{duration(over)}])"
+                for metric in (names.KSM_REQUESTS, names.KSM_CONTAINERS)
+                for tests in (
+                    (f'container{test}"{names.NOTEBOOK_CONTAINER}"', 'exported_container=""'),
+                    (f'exported_container{test}"{names.NOTEBOOK_CONTAINER}"', _RENAMED),
+                )
+            )
+            return f"group by ({uid}, container, exported_container) ({' or '.join(each)})"
+
+        return self.labels.by_uid(
+            f"{with_containers('!=')} unless on ({uid}) {with_containers('=')}"
+        )
+
     def _requests(self, extreme: str, over: timedelta) -> str:
         def in_window(requests: str) -> str:
             return f"{extreme}_over_time({requests}[{duration(over)}])"
@@ -155,6 +177,9 @@ class Pods:
         moved = f"{extreme} by ({pod}, exported_container, resource) ({renamed})"
         back = f'label_replace({moved}, "container", "$1", "exported_container", "(.*)")'
         return f"{extreme} by ({pod}, container, resource) ({plain} or {back})"
+
+
+_RENAMED = 'exported_container!=""'
 
 
 def servers_there(namespaces: Sequence[str], over: timedelta) -> str:

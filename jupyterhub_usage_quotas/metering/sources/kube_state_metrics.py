@@ -25,11 +25,14 @@ from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
 from .base import StepRange, UsageSegment, evidence_ranges, having, scrape_instants
-from .pod_answers import Pod, PodAnswers, owned_by, resized, silent_at
+from .pod_answers import Pod, PodAnswers, kinds_of, owned_by, resized, silent_at
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 LATELY = timedelta(days=7)
 """For how long no pod must have had a username to conclude that usernames are not exported."""
+
+OTHERS_COUNT = ("memory", "cpu", "gpu")
+"""What pods of users that are no servers count for, unless configured otherwise."""
 
 FIRST_VERSION = (
     "kube-state-metrics is too old: its metrics are those of version 1, without usernames and uids;"
@@ -49,6 +52,7 @@ class KubeStateMetrics:
     says that it is the same.
     `pod_namespaces` are the namespaces, besides the Hub's, in which users' pods are, as patterns.
     Where annotations are not exported, pods are identified by what they are `named`.
+    Pods of users that are no servers count for the resources `others_count`.
     """
 
     namespace: str
@@ -56,6 +60,7 @@ class KubeStateMetrics:
     max_gap: timedelta = timedelta(minutes=10)
     pod_namespaces: Sequence[str] = ()
     named: PodNames | None = None
+    others_count: Collection[str] = OTHERS_COUNT
     name: str = "kube-state-metrics"
     requests_metric: str = field(default=names.KSM_REQUESTS, init=False)
     resource: str = field(default="", init=False)
@@ -176,10 +181,12 @@ class KubeStateMetrics:
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
         if not owned:
             return PodAnswers(pods, owned)
-        running, requests, changed = await all_of(
+        running, requests, changed, *more = await all_of(
             prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
             prometheus.query(pods.largest_requests(steps.over), steps.end),
             prometheus.query(pods.changed_requests(steps.over), steps.end),
+            # What is identified by name was started by the Hub.
+            *([] if self.named else [prometheus.query(pods.others(steps.over), steps.end)]),
         )
         silent = await run_in_worker(silent_at, running, requests)
         # Pods may ask for nothing; somewhere in the cluster there is always one that asks.
@@ -187,7 +194,10 @@ class KubeStateMetrics:
             promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
         )
         having(changed, "uid", "resource")
-        return PodAnswers(pods, owned, running, requests, changed, unmeasured=not exported)
+        kinds = kinds_of(more[0], owned) if more else {}
+        return PodAnswers(
+            pods, owned, running, requests, changed, others=kinds, unmeasured=not exported
+        )
 
     async def _whose(
         self,
@@ -238,6 +248,7 @@ class KubeStateMetrics:
         self, parts: Sequence[PodAnswers], coverage: ScrapeCoverage, steps: StepRange
     ) -> UsageSegment:
         owned = {uid: pod for part in parts for uid, pod in part.owned.items()}
+        others = {uid: kind for part in parts for uid, kind in part.others.items()}
         running = self._running(parts, steps)
         amounts = self._amounts(parts, running, steps)
         pieces: Pieces = {}
@@ -245,6 +256,11 @@ class KubeStateMetrics:
             ran = running.get(uid, ())
             by_resource = {**dict.fromkeys(BY_RUNNING, ran), **amounts.get(uid, {})}
             server = replace(pod.server, gpu=has_gpu(by_resource.keys()))
+            if kind := others.get(uid):
+                server = replace(server, kind=kind)
+                by_resource = {
+                    name: runs for name, runs in by_resource.items() if name in self.others_count
+                }
             by_key = pieces.setdefault(pod.user, {})
             for resource, runs in by_resource.items():
                 by_key.setdefault((resource, server), []).extend(runs)

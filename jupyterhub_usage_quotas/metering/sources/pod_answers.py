@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ... import conventions as names
 from ...quotas.policy.selector import ServerAttributes
@@ -22,7 +22,8 @@ class Pod:
 @dataclass(frozen=True, slots=True)
 class PodAnswers:
     """The answers about pods: their users by uid, when they ran, what they requested,
-    which of them `changed` that, and (instant by instant) what those requested. It is `unmeasured`
+    which of them `changed` that, and (instant by instant) what those requested. `others` are the
+    kinds of those that are no servers. It is `unmeasured`
     when some ran without requests, and nothing said then what any pod requested.
     """
 
@@ -32,6 +33,7 @@ class PodAnswers:
     requests: Sequence[Series] = ()
     changed: Sequence[Series] = ()
     rates: Sequence[Series] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
     unmeasured: bool = False
 
 
@@ -55,6 +57,22 @@ def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
             ),
         )
         for uid, said in known.items()
+    }
+
+
+def kinds_of(found: Sequence[Series], owned: Mapping[str, Pod]) -> dict[str, str]:
+    """The kinds of pods that are no servers, by uid: the first of their containers' names.
+
+    What has annotations of a server is one, whatever runs in it.
+    """
+    containers: dict[str, list[str]] = {}
+    for one in having(found, "uid"):
+        name = one.labels.get("exported_container") or one.labels.get("container", "")
+        containers.setdefault(one.labels["uid"], []).append(name)
+    return {
+        uid: min(called)
+        for uid, called in containers.items()
+        if uid in owned and owned[uid].server == ServerAttributes() and min(called)
     }
 
 

@@ -7,10 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..messages import wrong
 from .patterns import broken
+
+SERVER = "server"
+"""The kind of what JupyterHub starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +28,15 @@ class ServerAttributes:
     """What selectors can name of a server. Usage is kept by these.
 
     `profile` and `profile_name` are the slug and the display name of the chosen profile, empty
-    where there is none; `name` is that of a named server, empty for the default one.
+    where there is none; `name` is that of a named server, empty for the default one. `kind` is
+    `SERVER`, or what else runs in a user's name: a Dask worker, for example.
     """
 
     profile: str = ""
     profile_name: str = ""
     name: str = ""
     gpu: bool = False
+    kind: str = SERVER
 
 
 def _patterns(value: object) -> tuple[str, ...]:
@@ -48,8 +60,9 @@ class ServerSelector(BaseModel):
 
     A server is selected when everything that is given applies: its profile's slug or display
     name matches one of the patterns in `profile`, its own name one of those in `name` (the
-    default server's is empty), and it has a GPU, or none. Patterns are those of file names, and
-    upper and lower case differ. An empty selector selects all servers.
+    default server's is empty), it has a GPU, or none, and its kind matches one of those in `kind`.
+    Only JupyterHub's own servers have a name. Patterns are those of file names, and upper and lower
+    case differ. An empty selector selects all servers, of any kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,12 +70,14 @@ class ServerSelector(BaseModel):
     profile: Patterns = ()
     name: Patterns = ()
     gpu: bool | None = None
+    kind: Patterns = ()
 
-    @field_validator("profile")
+    @field_validator("profile", "kind")
     @classmethod
-    def _profiles_have_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _have_names(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if "" in value:
-            raise ValueError(wrong("empty pattern, which matches no profile", list(value)))
+            why = f"empty pattern, which matches no {info.field_name}"
+            raise ValueError(wrong(why, list(value)))
         return value
 
     @model_validator(mode="before")
@@ -81,7 +96,8 @@ class ServerSelector(BaseModel):
         return (
             (self.gpu is None or self.gpu == server.gpu)
             and (not self.profile or _any_match(self.profile, *profiles))
-            and (not self.name or _any_match(self.name, server.name))
+            and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
+            and (not self.kind or _any_match(self.kind, server.kind))
         )
 
 

@@ -108,7 +108,7 @@ CASES: dict[str, list[Life]] = {
         runs("exotic", FROM, TO, ask={"notebook": {"ephemeral_storage": 1e9, "hugepages_2Mi": 1e9}})
     ],
     "asks for parts of GPUs": [
-        runs("mig", FROM, TO, ask={"n": {"nvidia_com_mig_1g_5gb": 2, "nvidia_com_gpu": 1}})
+        runs("mig", FROM, TO, ask={"notebook": {"nvidia_com_mig_1g_5gb": 2, "nvidia_com_gpu": 1}})
     ],
     "in one scrape only, which a minute sees": [runs("flash", FROM + 30, FROM + 40)],
     "in one scrape only, which no minute sees": [runs("wink", FROM + 43, FROM + 58)],

@@ -164,6 +164,7 @@ class Selector(Model):
     profile: tuple[str, ...] = Field(description="patterns of slugs or display names of profiles")
     name: tuple[str, ...] = Field(description="patterns of names of servers")
     gpu: bool | None = Field(description="whether they have a GPU")
+    kind: tuple[str, ...] = Field(description="patterns of kinds: `server`, or a container's name")
 
 
 class Policy(Model):

@@ -143,7 +143,9 @@ def policy(given: Policy, policies: PolicySet, *, whole: bool) -> models.Policy:
         ),
         window=str(given.window),
         window_phrase=given.window.phrase,
-        servers=models.Selector(profile=servers.profile, name=servers.name, gpu=servers.gpu),
+        servers=models.Selector(
+            profile=servers.profile, name=servers.name, gpu=servers.gpu, kind=servers.kind
+        ),
         share=given.share,
         overflow=given.overflow,
         minimum_session_seconds=given.minimum_session.total_seconds(),

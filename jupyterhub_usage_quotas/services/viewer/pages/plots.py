@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ....quotas.charge import reading_of
-from ....quotas.policy.selector import ServerAttributes
+from ....quotas.policy.selector import SERVER, ServerAttributes
 from ....quotas.units import Unit, show, show_part
 from ....quotas.usage import Bucket, Fresh, Stale, Usage
 from ....quotas.verdict import Verdict
@@ -128,7 +128,9 @@ def _names(status: UserStatus, verdict: Verdict) -> dict[ServerAttributes, str]:
 
 
 def server_name(server: ServerAttributes) -> str:
-    """The name of a server, with its profile where it has one."""
+    """The name of a server, with its profile where it has one; else of what runs."""
+    if server.kind != SERVER:
+        return server.kind
     profile = server.profile_name or server.profile
     return (server.name or DEFAULT_SERVER) + (f" ({profile})" if profile else "")
 
