@@ -155,9 +155,8 @@ class Pods:
             )
             return f"group by ({uid}, container, exported_container) ({' or '.join(each)})"
 
-        return self.labels.by_uid(
-            f"{with_containers('!=')} unless on ({uid}) {with_containers('=')}"
-        )
+        others, servers = with_containers("!="), with_containers("=")
+        return self.labels.by_uid(f"{others} unless on ({uid}) {servers}")
 
     def _requests(self, extreme: str, over: timedelta) -> str:
         def in_window(requests: str) -> str:

@@ -22,10 +22,11 @@ from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
 from ..client.response import Series
 from ..client.worker import free_in_worker, run_in_worker
-from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in, never_covered
+from ..coverage import ScrapeCoverage, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
-from .base import StepRange, UsageSegment, evidence_ranges, having, scrape_instants
+from .base import StepRange, UsageSegment, having
 from .pod_answers import Pod, PodAnswers, kinds_of, owned_by, resized, silent_at
+from .pod_evidence import PodEvidence
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 LATELY = timedelta(days=7)
@@ -33,6 +34,9 @@ LATELY = timedelta(days=7)
 
 OTHERS_COUNT = ("memory", "cpu", "gpu")
 """What pods of users that are no servers count for, unless configured otherwise."""
+
+FEW_USERS = 50
+"""The most users whose pods are searched in one query under every kind of labels."""
 
 FIRST_VERSION = (
     "kube-state-metrics is too old: its metrics are those of version 1, without usernames and uids;"
@@ -77,10 +81,8 @@ class KubeStateMetrics:
         coverage: ScrapeCoverage
         parts: list[PodAnswers]
         owners = await self.named.owners() if self.named else {}
-        # Labels of every kind: mostly there is something under one of them only.
-        coverage, *parts = await all_of(
-            self._seen(prometheus, steps),
-            *(self._pods(prometheus, labels, users, steps, owners) for labels in LABELS.values()),
+        coverage, parts = await all_of(
+            self._evidence.seen(prometheus, steps), self._pods(prometheus, users, steps, owners)
         )
         if coverage.last_scrape is None and await prometheus.query(
             pod_queries.first_version(), steps.end
@@ -97,26 +99,12 @@ class KubeStateMetrics:
 
     async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """See `Source.was_there`."""
-        queries = (
-            promql.ever(metric, *labels.where(self.namespaces, ""), *phase, over=steps.over)
-            for labels in LABELS.values()
-            for metric, phase in self._evidence.items()
-        )
-        return any(await all_of(*(prometheus.query(one, steps.end) for one in queries)))
+        return await self._evidence.was_there(prometheus, steps)
 
-    async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
-        """When it was scraped.
-
-        Every pod has the metrics that are evidence, so they are there without any user. The Hub's
-        own pod is queried first: it is always there, and has few series.
-        """
-        by_metric = await self._looks(prometheus, steps, names.HUB_POD)
-        coverage = self._summary(by_metric, steps)
-        if coverage.gaps:
-            of_all = await self._looks(prometheus, steps)
-            by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
-            coverage = self._summary(by_metric, steps)
-        return coverage
+    @property
+    def _evidence(self) -> PodEvidence:
+        annotated = (names.KSM_ANNOTATIONS,) if self.named is None else ()
+        return PodEvidence(self.namespaces, (names.KSM_PHASE, *annotated))
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """Whether there are servers but none has a username: usernames are not exported.
@@ -134,53 +122,34 @@ class KubeStateMetrics:
             pod_queries.usernames_there(self.namespaces, far), steps.end
         )
 
-    async def _looks(
-        self, prometheus: PrometheusClient, steps: StepRange, pods_like: str = ""
-    ) -> dict[str, ScrapeInstants]:
-        """When each of the evidence was scraped, of pods with such names (a regular expression)."""
-
-        def expressions(looked: StepRange) -> dict[str, str]:
-            look = promql.seen if looked.step == steps.step else promql.there
-            return {
-                f"{kind} {metric}": look(metric, *labels.where(self.namespaces), some, *phase)
-                for kind, labels in LABELS.items()
-                for some in [pods_like and f'{labels.pod}=~"{pods_like}"']
-                for metric, phase in self._evidence.items()
-            }
-
-        ranges = evidence_ranges(steps)
-        found = await all_of(
-            *(scrape_instants(prometheus, expressions(one), one) for one in ranges)
-        )
-        return {name: _merged([one[name] for one in found]) for name in found[0]}
-
-    @property
-    def _evidence(self) -> Mapping[str, tuple[str, ...]]:
-        """The metrics that must have been there for users' pods to be known, with matchers."""
-        annotations: Mapping[str, tuple[str, ...]] = {names.KSM_ANNOTATIONS: ()}
-        return {names.KSM_PHASE: ('phase="Running"',), **({} if self.named else annotations)}
-
-    def _summary(self, by_metric: Mapping[str, ScrapeInstants], steps: StepRange) -> ScrapeCoverage:
-        of_either = {
-            metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
-            for metric in self._evidence
-        }
-        return coverage_in(of_either, *steps.span, evidence_ranges(steps)[0].step.total_seconds())
-
     async def _pods(
+        self,
+        prometheus: PrometheusClient,
+        users: Users,
+        steps: StepRange,
+        owners: Mapping[PodName, Owner],
+    ) -> list[PodAnswers]:
+        """The pods of every kind of labels; mostly there is something under one of them only."""
+        whose = await self._whose(prometheus, users, steps, owners)
+        return await all_of(
+            *(
+                self._pods_of(prometheus, labels, users, steps, owned)
+                for labels, owned in whose.items()
+                if owned
+            )
+        )
+
+    async def _pods_of(
         self,
         prometheus: PrometheusClient,
         labels: PodLabels,
         users: Users,
         steps: StepRange,
-        owners: Mapping[PodName, Owner],
+        owned: Mapping[str, Pod],
     ) -> PodAnswers:
-        owned = await self._whose(prometheus, labels, users, steps, owners)
         called = {pod.name for pod in owned.values()} if users is not None else None
         patterns = self.named.like if self.named else ()
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
-        if not owned:
-            return PodAnswers(pods, owned)
         running, requests, changed, *more = await all_of(
             prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
             prometheus.query(pods.largest_requests(steps.over), steps.end),
@@ -202,24 +171,46 @@ class KubeStateMetrics:
     async def _whose(
         self,
         prometheus: PrometheusClient,
-        labels: PodLabels,
         users: Users,
         steps: StepRange,
         owners: Mapping[PodName, Owner],
-    ) -> dict[str, Pod]:
-        """The pods that users had, by uid."""
-        if self.named is None:
-            annotated = pod_queries.pods_of(labels, self.namespaces, users, steps.over)
-            return await run_in_worker(
-                owned_by, await prometheus.query(annotated, steps.end), labels
-            )
+    ) -> dict[PodLabels, dict[str, Pod]]:
+        """The pods that users had, by their labels and uid."""
         wanted = names_of(owners, users)
-        if wanted is not None and not wanted:
+        if self.named is not None and wanted is not None and not wanted:
             return {}
+        queries = {
+            kind: self._pods_there(labels, users, wanted, steps.over)
+            for kind, labels in LABELS.items()
+        }
+        found: dict[str, list[Series]] = {}
+        for some in _in_some(queries, users):
+            for series in having(await prometheus.query(promql.labelled(some), steps.end), "part"):
+                found.setdefault(series.labels["part"], []).append(series)
+        return {
+            labels: await self._owned(of_kind, labels, users, owners)
+            for kind, of_kind in found.items()
+            for labels in [LABELS[kind]]
+        }
+
+    def _pods_there(
+        self, labels: PodLabels, users: Users, wanted: Collection[str] | None, over: timedelta
+    ) -> str:
+        if self.named is None:
+            return pod_queries.pods_of(labels, self.namespaces, users, over)
         some = promql.like(labels.pod, self.named.like)
         called = some if wanted is None else promql.one_of(labels.pod, wanted)
-        ran = pod_queries.pods_that_ran(labels, self.namespaces, called, steps.over)
-        found = await prometheus.query(ran, steps.end)
+        return pod_queries.pods_that_ran(labels, self.namespaces, called, over)
+
+    async def _owned(
+        self,
+        found: Sequence[Series],
+        labels: PodLabels,
+        users: Users,
+        owners: Mapping[PodName, Owner],
+    ) -> dict[str, Pod]:
+        if self.named is None:
+            return await run_in_worker(owned_by, found, labels)
         owned, left = await run_in_worker(sorted_out, found, labels, owners, users)
         if users is None and left:
             self.named.left_over(left)
@@ -319,6 +310,10 @@ class KubeStateMetrics:
         return next((one.name for one in self.resources.values() if one.is_called(label)), "")
 
 
-def _merged(each: Iterable[ScrapeInstants]) -> ScrapeInstants:
-    # Of two that were seen at one instant the later scrape counts: it is the last of them.
-    return sorted(dict(sorted(look for one in each for look in one)).items())
+def _in_some(queries: Mapping[str, str], users: Users) -> Iterable[Mapping[str, str]]:
+    """In one query for all, or in several where many users make them long: some stores bound the
+    length of a query.
+    """
+    if users is None or len(users) <= FEW_USERS:
+        return [queries]
+    return [{name: query} for name, query in queries.items()]

@@ -1,5 +1,5 @@
-"""Pods that have a username and are no servers, as dask-gateway starts them: what they count for, and
-what selects them.
+"""Pods that have a username and are no servers, as dask-gateway starts them: what they count for,
+and what selects them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+"""The evidence that kube-state-metrics was scraped, whether any user's pod was there or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ... import conventions as names
+from ..client import promql
+from ..client.pod_queries import LABELS
+from ..client.prometheus import PrometheusClient, all_of
+from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
+from .base import StepRange, evidence_ranges, scrape_instants
+
+_MATCHERS = {names.KSM_PHASE: ('phase="Running"',)}
+
+
+@dataclass(frozen=True, slots=True)
+class PodEvidence:
+    """The metrics that must have been there, in these namespaces (patterns), for users' pods to be
+    known; every pod has them.
+    """
+
+    namespaces: Sequence[str]
+    metrics: Sequence[str]
+
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        ever = (
+            promql.ever(metric, *labels.where(self.namespaces, *matchers), over=steps.over)
+            for labels in LABELS.values()
+            for metric in self.metrics
+            for matchers in [_MATCHERS.get(metric, ())]
+        )
+        return bool(await prometheus.query(" or ".join(ever), steps.end))
+
+    async def seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
+        """When it was scraped. The Hub's own pod is queried first: it is always there, and has few
+        series.
+        """
+        by_metric = await self._looks(prometheus, steps, names.HUB_POD)
+        coverage = self._summary(by_metric, steps)
+        if coverage.gaps:
+            of_all = await self._looks(prometheus, steps)
+            by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
+            coverage = self._summary(by_metric, steps)
+        return coverage
+
+    async def _looks(
+        self, prometheus: PrometheusClient, steps: StepRange, pods_like: str = ""
+    ) -> dict[str, ScrapeInstants]:
+        """When each of the evidence was scraped, of pods with such names (a regular expression)."""
+
+        def expressions(looked: StepRange) -> dict[str, str]:
+            look = promql.seen if looked.step == steps.step else promql.there
+            return {
+                f"{kind} {metric}": look(metric, *labels.where(self.namespaces, some, *matchers))
+                for kind, labels in LABELS.items()
+                for some in [pods_like and f'{labels.pod}=~"{pods_like}"']
+                for metric in self.metrics
+                for matchers in [_MATCHERS.get(metric, ())]
+            }
+
+        ranges = evidence_ranges(steps)
+        found = await all_of(
+            *(scrape_instants(prometheus, expressions(one), one) for one in ranges)
+        )
+        return {name: _merged([one[name] for one in found]) for name in found[0]}
+
+    def _summary(self, by_metric: Mapping[str, ScrapeInstants], steps: StepRange) -> ScrapeCoverage:
+        of_any = {
+            metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
+            for metric in self.metrics
+        }
+        return coverage_in(of_any, *steps.span, evidence_ranges(steps)[0].step.total_seconds())
+
+
+def _merged(each: Iterable[ScrapeInstants]) -> ScrapeInstants:
+    # Of two that were seen at one instant the later scrape counts: it is the last of them.
+    return sorted(dict(sorted(look for one in each for look in one)).items())
