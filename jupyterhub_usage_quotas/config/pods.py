@@ -80,7 +80,8 @@ class PodOptions(LoggingConfigurable):
         kube-state-metrics must be configured to export; or, where that cannot be configured, by the
         exact "name" that KubeSpawner gives to the pods of the servers in the Hub's database. By
         name, policies cannot select servers by profile, and usage of servers that have since been
-        deleted or renamed is not attributed to anyone.
+        deleted or renamed is not attributed to anyone. Where a pod's name could be of several
+        servers, the pod that runs counts for the server that runs, for as long as it does.
         """,
     ).tag(config=True)
 

@@ -152,13 +152,14 @@ def servers_of(db: Session) -> Iterator[KnownServer]:
     """
     # As text: to the type of the column SQLAlchemy would say a warning, in every Hub's log.
     state = literal_column(f"{orm.Spawner.__tablename__}.state", Text)
-    rows = db.query(orm.Spawner.user_id, orm.Spawner.name, state).all()
-    of_users: dict[int, dict[str, PodName | None]] = {}
-    for user_id, name, text in rows:
-        of_users.setdefault(user_id, {})[name or ""] = _pod(json.loads(text or "{}"))
+    rows = db.query(orm.Spawner.user_id, orm.Spawner.name, state, orm.Spawner.server_id).all()
+    of_users: dict[int, dict[str, tuple[PodName | None, bool]]] = {}
+    for user_id, name, text, server in rows:
+        pod = _pod(json.loads(text or "{}"))
+        of_users.setdefault(user_id, {})[name or ""] = pod, server is not None
     for user_id, user in db.query(orm.User.id, orm.User.name):
-        for name, pod in ({"": None} | of_users.get(user_id, {})).items():
-            yield KnownServer(user, name, user_id, pod)
+        for name, (pod, runs) in ({"": (None, False)} | of_users.get(user_id, {})).items():
+            yield KnownServer(user, name, user_id, pod, runs)
 
 
 def _pod(state: Any) -> PodName | None:

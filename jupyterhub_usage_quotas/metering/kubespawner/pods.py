@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import string
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,12 +19,15 @@ from .namespaces import USER_NAMESPACE_TEMPLATE, kubespawners_namespace
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
-    """A server in the Hub's database; `pod` is the pod that KubeSpawner wrote down for it."""
+    """A server in the Hub's database; `pod` is the pod that KubeSpawner wrote down for it. It is
+    `running` where it was started and not stopped.
+    """
 
     user: str
     name: str = ""
     user_id: int | None = None
     pod: PodName | None = None
+    running: bool = False
 
 
 Servers = Callable[[], Awaitable[Iterable[KnownServer]]]
@@ -109,6 +112,7 @@ class ServersPods:
         self._events = events
         self._names: dict[KnownServer, PodName] = {}
         self._told: set[PodName] = set()
+        self._told_shared: set[PodName] = set()
 
     @property
     def like(self) -> Sequence[str]:
@@ -120,12 +124,36 @@ class ServersPods:
         servers = list(await self._servers())
         # Names are made once: that takes a while for thousands.
         self._names = {one: self._names.get(one) or self._naming.pod(one) for one in set(servers)}
-        owners: dict[PodName, set[Owner]] = {}
+        candidates: dict[PodName, dict[Owner, bool]] = {}
         for server, name in self._names.items():
             for pod in filter(None, {name, server.pod}):
-                owners.setdefault(pod, set()).add(Owner(server.user, server.name))
-        # A name that two servers could have says nothing.
-        return {pod: next(iter(of)) for pod, of in owners.items() if len(of) == 1}
+                of = candidates.setdefault(pod, {})
+                owner = Owner(server.user, server.name)
+                of[owner] = of.get(owner, False) or server.running
+        self._tell_of_shared({pod for pod, of in candidates.items() if len(of) > 1})
+        owners: dict[PodName, Owner] = {}
+        for pod, of in candidates.items():
+            if len(of) == 1:
+                owners[pod] = next(iter(of))
+                continue
+            # A name that two servers could have is of the one that runs.
+            running = [owner for owner, runs in of.items() if runs]
+            if len(running) == 1:
+                owners[pod] = replace(running[0], shared=True)
+        return owners
+
+    def _tell_of_shared(self, pods: Collection[PodName]) -> None:
+        """Each is reported once."""
+        if not (new := set(pods) - self._told_shared):
+            return
+        self._told_shared |= new
+        self._log.warning(
+            "%d pod names could be of several servers each; such a pod counts for the server that"
+            " runs, and what ran before for nobody: make names unique with {user_server} in"
+            " c.KubeSpawner.pod_name_template (for example %s)",
+            len(new),
+            _some(new),
+        )
 
     def left_over(self, pods: Collection[PodName]) -> None:
         """See `PodNames.left_over`: each is reported once."""
@@ -134,13 +162,16 @@ class ServersPods:
         if not new:
             return
         self._told |= new
-        some = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(new)[:SHOWN])
         self._log.warning(
             "%d running pods are named like user servers but belong to no server in the Hub's"
             " database; their usage is not counted (for example %s)",
             len(new),
-            some,
+            _some(new),
         )
+
+
+def _some(pods: Iterable[PodName]) -> str:
+    return ", ".join(f"{namespace}/{name}" for namespace, name in sorted(pods)[:SHOWN])
 
 
 def pods_like(template: str) -> Sequence[str]:

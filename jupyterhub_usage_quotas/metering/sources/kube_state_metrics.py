@@ -25,7 +25,7 @@ from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, never_covered
 from ..timelines import Pieces, Run, runs_of, timelines
 from .base import StepRange, UsageSegment, having
-from .pod_answers import Pod, PodAnswers, kinds_of, owned_by, resized, silent_at
+from .pod_answers import Pod, PodAnswers, kinds_of, owned_by, resized, silent_at, unmistaken
 from .pod_evidence import PodEvidence
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
@@ -163,6 +163,7 @@ class KubeStateMetrics:
             promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
         )
         having(changed, "uid", "resource")
+        owned = unmistaken(owned, running, steps.end.timestamp())
         kinds = kinds_of(more[0], owned) if more else {}
         return PodAnswers(
             pods, owned, running, requests, changed, others=kinds, unmeasured=not exported
@@ -215,7 +216,7 @@ class KubeStateMetrics:
         if users is None and left:
             self.named.left_over(left)
         return {
-            uid: Pod(owner.user, name, ServerAttributes(name=owner.server))
+            uid: Pod(owner.user, name, ServerAttributes(name=owner.server), owner.shared)
             for uid, (name, owner) in owned.items()
         }
 

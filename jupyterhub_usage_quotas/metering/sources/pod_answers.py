@@ -17,6 +17,8 @@ class Pod:
     user: str
     name: str
     server: ServerAttributes
+    shared: bool = False
+    """Whether it is only this user's if it runs now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,18 @@ def kinds_of(found: Sequence[Series], owned: Mapping[str, Pod]) -> dict[str, str
         for uid, called in containers.items()
         if uid in owned and owned[uid].server == ServerAttributes() and min(called)
     }
+
+
+def unmistaken(
+    owned: Mapping[str, Pod], running: Sequence[Series], end: float
+) -> Mapping[str, Pod]:
+    """Without the pods that may have been of another server of the same pod name: those that do not
+    run at the end.
+    """
+    if not any(pod.shared for pod in owned.values()):
+        return owned
+    now = {one.labels.get("uid", "") for one in running if one.instants[-1] >= end}
+    return {uid: pod for uid, pod in owned.items() if not pod.shared or uid in now}
 
 
 def silent_at(running: Sequence[Series], requests: Sequence[Series]) -> float | None:

@@ -17,10 +17,15 @@ PodName = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The user and the name of the server (empty for the default one) that a pod is of."""
+    """The user and the name of the server (empty for the default one) that a pod is of.
+
+    Where it is `shared`, other servers could have a pod of the same name: only the pod that runs
+    now is of this one, which runs.
+    """
 
     user: str
     server: str = ""
+    shared: bool = False
 
 
 class PodNames(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -97,6 +98,26 @@ async def test_a_name_that_two_servers_could_have_is_nobodys():
     assert owners == {("jhub", "jupyter-al"): Owner("al")}
 
 
+async def test_a_name_that_two_servers_could_have_is_of_the_one_that_runs(caplog):
+    template = {"pod_name_template": "jupyter-{username}-{servername}"}
+    first, second = KnownServer("a", "b-c"), KnownServer("a-b", "c")
+    name = ("jhub", "jupyter-a-b-c")
+    assert name not in await pods(first, second, **template).owners()
+    running = replace(second, running=True)
+    assert (await pods(first, running, **template).owners())[name] == Owner("a-b", "c", shared=True)
+    both = replace(first, running=True), running
+    assert name not in await pods(*both, **template).owners()
+
+
+async def test_names_that_two_servers_could_have_are_told_once(caplog):
+    both = KnownServer("a", "b-c"), KnownServer("a-b", "c"), KnownServer("al")
+    named = pods(*both, pod_name_template="jupyter-{username}-{servername}")
+    await named.owners()
+    await named.owners()
+    assert caplog.text.count("jhub/jupyter-a-b-c") == 1
+    assert "{user_server}" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("template", "like"),
     [
@@ -129,14 +150,14 @@ def test_the_servers_are_all_that_the_hubs_database_knows(tmp_path):
     db = orm.new_session_factory(url)()
     al, alice = orm.User(name="al"), orm.User(name="alice")
     running = {"pod_name": "jupyter-alice-old", "namespace": "jhub"}
-    db.add_all([al, alice, orm.Spawner(user=alice, name="x", state=running)])
+    db.add_all([al, alice, orm.Spawner(user=alice, name="x", state=running, server=orm.Server())])
     db.commit()
     first, number = al.id, alice.id
     db.close()
     assert set(servers_at(url)) == {
         KnownServer("al", "", first),
         KnownServer("alice", "", number),
-        KnownServer("alice", "x", number, ("jhub", "jupyter-alice-old")),
+        KnownServer("alice", "x", number, ("jhub", "jupyter-alice-old"), running=True),
     }
 
 
