@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.engine import make_url
@@ -15,8 +15,8 @@ from traitlets.config import LoggingConfigurable
 from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
 from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
-from ..metering.sources.kube_state_metrics import OTHERS_COUNT
 from ..quotas.messages import not_among, wrong
+from ..quotas.resources import Resource
 from ..status.hub_database import DB_URL, servers_at, servers_of
 
 _NAMESPACE_PATTERN = re.compile(r"[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?")
@@ -54,19 +54,28 @@ class PodOptions(LoggingConfigurable):
 
     other_pods_count = List(
         Unicode(),
-        list(OTHERS_COUNT),
         help="""
         The resources that users' pods count for which are not their servers, but have the
-        annotation with the username: for example the workers of dask-gateway. What runs in them is
-        known by the name of its container, `dask-worker`, and policies can select it:
+        annotation with the username: for example the workers of dask-gateway. The default is all
+        that pods request. What runs in them is known by the name of its container, `dask-worker`,
+        and policies can select it:
         `servers: {"kind": ["dask-*"]}`; `{"kind": ["server"]}` selects servers only. Add "time" to
         count the hours of such pods like those of servers; an empty list counts nothing of them.
         """,
     ).tag(config=True)
 
+    @default("other_pods_count")
+    def _other_pods_count_default(self) -> list[str]:
+        return [one.name for one in self._built_in_resources.values() if one.kubernetes]
+
+    @property
+    def _built_in_resources(self) -> Mapping[str, Resource]:
+        built_in: Mapping[str, Resource] = getattr(self, "BUILT_IN", {})
+        return built_in
+
     @validate("other_pods_count")
     def _are_resources(self, proposal: Any) -> list[str]:
-        there = [*getattr(self, "BUILT_IN", {})]
+        there = [*self._built_in_resources]
         for name in proposal.value:
             if name not in there:
                 raise TraitError(not_among(wrong("unknown resource", name), name, there))

@@ -32,8 +32,9 @@ from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 LATELY = timedelta(days=7)
 """For how long no pod must have had a username to conclude that usernames are not exported."""
 
-OTHERS_COUNT = ("memory", "cpu", "gpu")
-"""What pods of users that are no servers count for, unless configured otherwise."""
+OTHERS_COUNT = tuple(one.name for one in RESOURCES.values() if one.kubernetes)
+"""What pods of users that are no servers count for unless configured otherwise: what they request.
+"""
 
 FEW_USERS = 50
 """The most users whose pods are searched in one query under every kind of labels."""
