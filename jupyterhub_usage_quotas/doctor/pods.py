@@ -19,9 +19,9 @@ async def one_cluster(deployment: Deployment) -> list[Finding]:
     labels = "; ".join(f"{label}: {listed(list(values))}" for label, values in found.items())
     return [
         warning(
-            f'several Hubs in namespaces called "{deployment.manager.hub_namespace}" run at once,'
-            f" and differ in {labels}. If these are clusters in one store, users of the same name"
-            " share their usage",
+            "several Hubs run at once in namespaces of one name, and their series differ in"
+            f" {labels}. If these are clusters in one store, users of the same name share their"
+            " usage",
             "Give each Hub a view of its own cluster: a tenant, or a proxy that enforces the label;"
             " see docs/how-to/several-clusters.md.",
         )

@@ -185,9 +185,10 @@ class KubeStateMetrics:
             kind: self._pods_there(labels, users, wanted, steps.over)
             for kind, labels in LABELS.items()
         }
+        some = (promql.labelled(one) for one in _in_some(queries, users))
         found: dict[str, list[Series]] = {}
-        for some in _in_some(queries, users):
-            for series in having(await prometheus.query(promql.labelled(some), steps.end), "part"):
+        for answer in await all_of(*(prometheus.query(one, steps.end) for one in some)):
+            for series in having(answer, "part"):
                 found.setdefault(series.labels["part"], []).append(series)
         return {
             labels: await self._owned(of_kind, labels, users, owners)
