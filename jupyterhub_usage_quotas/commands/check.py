@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,33 +15,35 @@ from typing import Any
 
 from pydantic import Field
 
-from ..config.loading import load_config, printable
+from ..config.loading import load_config
 from ..config.quotas import Enforcement, QuotaOptions
 from ..conventions import HOME_STORAGE
-from ..errors import ConfigurationError, QueryRejected
-from ..ledger.base import NO_LEDGER, Ledger
+from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected
+from ..ledger.base import Ledger
+from ..metering.client.promql import Users
 from ..quotas.decide import Decision, Outcome
-from ..quotas.messages import wrong
-from ..quotas.resources import Resource, Resources
+from ..quotas.messages import shown, wrong
+from ..quotas.policy.policy import PolicySet
+from ..quotas.resources import Resource
 from ..quotas.serialize import (
     DecisionReport,
     GaugeReport,
     HomeStorage,
+    Model,
     NotNegative,
-    iso,
     report_gauges,
     report_home,
-    there_of,
 )
+from ..quotas.standing import By, Standing, standings
 from ..quotas.subject import Subject
-from ..quotas.units import InvalidQuantity, show_duration
-from ..quotas.usage import Fresh, Reading, Stale, Unknown
-from ..quotas.verdict import Request, Verdict
-from ..status.hub_database import made_at
+from ..quotas.units import InvalidQuantity
+from ..quotas.usage import Reading, Stale, Unknown
+from ..quotas.verdict import Request
+from ..status.hub_database import UserInHub, user_at
 from ..status.inputs import DecisionInputs
 from ..status.members import Members
-from ..status.text import NOT_KNOWN, VerdictText
 from ..status.users import UserStatuses, forecast
+from .explained import explained, gauge_lines
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -51,7 +54,18 @@ EXIT_CODES = {
 WRONG_CONFIGURATION = 2
 ASKED = [one for one in QuotaOptions.BUILT_IN.values() if one.asked]
 """The resources that a server can ask for."""
-FULL_COVERAGE = 0.99
+
+
+class PolicyReport(Model):
+    """Whether one policy limits the user, and why."""
+
+    policy: str = Field(description="its name")
+    applies: bool = Field(description="whether its limit is in a verdict")
+    by: By | None = Field(
+        description="by what its scope covers the user: `user`, `group` or `everyone`; `fallback`"
+        " where it is of `scope_backup_strategy.empty`; null where it does not"
+    )
+    why: str = Field(description="why it applies, or does not, in a sentence")
 
 
 class CheckReport(DecisionReport):
@@ -73,6 +87,13 @@ class CheckReport(DecisionReport):
         description="what is in the user's home directory, with or without a policy; null where"
         " nothing exports home storage, or `home_storage = False`"
     )
+    in_hub: bool | None = Field(
+        description="whether the Hub's database has a user of this name; null where it cannot be"
+        " read from here"
+    )
+    policies: tuple[PolicyReport, ...] = Field(
+        description="every policy of the configuration, in the order in which they are written"
+    )
 
 
 def check_report(
@@ -80,6 +101,9 @@ def check_report(
     lasts: timedelta | None,
     gauges: Mapping[str, GaugeReport],
     enforcement: Enforcement,
+    standings: Sequence[Standing] = (),
+    *,
+    in_hub: bool | None = None,
 ) -> CheckReport:
     """What `check --json` prints of a decision."""
     why = decision.failover
@@ -90,6 +114,11 @@ def check_report(
         enforcement=enforcement,
         gauges=dict(gauges),
         home_storage=report_home(gauges.get(HOME_STORAGE)),
+        in_hub=in_hub,
+        policies=tuple(
+            PolicyReport(policy=one.policy, applies=one.applies, by=one.by, why=one.why)
+            for one in standings
+        ),
     )
 
 
@@ -99,7 +128,8 @@ def add_check(commands: Any) -> None:
         "check",
         help="decide, as the Hub would, whether a user may start a server now",
         description="The decision that the Hub would make now, against the real Prometheus. Exit"
-        " code: 0 allowed, 3 denied, 4 usage is not known, 2 wrong configuration.",
+        " code: 0 allowed, 3 denied, 4 usage is not known, 2 wrong configuration. Groups, and"
+        " the members of pools, are those in the Hub's database unless you pass others.",
     )
     check.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
     check.add_argument("--user", required=True, metavar="NAME", help="the user of the server")
@@ -109,7 +139,7 @@ def add_check(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"a group of the user; {several}",
+        help=f"a group of the user, instead of those in the Hub's database; {several}",
     )
     for one in ASKED:
         kind = partial(_amount, one)
@@ -124,13 +154,18 @@ def add_check(commands: Any) -> None:
     check.add_argument(
         "--server", default="", metavar="NAME", help="server name (default: the default server)"
     )
-    check.add_argument("--admin", action="store_true", help="the user is an admin")
+    check.add_argument(
+        "--admin",
+        action="store_true",
+        help="the user is an admin, whatever the Hub's database says",
+    )
     check.add_argument(
         "--member",
         action="append",
         default=[],
         metavar="NAME",
-        help=f"another user who draws on the same pools; {several}",
+        help="another user who draws on the same pools, instead of those in the Hub's database;"
+        f" {several}",
     )
     check.add_argument("--json", action="store_true", help="print JSON with a stable schema")
     check.set_defaults(run=run_check)
@@ -159,45 +194,95 @@ def run_check(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
-    # A user made anew under the same name has none of the adjustments of the one before.
-    adjusted = ledger is not NO_LEDGER
-    created = made_at(quotas.hub_database, options.user) if adjusted else None
+    who = _who(options, quotas)
+    for line in who.notes:
+        print(f"note: {line}", file=sys.stderr)
     request = Request(
-        Subject(options.user, frozenset(options.group), options.admin, created),
+        who.subject,
         server_name=options.server,
         profile=options.profile,
         profile_name=options.profile_name,
     ).asking({one.name: getattr(options, f"server_{one.name}") for one in ASKED})
-    inputs = asyncio.run(_gather(quotas, ledger, request.subject, {options.user, *options.member}))
+    inputs = asyncio.run(_gather(quotas, ledger, who))
     launch, resources = forecast(inputs, request), quotas.policies.resources
     decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
+    allotments = [one.allotment for one in decision.verdicts]
+    why = standings(quotas.policies, who.subject, allotments)
     if options.json:
         gauges = report_gauges(inputs.gauges, resources)
-        found = check_report(decision, lasts, gauges, enforcement)
+        found = check_report(decision, lasts, gauges, enforcement, why, in_hub=who.in_hub)
         print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
-        lines = _explained(decision, lasts, enforcement, resources)
+        lines = explained(decision, lasts, enforcement, resources, why)
         for name, reading in sorted(inputs.gauges.items()):
-            lines += _gauge_lines(resources[name], reading)
+            lines += gauge_lines(resources[name], reading)
         print("\n".join(lines))
     return EXIT_CODES[decision.outcome]
 
 
-async def _gather(
-    options: QuotaOptions, ledger: Ledger, subject: Subject, members: Collection[str]
-) -> DecisionInputs:
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The user whom a check is about, with the members of every pool, and lines for the admin.
+
+    `in_hub` is whether the Hub has the user; None where its database cannot be read.
+    """
+
+    subject: Subject
+    pools: Members
+    in_hub: bool | None
+    notes: Sequence[str] = ()
+
+
+def _who(options: argparse.Namespace, quotas: QuotaOptions) -> Who:
+    """The user as the Hub's database has them; what is passed on the command line wins."""
+    policies, notes = quotas.policies, []
+    found = UserInHub(None, "", {})
+    in_hub: bool | None = None
+    try:
+        found = user_at(quotas.hub_database, options.user, policies)
+        in_hub = found.subject is not None
+    except DatabaseUnreadable as error:
+        groups_matter = any(one.scope.group or one.exempt.group for one in policies)
+        if groups_matter and not options.group:
+            notes = [f"the groups of the user could not be read: {error}; pass them with --group"]
+    if in_hub is False:
+        meant = f"; did you mean {shown(found.alike)}?" if found.alike else ""
+        expected = f"a user of the Hub, which has one from the first login on{meant}"
+        notes = [wrong("no such user", options.user, expected)]
+    known = found.subject or Subject(options.user)
+    subject = replace(
+        known,
+        groups=frozenset(options.group) or known.groups,
+        admin=options.admin or known.admin,
+    )
+    pools = _members(options, policies, subject, found.members)
+    return Who(subject, pools, in_hub, notes)
+
+
+def _members(
+    options: argparse.Namespace, policies: PolicySet, subject: Subject, in_hub: Members
+) -> Members:
+    """The members of every pool: those that are passed, else those in the Hub's database."""
+    pools: dict[str, Users] = {}
+    for policy in policies:
+        if policy.pooled:
+            known = not options.member and policy.name in in_hub
+            others = in_hub[policy.name] if known else options.member
+            everyone = others is None or (policy.scope.everyone and not known)
+            pools[policy.name] = None if everyone else {subject.name, *(others or ())}
+    return pools
+
+
+async def _gather(options: QuotaOptions, ledger: Ledger, who: Who) -> DecisionInputs:
     """The inputs of the decision, and what the user has now, limited or not."""
     policies, meter = options.policies, options.make_meter()
-    pools: Members = {
-        one.name: None if one.scope.everyone else members for one in policies if one.pooled
-    }
     statuses = UserStatuses(policies, meter, ledger)
     try:
-        inputs = await statuses.inputs(subject, datetime.now(UTC), pools)
+        inputs = await statuses.inputs(who.subject, datetime.now(UTC), who.pools)
         if any(_was_refused(reading) for reading in inputs.usage.values()):
             # Stores can limit how long a time a query is about. The Hub has read in pieces by now.
             await meter.read_history(policies.reach)
-            inputs = await statuses.inputs(subject, datetime.now(UTC), pools)
+            inputs = await statuses.inputs(who.subject, datetime.now(UTC), who.pools)
         return inputs
     finally:
         await meter.aclose()
@@ -206,113 +291,3 @@ async def _gather(
 
 def _was_refused(reading: Reading) -> bool:
     return isinstance(reading, Unknown) and reading.reason == QueryRejected.reason
-
-
-def _explained(
-    decision: Decision, lasts: timedelta | None, enforcement: Enforcement, resources: Resources
-) -> list[str]:
-    request = decision.request
-    groups = ", ".join(map(printable, sorted(request.subject.groups))) or "none"
-    lines = [
-        f"{printable(request.subject.name)} (groups: {groups}): {_headline(decision, resources)}"
-    ]
-    if enforcement is not Enforcement.enforce:
-        lines.append(f"Enforcement is {enforcement.value}: the Hub denies no launch.")
-    if not decision.verdicts:
-        return [*lines, "No policy covers this user."]
-    rows: list[tuple[str, ...]] = [
-        ("POLICY", "RESOURCE", "WINDOW", "USED", "ALLOWANCE", "REMAINING", "FITS", "RETRY")
-    ]
-    rows += [_row(verdict, resources) for verdict in decision.verdicts]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines.append("")
-    lines += [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    if lasts:
-        how_long = show_duration(lasts)
-        lines += ["", f"The server could run for {how_long} before a quota is used up."]
-    return [*lines, *_notes(decision)]
-
-
-def _freed(verdict: Verdict, resources: Resources) -> str:
-    resource = resources[verdict.allotment.resource]
-    amount = resource.show_more_than(verdict.to_free or 0.0)
-    return f"at least {amount} of {resource.in_a_sentence} is freed"
-
-
-def _gauge_lines(resource: Resource, reading: Reading) -> list[str]:
-    there = there_of(reading)
-    if there is None:
-        return []
-    limit = f" of {resource.show(there.limit)}" if there.limit else ""
-    when = f"measured at {iso(there.covered_until)}"
-    if not isinstance(reading, Fresh):
-        when += ", too long ago to be sure"
-    return ["", f"{resource.display_name}: {resource.show(there.amount)}{limit} used, {when}."]
-
-
-def _headline(decision: Decision, resources: Resources) -> str:
-    match decision.outcome:
-        case Outcome.ALLOWED:
-            return "a launch is allowed"
-        case Outcome.DENIED if decision.retry_time:
-            return f"a launch is DENIED until {iso(decision.retry_time)}"
-        case Outcome.DENIED if decision.freeing:
-            freed = " and ".join(_freed(one, resources) for one in decision.freeing)
-            after = f", and until {iso(decision.once_freed)}" if decision.once_freed else ""
-            return f"a launch is DENIED until {freed}{after}"
-        case Outcome.DENIED:
-            return "a launch is DENIED, and waiting will not help"
-        case Outcome.FAILOVER_OPEN:
-            return "usage is UNKNOWN; a launch is allowed (failover_open = True)"
-        case Outcome.FAILOVER_CLOSED:
-            return "usage is UNKNOWN; a launch is denied (failover_open = False)"
-
-
-def _row(verdict: Verdict, resources: Resources) -> tuple[str, ...]:
-    text = VerdictText.of(verdict)
-    return (
-        printable(verdict.allotment.name),
-        verdict.allotment.resource,
-        str(verdict.allotment.window),
-        text.used,
-        text.allowance,
-        text.remaining,
-        _fits(verdict),
-        _retry(verdict, resources),
-    )
-
-
-def _retry(verdict: Verdict, resources: Resources) -> str:
-    if verdict.to_free is not None:
-        resource = resources[verdict.allotment.resource]
-        return f"free {resource.show_more_than(verdict.to_free)}"
-    return iso(verdict.retry_time) or ("never" if verdict.never else "")
-
-
-def _fits(verdict: Verdict) -> str:
-    if not verdict.applies:
-        return "(other servers)"
-    if verdict.fits is False and not verdict.allotment.denies:
-        return "no (warns)"
-    return {True: "yes", False: "NO", None: NOT_KNOWN}[verdict.fits]
-
-
-def _notes(decision: Decision) -> list[str]:
-    notes = []
-    if isinstance(decision.failover, Stale | Unknown):
-        notes += ["", f"Why usage is unknown: {decision.failover.detail}"]
-    shares = [
-        verdict.reading.usage.coverage
-        for verdict in decision.verdicts
-        if isinstance(verdict.reading, Fresh) and verdict.reading.usage.coverage is not None
-    ]
-    if shares and min(shares) < FULL_COVERAGE:
-        notes += [
-            "",
-            f"The usage source was seen in {min(shares):.0%} of the longest window; what was used"
-            " in the rest is not known and not counted.",
-        ]
-    return notes

@@ -5,10 +5,11 @@ The Hub passes its own session; other processes open one with `reading`.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..errors import DatabaseUnreadable, PodOwnersUnknown
 from ..metering.client.promql import Users
 from ..metering.kubespawner.pods import KnownServer
 from ..metering.sources.pod_names import PodName
+from ..quotas.policy.patterns import cannot_be_written
 from ..quotas.policy.policy import Policy
 from ..quotas.subject import Subject, in_utc
 from .members import Members
@@ -62,15 +64,31 @@ def subjects_in(session: Session) -> list[Subject]:
     return [_subject(one) for one in users]
 
 
-def made_at(db_url: str, name: str) -> datetime | None:
-    """When the Hub made a user; None where it has none of this name, or its database is not to be
-    read from here.
+@dataclass(frozen=True, slots=True)
+class UserInHub:
+    """What a Hub's database says of one user: None where it has none of this name, then with a
+    name that is alike, if there is one. `members` are those of every pooled policy.
     """
-    try:
-        with reading(db_url) as session:
-            return in_utc(session.query(orm.User.created).filter_by(name=name).scalar())
-    except DatabaseUnreadable:
-        return None
+
+    subject: Subject | None
+    alike: str
+    members: Members
+
+
+def user_at(db_url: str, name: str, policies: Iterable[Policy]) -> UserInHub:
+    """What the database at this URL says of a user. Raises `DatabaseUnreadable`."""
+    with reading(db_url) as session:
+        members = pool_members_in(session, policies)
+        if cannot_be_written(name):
+            return UserInHub(None, "", members)
+        user = session.query(orm.User).filter_by(name=name).one_or_none()
+        if user is not None:
+            return UserInHub(_subject(user), "", members)
+        names = [one for (one,) in session.query(orm.User.name)]
+        alike = difflib.get_close_matches(name, names, n=1)
+        # JupyterHub lowers names: who writes one as on the badge means that one.
+        lower = [one for one in names if one.lower() == name.lower()]
+        return UserInHub(None, next(iter(lower + alike), ""), members)
 
 
 def groups_in(session: Session) -> list[str]:

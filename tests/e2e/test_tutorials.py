@@ -112,6 +112,7 @@ def test_zero_to_jupyterhub(version, tmp_path):
         small = ["quotas.yaml"]
         with upgraded(directory, version, cluster, url, small, more=QUICKER) as hub:
             assert logged(page, "Usage quotas: ").replace(PROMETHEUS, url) in hub.program.output()
+            Visitor(hub.url, "alice")  # who has logged in is a user of the Hub
             Visitor.wait_until(
                 lambda: hub.metric("jupyterhub_usage_quotas_history_coverage_ratio") > 0
             )
@@ -145,9 +146,9 @@ def test_the_littlest_jupyterhub(version, tmp_path):
         with reloaded(directory, version, port, token, replaced, QUICKER) as hub:
             line = logged(page, "Usage quotas: ").replace("http://127.0.0.1:9090", url)
             assert line in hub.program.output()
+            alice = Visitor(hub.url, "alice")
             Visitor.wait_until(lambda: run_check(before, config, version)[0] == 0)
             assert says(page, 0, config, version) == 0
-            alice = Visitor(hub.url, "alice")
             alice.start()
             alice.wait_until_ready()
             # The Hub, which is cheap to ask, and `check` may each know it a moment earlier.

@@ -133,7 +133,7 @@ def test_whom_no_policy_covers(config_file):
     done = check(config_file, "--user", "over", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["verdicts"] == []
-    assert "No policy covers this user" in check(config_file, "--user", "over").stdout
+    assert "No policy limits this user" in check(config_file, "--user", "over").stdout
 
 
 @pytest.mark.parametrize("failover_open", [True, False])
@@ -232,6 +232,97 @@ def test_a_grant_in_the_ledger_counts(
         one for one in json.loads(done.stdout)["verdicts"] if one["policy"] == "half day"
     )
     assert half_day["allowance"] == 8192 + (13 * 1024 if counts else 0)
+
+
+# --- what the Hub's database says -----------------------------------------------------------------
+
+POOL = """
+c.UsageQuotaManager.policy.append(
+    {"name": "pool", "resource": "time", "limit": "100 hours", "window": 1, "share": "pooled",
+     "scope": {"group": ["team"]}, "exempt": {"admin": True}}
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def beside_a_hub(config_file, tmp_path_factory) -> Path:
+    """The configuration where the Hub's database is."""
+    directory = tmp_path_factory.mktemp("beside")
+    url = f"sqlite:///{directory}/hub.sqlite"
+    db = orm.new_session_factory(url)()
+    over, within, root = (orm.User(name=one) for one in ("over", "within", "root"))
+    root.admin = True
+    db.add_all([over, within, root])
+    db.add(orm.Group(name="students", users=[over]))
+    db.add(orm.Group(name="team", users=[within, root]))
+    db.commit()
+    db.close()
+    path = directory / "jupyterhub_config.py"
+    path.write_text(config_file.read_text() + POOL + f"c.JupyterHub.db_url = {url!r}\n")
+    return path
+
+
+def test_groups_are_those_of_the_hub(beside_a_hub):
+    done = check(beside_a_hub, "--user", "over", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert (said["groups"], said["in_hub"]) == (["students"], True)
+
+
+def test_groups_that_are_passed_win(beside_a_hub):
+    done = check(beside_a_hub, "--user", "over", "--group", "others", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["groups"], said["verdicts"]) == (0, ["others"], [])
+
+
+def test_members_of_pools_are_those_of_the_hub(beside_a_hub):
+    """Of the pool's members one ran a server, for two hours or so; an admin is exempt."""
+    hours = {}
+    for more in ((), ("--member", "over")):
+        asked = ("--user", "within", "--group", "team", "--json")
+        said = json.loads(check(beside_a_hub, *asked, *more).stdout)
+        hours[more] = said["verdicts"][0]["used"]
+    assert hours[()] == pytest.approx(2, abs=0.1)
+    assert hours["--member", "over"] == pytest.approx(4, abs=0.2)
+    said = json.loads(check(beside_a_hub, "--user", "root", "--json").stdout)
+    assert said["verdicts"] == [], "the Hub has an admin of this name"
+
+
+@pytest.mark.parametrize(
+    ("user", "meant"), [("ovr", "did you mean 'over'?"), ("Over", "did you mean 'over'?")]
+)
+def test_no_such_user(beside_a_hub, user, meant):
+    done = check(beside_a_hub, "--user", user, "--json")
+    assert done.returncode == 0
+    assert f"note: no such user: got {user!r}; expected a user of the Hub" in done.stderr
+    assert meant in done.stderr
+    assert json.loads(done.stdout)["in_hub"] is False
+
+
+def test_no_such_user_and_none_alike(beside_a_hub):
+    done = check(beside_a_hub, "--user", "\udc80", "--group", "students")
+    assert "no such user: got '\\udc80'" in done.stderr
+    assert "did you mean" not in done.stderr
+
+
+def test_without_a_database_groups_must_be_passed(config_file):
+    done = check(config_file, "--user", "over", "--json")
+    assert "pass them with --group" in done.stderr
+    assert json.loads(done.stdout)["in_hub"] is None
+    assert check(config_file, "--user", "over", "--group", "students").stderr == ""
+
+
+def test_which_policies_apply_and_why(beside_a_hub):
+    table = check(beside_a_hub, "--user", "over").stdout
+    assert "day applies: the user is in the group students" in table
+    assert "pool does not apply: it covers the groups team" in table
+    said = json.loads(check(beside_a_hub, "--user", "over", "--json").stdout)
+    assert {one["policy"]: (one["applies"], one["by"]) for one in said["policies"]} == {
+        "day": (True, "group"),
+        "half day": (True, "group"),
+        "large": (True, "group"),
+        "pool": (False, None),
+    }
 
 
 # --- stores that limit how long a time a query is about -------------------------------------------

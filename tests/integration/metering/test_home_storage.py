@@ -373,7 +373,7 @@ def test_check_shows_homes_without_a_policy(config_of):
     path = config_of([])
     done = check(path, "--user", "endless")
     assert done.returncode == 0
-    assert "No policy covers this user." in done.stdout
+    assert "No policy limits this user." in done.stdout
     assert "Home storage: 500 GiB used, measured at 20" in done.stdout
     said = json.loads(check(path, "--user", "nobody", "--json").stdout)
     assert (said["home_storage"]["there"], said["home_storage"]["used_bytes"]) == (False, 0)

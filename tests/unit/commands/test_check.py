@@ -25,7 +25,9 @@ POLICY = {"name": "day", "resource": "cpu", "limit": "4 CPU-hours", "window": 1}
 KEYS = {
     *("user", "groups", "allow_server_launch", "outcome", "retry_time", "failover", "verdicts"),
     *("failover_detail", "lasts_seconds", "enforcement", "gauges", "home_storage"),
+    *("in_hub", "policies"),
 }
+KEYS_OF_POLICIES = {"policy", "applies", "by", "why"}
 KEYS_OF_VERDICTS = {
     *("policy", "resource", "window", "used", "limit", "remaining", "unit", "allowance", "applies"),
     *("when_exhausted", "shared", "need", "fits", "never", "to_free", "retry_time"),
@@ -87,6 +89,7 @@ def test_a_name_that_is_not_valid_unicode_can_be_printed():
         ("CheckReport", KEYS),
         ("VerdictReport", KEYS_OF_VERDICTS),
         ("HomeStorage", KEYS_OF_HOMES),
+        ("PolicyReport", KEYS_OF_POLICIES),
     ],
 )
 def test_every_key_is_explained_where_the_reference_is_made_from(name, keys):

@@ -1,0 +1,125 @@
+"""Why a policy applies to a subject, and why another one does not: `resolve`, explained."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .policy.policy import Policy, PolicySet
+from .policy.scope import Names
+from .resolve import Allotment
+from .subject import Subject
+
+
+class By(enum.StrEnum):
+    """By what a policy covers a subject."""
+
+    USER = "user"
+    GROUP = "group"
+    EVERYONE = "everyone"
+    FALLBACK = "fallback"
+    """It is one of `scope_backup_strategy.empty`, and no other policy covers the subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a policy sets a limit of a subject, and why, in words.
+
+    `by` is what its scope covers the subject by, None where it does not.
+    """
+
+    policy: str
+    applies: bool
+    by: By | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.policy} {'applies' if self.applies else 'does not apply'}: {self.why}"
+
+
+def standings(
+    policies: PolicySet, subject: Subject, allotments: Sequence[Allotment]
+) -> tuple[Standing, ...]:
+    """Every policy's, in the order in which they are written; the `allotments` are what was
+    resolved for the subject.
+    """
+    return tuple(_standings(policies, subject, allotments))
+
+
+def _standings(
+    policies: PolicySet, subject: Subject, allotments: Sequence[Allotment]
+) -> Iterator[Standing]:
+    covering = [one.name for one in policies.policies if one.scope.covers(subject)]
+    for policy in policies.policies:
+        by, how = _covered(policy, subject)
+        yield _standing(policy, subject, by, how, allotments)
+    for policy in policies.empty:
+        if covering:
+            why = f"it is for users whom no policy covers; {', '.join(covering)} does"
+            yield Standing(policy.name, applies=False, by=None, why=why)
+        else:
+            how = "no policy covers the user (scope_backup_strategy.empty)"
+            yield _standing(policy, subject, By.FALLBACK, how, allotments)
+
+
+def _standing(
+    policy: Policy,
+    subject: Subject,
+    by: By | None,
+    how: str,
+    allotments: Sequence[Allotment],
+) -> Standing:
+    if by is None:
+        return Standing(policy.name, applies=False, by=None, why=how)
+    if why := _exempt(policy, subject):
+        return Standing(policy.name, applies=False, by=by, why=why)
+    mine = next((one for one in allotments if policy.combination == _combination(one)), None)
+    if mine is not None and policy.name not in {one.name for one in mine.policies}:
+        deciding = mine.name
+        if policy.name in {one.name for one in mine.candidates}:
+            why = f"{deciding} decides (intersection = {mine.intersection.value}); {how}"
+        else:
+            why = f"{deciding} names the user, which takes precedence; {how}"
+        return Standing(policy.name, applies=False, by=by, why=why)
+    return Standing(policy.name, applies=True, by=by, why=how)
+
+
+def _combination(allotment: Allotment) -> tuple[object, ...]:
+    return allotment.policies[0].combination
+
+
+def _covered(policy: Policy, subject: Subject) -> tuple[By | None, str]:
+    """By what a policy's scope covers a subject, and how, in words."""
+    scope = policy.scope
+    if scope.user.has(subject.name):
+        return By.USER, f"it names the user{_pattern_of(scope.user, subject.name)}"
+    if theirs := sorted(name for name in subject.groups if scope.group.has(name)):
+        return By.GROUP, f"the user is in {_groups(theirs)}{_pattern_of(scope.group, *theirs)}"
+    if scope.everyone:
+        return By.EVERYONE, "it covers everyone"
+    kinds = ((scope.user, "users"), (scope.group, "groups"))
+    named = " and ".join(f"the {kind} {names}" for names, kind in kinds if names)
+    return None, f"it covers {named}"
+
+
+def _exempt(policy: Policy, subject: Subject) -> str:
+    """Why a policy does not limit a subject that its scope covers; empty where it does."""
+    exempt = policy.exempt
+    if exempt.user.has(subject.name):
+        return f"it exempts the user{_pattern_of(exempt.user, subject.name)}"
+    if theirs := sorted(name for name in subject.groups if exempt.group.has(name)):
+        return f"it exempts {_groups(theirs)}{_pattern_of(exempt.group, *theirs)}"
+    return "it exempts admins" if exempt.exempts(subject) else ""
+
+
+def _groups(names: Sequence[str]) -> str:
+    return f"the group{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
+def _pattern_of(names: Names, *found: str) -> str:
+    """The patterns because of which names are among these, where none is written out."""
+    if any(name in names.exact for name in found):
+        return ""
+    globs = [glob for glob in names.globs if Names(globs=(glob,)).have_any(found)]
+    return f" (by the pattern {', '.join(globs)})"
