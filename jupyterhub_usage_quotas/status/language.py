@@ -48,12 +48,12 @@ class Language:
 
     # --- texts ---
 
-    def gettext(self, text: str, **values: object) -> str:
+    def gettext(self, text: str, /, **values: object) -> str:
         """A text, with its placeholders filled in."""
         found = self.catalogue.gettext(text) if text else ""
         return found.format(**values) if values else found
 
-    def ngettext(self, text: str, plural: str, count: int, **values: object) -> str:
+    def ngettext(self, text: str, plural: str, count: int, /, **values: object) -> str:
         """The text that suits a number, which is the value of `{count}`."""
         return self.catalogue.ngettext(text, plural, count).format(count=count, **values)
 
@@ -67,10 +67,10 @@ class Language:
     def in_templates(self) -> Mapping[str, Any]:
         """`_` and `ngettext` for templates: values keep their markup, all else is escaped."""
 
-        def translated(text: str, **values: object) -> Markup:
+        def translated(text: str, /, **values: object) -> Markup:
             return escape(self.gettext(text)).format(**values)
 
-        def plural(text: str, many: str, count: int, **values: object) -> Markup:
+        def plural(text: str, many: str, count: int, /, **values: object) -> Markup:
             found = escape(self.catalogue.ngettext(text, many, count))
             return found.format(count=count, **values)
 
