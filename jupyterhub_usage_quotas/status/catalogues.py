@@ -107,7 +107,7 @@ def _key(message: Message) -> str:
 def _faults(path: Path, message: Message) -> Iterator[str]:
     """What would fail where a text is used: placeholders that have no value, or none that has."""
     ids = [message.id] if isinstance(message.id, str) else list(message.id)
-    given = message.string
+    given = message.string or ""
     texts = [given] if isinstance(given, str) else list(given)
     allowed = {name for one in ids for name in _placeholders(one)}
     for text in filter(None, texts):

@@ -82,8 +82,8 @@ class Language:
         """A number that is written as in English: "1,234.5"."""
         if self.locale.language == "en":
             return text
-        symbols = {",": get_group_symbol(self.locale), ".": get_decimal_symbol(self.locale)}
-        return text.translate(str.maketrans(symbols))
+        comma, point = get_group_symbol(self.locale), get_decimal_symbol(self.locale)
+        return text.translate({ord(","): comma, ord("."): point})
 
     def amount(self, amount: float, unit: Unit) -> str:
         """An amount in base units: see `units.show`."""

@@ -115,7 +115,6 @@ def test_every_text_of_the_pages_is_in_the_catalogue(language, written, reading,
     ):
         html = environment.get_template(f"usage-quota-{name}.html").render(values)
         assert faults(html, [part], DATA) == [], name
-    assert "data-could-run" not in str(made) or made
 
 
 @pytest.mark.parametrize(("written", "reading"), CASES.values(), ids=CASES)
@@ -138,9 +137,9 @@ def test_a_denial_in_german():
     made = denial_message(decision, CONTACT, inputs.policies.resources, "", language)
     assert made.heading == "Nutzungskontingent erreicht"
     assert made.text == (
-        "Sie haben Ihr Kontingent für CPU aufgebraucht: 9,5 von 9 CPU-Stunden in den letzten 7 Tagen."
-        " Sie können diesen Server wieder starten ab: Dienstag, 10. März 2026, 07:35 UTC. Wenn Sie"
-        " mehr brauchen, wenden Sie sich an die Administratoren dieses JupyterHub."
+        "Sie haben Ihr Kontingent für CPU aufgebraucht: 9,5 von 9 CPU-Stunden in den letzten"
+        " 7 Tagen. Sie können diesen Server wieder starten ab: Dienstag, 10. März 2026, 06:10 UTC."
+        " Wenn Sie mehr brauchen, wenden Sie sich an die Administratoren dieses JupyterHub."
     )
     time = BeautifulSoup(made.html, "html.parser").find("time")
     assert (time["lang"], time["data-form"]) == (
