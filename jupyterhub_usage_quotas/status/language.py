@@ -174,7 +174,7 @@ class Language:
         )
 
     def _days(self, width: str) -> Mapping[int, str]:
-        return get_day_names(width, "stand-alone", self.locale)  # type: ignore[arg-type]
+        return get_day_names(width, "format", self.locale)  # type: ignore[arg-type]
 
     def _months(self, width: str) -> Mapping[int, str]:
         return get_month_names(width, "format", self.locale)  # type: ignore[arg-type]

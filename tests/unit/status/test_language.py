@@ -49,7 +49,7 @@ def test_amounts(language, amount, unit, said):
 def test_dates():
     assert ENGLISH.instant(AT, FORMS["long"]) == "Wednesday, 4 March 2026, 18:05 UTC"
     assert GERMAN.instant(AT, FORMS["long"]) == "Mittwoch, 4. März 2026, 18:05 UTC"
-    assert GERMAN.instant(AT, FORMS["near"]) == "Mi 18:05"
+    assert GERMAN.instant(AT, FORMS["near"]) == "Mi. 18:05"
     assert load_language("en_US").instant(AT, FORMS["short"]) == "4 Mar 2026, 18:05"
 
 
