@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .messages import wrong
-from .phrases import mark
+from .phrases import mark, several
 from .units import (
     BYTES,
     TIMES,
@@ -278,6 +278,9 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
     }
 )
 """The resources that a policy can limit without further configuration, by name."""
+
+COUNTED: Mapping[str, tuple[str, str]] = MappingProxyType({"credits": several("credit", "credits")})
+"""The units that are words, by their symbol: one of it, and several."""
 
 IN_SENTENCES = (mark("memory"), mark("server time"), mark("credits"), mark("home storage"))
 """How those are called within a sentence, where that is another text than their display name."""

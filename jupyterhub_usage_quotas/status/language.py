@@ -21,6 +21,7 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 from markupsafe import Markup, escape
 
 from ..quotas.phrases import Phrase, mark
+from ..quotas.resources import COUNTED
 from ..quotas.units import TIMES, Unit, show, show_more_than
 
 LONG: Final = mark("{weekday}, {day} {month} {year}, {time} {zone}")
@@ -112,8 +113,8 @@ class Language:
 
     def unit(self, symbol: str, count: int = 2) -> str:
         """A unit after a number: "GiB-hours", and "GiB-hour" after 1."""
-        if symbol == "credits":
-            return self.ngettext("credit", "credits", count)
+        if symbol in COUNTED:
+            return self.ngettext(*COUNTED[symbol], count)
         what, _, time = symbol.rpartition("-")
         if time not in TIMES:
             return symbol
