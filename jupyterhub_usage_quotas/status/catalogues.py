@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -20,6 +21,8 @@ from .language import ENGLISH, Language
 
 FOLDER = Path(__file__).parent / "locale"
 SUFFIX = ".po"
+NAME = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?", re.ASCII)
+"""How languages are named: "de", "pt_BR"."""
 TEMPLATE = FOLDER / "usage-quotas.pot"
 """All texts, without a translation: what translators begin with."""
 
@@ -30,10 +33,14 @@ def load_language(name: str, folder: str = "") -> Language:
 
     Raises `ConfigurationError`.
     """
+    if folder and not _is_folder(folder):
+        raise ConfigurationError([f"language_folder: {wrong('not a folder', folder)}"])
     catalogues = available(folder)
+    if not NAME.fullmatch(name):
+        raise _unknown(name, catalogues)
     found = [path for one in _spellings(name) for path in catalogues.get(one, ())]
     try:
-        locale = Locale.parse(name)
+        locale = Locale.parse(name.replace("-", "_"))
     except (ValueError, UnknownLocaleError) as error:
         raise _unknown(name, catalogues) from error
     if not found and locale.language != "en":
@@ -48,6 +55,13 @@ def load_language(name: str, folder: str = "") -> Language:
         else:
             merged.add_fallback(read)
     return Language(locale, merged) if merged else Language(locale)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # longer than names can be, or with a character that none has
+        return False
 
 
 def available(folder: str = "") -> Mapping[str, list[Path]]:

@@ -136,7 +136,7 @@ def test_an_admin_adds_a_language(tmp_path):
     assert language.gettext("Used up") == "Épuisé"
     assert language.gettext("Servers may start.") == "Servers may start."
     assert "mercredi" in language.instant(AT, FORMS["long"])
-    assert language.tag == "fr-CH"
+    assert language.tag == load_language("fr-CH", str(tmp_path)).tag == "fr-CH"
 
 
 def test_an_admin_changes_words_and_the_rest_stays(tmp_path):
@@ -167,12 +167,18 @@ def test_a_catalogue_that_cannot_be_used_is_refused_by_name(tmp_path, text):
     assert str(tmp_path / "fr.po") in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["fr", "klingon", "../de", "", "de\n", "x" * 1000])
+@pytest.mark.parametrize("name", ["fr", "klingon", "../de", "", "de\n", "C", "de_" + "x" * 1000])
 def test_a_language_without_a_catalogue_is_refused_with_those_there_are(name):
     config = Config()
     config.UsageConfig.language = name
     with pytest.raises(ConfigurationError, match=r"UsageConfig: language.*de, en"):
         UsageQuotaManager(config=config)
+
+
+@pytest.mark.parametrize("folder", ["/nowhere", "\0", "x" * 100_000, "\ud800", "/dev/null"])
+def test_a_folder_that_is_none_is_refused(folder):
+    with pytest.raises(ConfigurationError, match="language_folder: not a folder: got"):
+        load_language("de", folder)
 
 
 def test_a_broken_catalogue_stops_the_hub(tmp_path):
