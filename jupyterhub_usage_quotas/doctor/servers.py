@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from .. import conventions as names
+from ..config.usage import HUB
 from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
@@ -104,6 +105,8 @@ def _unreadable(spawner: Any, found: Sequence[Profile], resources: Resources) ->
 async def devices(deployment: Deployment) -> list[Finding]:
     """Which devices servers requested, and what they count as."""
     resources = deployment.manager.policies.resources
+    if deployment.manager.usage_source == HUB:
+        return [ok("the Hub exports how many GPUs its servers request, by no other name")]
     requested = await _requested(deployment)
     if not requested:
         return [ok("no server requested a device in the last day")]
@@ -126,7 +129,6 @@ async def _requested(deployment: Deployment) -> Sequence[str]:
     """The resources of devices that pods with a username requested, as kube-state-metrics writes
     them.
     """
-    # The Hub's own exporter names no devices.
     namespaces = getattr(deployment.source, "namespaces", ())
     found: set[str] = set()
     for labels in (HONORED, EXPORTED):

@@ -25,6 +25,8 @@ LATELY = timedelta(hours=1)
 DAY = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
 """For how long exporters must have reported the same to count as several."""
+EARLIER = "kube_pod_container_resource_requests_memory_bytes"
+"""A metric that kube-state-metrics 2 has no more: its name says what it now says by labels."""
 LOOKS = 400
 """The number of instants at which the oldest sample is searched."""
 
@@ -37,7 +39,8 @@ class SourceDiagnosis:
     all; `namespaces` are those with recent servers of users, or (where no server is known to be a
     user's) those with any series of the source. `users` has the number of servers by user in the
     last day, `nameless` the recent pods that are named like users' pods and have no username.
-    `copies` is the number of exporters that report the same thing.
+    `copies` is the number of exporters that report the same thing. `earlier` is a metric of
+    kube-state-metrics 1.x that was reported recently, empty for none.
     """
 
     inside: Mapping[str, int]
@@ -46,6 +49,7 @@ class SourceDiagnosis:
     users: Mapping[str, int]
     nameless: tuple[str, ...] = ()
     copies: int = 1
+    earlier: str = ""
 
 
 async def diagnose(
@@ -99,9 +103,11 @@ async def _of_pods(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    one, other = await all_of(
-        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
+    *kinds, earlier = await all_of(
+        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values()),
+        prometheus.query(f"count({_lately(EARLIER)})", now),
     )
+    one, other = kinds
     return SourceDiagnosis(
         Counter(one.inside) + Counter(other.inside),
         Counter(one.anywhere) + Counter(other.anywhere),
@@ -109,6 +115,7 @@ async def _of_pods(
         Counter(one.users) + Counter(other.users),
         tuple(sorted({*one.nameless, *other.nameless})),
         max(one.copies, other.copies),
+        EARLIER if earlier else "",
     )
 
 

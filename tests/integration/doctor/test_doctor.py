@@ -47,6 +47,7 @@ CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 
 c = get_config()
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 setup_usage_quotas(c)
 c.JupyterHub.db_url = "sqlite:///{database}"
 c.JupyterHub.hub_port = {nobody}
@@ -501,6 +502,15 @@ def test_a_metric_that_is_dropped(doctor, serve_history):
     requests = "kube_pod_container_resource_requests"
     found = doctor(url=serve_history(without(requests, cluster())))
     only(found, "source", f"{requests} has no series", "deny-list", "metric_relabel_configs")
+
+
+def test_a_kube_state_metrics_that_is_too_old(doctor, serve_history):
+    old = "kube_pod_container_resource_requests_memory_bytes"
+    labels = {"namespace": NAMESPACE, "pod": "jupyter-alice", "container": "notebook"}
+    requests = "kube_pod_container_resource_requests"
+    spans = [*without(requests, cluster()), Span(old, labels, BEGIN, END, float(GIB))]
+    one = only(doctor(url=serve_history(spans)), "source", "kube-state-metrics 1.x", "update it")
+    assert "deny-list" not in one["cure"]
 
 
 def test_the_wrong_namespace(doctor):
