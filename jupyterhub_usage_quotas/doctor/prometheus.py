@@ -40,9 +40,8 @@ CURES_OF_QUERIES: dict[type[PrometheusError], str] = CURES | {
     BadAnswer: "If a label is missing, a relabelling drops it: keep namespace, pod, uid and"
     " container of kube-state-metrics' series (metric_relabel_configs, or what the store drops)."
     " Without uid, pods of the same name cannot be distinguished.",
-    QueryRejected: "Its message says why. Stores that limit the time span of a query, many hosted"
-    " ones to about a month, refuse longer windows: shorten them in c.UsageQuotaManager.policy, or"
-    " raise the store's limit.",
+    QueryRejected: "Its message says why. Where a store limits the time span of a query, windows"
+    " are read in pieces, and this one refuses short ones, too: raise its limit.",
     PartialAnswer: "A part of the store did not answer: check its components, or its log.",
 }
 """For queries of a Prometheus that does answer, by what is wrong with the answer."""
