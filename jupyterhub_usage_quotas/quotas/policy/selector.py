@@ -5,12 +5,17 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
 
 from ..messages import wrong
 from .patterns import broken
+
+CHOSEN: Final = "="
+"""Between an option of a profile and what is chosen."""
+LONGEST_PROFILE: Final = 253
+"""Characters of a slug with what is chosen, as Kubernetes limits names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +23,42 @@ class ServerAttributes:
     """What selectors can name of a server. Usage is kept by these.
 
     `profile` and `profile_name` are the slug and the display name of the chosen profile, empty
-    where there is none; `name` is that of a named server, empty for the default one.
+    where there is none; `name` is that of a named server, empty for the default one. What is chosen
+    in the profile's options follows its slug: "large/memory=mem_488".
     """
 
     profile: str = ""
     profile_name: str = ""
     name: str = ""
     gpu: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The slug of the profile."""
+        first, *others = self.profile.split("/")
+        return "/".join([first, *(part for part in others if CHOSEN not in part)])
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What selectors can name of the choices: "large/memory=mem_488" and "large/mem_488"."""
+        chosen = [part for part in self.profile.split("/")[1:] if CHOSEN in part]
+        every = (name for part in chosen for name in (part, part.partition(CHOSEN)[2]))
+        return tuple(f"{self.slug}/{name}" for name in every)
+
+
+def marks_of(choices: Mapping[str, str], slug: str = "") -> tuple[str, ...]:
+    """What is chosen in a profile of this slug, by option, as parts of `ServerAttributes.profile`.
+
+    Left out is what cannot be written so, and what makes it too long.
+    """
+    marks, length = [], len(slug)
+    for option, choice in choices.items():
+        mark = f"{option}{CHOSEN}{choice}"
+        length += len(mark) + 1
+        plain = mark.isprintable() and "/" not in mark and mark.count(CHOSEN) == 1
+        if plain and length <= LONGEST_PROFILE:
+            marks.append(mark)
+    return tuple(marks)
 
 
 def _patterns(value: object) -> tuple[str, ...]:
@@ -48,8 +82,9 @@ class ServerSelector(BaseModel):
 
     A server is selected when everything that is given applies: its profile's slug or display
     name matches one of the patterns in `profile`, its own name one of those in `name` (the
-    default server's is empty), and it has a GPU, or none. Patterns are those of file names, and
-    upper and lower case differ. An empty selector selects all servers.
+    default server's is empty), and it has a GPU, or none. A pattern with a slash is one of a choice
+    in a profile: "large/mem_488", "large/memory=mem_488" or "*/mem_488". Patterns are those of file
+    names, and upper and lower case differ. An empty selector selects all servers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,12 +112,17 @@ class ServerSelector(BaseModel):
 
     def selects(self, server: ServerAttributes) -> bool:
         """Whether a server is one that the policy is about."""
-        profiles = [text for text in (server.profile, server.profile_name) if text]
         return (
             (self.gpu is None or self.gpu == server.gpu)
-            and (not self.profile or _any_match(self.profile, *profiles))
+            and (not self.profile or self._selects_profile(server))
             and (not self.name or _any_match(self.name, server.name))
         )
+
+    def _selects_profile(self, server: ServerAttributes) -> bool:
+        names = [text for text in (server.slug, server.profile_name) if text]
+        # A pattern of a profile is none of what is chosen in it.
+        of_choices = tuple(pattern for pattern in self.profile if "/" in pattern)
+        return _any_match(self.profile, *names) or _any_match(of_choices, *server.choices)
 
 
 ALL_SERVERS = ServerSelector.model_construct()

@@ -316,7 +316,13 @@ def with_profiles(*patterns: str, more: str = "[]") -> str:
     return PROFILES.replace("PATTERNS", str(list(patterns))).replace("MORE", more)
 
 
-@pytest.mark.parametrize("pattern", ["small", "Small", "gpu-large", "GPU*", "*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("small", "Small", "gpu-large", "GPU*", "*", "*/mem_488"),
+        *("gpu-large/mem_488", "gpu-large/memory=mem_488"),
+    ],
+)
 def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
     found = doctor(with_profiles(pattern))
     assert found.finding("profiles")["status"] == "ok"
@@ -327,7 +333,9 @@ def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
     ("pattern", "words"),
     [
         ("gpu-larg", ['Is it "gpu-large"?']),
-        ("mem_488", ["choice in a profile"]),
+        ("mem_488", ["choice in a profile", '"gpu-large/mem_488"', '"*/mem_488"']),
+        ("gpu-large/mem_48", ['Is it "gpu-large/mem_488"?']),
+        ("small/mem_488", ['Is it "gpu-large/mem_488"?']),
         ("nothing like it", ["small", "gpu-large"]),
     ],
 )
