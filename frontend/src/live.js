@@ -3,6 +3,7 @@
 import { Idiomorph } from "idiomorph";
 import { inWords, showLocalTimes, ZONE } from "./times.js";
 
+const CHIP = "#usage-quota-chip";
 const EVERY = 60_000;
 const OLD_ENOUGH = 15_000;
 const AFTER_TYPING = 300;
@@ -92,10 +93,13 @@ function ask(signal) {
  * @param {string} html
  */
 function show(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html").querySelector(LIVE);
+  const answer = new DOMParser().parseFromString(html, "text/html");
+  const fresh = answer.querySelector(LIVE);
   const live = document.querySelector(LIVE);
   if (!fresh || !live) return;
-  showLocalTimes(fresh);
+  showLocalTimes(answer);
+  const chip = answer.querySelector(CHIP);
+  if (chip) document.querySelector(CHIP)?.replaceWith(chip);
   const before = severities();
   Idiomorph.morph(live, fresh, {
     morphStyle: "outerHTML",

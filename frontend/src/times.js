@@ -12,6 +12,8 @@ const FORMS = {
     timeZoneName: "short",
   },
   short: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
+  near: { weekday: "short", hour: "2-digit", minute: "2-digit" },
+  far: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
   time: { weekday: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
 };
 

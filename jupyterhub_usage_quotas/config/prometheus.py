@@ -52,8 +52,10 @@ class PrometheusOptions(LoggingConfigurable):
     prometheus_url = Unicode(
         help="""
         The URL of the Prometheus server, path prefix included; in a cluster usually
-        "http://<service>.<namespace>.svc.cluster.local". Parameters in it go with every request,
-        for example "https://thanos-querier.openshift-monitoring.svc:9092?namespace=jhub".
+        "http://<service>.<namespace>.svc.cluster.local", for a release "kube-prometheus-stack" of
+        the chart of that name "http://kube-prometheus-stack-prometheus.monitoring:9090". Parameters
+        in it go with every request, for example
+        "https://thanos-querier.openshift-monitoring.svc:9092?namespace=jhub".
 
         The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL, else
         "http://127.0.0.1:9090".

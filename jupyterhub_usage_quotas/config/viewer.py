@@ -146,6 +146,25 @@ class UsageViewer(UsageConfig):
         """
     ).tag(config=True)
 
+    services_menu = List(
+        Dict(),
+        help="""
+        The services that the menu of the dashboard's pages links to, for admins and those whom the
+        entry names: {"name": "grades", "href": "/services/grades/", "everyone": False, "users": [],
+        "groups": ["lecturers"]}. The default is what roles in the Hub's configuration say, where
+        the Hub runs the service.
+        """,
+    ).tag(config=True)
+
+    @validate("services_menu")
+    def _are_links(self, proposal: Any) -> Any:
+        for link in proposal.value:
+            href = link.get("href")
+            if not link.get("name") or not re.match(r"(/(?!/)|https?://)", str(href)):
+                expected = "a name, and an href that starts with / or https://"
+                raise TraitError(wrong(got=link, expected=expected))
+        return proposal.value
+
     @property
     def session_secret(self) -> str:
         """The session secret; empty where there is none."""

@@ -20,6 +20,7 @@ from ..config.viewer import UsageViewer, make_viewer, viewer_remarks
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from .launch.enforcement import UsageQuotaManager
+from .navigation import services_menu
 from .types import HubApp
 
 LONGEST_VARIABLE = 100_000
@@ -39,7 +40,7 @@ SCOPE_FOR_A_LEDGER = "read:users"
 adjustments.
 """
 
-HANDED_OVER_RULES = ("policy", "failover_open", "contact")
+HANDED_OVER_RULES = ("policy", "failover_open", "contact", "show_in_header")
 LEDGER_NOT_SHARED = (
     "The Usage Quota Dashboard cannot read the ledger: UsageQuotaManager.ledger_factory cannot be"
     " imported by another process; put it in a module, and set its name"
@@ -69,12 +70,6 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
             "oauth_no_confirm": True,
         }
         services.append(ours)
-    if ours.get("command"):
-        handed = environment_of(hand_over(app, manager, viewer))
-        handed[names.ENV_HUB_PID] = str(os.getpid())
-        ours["environment"] = handed | dict(ours.get("environment") or {})
-        if manager.ledger is not NO_LEDGER and not manager.importable_ledger_factory:
-            lines = [*lines, LEDGER_NOT_SHARED]
     if not ours.get("oauth_roles"):
         allowed = list(ours.get("oauth_client_allowed_scopes") or [])
         ours["oauth_client_allowed_scopes"] = _with(allowed, names.SCOPE_READ)
@@ -82,6 +77,12 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
     app.custom_scopes = {names.SCOPE_READ: SCOPE_DEFINITION} | dict(app.custom_scopes)
     needed = needed_scopes(manager.ledger)
     _give_roles(app, str(ours["name"]), needed, declared_by_admin=declared_by_admin)
+    if ours.get("command"):
+        handed = environment_of(hand_over(app, manager, viewer))
+        handed[names.ENV_HUB_PID] = str(os.getpid())
+        ours["environment"] = handed | dict(ours.get("environment") or {})
+        if manager.ledger is not NO_LEDGER and not manager.importable_ledger_factory:
+            lines = [*lines, LEDGER_NOT_SHARED]
     return lines
 
 
@@ -118,6 +119,7 @@ def hand_over(app: HubApp, manager: UsageQuotaManager, viewer: UsageViewer) -> d
         "template_vars": {
             name: value for name, value in app.template_vars.items() if _is_plain(value)
         },
+        "services_menu": services_menu(app),
     }
     return {
         "UsageConfig": {name: getattr(manager, name) for name in shared},

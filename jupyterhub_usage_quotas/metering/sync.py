@@ -15,6 +15,7 @@ from ..errors import PrometheusError, PrometheusTimeout, PrometheusUnavailable, 
 from .client.prometheus import PrometheusClient
 from .client.promql import Users
 from .client.worker import free_in_worker, run_in_worker
+from .coverage import never_covered
 from .snapshot import UsageSnapshot
 from .sources.base import STEP, Source, StepRange, UsageSegment, whole_step
 
@@ -60,6 +61,8 @@ class SourceSync:
         self._users, self._bound = users, longest
         self._length, self._longest = min(FIRST, longest), longest
         self._forgot: datetime | None = None
+        self._unseen = 0
+        """How many pieces, one before the other, the source was not seen in at all."""
 
     def complete(self, now: datetime) -> bool:
         """Whether the whole of the reach is known."""
@@ -115,8 +118,29 @@ class SourceSync:
         if self.snapshot is None or self.complete(now):
             return
         end, first = self.snapshot.start, whole_step(now) - self._reach
-        _, segment = await self._read_some(lambda length: StepRange(max(end - length, first), end))
+        segment = None
+        if self._unseen == 1:
+            missing = self.snapshot.coverage.missing
+            segment = await self._nothing_before(StepRange(first, end), missing)
+        if segment is None:
+            _, segment = await self._read_some(
+                lambda length: StepRange(max(end - length, first), end)
+            )
+        span = segment.coverage.start, segment.coverage.end
+        seen = segment.coverage.missed(*span) < span[1] - span[0]
+        self._unseen = 0 if seen else self._unseen + 1
         self.snapshot = await run_in_worker(self.snapshot.extended, self._from_seen(segment, first))
+
+    async def _nothing_before(self, steps: StepRange, missing: str) -> UsageSegment | None:
+        """All that is left of the history as one piece, if the source was never seen in it: most
+        stores are younger than the longest window. None where it was, or where that is not known.
+        """
+        try:
+            if await self.source.was_there(self._prometheus, steps):
+                return None
+        except PrometheusError:
+            return None  # a store may refuse so long a range; in pieces it is read all the same
+        return UsageSegment({}, never_covered(*steps.span, missing))
 
     def _resume(self, snapshot: UsageSnapshot, end: datetime) -> datetime:
         """From where on to read again what may have changed."""

@@ -85,7 +85,7 @@ setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {prometheus!r}
 c.UsageConfig.hub_namespace = {namespace!r}
 c.UsageConfig.stale_after = {stale_after}
-c.UsageConfig.refresh_interval = 1.0
+c.UsageConfig.refresh_interval = 3.0
 c.UsageConfig.resources = {{
     "seats": {{
         "promql": "sum by (username) (campus_seats)",

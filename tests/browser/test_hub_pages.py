@@ -126,7 +126,8 @@ ERROR = ("#usage-quota-chip", "div.error")
 
 def assert_no_fault_of_access(page: Page, parts: Sequence[str] = OURS) -> None:
     """axe finds no fault in what is ours; the rest of the page is the Hub's."""
-    page.evaluate(AXE.read_text())
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
     rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
     for part in parts:
         assert page.locator(part).count(), f"{part} is not there to be looked at"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from tests.support.cases.servers import (
     as_pods,
 )
 from tests.support.cluster import GIB, HOUR, NAMESPACE
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant, meter
 
@@ -153,3 +155,28 @@ async def test_a_source_that_went_away_is_stale(kind, serve_history):
     reading = (await read(serve_history(export([], NOW - 2 * HOUR)), source, "alice"))["memory"]
     assert reading.reason == "stale"
     assert source.name in reading.detail
+
+
+LONG_AGO = 40 * DAY
+
+
+@pytest.mark.parametrize("days", [0, 40], ids=["nothing before", "the same, forty days before"])
+async def test_a_history_with_long_gaps_is_known_by_few_queries(kind, serve_history, days):
+    """Half a year back, of a store that is a day old, or was away for more than a month."""
+    export, source = kind
+    spans = list(export(SERVERS, NOW))
+    if days:
+        spans += [replace(one, start=one.start - LONG_AGO, end=one.end - LONG_AGO) for one in spans]
+    with faulty_proxy(serve_history(spans)) as proxy:
+        asked = meter(proxy.url, source)
+        reach = timedelta(days=180)
+        await asked.read_history(reach)
+        assert asked.complete
+        memory = (await asked.read(["alice"], ["memory"], reach, instant(NOW)))["alice"]["memory"]
+        await asked.aclose()
+    assert isinstance(memory, Fresh)
+    assert memory.usage.between(NOW - 180 * DAY, NOW) == pytest.approx(
+        GIB * HOUR * (2 if days else 1)
+    )
+    # A day at a time would be a multiple of it.
+    assert len(proxy.asked) < (300 if days else 50)

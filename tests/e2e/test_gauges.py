@@ -27,7 +27,7 @@ setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {url!r}
 c.UsageConfig.hub_namespace = {namespace!r}
 c.UsageConfig.stale_after = 7200.0
-c.UsageConfig.refresh_interval = 0.5
+c.UsageConfig.refresh_interval = 2.0
 c.UsageQuotaManager.policy = [
     {{"name": "all", "resource": "memory", "limit": "8 GiB-hours", "window": 1,
       "scope": {{"everyone": True}}}},

@@ -53,7 +53,7 @@ from jupyterhub_usage_quotas import setup_usage_quotas
 setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {url!r}
 c.UsageConfig.hub_namespace = {NAMESPACE!r}
-c.UsageConfig.refresh_interval = 0.5
+c.UsageConfig.refresh_interval = 2.0
 c.UsageQuotaManager.policy = [
     {{"name": "homes", "resource": "storage", "limit": "exported", "scope": {{"everyone": True}}}}
 ]

@@ -48,7 +48,7 @@ c.UsageQuotaManager.policy = [
     }},
 ]
 c.UsageQuotaManager.export_usage = False
-c.UsageConfig.refresh_interval = 2.0
+c.UsageConfig.refresh_interval = 3.0
 """
 
 

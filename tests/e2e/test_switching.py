@@ -56,7 +56,7 @@ c.JupyterHub.load_roles = [
     {{"name": "user", "scopes": ["self", "access:services!service=usage-quota"]}},
 ]
 """
-TIMES = "c.UsageConfig.stale_after = 7200.0\nc.UsageConfig.refresh_interval = 0.5\n"
+TIMES = "c.UsageConfig.stale_after = 7200.0\nc.UsageConfig.refresh_interval = 2.0\n"
 
 
 def config_of(version: str, prometheus: str, port: int) -> str:

@@ -61,7 +61,7 @@ def limits_shown(visitor: Visitor) -> dict[str, tuple[float, str]]:
     return {one["policy"]: (one["limit"], one["unit"]) for one in answer["verdicts"]}
 
 
-QUICKER = "\nc.UsageConfig.refresh_interval = 2\n"
+QUICKER = "\nc.UsageConfig.refresh_interval = 3\n"
 """What is waited for is samples, not the Hub's next look at them."""
 
 

@@ -20,7 +20,7 @@ setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {url!r}
 c.UsageConfig.hub_namespace = "e2e-hub-{version}"
 c.UsageConfig.usage_source = "hub"
-c.UsageConfig.refresh_interval = 2
+c.UsageConfig.refresh_interval = 3
 c.UsageQuotaManager.policy = [
     {{"resource": "time", "limit": "30 seconds", "window": "1h", "scope": {{"user": ["lina"]}}}}
 ]

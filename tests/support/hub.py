@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ PYTHONS = {"5": ROOT / ".venv-hub5/bin/python", "6": ROOT / ".venv/bin/python"}
 KUBESPAWNER_6 = "5, KubeSpawner 6"
 WITH_SPAWNERS = PYTHONS | {KUBESPAWNER_6: ROOT / ".venv-spawner6/bin/python"}
 """These, and one with an earlier KubeSpawner."""
+
+SERVER = [sys.executable, "-S", str(Path(__file__).with_name("server.py"))]
+"""The command of a user's server."""
 
 BASE = """
 import os
@@ -37,12 +41,10 @@ c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"admin"}}
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = str(directory / "home" / "{{username}}")
-c.Spawner.cmd = [{singleuser!r}]
-c.Spawner.args = ["--allow-root"]
+c.Spawner.cmd = {server!r}
 # Nothing is to fail because the machine is busy with other tests.
 c.Spawner.start_timeout = c.Spawner.http_timeout = 300
 c.UsageConfig.deadline = c.UsageConfig.request_timeout = 60.0
-c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
 c.JupyterHub.authenticate_prometheus = False
 """
 
@@ -74,7 +76,7 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
         hub_port=free_port(),
         proxy_port=free_port(),
         proxy=find_program("configurable-http-proxy", "run scripts/install-programs"),
-        singleuser=str(WITH_SPAWNERS[version].parent / "jupyterhub-singleuser"),
+        server=SERVER,
     )
     path = directory / "jupyterhub_config.py"
     path.write_text(base + textwrap.dedent(config), encoding="utf-8")

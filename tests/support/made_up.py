@@ -58,3 +58,7 @@ class MadeUp:
                         runs = by_key.setdefault((resource, one.server), [])
                         runs.append((one.start, one.end, rate))
         return UsageSegment(timelines(pieces, *steps.span), covered_everywhere(*steps.span))
+
+    async def was_there(self, _prometheus: PrometheusClient, _steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        return self.alive

@@ -19,6 +19,7 @@ from typing import Any
 import kubernetes_validate
 import promql_parser
 import yaml
+from dockerspawner import DockerSpawner
 from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.spawner import Spawner
@@ -52,7 +53,8 @@ CLASSES = {
     for cls in (
         *(Authenticator, GenericOAuthenticator, GitHubOAuthenticator, GoogleOAuthenticator),
         *(AzureAdOAuthenticator, LDAPAuthenticator, LTI13Authenticator),
-        *(JupyterHub, Spawner, KubeSpawner, UsageConfig, UsageQuotaManager, UsageViewer),
+        *(JupyterHub, Spawner, KubeSpawner, DockerSpawner),
+        *(UsageConfig, UsageQuotaManager, UsageViewer),
     )
 }
 """What a configuration in the documentation is about; nothing else is known here."""

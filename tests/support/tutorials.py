@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,8 @@ from typing import Any
 import yaml
 
 from tests.support.chart import hub_config, merged
-from tests.support.hub import PYTHONS, Hub, running_hub
+from tests.support.hub import PYTHONS, SERVER, Hub, running_hub
 from tests.support.kubernetes.cluster import Cluster
-from tests.support.kubernetes.deployments import SERVER
 from tests.support.paths import ROOT
 from tests.support.snippets import PROGRAM, named, snippets
 
@@ -68,7 +66,7 @@ def upgraded(
     chart = CHART.format(
         kubeconfig=str(cluster.kubeconfig),
         namespace=NAMESPACE,
-        command=[sys.executable, "-S", str(SERVER)],
+        command=SERVER,
     )
     pod = directory / f"pod of {len(files)} files"
     of_values = hub_config(pod, merged(tuple(paths)), {PROMETHEUS: prometheus, **(replaced or {})})

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from ...config.quotas import QuotaOptions
 from ...quotas.in_flight import InFlight
 from ...quotas.verdict import Request
+from ...status.chip import ANY_SERVER, Chip, chip
 from ...status.permissions import permissions_of
 from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
@@ -24,7 +25,7 @@ from ..launch.rates import rates_of
 from ..launch.request import Offer, offers_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from ..types import HubSpawner, HubUser
-from .text import Banner, Chip, banner, chip
+from .text import Banner, banner
 
 T = TypeVar("T")
 
@@ -80,9 +81,12 @@ class UserPages:
         self._user = user
         self._now = datetime.now(UTC)
         self._statuses: dict[str, UserStatus] = {}
+        self._starts = ANY_SERVER
 
     async def header(self) -> Chip | None:
-        """The tightest quota of the user."""
+        """The tightest quota of the user. A page that offers the user servers has made its banner
+        before, so that both name the same times.
+        """
         if not self._pages.options.show_in_header:
             return None
         return await self._pages.guarded(self._header())
@@ -114,6 +118,11 @@ class UserPages:
         return None if denied is None else denied.jupyterhub_html_message
 
     @staticmethod
+    def denied(user: HubUser, server_name: str) -> bool:
+        """Whether the last launch of a server was denied."""
+        return _denial(user.spawners.get(server_name or "")) is not None
+
+    @staticmethod
     def settled(value: object) -> object:
         """The value of what may have to be awaited, for templates that are rendered without an
         event loop, as those of error pages are: None where it would really have to be waited for.
@@ -138,7 +147,7 @@ class UserPages:
         return self._statuses[user.name]
 
     async def _header(self) -> Chip | None:
-        return chip(await self._status(self._user))
+        return chip(await self._status(self._user), self._starts)
 
     async def _launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         if not self._may_see(user, scopes):
@@ -149,7 +158,10 @@ class UserPages:
             return banner(status, [])
         spawner = _spawner_of(user, url)
         resources = self._pages.options.policies.resources
-        return banner(status, await offers_of(user, spawner, resources))
+        made = banner(status, await offers_of(user, spawner, resources))
+        if made and user.name == self._user.name:
+            self._starts = made.starts
+        return made
 
     async def _home(self, spawner: HubSpawner) -> Banner | None:
         status = await self._status(self._user)
@@ -161,7 +173,10 @@ class UserPages:
             profile_name="Your server",
             rates=rates_of(spawner, self._pages.options.policies.resources),
         )
-        return banner(status, [Offer(request)])
+        made = banner(status, [Offer(request)])
+        if made:
+            self._starts = made.starts
+        return made
 
     def _may_see(self, user: HubUser, scopes: Collection[str]) -> bool:
         """Whether the visitor may see this user's quotas, by the same rule as in the viewer."""

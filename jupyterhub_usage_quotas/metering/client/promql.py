@@ -280,6 +280,11 @@ def there(metric: str, *matchers: str) -> str:
     return f"group({select(metric, *matchers)}) * time()"
 
 
+def ever(metric: str, *matchers: str, over: timedelta) -> str:
+    """How many series of the metric there were in a window; nothing where there were none."""
+    return f"count(present_over_time({select(metric, *matchers)}[{duration(over)}]))"
+
+
 def labelled(expressions: Mapping[str, str]) -> str:
     """Several expressions in one, distinguished by the label `part`."""
     return " or ".join(

@@ -7,8 +7,13 @@ a home directory is one of them, in most hubs as it is (the `subPath` of the vol
 from __future__ import annotations
 
 import string
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 from ...quotas.messages import wrong
 
@@ -68,12 +73,32 @@ def home_names(scheme: str) -> Callable[[str], str]:
 
 
 def _slugs() -> tuple[Callable[[str], str], Callable[[str], str]]:
-    """KubeSpawner's functions that make safe and escaped names; it takes seconds to be imported."""
-    try:
-        from kubespawner.slugs import escape_slug, safe_slug  # noqa: PLC0415
-    except ImportError:
+    """KubeSpawner's functions that make safe and escaped names."""
+    slugs = _module_of_slugs()
+    if slugs is None:
         return _escaped, _escaped
-    return partial(safe_slug, max_length=LONGEST_SAFE), escape_slug
+    return partial(slugs.safe_slug, max_length=LONGEST_SAFE), slugs.escape_slug
+
+
+def _module_of_slugs() -> ModuleType | None:
+    """`kubespawner.slugs`, by itself where nobody has imported the package yet: that imports a
+    client of Kubernetes, which takes more than a second of every start. None before KubeSpawner 7.
+    """
+    if "kubespawner" in sys.modules:
+        try:
+            return import_module("kubespawner.slugs")
+        except ImportError:
+            return None
+    package = find_spec("kubespawner")
+    path = Path(package.origin).with_name("slugs.py") if package and package.origin else None
+    if path is None or not path.is_file():
+        return None
+    spec = spec_from_file_location("kubespawner_slugs", path)
+    if spec is None or spec.loader is None:
+        return None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _escaped(username: str) -> str:

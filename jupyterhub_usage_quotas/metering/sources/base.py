@@ -121,6 +121,12 @@ class Source(Protocol):
         """
         ...
 
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """Whether anything of it was there in this time, by a query that is cheap however long the
+        time is. Raises `PrometheusError`.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GaugeValue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ...quotas.usage import ANY_SERVER
 from ..client import promql
@@ -43,12 +43,10 @@ class Expression:
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:
         """See `Source.read`."""
-        over = max(self.reach, steps.over)
         rates = promql.defined_rates(self.expression, users)
-        there = promql.ever_there(self.expression, over, max(over / self.LOOKS, STEP))
         series: Sequence[Series]
         ever, series = await all_of(
-            prometheus.query(there, steps.end),
+            self._ever(prometheus, max(self.reach, steps.over), steps.end),
             prometheus.query_range(rates, steps.start, steps.end, steps.step),
         )
         step = steps.step.total_seconds()
@@ -61,3 +59,11 @@ class Expression:
         )
         usage = await run_in_worker(timelines, pieces, *steps.span)
         return UsageSegment(usage, coverage, samples=sum(len(one.values) for one in series))
+
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        return await self._ever(prometheus, steps.over, steps.end)
+
+    async def _ever(self, prometheus: PrometheusClient, over: timedelta, end: datetime) -> bool:
+        there = promql.ever_there(self.expression, over, max(over / self.LOOKS, STEP))
+        return bool(await prometheus.query(there, end))

@@ -79,6 +79,15 @@ class KubeStateMetrics:
         await free_in_worker(parts)
         return part
 
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        queries = (
+            promql.ever(metric, *labels.where(self.namespaces, ""), *phase, over=steps.over)
+            for labels in LABELS.values()
+            for metric, phase in self._evidence.items()
+        )
+        return any(await all_of(*(prometheus.query(one, steps.end) for one in queries)))
+
     async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
         """When it was scraped.
 

@@ -61,6 +61,13 @@ class ServerMetrics:
         unmeasured = (steps.span,) if self.requests_metric and recorded == set(BY_RUNNING) else ()
         return UsageSegment(usage, coverage, unmeasured, sum(len(one.values) for one in series))
 
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        matchers = promql.in_namespace(self.namespace)
+        return bool(
+            await prometheus.query(promql.ever(self.evidence, matchers, over=steps.over), steps.end)
+        )
+
     def _usage(
         self, series: Sequence[Series], coverage: ScrapeCoverage, steps: StepRange
     ) -> Mapping[str, Kept[float]]:

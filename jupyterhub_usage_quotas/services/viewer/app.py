@@ -29,7 +29,7 @@ from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.json_handler import NoJson
 from ..web.page_handler import Callback, NoPage
-from ..web.rendering import Renderer
+from ..web.rendering import Link, Renderer
 from ..web.sanitise import sanitised
 from ..web.serving import (
     WRONG_CONFIGURATION,
@@ -43,6 +43,7 @@ from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
 from .pages import handlers as pages
+from .pages.api_page import ApiPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -73,6 +74,7 @@ def make_viewer_service(
         hub_prefix=around.hub_prefix,
         hub_host=around.hub_host,
         base_url=around.prefix,
+        menu=[Link.of(one) for one in viewer.services_menu],
     )
     context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
     answers = routes(around.prefix, context)
@@ -123,6 +125,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("oauth_callback", Callback),
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
+        ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),
         ("api/v1/me", api.Me),
         ("api/v1/policies", api.Policies),

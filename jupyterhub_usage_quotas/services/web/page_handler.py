@@ -74,7 +74,8 @@ class PageHandler(Handler):
         token = self.xsrf_token.decode() if self.visitor else ""
         user = None
         if self.visitor and self.permissions.visitor:
-            user = PageUser(self.permissions.visitor.name, self.permissions.visitor.admin)
+            visitor = self.permissions.visitor
+            user = PageUser(visitor.name, visitor.admin, visitor.groups)
         renderer = self.context.renderer
         self.set_header("Content-Security-Policy", renderer.content_security_policy(self.nonce))
         self.set_header("Content-Type", "text/html; charset=UTF-8")

@@ -42,6 +42,7 @@ class PageUser:
 
     name: str
     admin: bool = False
+    groups: frozenset[str] = frozenset()
 
     @property
     def json_escaped_name(self) -> str:
@@ -50,11 +51,34 @@ class PageUser:
         return re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", escaped)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A service in the menu, and who may open it beside admins."""
+
+    name: str
+    href: str
+    everyone: bool = False
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, link: Mapping[str, Any]) -> Link:
+        """One as it is configured."""
+        users, groups = (frozenset(map(str, link.get(key) or ())) for key in ("users", "groups"))
+        return cls(str(link["name"]), link["href"], bool(link.get("everyone")), users, groups)
+
+    def is_for(self, user: PageUser) -> bool:
+        """Whether a user may open it."""
+        named = user.name in self.users or not self.groups.isdisjoint(user.groups)
+        return user.admin or self.everyone or named
+
+
 class Renderer:
     """Renders the templates of a service.
 
-    `templates` is the service's own folder, `assets` its scripts and styles; `template_paths` and
-    `variables` are an admin's. `hub_host` is the origin of the Hub where that is not the service's.
+    `templates` is the service's own folder, `assets` its scripts and styles, `menu` the services
+    that pages link to; `template_paths` and `variables` are an admin's. `hub_host` is the origin of
+    the Hub where that is not the service's.
     """
 
     def __init__(
@@ -67,6 +91,7 @@ class Renderer:
         hub_prefix: str,
         hub_host: str = "",
         base_url: str,
+        menu: Sequence[Link] = (),
     ) -> None:
         hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
         ours = jinja2.FileSystemLoader(str(templates))
@@ -87,6 +112,7 @@ class Renderer:
         self._environment.filters["local_time"] = local_time
         self._hub_host = hub_host
         self._base_url = base_url
+        self._menu = menu
         hub = hub_host + hub_prefix
         self._common: dict[str, Any] = {
             "announcement": "",
@@ -99,7 +125,6 @@ class Renderer:
             "usage_quota_url": base_url,
             "usage_quota_assets": assets.addresses(f"{base_url}static/"),
             "no_spawner_check": True,
-            "services": [],
         }
 
     def render(self, template: str, user: PageUser | None, nonce: str, **variables: Any) -> str:
@@ -110,6 +135,7 @@ class Renderer:
                 "user": user,
                 "admin_access": False,
                 "parsed_scopes": {"admin-ui": True} if user and user.admin else {},
+                "services": [one for one in self._menu if user and one.is_for(user)],
                 "csp_nonce": nonce,
             }
             | variables

@@ -57,7 +57,10 @@ class Day:
     """By pod and resource, added up over containers."""
     restarts: dict[Pod, float] = field(default_factory=dict)
     denied: dict[str, dict[str, Answer]] = field(default_factory=dict)
-    tried_again: dict[str, tuple[list[Answer], Answer]] = field(default_factory=dict)
+    too_early: dict[str, list[Answer]] = field(default_factory=dict)
+    """What the Hub said to lina before the retry time that it had told her."""
+    in_time: dict[str, Answer] = field(default_factory=dict)
+    """The same, at that time."""
     ready_after_restart: dict[str, dict[Server, bool]] = field(default_factory=dict)
     finally_used: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
     used_when_shown: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
@@ -274,10 +277,9 @@ def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:
     lina, of_crash = Server("lina"), hub.deployment.pod(Server("crash"))
     hub.stop(lina)
     wait_until(lambda: not hub.visitor("lina").servers())
-    day.denied[hub.namespace] = {
-        "lina": hub.start(lina),
-        "dora": hub.start(Server("dora", "more")),
-    }
+    denied = hub.start(lina)
+    day.denied[hub.namespace] = {"lina": denied, "dora": hub.start(Server("dora", "more"))}
+    day.too_early[hub.namespace] = _too_early(hub, denied.retry_at)
     [pod] = [one for one in cluster.pods(of_crash[0]) if one["metadata"]["name"] == of_crash[1]]
     process = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("process://")
     os.kill(int(process), signal.SIGKILL)
@@ -290,17 +292,20 @@ def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:
 
 def _evening(day: Day, hub: RunningHub) -> None:
     """Until it is time, launches are denied; then one is allowed."""
-    lina, retry_at = Server("lina"), day.denied[hub.namespace]["lina"].retry_at
-    too_early = []
-    for before in (MINUTE, 4):
-        time.sleep(max(retry_at - before - time.time(), 0))
-        answer = hub.start(lina)
-        if time.time() < retry_at - 1.5:
-            too_early.append(answer)
+    retry_at = day.denied[hub.namespace]["lina"].retry_at
+    time.sleep(max(retry_at - 10 - time.time(), 0))
+    if time.time() < retry_at - 8:
+        day.too_early[hub.namespace] += _too_early(hub, retry_at)
     time.sleep(max(retry_at - time.time(), 0))
-    day.tried_again[hub.namespace] = (too_early, hub.start(lina))
+    day.in_time[hub.namespace] = hub.start(Server("lina"))
     two_minutes = 2 / MINUTE - 1e-6
     wait_until(lambda: hub.used().get(("al", "time"), 0.0) >= two_minutes)
+
+
+def _too_early(hub: RunningHub, retry_at: float) -> list[Answer]:
+    """What the Hub says to lina before it is time; nothing where it no longer is before."""
+    answer = hub.start(Server("lina"))
+    return [answer] if time.time() < retry_at - 1.5 else []
 
 
 def _night(day: Day, hub: RunningHub, cluster: Cluster) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tests.support.hub import KUBESPAWNER_6, WITH_SPAWNERS
+from tests.support.hub import KUBESPAWNER_6, SERVER, WITH_SPAWNERS
 
 from .cluster import Cluster
 
 GIB = 1024**3
 MIB = 1024**2
-SERVER = Path(__file__).parent / "server.py"
 PROFILE_NAMES = {
     "small": "Small, “cheap”",
     "gpu-large": 'GPU <large> "A"',
@@ -90,7 +87,7 @@ class Deployment:
         return CONFIG.format(
             kubeconfig=str(cluster.kubeconfig),
             namespace=self.namespace,
-            command=[sys.executable, "-S", str(SERVER)],
+            command=SERVER,
             singleuser=[
                 str(WITH_SPAWNERS[self.version].parent / "jupyterhub-singleuser"),
                 "--allow-root",
@@ -179,7 +176,7 @@ from jupyterhub_usage_quotas import setup_usage_quotas
 setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {prometheus!r}
 c.UsageConfig.hub_namespace = {namespace!r}
-c.UsageConfig.refresh_interval = 1
+c.UsageConfig.refresh_interval = 3
 everyone = {{"everyone": True}}
 c.UsageQuotaManager.policy = [
     {{"name": resource, "resource": resource, "limit": f"1000 {{unit}}", "window": "1h",

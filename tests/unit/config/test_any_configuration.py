@@ -124,6 +124,9 @@ class App:
 
     template_paths: tuple[str, ...] = ()
     template_vars: dict[str, Any] = {}  # noqa: RUF012
+    base_url = "/"
+    subdomain_host = ""
+    services = load_roles = ()
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -242,3 +242,59 @@ def test_switched_off_nothing_is_declared():
 def test_an_error_in_its_options_is_one_of_the_configuration():
     with pytest.raises(ConfigurationError, match="did you mean enabled"):
         declared(UsageViewer={"enable": False})
+
+
+# --- the services menu ----------------------------------------------------------------------------
+
+
+def menu_of(**sections: Any) -> dict[str, dict[str, Any]]:
+    """What the viewer is given of it, by service."""
+    configured = read_configuration(environment_of(viewer_of(declared(**sections))), [])
+    return {one["name"]: one for one in configured.viewer.services_menu}
+
+
+def role(name: str, service: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "scopes": [f"access:services!service={service}"], **more}
+
+
+def test_the_menu_says_who_may_open_which_service():
+    services = [
+        {"name": "grades", "url": "http://127.0.0.1:1"},
+        {"name": "open", "url": "http://127.0.0.1:2"},
+        {"name": "hidden", "url": "http://127.0.0.1:3", "display": False},
+        {"name": "culler", "command": ["true"]},
+    ]
+    roles = [
+        role("lecturers", "grades", groups=["lecturers"], users=["ann"]),
+        role("user", "open"),
+        role("other", "culler", users=["eve"]),
+    ]
+    menu = menu_of(JupyterHub={"services": services, "load_roles": roles, "base_url": "/hubs/"})
+    assert set(menu) == {"grades", "open", "usage-quota"}
+    assert menu["grades"] == {
+        "name": "grades",
+        "href": "/hubs/services/grades/",
+        "everyone": False,
+        "users": ["ann"],
+        "groups": ["lecturers"],
+    }
+    assert menu["open"]["everyone"]
+    assert menu["usage-quota"]["everyone"]
+
+
+def test_services_with_domains_of_their_own_are_not_in_it():
+    section = {"services": [{"name": "grades", "url": "http://127.0.0.1:1"}]}
+    assert menu_of(JupyterHub=section | {"subdomain_host": "https://hub.example.org"}) == {}
+
+
+def test_a_menu_of_the_admin_is_the_menu():
+    link = {"name": "ours", "href": "/services/ours/", "everyone": True}
+    assert menu_of(UsageViewer={"services_menu": [link]}) == {"ours": link}
+
+
+@pytest.mark.parametrize(
+    "link", [{}, {"name": "x"}, {"name": "x", "href": "javascript:alert(1)"}, {"href": "/x"}]
+)
+def test_a_link_that_is_none_is_refused(link):
+    with pytest.raises(ConfigurationError, match="services_menu"):
+        declared(UsageViewer={"services_menu": [link]})

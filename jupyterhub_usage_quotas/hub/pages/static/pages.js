@@ -42,6 +42,7 @@
       const row = rows.find(isChosen);
       const denied = row && "denied" in row.dataset;
       mark.className = `usage-quota-mark badge ${denied ? "text-bg-danger" : "border text-body"}`;
+      mark.toggleAttribute("data-denied", Boolean(denied));
       mark.hidden = !row; // for what is written in a field, for example, no time is known
       // Only text is taken over: a name that looks like markup stays text.
       const said = row?.cells[1].textContent.replace(/\s+/g, " ").trim();
@@ -57,6 +58,18 @@
     return true;
   }
 
+  // What may not start now is not selected when the page is opened, if something else may.
+  function selectWhatMayStart() {
+    const radios = [...document.querySelectorAll("#spawn_form input[type=radio][name=profile]")];
+    const mark = (radio) =>
+      [...document.querySelectorAll(".usage-quota-mark")].find((one) => one.dataset.profile === radio.value);
+    const may = (radio) => mark(radio) && !("denied" in mark(radio).dataset);
+    const selected = radios.find((radio) => radio.checked);
+    if (selected && mark(selected) && !may(selected)) {
+      radios.find(may)?.click();
+    }
+  }
+
   // Where every profile has its mark, the table would only say the same again, and push the form down.
   function markProfiles(table) {
     const bySlug = new Map();
@@ -68,4 +81,7 @@
 
   document.querySelectorAll("time.usage-quota-when").forEach(showLocalTime);
   document.querySelectorAll("#usage-quota-profiles").forEach(markProfiles);
+  selectWhatMayStart();
+  // KubeSpawner's form selects what was chosen the last time when the page is ready.
+  window.jQuery?.(selectWhatMayStart);
 })();

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from tornado.web import HTTPError
 
 from ....quotas.subject import Subject
+from ....status.chip import Chip, chip
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
 from ..table import Page, columns, counts, selected
@@ -28,6 +29,13 @@ class ViewerPage(PageHandler):
         """The browser's time zone; UTC until the page has sent it."""
         return zone_of(unquote(self.get_cookie(ZONE_COOKIE, "") or ""))
 
+    async def header(self) -> Chip | None:
+        """The visitor's tightest quota, as in the header of the Hub's pages."""
+        visitor = self.permissions.visitor
+        if visitor is None or not self.context.configured.manager.show_in_header:
+            return None
+        return chip(await self.context.statuses.of(visitor, self.now))
+
     async def show_status(self, subject: Subject) -> None:
         """The page of one user."""
         manager = self.context.configured.manager
@@ -36,6 +44,7 @@ class ViewerPage(PageHandler):
         would = None if status.enforced or is_own else if_enforced(status)
         self.show(
             "usage-quota-user.html",
+            chip=await self.header(),
             status=status,
             would_be=would,
             gauges=gauge_cards(status),
@@ -87,6 +96,7 @@ class UsersPage(ViewerPage):
         found = selected(visible, page.filter)
         self.show(
             "usage-quota-users.html",
+            chip=await self.header(),
             enforcement=self.context.configured.manager.enforcement.value,
             rows=[row(one) for one in page.rows(found)],
             total=len(found),

@@ -21,10 +21,10 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
+from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, read_launch
 from jupyterhub_usage_quotas.hub.pages.pages import HubPages, UserPages
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES, add_layer
-from jupyterhub_usage_quotas.hub.pages.text import banner, chip, could_run, instant
+from jupyterhub_usage_quotas.hub.pages.text import banner, could_run
 from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustments
@@ -33,6 +33,7 @@ from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.chip import chip, instant
 from jupyterhub_usage_quotas.status.inputs import DecisionInputs
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.users import UserStatus, UserStatuses, forecast
@@ -206,6 +207,29 @@ def lasting(rate: float, *, open_: bool = False, **readings: Any) -> str:
     rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
     inputs = status(*rules, failover_open=open_, **readings).inputs
     return could_run(forecast(inputs, Request(Subject("ada"), rates={"cpu": rate})))
+
+
+def test_one_time_for_one_thing_on_the_launch_page():
+    """With half an hour that must be left, servers start later than one that only runs would."""
+    gpu = rule("gpu", "8 GPU-hours", window="36h", minimum_session="30m")
+    over = status(gpu, gpu=spent(8 * HOUR))
+    server = Request(Subject("ada"), profile="gpu", profile_name="GPU", rates={"gpu": 1.0})
+    made = banner(over, [Offer(server)])
+    (row,), (profile,) = made.policies, made.profiles
+    assert profile.denied
+    assert row.until == profile.until == chip(over, made.starts).until
+    assert chip(over).until.iso < profile.until.iso
+
+
+def test_of_several_servers_the_first_that_can_start_is_named():
+    over = status(
+        rule("cpu", "8 CPU-hours", window="36h", minimum_session="1h"), cpu=spent(9 * HOUR)
+    )
+    offers = [Offer(Request(Subject("ada"), profile=str(n), rates={"cpu": n})) for n in (4.0, 1.0)]
+    made = banner(over, offers)
+    large, small = (one.until for one in made.profiles)
+    assert small.iso < large.iso
+    assert made.policies[0].until == small
 
 
 def test_how_long_a_profile_could_run():

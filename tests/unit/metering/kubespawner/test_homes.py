@@ -147,3 +147,13 @@ def test_no_name_waits_for_an_import():
     name, imported = done.stdout.splitlines()
     assert name.startswith("a-b---")
     assert imported == "[]"
+
+
+def test_the_client_of_kubernetes_is_not_imported_for_names():
+    """It would take more than a second of every start of a Hub and of a dashboard."""
+    code = (
+        "import sys; from jupyterhub_usage_quotas.metering.kubespawner.homes import home_names\n"
+        "print(home_names('safe')('a@b'), 'kubernetes_asyncio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == home_names("safe")("a@b") + " False\n"

@@ -274,7 +274,7 @@ def test_nothing_but_reading(viewer, method, path):
     assert answer.headers["Content-Type"].startswith(kind)
 
 
-@pytest.mark.parametrize("path", ["api/v1/", "api/v2/me", "api", "api/v1/users/a/b/c", "../x", "x"])
+@pytest.mark.parametrize("path", ["api/v1x", "api/v2/me", "api", "api/v1/users/a/b/c", "../x", "x"])
 def test_what_is_not_there(viewer, path):
     answer = viewer.get(path, "token-of-alice")
     assert answer.status_code == 404
@@ -449,7 +449,7 @@ def test_the_description_is_for_everybody(viewer):
     served = {
         rule[0].removeprefix(PREFIX + "api/v1").replace("([^/]+)", "{name}")
         for rule in routes(PREFIX, None)
-        if rule[0].startswith(PREFIX + "api/v1/")
+        if rule[0].startswith(PREFIX + "api/v1/") and not rule[0].endswith("/?")
     }
     assert set(document["paths"]) == served
 

@@ -176,6 +176,17 @@ def test_a_refilled_balance_comes_back():
     assert "5 CPU-hours" in [bar.total for bar in found.bars]
 
 
+def test_the_line_begins_with_what_was_used_before_the_plot_does():
+    """Thirty CPU-hours eight hours before it begins, of which two came back since."""
+    before = bucket(7.5 * 24 + 8, 1, 30)
+    refilled = {"refill": 1, "every": "6h"}
+    found = plotted(usage(before, bucket(20, 1, 1)), window=refilled, limit="40 CPU-hours")
+    assert found is not None
+    assert found.limit is not None
+    assert found.begins == pytest.approx(found.limit * 28 / 40)
+    assert found.line.startswith(f"0.00,{100 - 100 * found.begins:.2f} ")
+
+
 def test_of_a_pool_only_ones_own_part_is_plotted():
     secret = ServerAttributes(name="secret-of-bob")
     found = plotted(usage(bucket(20, 1, 1)), usage(bucket(30, 3, 1, secret)), share="pooled")

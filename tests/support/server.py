@@ -1,6 +1,6 @@
-"""What runs in most pods: a server that only answers, so that many can run on a small machine.
+"""What most users' servers are: a program that only answers, so that many run on a small machine.
 
-It is started as `jupyterhub-singleuser` is, and says which JupyterHub it belongs to.
+It is started as `jupyterhub-singleuser` is, which takes seconds of both cores.
 """
 
 from __future__ import annotations
