@@ -89,10 +89,8 @@ class KubeStateMetrics:
         return any(await all_of(*(prometheus.query(one, steps.end) for one in queries)))
 
     async def _seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
-        """When it was scraped.
-
-        Every pod has the metrics that are evidence, so they are there without any user. The Hub's
-        own pod is queried first: it is always there, and has few series.
+        """When it was scraped: every pod has the metrics that are evidence, with or without a user.
+        The Hub's own pod is queried first: it is always there, and has few series.
         """
         landmark = f'pod=~"{names.HUB_POD}"', f'exported_pod=~"{names.HUB_POD}"'
         by_metric = await self._looks(prometheus, steps, *landmark)
@@ -104,10 +102,8 @@ class KubeStateMetrics:
         return coverage
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
-        """Whether there are servers but none has a username: usernames are not exported.
-
-        A pod that is no user's may be named like theirs, so this also looks further back, for users
-        who are away.
+        """Whether there are servers but none has a username: usernames are not exported. A pod that
+        is no user's may be named like theirs, so this looks further back, for users who are away.
         """
         if self.named is not None:
             return False
