@@ -1,7 +1,7 @@
 """The parts of both dashboards: variables, selectors, and panels in one style.
 
-All queries go to the data source that the variable `datasource` names, about the Hubs that the
-variable `namespace` selects, so one copy serves any number of Hubs.
+All queries go to the data source that the variable `PROMETHEUS_DS` names, about the Hubs that the
+variable `hub` selects, so one copy serves any number of Hubs.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from jupyterhub_usage_quotas import conventions as names
 
-DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+DATASOURCE = DataSourceRef(type_val="prometheus", uid="${PROMETHEUS_DS}")
 TAG = "jupyterhub-usage-quotas"
-HUB = 'namespace=~"$namespace"'
+SHARED_TAG = "jupyterhub"
+"""The tag of JupyterHub's own dashboards, whose names of variables these have, too."""
+HUB = 'namespace=~"$hub"'
 NEAR = 0.9
 """The share of a limit from which on a user is near it; as in the alert."""
 COUNTED_IN = "5m"
@@ -65,13 +67,13 @@ def dashboard(title: str, uid: str, description: str) -> Dashboard:
         Dashboard(title)
         .uid(uid)
         .description(description)
-        .tags([TAG])
+        .tags([SHARED_TAG, TAG])
         .timezone(TimeZoneBrowser)
         .time("now-7d", "now")
         .refresh("5m")
         .link(link.include_vars(True).keep_time(True))
-        .with_variable(DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
-        .with_variable(choice("namespace", "Hub", names.USAGE_AGE, ""))
+        .with_variable(DatasourceVariable("PROMETHEUS_DS").label("Prometheus").type("prometheus"))
+        .with_variable(choice("namespace", "Hub", names.USAGE_AGE, "", as_="hub"))
     )
 
 

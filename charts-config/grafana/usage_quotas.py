@@ -7,7 +7,7 @@ from parts import HUB, NEAR, choice, counted, dashboard, listing, number, over_t
 
 from jupyterhub_usage_quotas import conventions as names
 
-WHOSE = f'{HUB}, policy=~"$policy", username=~"$user"'
+WHOSE = f'{HUB}, policy=~"$policy", username=~"$user_name"'
 BY = "namespace, username, policy, resource"
 GIB = 2**30
 AT_MOST = 100
@@ -78,7 +78,7 @@ def build() -> Dashboard:
     )
     made = made.with_variable(choice("policy", "Policy", names.LIMIT, HUB))
     made = made.with_variable(
-        choice("username", "User", names.LIMIT, f'{HUB}, policy=~"$policy"', as_="user")
+        choice("username", "User", names.LIMIT, f'{HUB}, policy=~"$policy"', as_="user_name")
     )
     for row in (_now, _against_limits, _by_group, _top_users, _events):
         made = row(made)
@@ -164,7 +164,7 @@ def _by_group(made: Dashboard) -> Dashboard:
     for resource, divisor in (("memory", f" / {GIB}"), ("cpu", "")):
         title, unit = UNITS[resource]
         metrics = names.FORMER_USAGE_METRICS[resource]
-        used, limit = (f'{metric}{{{HUB}, username=~"$user"}}' for metric in metrics)
+        used, limit = (f'{metric}{{{HUB}, username=~"$user_name"}}' for metric in metrics)
         each, by = "namespace, username, policy_group, window", "namespace, policy_group, window"
         made = made.with_panel(
             listing(

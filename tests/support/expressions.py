@@ -16,9 +16,9 @@ from .chart import FOLDER
 ALERTS = FOLDER / "prometheus/alerts.yaml"
 DASHBOARDS = sorted((FOLDER / "grafana/dashboards").glob("*.json"))
 VARIABLES = {
-    "$namespace": ".*",
+    "$hub": ".*",
     "$policy": ".*",
-    "$user": ".*",
+    "$user_name": ".*",
     "$__interval": "5m",
     "$__rate_interval": "5m",
     "$__range": "7d",

@@ -25,9 +25,9 @@ from tests.support.visitor import Visitor
 
 HUBS = ("hub", "hub-2")
 ALL = {
-    "$namespace": ".*",
+    "$hub": ".*",
     "$policy": ".*",
-    "$user": ".*",
+    "$user_name": ".*",
     "$__interval": "10s",
     "$__rate_interval": "10s",
     "$__range": "10s",
@@ -115,14 +115,14 @@ def test_every_panel_shows_both_hubs(one: Expression, prometheus: str):
     assert ask(prometheus, one.text, over=5)
 
 
-@pytest.mark.parametrize("one", list(of_dashboards(ALL | {"$namespace": "hub"})), ids=str)
+@pytest.mark.parametrize("one", list(of_dashboards(ALL | {"$hub": "hub"})), ids=str)
 def test_a_panel_about_one_hub_shows_no_other(one: Expression, prometheus: str):
     series = [entry["metric"] for entry in ask(prometheus, one.text)]
     assert {entry.get("namespace", "hub") for entry in series} == {"hub"}
 
 
 def test_shares_are_right_whatever_is_not_known_or_has_no_limit(prometheus: str):
-    of_hub = ALL | {"$namespace": "hub"}
+    of_hub = ALL | {"$hub": "hub"}
     shares = values(prometheus, "usage-quotas: 9 Who is near their limit A", of_hub)
     assert math.isnan(shares.pop(("hub", "weekly", "memory", 'b.o"b')))
     assert shares == {
@@ -149,11 +149,11 @@ def test_shares_are_right_whatever_is_not_known_or_has_no_limit(prometheus: str)
     ("number", "expected"), [("2 Users", 5), ("3 Near", 2), ("4 Over", 1), ("5 Not known", 1)]
 )
 def test_numbers_are_right(number: str, expected: int, prometheus: str):
-    of_hub = ALL | {"$namespace": "hub"}
+    of_hub = ALL | {"$hub": "hub"}
     assert values(prometheus, f"usage-quotas: {number}", of_hub) == {(): expected}
 
 
 def test_one_user_is_shown_without_those_whose_names_begin_alike(prometheus: str):
-    of_al = ALL | {"$namespace": "hub", "$user": "al"}
+    of_al = ALL | {"$hub": "hub", "$user_name": "al"}
     shares = values(prometheus, "usage-quotas: 9 Who is near their limit A", of_al)
     assert {key[-1] for key in shares} == {"al"}

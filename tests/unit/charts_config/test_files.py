@@ -265,9 +265,9 @@ def test_grafanas_own_types_know_all_that_is_in_a_dashboard(path):
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_a_dashboard_works_with_any_data_source(path):
     document = loaded(path)
-    chosen = {"type": "prometheus", "uid": "${datasource}"}
+    chosen = {"type": "prometheus", "uid": "${PROMETHEUS_DS}"}
     variables = {one["name"]: one for one in document["templating"]["list"]}
-    assert variables["datasource"]["type"] == "datasource"
+    assert variables["PROMETHEUS_DS"]["type"] == "datasource"
     assert document.get("id") is None
     for panel in panels(document):
         assert panel["datasource"] == chosen
@@ -276,6 +276,16 @@ def test_a_dashboard_works_with_any_data_source(path):
         if one["type"] == "query":
             assert one["datasource"] == chosen
             assert (one["includeAll"], one["multi"], one["allValue"]) == (True, True, ".*")
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_is_found_and_linked_as_those_of_jupyterhub_are(path):
+    """The names in dashboards/common.libsonnet of jupyterhub/grafana-dashboards, and their tag."""
+    document = loaded(path)
+    assert "jupyterhub" in document["tags"]
+    names = {one["name"] for one in document["templating"]["list"]}
+    assert names >= {"PROMETHEUS_DS", "hub"}
+    assert names <= {"PROMETHEUS_DS", "hub", "user_name", "policy"}
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
@@ -318,7 +328,7 @@ def test_addresses_of_dashboards_never_change():
 @pytest.mark.parametrize("one", list(of_dashboards()), ids=lambda one: one.place)
 def test_every_panel_is_about_the_hubs_that_were_chosen(one):
     """With one Hub selected, every series that is asked for is of that Hub."""
-    chosen = {"$namespace": "one-hub", "$policy": ".*", "$user": ".*"}
+    chosen = {"$hub": "one-hub", "$policy": ".*", "$user_name": ".*"}
     (same,) = [other for other in of_dashboards(chosen) if other.place == one.place]
     selectors = re.findall(r"[a-zA-Z_:]{5,}\{([^}]*)\}", same.text)
     assert selectors
