@@ -8,7 +8,6 @@ const EVERY = 60_000;
 const OLD_ENOUGH = 15_000;
 const AFTER_TYPING = 300;
 const LIVE = "#usage-quota-live";
-const ENDED = "Your session has ended. Please reload this page.";
 
 /** The page as it is now: its address, when it was asked for last, and what it said then. */
 const page = { address: location.href, asked: Date.now(), etag: "", since: new Date() };
@@ -60,7 +59,7 @@ async function refresh() {
       page.etag = answer.headers.get("ETag") ?? "";
     }
     if (answer.status === 200 || answer.status === 304) worked();
-    else if (answer.status === 401 || answer.type === "opaqueredirect") failed(ENDED);
+    else if (answer.status === 401 || answer.type === "opaqueredirect") failed(texts().ended ?? "");
     else failed();
   } catch (error) {
     if (mine.signal.aborted) return;
@@ -141,8 +140,8 @@ function worked() {
 
 /** @param {string} why */
 function failed(why = "") {
-  const since = inWords(page.since, "time");
-  trouble(why || `This page could not be brought up to date; its figures are from ${since}. It tries again.`);
+  const { failed: text = "", form = "" } = texts();
+  trouble(why || text.replace("{time}", inWords(page.since, form, main().lang)));
 }
 
 /** @param {string} text */
@@ -189,6 +188,14 @@ function goTo(address) {
   page.address = address;
   page.etag = "";
   return refresh();
+}
+
+/**
+ * What the script has to say, in the language of the page.
+ * @returns {Record<string, string>}
+ */
+function texts() {
+  return JSON.parse(main().dataset.texts ?? "{}");
 }
 
 function main() {

@@ -1,21 +1,5 @@
-// Times in the browser's own zone and language. The text that was there, in UTC, becomes the tooltip.
-
-/** @type {Record<string, Intl.DateTimeFormatOptions>} */
-const FORMS = {
-  long: {
-    weekday: "long",
-    day: "numeric",
-    month: "long",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    timeZoneName: "short",
-  },
-  short: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
-  near: { weekday: "short", hour: "2-digit", minute: "2-digit" },
-  far: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
-  time: { weekday: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
-};
+// Times in the browser's own zone, in the language of the page and the forms that it gives with them.
+// The text that was there, in UTC, becomes the tooltip.
 
 /** The name of the browser's time zone, for example "Europe/Zurich". */
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -28,7 +12,7 @@ export function showLocalTimes(part) {
   for (const element of part.querySelectorAll("time.usage-quota-time:not([title])")) {
     const time = /** @type {HTMLTimeElement} */ (element);
     time.title = (time.textContent ?? "").replace(/( UTC)?$/, " UTC");
-    time.textContent = inWords(new Date(time.dateTime), time.dataset.form ?? "long");
+    time.textContent = inWords(new Date(time.dateTime), time.dataset.form ?? "", time.lang);
   }
   for (const named of part.querySelectorAll(".usage-quota-zone")) {
     named.textContent = ZONE;
@@ -37,8 +21,32 @@ export function showLocalTimes(part) {
 
 /**
  * @param {Date} instant
- * @param {string} form
+ * @param {string} form a text with places, for example "{weekday}, {day} {month}"
+ * @param {string} language
  */
-export function inWords(instant, form) {
-  return instant.toLocaleString([], FORMS[form] ?? FORMS.long);
+export function inWords(instant, form, language) {
+  /** @param {Intl.DateTimeFormatOptions} options */
+  const parts = (options) =>
+    Object.fromEntries(
+      new Intl.DateTimeFormat(language, { day: "numeric", hourCycle: "h23", ...options })
+        .formatToParts(instant)
+        .map((part) => [part.type, part.value]),
+    );
+  const long = parts({
+    weekday: "long",
+    month: "long",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+  });
+  /** @type {Record<string, string | undefined>} */
+  const said = {
+    ...long,
+    time: `${long.hour}:${long.minute}`,
+    zone: long.timeZoneName,
+    weekday_short: parts({ weekday: "short" }).weekday,
+    month_short: parts({ month: "short" }).month,
+  };
+  return form.replace(/\{(\w+)\}/g, (_, name) => said[name] ?? "");
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from traitlets import Bool, HasTraits, Unicode
 
+from ..quotas.phrases import mark
 from .traits import WholeNumber
 
 
@@ -34,7 +35,7 @@ class PageOptions(HasTraits):
     ).tag(config=True)
 
     contact = Unicode(
-        "If you need more, contact the administrators of this JupyterHub.",
+        mark("If you need more, contact the administrators of this JupyterHub."),
         help="""
         The last sentence of a denial: who can help. Plain text; addresses that start with
         https:// become links.

@@ -27,6 +27,7 @@ from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
 from .gauges import GaugeKind
 from .homes import HOME_STORAGE, HomeOptions
+from .language import LanguageOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder
@@ -41,7 +42,9 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "ephemeral_storage", "pods",
 """Kubernetes resources that servers request and that no pattern of GPUs may match."""
 
 
-class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions):
+class UsageConfig(
+    PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions, LanguageOptions
+):
     """Options common to all parts of the quota system.
 
     Set them on `UsageConfig`, for all parts at once, or on one part's own class.
@@ -209,6 +212,8 @@ class UsageConfig(PodOptions, PrometheusOptions, HomeOptions, DocumentationOptio
     def errors_together(self, refused: Collection[str] = ()) -> list[str]:
         """See `PrometheusOptions.errors_together`."""
         errors = super().errors_together(refused)
+        if {"language", "language_folder"}.isdisjoint(refused):
+            errors += self.language_errors()
         times = {"stale_after", "refresh_interval", "prometheus_scrape_interval"}
         if times.isdisjoint(refused):
             # Usage is read at whole minutes, so it is as old as all of these at times.

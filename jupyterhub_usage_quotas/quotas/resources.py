@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .messages import wrong
+from .phrases import mark, several
 from .units import (
     BYTES,
     TIMES,
@@ -202,7 +203,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
         for resource in (
             Resource(
                 "memory",
-                "Memory",
+                mark("Memory"),
                 amounts=_BYTES,
                 example="1000 GiB-hours",
                 aliases={"byte": "B", "bytes": "B"},
@@ -219,7 +220,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             ),
             Resource(
                 "cpu",
-                "CPU",
+                mark("CPU"),
                 amounts={"CPU": 1.0},
                 example="100 CPU-hours",
                 aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
@@ -232,7 +233,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             ),
             Resource(
                 "gpu",
-                "GPU",
+                mark("GPU"),
                 amounts={"GPU": 1.0},
                 example="20 GPU-hours",
                 aliases={"gpus": "GPU"},
@@ -243,7 +244,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             ),
             Resource(
                 "time",
-                "Server time",
+                mark("Server time"),
                 amounts={"": 1.0},
                 example="20 hours",
                 aliases={"server": "", "servers": ""},
@@ -251,7 +252,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             ),
             Resource(
                 "credits",
-                "Credits",
+                mark("Credits"),
                 amounts={"credits": 1.0},
                 example="100 credits",
                 aliases={"credit": "credits"},
@@ -260,14 +261,14 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             ),
             Resource(
                 "storage",
-                "Home storage",
+                mark("Home storage"),
                 amounts=_BYTES,
                 example="10 GiB",
                 shown_in=_BYTES_SHOWN,
                 over_time=False,
                 by_server=False,
                 is_gauge=True,
-                freeing=(
+                freeing=mark(
                     "If a server of yours still runs, delete files there that you no longer need;"
                     " it can take some minutes to be noticed. Otherwise ask the administrators to"
                     " help you delete them."
@@ -277,6 +278,12 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
     }
 )
 """The resources that a policy can limit without further configuration, by name."""
+
+COUNTED: Mapping[str, tuple[str, str]] = MappingProxyType({"credits": several("credit", "credits")})
+"""The units that are words, by their symbol: one of it, and several."""
+
+IN_SENTENCES = (mark("memory"), mark("server time"), mark("credits"), mark("home storage"))
+"""How those are called within a sentence, where that is another text than their display name."""
 
 Resources = Mapping[str, Resource]
 """Those that policies can limit, by name."""

@@ -205,9 +205,17 @@ def show_seconds(amount: float) -> str:
 
 def show_days(duration: timedelta) -> str:
     """A window's length for people: "7 days", "1 day", "36 hours", "90 minutes"."""
+    count, name = whole_times(duration)
+    if count * TIMES[name] != duration.total_seconds():
+        return f"{duration.total_seconds():g} seconds"
+    return f"{count} {name if count != 1 else name[:-1]}"
+
+
+def whole_times(duration: timedelta) -> tuple[int, str]:
+    """A duration as a number of the longest unit that it has a whole number of: 7, "days"."""
     seconds = duration.total_seconds()
-    for name in ("days", "hours", "minutes", "seconds"):
+    for name in ("days", "hours", "minutes"):
         count = seconds / TIMES[name]
         if count >= 1 and count == round(count):
-            return f"{round(count)} {name if count != 1 else name[:-1]}"
-    return f"{seconds:g} seconds"
+            return round(count), name
+    return round(seconds), "seconds"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from ..quotas.phrases import mark
 from ..quotas.resources import Resource
-from ..quotas.units import show
 from ..quotas.verdict import Verdict
+from .language import ENGLISH, FAR, NEAR, Language
 from .text import NOT_ENFORCED, Severity, VerdictText, notice, used_share
 from .users import UserStatus
 
@@ -23,13 +24,14 @@ A_WEEKDAY_IS_ENOUGH = timedelta(days=6)
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """An instant to come: for scripts, and for people, in UTC. If it is `near`, its weekday is
-    enough.
+    """An instant to come: for people, in UTC, and for scripts, which fill in the `form` in the
+    browser's zone, in this language.
     """
 
     iso: str
     text: str
-    near: bool
+    form: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ ANY_SERVER: Starts = MappingProxyType({})
 """Where a page offers none: from when on a server may start that asks for nothing but to run."""
 
 
-def chip(status: UserStatus, starts: Starts = ANY_SERVER) -> Chip | None:
+def chip(
+    status: UserStatus, starts: Starts = ANY_SERVER, language: Language = ENGLISH
+) -> Chip | None:
     """The tightest quota of a user; None where none limits them."""
     limited = [one for one in status.decision.verdicts if not math.isinf(one.allowance)]
     if not limited:
@@ -59,13 +63,16 @@ def chip(status: UserStatus, starts: Starts = ANY_SERVER) -> Chip | None:
     until = None
     denies = verdict.allotment.denies and status.enforced
     if how is Severity.EXHAUSTED and denies and verdict.retry_time:
-        until = instant(first_start(verdict.retry_time, verdict, starts), status.inputs.now)
-    text, details = _in_short(how, verdict, resource, until), _details(verdict, resource, status)
+        at = first_start(verdict.retry_time, verdict, starts)
+        until = instant(at, status.inputs.now, language)
+    text = _in_short(how, verdict, resource, until, language)
+    details = _details(verdict, resource, status, language)
     if not status.enforced:
         if how is Severity.EXHAUSTED:
             # Not worded as an obstacle.
-            how, text = Severity.LOW, f"{text}, not enforced"
-        details = f"{details} {NOT_ENFORCED}"
+            how = Severity.LOW
+            text = language.gettext("{what}, not enforced", what=text)
+        details = f"{details} {language.gettext(NOT_ENFORCED)}"
     return Chip(how, text, until, details)
 
 
@@ -89,44 +96,55 @@ def _tightness(verdict: Verdict) -> tuple[int, float, float]:
     return 1, share, 0.0
 
 
-def _in_short(how: Severity, verdict: Verdict, resource: Resource, until: Instant | None) -> str:
-    name = resource.display_name
+def _in_short(
+    how: Severity, verdict: Verdict, resource: Resource, until: Instant | None, language: Language
+) -> str:
+    gettext, name = language.gettext, language.gettext(resource.display_name)
     if how is Severity.UNKNOWN:
-        return "Usage unknown"
+        return gettext("Usage unknown")
     if not verdict.allowance:
-        return f"{name} quota is zero"
+        return gettext("{resource} quota is zero", resource=name)
     if how is Severity.EXHAUSTED:
-        return f"{name} used up until" if until else f"{name} used up"
-    return f"{_amount_in_short(verdict, name)} left"
+        said = mark("{resource} used up until") if until else mark("{resource} used up")
+        return gettext(said, resource=name)
+    amount = _amount_in_short(verdict, resource, language)
+    return gettext("{amount} left", amount=amount)
 
 
-def _amount_in_short(verdict: Verdict, name: str) -> str:
+def _amount_in_short(verdict: Verdict, resource: Resource, language: Language) -> str:
     """ "GPU 3 h", "Memory 31 GiB-hours", "20 credits": nothing said twice."""
-    unit = verdict.allotment.limit.unit
-    shown = show(max(verdict.remaining or 0.0, 0.0), unit)
-    number = shown.removesuffix(f" {unit.symbol}")
+    unit, name = verdict.allotment.limit.unit, resource.display_name
+    left = max(verdict.remaining or 0.0, 0.0)
     if unit.symbol == f"{name}-hours":
-        return f"{name} {number} h"
-    return shown if unit.symbol.lower() == name.lower() else f"{name} {shown}"
+        return f"{language.gettext(name)} {language.bare(left, unit)} h"
+    shown = language.amount(left, unit)
+    same = unit.symbol.lower() == name.lower()
+    return shown if same else f"{language.gettext(name)} {shown}"
 
 
-def _details(verdict: Verdict, resource: Resource, status: UserStatus) -> str:
+def _details(verdict: Verdict, resource: Resource, status: UserStatus, language: Language) -> str:
     """A sentence about one verdict."""
     if verdict.used is None:
-        return notice(verdict.reading, may_start=status.may_start)
-    allotment = verdict.allotment
-    part = VerdictText.of(verdict).part
-    shared = ", shared with others" if allotment.pool else ""
-    warns = "" if allotment.denies else " Servers may start anyway."
-    return (
-        f"{resource.display_name}: {part} used {allotment.window.phrase}"
-        f" ({allotment.name}{shared}).{warns}"
+        return notice(verdict.reading, language, may_start=status.may_start)
+    allotment, gettext = verdict.allotment, language.gettext
+    shared = mark("{resource}: {part} used {window} ({policy}, shared with others).")
+    alone = mark("{resource}: {part} used {window} ({policy}).")
+    said = gettext(
+        shared if allotment.pool else alone,
+        resource=gettext(resource.display_name),
+        part=VerdictText.of(verdict, language).part,
+        window=language.say(allotment.window.said),
+        policy=allotment.name,
     )
+    if allotment.denies:
+        return said
+    anyway = gettext("Servers may start anyway.")
+    return f"{said} {anyway}"
 
 
-def instant(at: datetime, now: datetime) -> Instant:
+def instant(at: datetime, now: datetime, language: Language = ENGLISH) -> Instant:
     """An instant as it is shown: "Wed 20:26 UTC", or with its date where it is further away."""
     at = at.astimezone(UTC)
-    near = at - now < A_WEEKDAY_IS_ENOUGH
-    text = f"{at:%a %H:%M} UTC" if near else f"{at.day} {at:%b %H:%M} UTC"
-    return Instant(at.strftime("%Y-%m-%dT%H:%M:%SZ"), text, near)
+    form = NEAR if at - now < A_WEEKDAY_IS_ENOUGH else FAR
+    text = f"{language.instant(at, form)} UTC"
+    return Instant(at.strftime("%Y-%m-%dT%H:%M:%SZ"), text, language.gettext(form), language.tag)

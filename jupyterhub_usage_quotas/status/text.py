@@ -12,19 +12,21 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from ..quotas.decide import Decision, Outcome
+from ..quotas.phrases import mark
 from ..quotas.policy.selector import ServerSelector
 from ..quotas.resources import RESOURCES, Resource
-from ..quotas.units import show, show_more_than, show_part
+from ..quotas.units import show_more_than
 from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale
 from ..quotas.verdict import Verdict
+from .language import ENGLISH, Language
 
 LOW = 0.8
 """From this share of an allowance on, little of it is left, and users are warned."""
 SOON = timedelta(days=1)
 """Users projected to exhaust a quota within this time are warned as well."""
-NOT_KNOWN = "not known"
-UNLIMITED = "unlimited"
-NOT_ENFORCED = "Quotas are not enforced at the moment."
+NOT_KNOWN = mark("not known")
+UNLIMITED = mark("unlimited")
+NOT_ENFORCED = mark("Quotas are not enforced at the moment.")
 """The note beside every quota where no launch is denied."""
 
 
@@ -52,13 +54,13 @@ class Severity(enum.StrEnum):
 
 LABELS: Mapping[Severity, str] = MappingProxyType(
     {
-        Severity.EXHAUSTED: "Used up",
-        Severity.UNKNOWN: "Not known",
-        Severity.LOW: "Nearly used up",
-        Severity.OK: "OK",
+        Severity.EXHAUSTED: mark("Used up"),
+        Severity.UNKNOWN: mark("Not known"),
+        Severity.LOW: mark("Nearly used up"),
+        Severity.OK: mark("OK"),
     }
 )
-WARNS_ONLY = "Used up, servers may start"
+WARNS_ONLY = mark("Used up, servers may start")
 """The name of `exhausted` where it denies nothing."""
 
 
@@ -102,87 +104,151 @@ class VerdictText:
     servers: str
 
     @classmethod
-    def of(cls, verdict: Verdict) -> VerdictText:
+    def of(cls, verdict: Verdict, language: Language = ENGLISH) -> VerdictText:
         """Put a verdict into words."""
         unit, allowance = verdict.allotment.limit.unit, verdict.allowance
-        used = NOT_KNOWN if verdict.used is None else show(verdict.used, unit)
+        not_known, unlimited = language.gettext(NOT_KNOWN), language.gettext(UNLIMITED)
+        used = not_known if verdict.used is None else language.amount(verdict.used, unit)
         remaining = verdict.remaining
-        servers = _servers(verdict.allotment.servers)
+        servers = _servers(verdict.allotment.servers, language)
         if math.isinf(allowance):
-            return cls(used, UNLIMITED, UNLIMITED, used, servers)
+            return cls(used, unlimited, unlimited, used, servers)
         if math.isnan(allowance):
-            return cls(used, NOT_KNOWN, NOT_KNOWN, used, servers)
-        left = NOT_KNOWN if remaining is None else show(max(remaining, 0.0), unit)
-        part = used if verdict.used is None else show_part(verdict.used, allowance, unit)
-        return cls(used, show(allowance, unit), left, part, servers)
+            return cls(used, not_known, not_known, used, servers)
+        left = not_known if remaining is None else language.amount(max(remaining, 0.0), unit)
+        part = used if verdict.used is None else language.part(verdict.used, allowance, unit)
+        return cls(used, language.amount(allowance, unit), left, part, servers)
 
 
-def _servers(servers: ServerSelector) -> str:
+def _servers(servers: ServerSelector, language: Language) -> str:
+    gettext, either = language.gettext, language.gettext(" or ")
     said = []
     if servers.gpu is not None:
-        said.append("with a GPU" if servers.gpu else "without a GPU")
+        said.append(gettext("with a GPU") if servers.gpu else gettext("without a GPU"))
     if servers.profile:
-        said.append(f"with the profile {' or '.join(servers.profile)}")
+        said.append(gettext("with the profile {profiles}", profiles=either.join(servers.profile)))
     if servers.name:
-        said.append(f"with the name {' or '.join(one or '(none)' for one in servers.name)}")
-    return f"Only servers {' and '.join(said)} count." if said else ""
+        names = either.join(one or gettext("(none)") for one in servers.name)
+        said.append(gettext("with the name {names}", names=names))
+    if not said:
+        return ""
+    return gettext("Only servers {which} count.", which=gettext(" and ").join(said))
 
 
-def notice(reading: Reading, *, may_start: bool) -> str:
+def notice(reading: Reading, language: Language = ENGLISH, *, may_start: bool) -> str:
     """What to say where usage is not known, or is out of date."""
+    gettext = language.gettext
     if isinstance(reading, Fresh):
         return ""
     if reading.reason == NOT_READ_YET:
-        return "Usage is still being calculated. Check again in a few minutes."
-    then = "may start" if may_start else "are not started"
+        return gettext("Usage is still being calculated. Check again in a few minutes.")
     if isinstance(reading, Stale):
-        return f"Usage data is out of date. Until it is refreshed, servers {then}."
-    return f"Usage is not known at the moment. Until it is, servers {then}."
+        if may_start:
+            return gettext("Usage data is out of date. Until it is refreshed, servers may start.")
+        return gettext("Usage data is out of date. Until it is refreshed, servers are not started.")
+    if may_start:
+        return gettext("Usage is not known at the moment. Until it is, servers may start.")
+    return gettext("Usage is not known at the moment. Until it is, servers are not started.")
 
 
 # --- why a launch is denied -----------------------------------------------------------------------
 
 
 def explain(
-    verdict: Verdict, resources: Mapping[str, Resource] = RESOURCES, smaller: str = ""
+    verdict: Verdict,
+    resources: Mapping[str, Resource] = RESOURCES,
+    smaller: str = "",
+    language: Language = ENGLISH,
 ) -> str:
     """A sentence or two about a verdict that denies: which resource, how much of it is used in
     which window, and what helps. `smaller` is a profile that could be started instead.
     """
-    allotment, text = verdict.allotment, VerdictText.of(verdict)
-    of = "" if allotment.pool is None else f" shared with others (\u201c{allotment.name}\u201d)"
-    quota = f"{resources[allotment.resource].in_a_sentence} quota{of}"
-    whose = "Your" if allotment.pool is None else "The"
+    gettext, allotment = language.gettext, verdict.allotment
+    text, unit = VerdictText.of(verdict, language), allotment.limit.unit
+    quota = _quota(verdict, resources, language)
     if not verdict.allowance:
-        return f"{whose} {quota} is zero, so this server cannot be started."
+        return gettext("{quota} is zero, so this server cannot be started.", quota=quota.first)
     if verdict.never:
-        instead = f", for example \u201c{smaller}\u201d" if smaller else ""
-        return (
-            f"This server asks for more than {whose.lower()} {quota} can ever give: it needs at"
-            f" least {show(verdict.need, allotment.limit.unit)}, and the quota is"
-            f" {text.allowance} {allotment.window.short}. Choose a smaller server{instead}."
-        )
+        return _never(verdict, quota, smaller, language)
     if verdict.to_free is not None:
-        return _to_free(verdict, verdict.to_free, resources[allotment.resource], quota)
-    used = f"{text.part} {allotment.window.phrase}"
+        return _to_free(verdict, verdict.to_free, resources[allotment.resource], language)
+    used = f"{text.part} {language.say(allotment.window.said)}"
     if (verdict.remaining or 0.0) > 0:
-        return (
-            f"Too little of {whose.lower()} {quota} is left: {used} are used, and this server"
-            f" needs at least {show(verdict.need, allotment.limit.unit)}."
+        need = language.amount(verdict.need, unit)
+        return gettext(
+            "Too little of {quota} is left: {used} are used, and this server needs at least"
+            " {need}.",
+            quota=quota.within,
+            used=used,
+            need=need,
         )
     if allotment.pool is not None:
-        return f"The {quota} is used up: {used}."
-    return f"You have used up your {quota}: {used}."
+        return gettext("{quota} is used up: {used}.", quota=quota.first, used=used)
+    resource = language.gettext(resources[allotment.resource].in_a_sentence)
+    return gettext("You have used up your {resource} quota: {used}.", resource=resource, used=used)
 
 
-def _to_free(verdict: Verdict, to_free: float, resource: Resource, quota: str) -> str:
-    """What is said where waiting does not help, but freeing does."""
-    used, allowance = resource.show(verdict.used or 0.0), resource.show(verdict.allowance)
-    what = (
-        f"You have used up your {quota}: {used} of {allowance}. You cannot start this server until"
-        f" you have freed at least {resource.show_more_than(to_free)}."
+@dataclass(frozen=True, slots=True)
+class _Quota:
+    """What a quota is called at the beginning of a sentence, and within one."""
+
+    first: str
+    within: str
+
+
+def _quota(verdict: Verdict, resources: Mapping[str, Resource], language: Language) -> _Quota:
+    allotment, gettext = verdict.allotment, language.gettext
+    resource = gettext(resources[allotment.resource].in_a_sentence)
+    if allotment.pool is None:
+        return _Quota(
+            gettext("Your {resource} quota", resource=resource),
+            gettext("your {resource} quota", resource=resource),
+        )
+    return _Quota(
+        gettext(
+            "The {resource} quota shared with others (“{name}”)",
+            resource=resource,
+            name=allotment.name,
+        ),
+        gettext(
+            "the {resource} quota shared with others (“{name}”)",
+            resource=resource,
+            name=allotment.name,
+        ),
     )
-    return f"{what} {resource.freeing}" if resource.freeing else what
+
+
+def _never(verdict: Verdict, quota: _Quota, smaller: str, language: Language) -> str:
+    """What is said where not even a quota of which nothing is used would be enough."""
+    allotment, gettext = verdict.allotment, language.gettext
+    unit = allotment.limit.unit
+    what = gettext(
+        "This server asks for more than {quota} can ever give: it needs at least {need}, and the"
+        " quota is {allowance} {per}.",
+        quota=quota.within,
+        need=language.amount(verdict.need, unit),
+        allowance=language.amount(verdict.allowance, unit),
+        per=language.say(allotment.window.per),
+    )
+    if smaller:
+        helps = gettext("Choose a smaller server, for example “{server}”.", server=smaller)
+    else:
+        helps = gettext("Choose a smaller server.")
+    return f"{what} {helps}"
+
+
+def _to_free(verdict: Verdict, to_free: float, resource: Resource, language: Language) -> str:
+    """What is said where waiting does not help, but freeing does."""
+    used, allowance = verdict.used or 0.0, verdict.allowance
+    what = language.gettext(
+        "You have used up your {resource} quota: {used} of {allowance}. You cannot start this"
+        " server until you have freed at least {amount}.",
+        resource=language.gettext(resource.in_a_sentence),
+        used=language.amount(used, resource.fitting_unit(used)),
+        allowance=language.amount(allowance, resource.fitting_unit(allowance)),
+        amount=language.more_than(to_free, resource.fitting_unit(to_free)),
+    )
+    return f"{what} {language.gettext(resource.freeing)}" if resource.freeing else what
 
 
 # --- for admins -----------------------------------------------------------------------------------

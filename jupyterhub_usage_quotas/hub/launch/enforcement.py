@@ -168,20 +168,21 @@ class UsageQuotaManager(QuotaOptions):
     def _denial(self, decision: Decision, launch: Launch, inputs: DecisionInputs) -> LaunchDenied:
         now = datetime.now(UTC)
         if decision.outcome is not Outcome.DENIED:
-            message = unavailable_message(self.contact)
+            message = unavailable_message(self.contact, self.texts)
             log = for_log(decision)
             return LaunchDenied(message, self.unavailable_status, log, timedelta(minutes=1))
         advice = ""
         if decision.binding and decision.binding.never:
             by = decision.binding.allotment.resource
             advice = largest_that_fits(self.policies, launch.profiles, by, now) or ""
-        message = denial_message(decision, self.contact, self.policies.resources, advice)
+        resources = self.policies.resources
+        message = denial_message(decision, self.contact, resources, advice, self.texts)
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
         if self.suggest_alternatives:
             try:
-                denial.usage_quota_alternatives = alternatives(inputs, launch)
+                denial.usage_quota_alternatives = alternatives(inputs, launch, self.texts)
             except Exception:
                 # A denial without advice is better than none.
                 self.log.exception(

@@ -15,16 +15,21 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
+from ...quotas.phrases import mark
 from ...quotas.resources import RESOURCES, Resource
+from ...status.language import ENGLISH, LONG, Language
 from ...status.text import explain
 
 _LOCAL_TIME = Markup(
-    '<time class="usage-quota-time" datetime="{iso}">{text}</time>'
+    '<time class="usage-quota-time" lang="{lang}" data-form="{form}" datetime="{iso}">{text}</time>'
     # Without scripts, or where a policy forbids this one, the text in UTC stays.
     "<script>document.querySelectorAll('time.usage-quota-time:not([title])').forEach(t=>{"
-    "t.title=t.textContent;t.textContent=new Date(t.dateTime).toLocaleString([],"
+    "const at=new Date(t.dateTime),parts=Object.fromEntries(new Intl.DateTimeFormat(t.lang,"
     "{weekday:'long',day:'numeric',month:'long',year:'numeric',hour:'2-digit',minute:'2-digit',"
-    "timeZoneName:'short'})})</script>"
+    "hourCycle:'h23',timeZoneName:'short'}).formatToParts(at).map(p=>[p.type,p.value]));"
+    "parts.time=parts.hour+':'+parts.minute;parts.zone=parts.timeZoneName;"
+    "t.title=t.textContent;"
+    "t.textContent=t.dataset.form.replace(/\\{(\\w+)\\}/g,(_,name)=>parts[name]??'')})</script>"
 )
 
 
@@ -42,42 +47,60 @@ def denial_message(
     contact: str,
     resources: Mapping[str, Resource] = RESOURCES,
     smaller: str = "",
+    language: Language = ENGLISH,
 ) -> Message:
     """Why a decision denies a launch, and when it would be allowed.
 
     `smaller` is the display name of a profile that could be started instead of one that never can.
     """
     sentences: list[str | Markup] = [
-        explain(verdict, resources, smaller) for verdict in decision.denying
+        explain(verdict, resources, smaller, language) for verdict in decision.denying
     ]
     html = list(sentences)
     if decision.retry_time:
-        _add_time(sentences, html, "You can start this server again from ", decision.retry_time)
+        said = mark("You can start this server again from {time}.")
+        _add_time(sentences, html, said, decision.retry_time, language)
     elif decision.once_freed:
-        _add_time(sentences, html, "Once you have, you can start it from ", decision.once_freed)
-    return _message("Usage quota reached", sentences, html, contact)
+        said = mark("Once you have, you can start it from {time}.")
+        _add_time(sentences, html, said, decision.once_freed, language)
+    heading = language.gettext("Usage quota reached")
+    return _message(heading, sentences, html, contact, language)
 
 
 def _add_time(
-    text: list[str | Markup], html: list[str | Markup], before: str, at: datetime
+    text: list[str | Markup],
+    html: list[str | Markup],
+    said: str,
+    at: datetime,
+    language: Language,
 ) -> None:
-    text.append(f"{before}{_utc(at)}.")
-    html.append(escape(before) + _local(at) + ".")
+    text.append(language.gettext(said, time=_utc(at, language)))
+    html.append(language.in_templates["_"](said, time=_local(at, language)))
 
 
-def unavailable_message(contact: str) -> Message:
+def unavailable_message(contact: str, language: Language = ENGLISH) -> Message:
     """The message where usage is not known, and the Hub starts no server then."""
+    gettext = language.gettext
     sentences = [
-        "Your server was not started, because the Hub cannot check usage quotas at the moment.",
-        "This is not because of anything you did. Please try again in a few minutes.",
+        gettext(
+            "Your server was not started, because the Hub cannot check usage quotas at the moment."
+        ),
+        gettext("This is not because of anything you did. Please try again in a few minutes."),
     ]
-    return _message("Usage quotas cannot be checked", sentences, list(sentences), contact)
+    heading = gettext("Usage quotas cannot be checked")
+    return _message(heading, sentences, list(sentences), contact, language)
 
 
 def _message(
-    heading: str, text: list[str | Markup], html: list[str | Markup], contact: str
+    heading: str,
+    text: list[str | Markup],
+    html: list[str | Markup],
+    contact: str,
+    language: Language,
 ) -> Message:
     if contact:
+        # An admin's own is in no catalogue, and stays as it is.
+        contact = language.gettext(contact)
         text, html = [*text, contact], [*html, _linked(contact)]
     joined = Markup("<br>").join(html)
     return Message(heading, " ".join(text), str(joined))
@@ -92,13 +115,20 @@ def _linked(text: str) -> Markup:
     )
 
 
-def _utc(instant: datetime) -> str:
-    instant = instant.astimezone(UTC)
-    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"
+def _utc(instant: datetime, language: Language) -> str:
+    return language.instant(instant.astimezone(UTC), LONG)
 
 
-def _local(instant: datetime) -> Markup:
+def _local(instant: datetime, language: Language) -> Markup:
     iso = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    filled = {
+        "{lang}": language.tag,
+        "{form}": language.gettext(LONG),
+        "{iso}": iso,
+        "{text}": _utc(instant, language),
+    }
+    html = str(_LOCAL_TIME)
     # The script is full of braces, so this is not a job for str.format.
-    filled = _LOCAL_TIME.replace("{iso}", iso).replace("{text}", escape(_utc(instant)))
-    return Markup(filled)  # noqa: S704 made of an escaped text and a date only
+    for name, value in filled.items():
+        html = html.replace(name, str(escape(value)), 1)
+    return Markup(html)  # noqa: S704 made of escaped texts only

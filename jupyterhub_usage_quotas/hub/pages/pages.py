@@ -82,6 +82,10 @@ class UserPages:
         self._now = datetime.now(UTC)
         self._statuses: dict[str, UserStatus] = {}
         self._starts = ANY_SERVER
+        self._language = pages.options.texts
+        self.language = self._language.tag
+        self.gettext = self._language.in_templates["_"]
+        """For templates: it escapes texts, and keeps the markup of values."""
 
     async def header(self) -> Chip | None:
         """The tightest quota of the user. A page that offers the user servers has made its banner
@@ -147,7 +151,7 @@ class UserPages:
         return self._statuses[user.name]
 
     async def _header(self) -> Chip | None:
-        return chip(await self._status(self._user), self._starts)
+        return chip(await self._status(self._user), self._starts, self._language)
 
     async def _launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         if not self._may_see(user, scopes):
@@ -155,10 +159,10 @@ class UserPages:
         status = await self._status(user)
         if not status.enforced:
             # Nothing ends what is started.
-            return banner(status, [])
+            return banner(status, [], self._language)
         spawner = _spawner_of(user, url)
         resources = self._pages.options.policies.resources
-        made = banner(status, await offers_of(user, spawner, resources))
+        made = banner(status, await offers_of(user, spawner, resources), self._language)
         if made and user.name == self._user.name:
             self._starts = made.starts
         return made
@@ -166,14 +170,14 @@ class UserPages:
     async def _home(self, spawner: HubSpawner) -> Banner | None:
         status = await self._status(self._user)
         if spawner.active or spawner.options_form or not status.enforced:
-            return banner(status, [])
+            return banner(status, [], self._language)
         request = Request(
             subject_of_user(self._user),
             spawner.name,
-            profile_name="Your server",
+            profile_name=self._language.gettext("Your server"),
             rates=rates_of(spawner, self._pages.options.policies.resources),
         )
-        made = banner(status, [Offer(request)])
+        made = banner(status, [Offer(request)], self._language)
         if made:
             self._starts = made.starts
         return made

@@ -10,13 +10,14 @@ from datetime import datetime
 
 from ...quotas.decide import Outcome
 from ...quotas.policy.policy import PolicySet
-from ...quotas.units import show_duration
 from ...quotas.usage import Fresh
 from ...quotas.verdict import Verdict
 from ...status.chip import Instant, Starts, first_start, instant
 from ...status.inputs import DecisionInputs
+from ...status.language import ENGLISH, Language
 from ...status.text import (
     NOT_ENFORCED,
+    NOT_KNOWN,
     WARNS_ONLY,
     Severity,
     VerdictText,
@@ -71,7 +72,9 @@ class Banner:
     starts: Starts
 
 
-def banner(status: UserStatus, offers: Sequence[Offer]) -> Banner | None:
+def banner(
+    status: UserStatus, offers: Sequence[Offer], language: Language = ENGLISH
+) -> Banner | None:
     """All quotas of a user, and what could be started; None where no quota limits them.
 
     Where they are not enforced, it says so, and not that anything would be denied.
@@ -81,14 +84,14 @@ def banner(status: UserStatus, offers: Sequence[Offer]) -> Banner | None:
     if not limited:
         return None
     unknown = [one.reading for one in verdicts if not isinstance(one.reading, Fresh)]
-    said = notice(unknown[0], may_start=status.may_start) if unknown else ""
+    said = notice(unknown[0], language, may_start=status.may_start) if unknown else ""
     if not status.enforced:
-        said = f"{NOT_ENFORCED} {said}".strip()
+        said = f"{language.gettext(NOT_ENFORCED)} {said}".strip()
     inputs = status.inputs
     forecasts = [forecast(inputs, one.request) for one in offers]
     starts = _starts(forecasts)
-    rows = [_row(one, policies, status, starts) for one in limited]
-    profiles = [_profile(*one, inputs.now) for one in zip(offers, forecasts, strict=True)]
+    rows = [_row(one, policies, status, starts, language) for one in limited]
+    profiles = [_profile(*one, inputs.now, language) for one in zip(offers, forecasts, strict=True)]
     return Banner(tuple(rows), tuple(profiles), said, starts)
 
 
@@ -102,35 +105,41 @@ def _starts(forecasts: Sequence[Forecast]) -> Starts:
     return starts
 
 
-def _row(verdict: Verdict, policies: PolicySet, status: UserStatus, starts: Starts) -> PolicyRow:
+def _row(
+    verdict: Verdict,
+    policies: PolicySet,
+    status: UserStatus,
+    starts: Starts,
+    language: Language,
+) -> PolicyRow:
     allotment, now = verdict.allotment, status.inputs.now
-    how, text = status.severity_of(verdict), VerdictText.of(verdict)
+    how, text = status.severity_of(verdict), VerdictText.of(verdict, language)
     denies = allotment.denies and status.enforced
     over = how is Severity.EXHAUSTED and denies and verdict.retry_time
     return PolicyRow(
         how,
-        how.label if denies or how is not Severity.EXHAUSTED else WARNS_ONLY,
-        policies.resources[allotment.resource].display_name,
+        language.gettext(how.label if denies or how is not Severity.EXHAUSTED else WARNS_ONLY),
+        language.gettext(policies.resources[allotment.resource].display_name),
         allotment.name,
-        allotment.window.phrase,
+        language.say(allotment.window.said),
         text.servers,
         allotment.pool is not None,
         text.remaining,
         text.allowance,
-        instant(first_start(verdict.retry_time, verdict, starts), now)
+        instant(first_start(verdict.retry_time, verdict, starts), now, language)
         if over and verdict.retry_time
         else None,
     )
 
 
-def _profile(offer: Offer, forecast: Forecast, now: datetime) -> ProfileRow:
+def _profile(offer: Offer, forecast: Forecast, now: datetime, language: Language) -> ProfileRow:
     decision, request = forecast.decision, offer.request
-    until = instant(decision.retry_time, now) if decision.retry_time else None
+    until = instant(decision.retry_time, now, language) if decision.retry_time else None
     return ProfileRow(
         request.profile,
         request.profile_name,
         forecast.denied,
-        could_run(forecast),
+        could_run(forecast, language),
         until,
         json.dumps(offer.choices) if offer.choices else "",
         offer.words,
@@ -138,27 +147,33 @@ def _profile(offer: Offer, forecast: Forecast, now: datetime) -> ProfileRow:
     )
 
 
-def could_run(forecast: Forecast) -> str:
+def could_run(forecast: Forecast, language: Language = ENGLISH) -> str:
     """For how long a server could run; where it would be denied, a text that the retry time
     completes, if there is one.
     """
-    decision = forecast.decision
+    gettext, decision = language.gettext, forecast.decision
     match decision.outcome:
         case Outcome.ALLOWED:
-            return "over a month" if forecast.lasts is None else show_duration(forecast.lasts)
+            if forecast.lasts is None:
+                return gettext("over a month")
+            return language.duration(forecast.lasts)
         case Outcome.DENIED:
-            return "Not before" if decision.retry_time else "Not within your quotas"
+            if decision.retry_time:
+                return gettext("Not before")
+            return gettext("Not within your quotas")
         case Outcome.FAILOVER_CLOSED if not forecast.still_read:
-            return "Not before usage is known"
+            return gettext("Not before usage is known")
         case _:
-            return "not known"
+            return gettext(NOT_KNOWN)
 
 
-def alternatives(inputs: DecisionInputs, launch: Launch) -> tuple[ProfileRow, ...]:
+def alternatives(
+    inputs: DecisionInputs, launch: Launch, language: Language = ENGLISH
+) -> tuple[ProfileRow, ...]:
     """The other profiles that could be started instead of a launch that is denied, with what their
     forms have selected.
     """
     denied = launch.request.profile
     others = [one for one in launch.offers if one.selected and one.request.profile != denied]
     forecasts = [(one, forecast(inputs, one.request)) for one in others]
-    return tuple(_profile(*one, inputs.now) for one in forecasts if one[1].fits)
+    return tuple(_profile(*one, inputs.now, language) for one in forecasts if one[1].fits)

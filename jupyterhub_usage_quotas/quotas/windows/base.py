@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..messages import not_among, wrong
+from ..phrases import Phrase
 from ..units import InvalidQuantity
 from ..usage import Usage
 
@@ -64,8 +65,18 @@ class Window(Protocol):
         ...
 
     @property
-    def phrase(self) -> str:
+    def said(self) -> Phrase:
         """In a sentence about what was used: "in the last 7 days"."""
+        ...
+
+    @property
+    def per(self) -> Phrase:
+        """After a limit: "per 7 days"."""
+        ...
+
+    @property
+    def phrase(self) -> str:
+        """What is `said`, in English."""
         ...
 
     def combine(

@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..messages import one_of, wrong
+from ..phrases import PER_PERIOD, THIS, Phrase
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
 from .base import Account, OverTime, from_unix, only_keys, whole_minute
@@ -97,9 +98,19 @@ class Calendar(OverTime):
         return f"per {self}"
 
     @property
+    def said(self) -> Phrase:
+        """See `Window.said`."""
+        return Phrase(THIS[self.period])
+
+    @property
+    def per(self) -> Phrase:
+        """See `Window.per`."""
+        return Phrase(PER_PERIOD[self.period])
+
+    @property
     def phrase(self) -> str:
         """See `Window.phrase`."""
-        return "today" if self.period is Period.DAY else f"this {self.period}"
+        return str(self.said)
 
     def boundary(self, number: int) -> datetime:
         """When the period of this number begins; number 0 is the anchor's own."""

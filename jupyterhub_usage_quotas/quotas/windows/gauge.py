@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+from ..phrases import Phrase, mark
 from ..policy.selector import ServerSelector
 from ..usage import Usage
 from .base import Window, whole_minute
@@ -74,9 +75,19 @@ class Current:
         return ""
 
     @property
+    def said(self) -> Phrase:
+        """See `Window.said`."""
+        return Phrase(mark("now"))
+
+    @property
+    def per(self) -> Phrase:
+        """Nothing: it is not per anything."""
+        return Phrase("")
+
+    @property
     def phrase(self) -> str:
         """See `Window.phrase`."""
-        return "now"
+        return str(self.said)
 
     def combine(
         self,

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..messages import wrong
+from ..phrases import OF_A_BALANCE, REFILLED, Phrase
 from ..units import (
     LONGEST_DURATION,
     InvalidQuantity,
@@ -29,6 +30,7 @@ from ..units import (
     bounded_quantity,
     parse_duration,
     show_days,
+    whole_times,
 )
 from ..usage import Usage
 from .base import Account, OverTime, Window, from_unix, only_keys, whole_minute
@@ -84,9 +86,21 @@ class Refill(OverTime):
         return str(self)
 
     @property
+    def said(self) -> Phrase:
+        """See `Window.said`."""
+        count, unit = whole_times(self.every)
+        return Phrase(*OF_A_BALANCE[unit], count)
+
+    @property
+    def per(self) -> Phrase:
+        """See `Window.per`."""
+        count, unit = whole_times(self.every)
+        return Phrase(*REFILLED[unit], count)
+
+    @property
     def phrase(self) -> str:
         """See `Window.phrase`."""
-        return f"of a balance that is {self}"
+        return str(self.said)
 
     def combine(
         self, windows: Sequence[Window], combined: Callable[[Sequence[float]], float]

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..messages import wrong
+from ..phrases import IN_THE_LAST, PER, Phrase
 from ..units import (
     LONGEST_DURATION,
     InvalidQuantity,
     bounded_duration,
     parse_duration,
     show_days,
+    whole_times,
 )
 from ..usage import Usage
 from .base import MINUTE, Account, OverTime, from_unix
@@ -58,9 +60,21 @@ class Rolling(OverTime):
         return f"per {self}"
 
     @property
+    def said(self) -> Phrase:
+        """See `Window.said`."""
+        count, unit = whole_times(self.length)
+        return Phrase(*IN_THE_LAST[unit], count)
+
+    @property
+    def per(self) -> Phrase:
+        """See `Window.per`."""
+        count, unit = whole_times(self.length)
+        return Phrase(*PER[unit], count)
+
+    @property
     def phrase(self) -> str:
         """See `Window.phrase`."""
-        return f"in the last {str(self).removeprefix('1 ')}"
+        return str(self.said)
 
     def used(self, usage: Usage, at: datetime) -> float:
         """What counts at `at`, in base units."""

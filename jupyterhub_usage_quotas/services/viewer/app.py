@@ -75,6 +75,7 @@ def make_viewer_service(
         hub_host=around.hub_host,
         base_url=around.prefix,
         menu=[Link.of(one) for one in viewer.services_menu],
+        language=viewer.texts,
     )
     context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
     answers = routes(around.prefix, context)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlencode
 
+from ...quotas.phrases import mark
+from ...status.language import ENGLISH, Language
 from ...status.text import Severity, used_share
 from ...status.users import UserStatus
 from ..web.params import Query
@@ -27,11 +29,11 @@ EARLIER_STATES: Mapping[str, str] = MappingProxyType(
 )
 """Earlier names of states, in addresses that people may have kept."""
 NAMES: Mapping[str, str] = MappingProxyType(
-    {NO_QUOTA: "No quota", **{one.value: one.label for one in Severity}}
+    {NO_QUOTA: mark("No quota"), **{one.value: one.label for one in Severity}}
 )
 """The names of the states of rows."""
 SORTS = ("name", "-name", "used", "-used", "state", "-state")
-SORTABLE = (("name", "User"), ("state", "State"), ("used", "Used"))
+SORTABLE = (("name", mark("User")), ("state", mark("State")), ("used", mark("Used")))
 """By what the table is sorted, and the heading that does it."""
 
 
@@ -156,7 +158,7 @@ class Count:
     chosen: bool
 
 
-def columns(page: Page, path: str) -> dict[str, Column]:
+def columns(page: Page, path: str, language: Language = ENGLISH) -> dict[str, Column]:
     """The headings that sort the table, by what they sort by."""
     found = {}
     for by, title in SORTABLE:
@@ -166,20 +168,30 @@ def columns(page: Page, path: str) -> dict[str, Column]:
         usual = f"-{by}" if by == "used" else by
         other = usual.removeprefix("-") if usual.startswith("-") else f"-{by}"
         wanted = other if now == usual else usual
-        found[by] = Column(title, sort, _address(page, path, sort=wanted))
+        found[by] = Column(language.gettext(title), sort, _address(page, path, sort=wanted))
     return found
 
 
-def counts(visible: Sequence[UserStatus], page: Page, path: str) -> list[Count]:
+def counts(
+    visible: Sequence[UserStatus], page: Page, path: str, language: Language = ENGLISH
+) -> list[Count]:
     """How many there are in each state, whichever is chosen now; first of all, all of them."""
     everyone = selected(visible, replace(page.filter, state=""))
     numbers = Counter(row_state(one) for one in everyone)
     chosen = page.filter.state
-    first = Count("", "All", len(everyone), _address(page, path, state=""), not chosen)
+    first = Count(
+        "", language.gettext("All"), len(everyone), _address(page, path, state=""), not chosen
+    )
     return [
         first,
         *(
-            Count(one, NAMES[one], numbers[one], _address(page, path, state=one), chosen == one)
+            Count(
+                one,
+                language.gettext(NAMES[one]),
+                numbers[one],
+                _address(page, path, state=one),
+                chosen == one,
+            )
             for one in STATES
         ),
     ]

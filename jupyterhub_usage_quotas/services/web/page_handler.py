@@ -10,16 +10,27 @@ import jinja2
 from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado.web import HTTPError
 
+from ...quotas.phrases import mark
 from .handler import AppContext, Handler
 from .params import BadParameter
 from .rendering import PageUser, Renderer, new_nonce
 
 EXPLAINED = {
-    401: "Please log in.",
-    403: "You are not allowed to see this page.",
-    404: "Not found, or you don't have access.",
-    405: "This page is read-only.",
-    503: "The JupyterHub does not answer at the moment. Please try again in a few minutes.",
+    401: mark("Please log in."),
+    403: mark("You are not allowed to see this page."),
+    404: mark("Not found, or you don't have access."),
+    405: mark("This page is read-only."),
+    503: mark("The JupyterHub does not answer at the moment. Please try again in a few minutes."),
+}
+WENT_WRONG = mark("Something went wrong. It has been logged.")
+REASONS = {
+    400: mark("Bad Request"),
+    401: mark("Unauthorized"),
+    403: mark("Forbidden"),
+    404: mark("Not Found"),
+    405: mark("Method Not Allowed"),
+    500: mark("Internal Server Error"),
+    503: mark("Service Unavailable"),
 }
 LAYOUT = "usage-quota-page.html"
 LAYOUT_OF_PART = "usage-quota-part.html"
@@ -88,9 +99,12 @@ class PageHandler(Handler):
 
     def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
         """A page that says what is wrong; plain text where an admin's template is."""
-        message = self.explained.get(status, "Something went wrong. It has been logged.")
+        gettext = self.context.renderer.language.gettext
+        message = gettext(self.explained.get(status, WENT_WRONG))
         if parameter:
             message = f"{parameter.name}: {parameter}"
+        if status in REASONS:
+            reason = gettext(REASONS[status])
         try:
             self.show(ERROR_PAGE, status_code=status, reason=reason, message=message)
         except (HTTPError, jinja2.TemplateError):
@@ -102,7 +116,7 @@ class Callback(PageHandler, HubOAuthCallbackHandler):  # type: ignore[misc]
     """Where the Hub sends browsers back to after logging in."""
 
     needs_login = False
-    explained = dict.fromkeys((400, 403, 500), "Logging in did not work. Please try again.")
+    explained = dict.fromkeys((400, 403, 500), mark("Logging in did not work. Please try again."))
 
 
 class NoPage(PageHandler):

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from jinja2.ext import Extension
 from jupyterhub._data import DATA_FILES_PATH
 from markupsafe import Markup
 
+from ...status.language import ENGLISH, FORMS, Language
 from .assets import Assets
 
 HUBS_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
@@ -92,6 +94,7 @@ class Renderer:
         hub_host: str = "",
         base_url: str,
         menu: Sequence[Link] = (),
+        language: Language = ENGLISH,
     ) -> None:
         hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
         ours = jinja2.FileSystemLoader(str(templates))
@@ -108,8 +111,9 @@ class Renderer:
             autoescape=True,
             extensions=[ScriptNonces],
         )
-        self._environment.filters["when"] = when
-        self._environment.filters["local_time"] = local_time
+        self._environment.filters["local_time"] = partial(local_time, language)
+        self._environment.globals.update(language.in_templates)
+        self.language = language
         self._hub_host = hub_host
         self._base_url = base_url
         self._menu = menu
@@ -123,6 +127,8 @@ class Renderer:
             "logout_url": hub + "logout",
             "static_url": lambda path, **_: f"{hub}static/{path}",
             "usage_quota_url": base_url,
+            "usage_quota_language": language.tag,
+            "usage_quota_texts": _of_the_script(language),
             "usage_quota_assets": assets.addresses(f"{base_url}static/"),
             "no_spawner_check": True,
         }
@@ -163,30 +169,40 @@ class Renderer:
         )
 
 
+def _of_the_script(language: Language) -> str:
+    """What the script of pages has to say, as JSON."""
+    return json.dumps(
+        {
+            "ended": language.gettext("Your session has ended. Please reload this page."),
+            "failed": language.gettext(
+                "This page could not be brought up to date; its figures are from {time}. It tries"
+                " again.",
+                time="{time}",
+            ),
+            "form": language.gettext(FORMS["time"]),
+        }
+    )
+
+
 def new_nonce() -> str:
     """A nonce for one page."""
     return secrets.token_urlsafe(16)
 
 
-def local_time(instant: datetime | None, form: str = "long") -> Markup:
-    """An instant that a script of the page shows in the browser's own zone; in UTC until then.
+def local_time(language: Language, instant: datetime | None, form: str = "long") -> Markup:
+    """An instant that a script of the page shows in the browser's own zone, in the form that is
+    given with it; in UTC until then.
 
     In the form "short" the zone is not named: where it is used, it is named once for all.
     """
     if instant is None:
         return Markup("")
     instant = instant.astimezone(UTC)
-    text = when(instant)
-    if form == "short":
-        text = f"{instant.day} {instant:%b %Y, %H:%M}"
-    return Markup('<time class="usage-quota-time" data-form="{}" datetime="{}">{}</time>').format(
-        form, f"{instant:%Y-%m-%dT%H:%M:%SZ}", text
+    return Markup(
+        '<time class="usage-quota-time" lang="{}" data-form="{}" datetime="{}">{}</time>'
+    ).format(
+        language.tag,
+        language.gettext(FORMS[form]),
+        f"{instant:%Y-%m-%dT%H:%M:%SZ}",
+        language.instant(instant, FORMS[form]),
     )
-
-
-def when(instant: datetime | None) -> str:
-    """An instant for people, in UTC."""
-    if instant is None:
-        return ""
-    instant = instant.astimezone(UTC)
-    return f"{instant:%A}, {instant.day} {instant:%B %Y, %H:%M} UTC"

@@ -18,13 +18,8 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.services.viewer.api import serialize
-from jupyterhub_usage_quotas.services.viewer.pages.user import (
-    Summary,
-    cards,
-    if_enforced,
-    row,
-    summary,
-)
+from jupyterhub_usage_quotas.services.viewer.pages.summary import Summary, if_enforced, summary
+from jupyterhub_usage_quotas.services.viewer.pages.user import cards, row
 from jupyterhub_usage_quotas.services.viewer.table import Filter, Page, counts, row_state, selected
 from jupyterhub_usage_quotas.status.everyone import EveryoneStatuses
 from jupyterhub_usage_quotas.status.inputs import gather

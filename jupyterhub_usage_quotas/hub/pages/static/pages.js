@@ -8,14 +8,24 @@
   }
   window.usageQuotaPages = true;
 
-  const DAY = 24 * 60 * 60 * 1000;
-
+  // The page says in which form, and in which language; the zone is the browser's.
   function showLocalTime(time) {
     const at = new Date(time.dateTime);
-    const near = at - Date.now() < 6 * DAY;
-    const day = near ? { weekday: "short" } : { day: "numeric", month: "short" };
+    const parts = (options) =>
+      Object.fromEntries(
+        new Intl.DateTimeFormat(time.lang, { day: "numeric", hourCycle: "h23", ...options })
+          .formatToParts(at)
+          .map((part) => [part.type, part.value]),
+      );
+    const long = parts({ weekday: "long", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" });
+    const said = {
+      ...long,
+      time: `${long.hour}:${long.minute}`,
+      weekday_short: parts({ weekday: "short" }).weekday,
+      month_short: parts({ month: "short" }).month,
+    };
     time.title = time.textContent;
-    time.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
+    time.textContent = time.dataset.form.replace(/\{(\w+)\}/g, (_, name) => said[name] ?? "");
   }
 
   // Whether a row is for what is chosen in the form; of what the form does not ask, for any of it.
@@ -27,7 +37,7 @@
   }
 
   // The rows are for one profile, with all that can be chosen in it.
-  function markProfile(slug, rows) {
+  function markProfile(slug, rows, couldRun) {
     const radio = [...document.querySelectorAll("#spawn_form input[type=radio][name=profile]")].find(
       (one) => one.value === slug,
     );
@@ -37,6 +47,7 @@
     }
     const mark = document.createElement("span");
     mark.dataset.profile = slug;
+    mark.lang = rows[0].closest("[lang]")?.lang ?? "";
     (label.querySelector("h1, h2, h3, h4, h5, h6, strong") ?? label).append(" ", mark);
     const show = () => {
       const row = rows.find(isChosen);
@@ -46,7 +57,7 @@
       mark.hidden = !row; // for what is written in a field, for example, no time is known
       // Only text is taken over: a name that looks like markup stays text.
       const said = row?.cells[1].textContent.replace(/\s+/g, " ").trim();
-      mark.textContent = denied ? said : `Could run for ${said}`;
+      mark.textContent = denied ? said : couldRun.replace("{time}", said);
     };
     show();
     if (rows[0].dataset.choices) {
@@ -76,7 +87,7 @@
     for (const row of table.querySelectorAll("tr[data-profile]")) {
       bySlug.set(row.dataset.profile, [...(bySlug.get(row.dataset.profile) ?? []), row]);
     }
-    table.hidden = [...bySlug].map(([slug, rows]) => markProfile(slug, rows)).every(Boolean);
+    table.hidden = [...bySlug].map(([slug, rows]) => markProfile(slug, rows, table.dataset.couldRun)).every(Boolean);
   }
 
   document.querySelectorAll("time.usage-quota-when").forEach(showLocalTime);

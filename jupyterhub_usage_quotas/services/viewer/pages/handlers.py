@@ -9,11 +9,13 @@ from tornado.web import HTTPError
 
 from ....quotas.subject import Subject
 from ....status.chip import Chip, chip
+from ....status.language import Language
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
 from ..table import Page, columns, counts, selected
 from .intervals import zone_of
-from .user import cards, gauge_cards, if_enforced, row, session_table, summary
+from .summary import if_enforced, summary
+from .user import cards, gauge_cards, row, session_table
 
 ZONE_COOKIE = "usage-quota-zone"
 """The cookie in which a script of the page sends the browser's time zone."""
@@ -29,33 +31,38 @@ class ViewerPage(PageHandler):
         """The browser's time zone; UTC until the page has sent it."""
         return zone_of(unquote(self.get_cookie(ZONE_COOKIE, "") or ""))
 
+    @property
+    def language(self) -> Language:
+        """The language of pages."""
+        return self.context.renderer.language
+
     async def header(self) -> Chip | None:
         """The visitor's tightest quota, as in the header of the Hub's pages."""
         visitor = self.permissions.visitor
         if visitor is None or not self.context.configured.manager.show_in_header:
             return None
-        return chip(await self.context.statuses.of(visitor, self.now))
+        return chip(await self.context.statuses.of(visitor, self.now), language=self.language)
 
     async def show_status(self, subject: Subject) -> None:
         """The page of one user."""
         manager = self.context.configured.manager
         status = await self.context.statuses.of(subject, self.now)
         is_own = subject == self.permissions.visitor
-        would = None if status.enforced or is_own else if_enforced(status)
+        would = None if status.enforced or is_own else if_enforced(status, self.language)
         self.show(
             "usage-quota-user.html",
             chip=await self.header(),
             status=status,
             would_be=would,
-            gauges=gauge_cards(status),
-            cards=cards(status, self.zone),
-            summary=summary(status),
-            sessions=session_table(status),
+            gauges=gauge_cards(status, self.language),
+            cards=cards(status, self.zone, self.language),
+            summary=summary(status, self.language),
+            sessions=session_table(status, self.language),
             zone=self.zone.key,
             is_own=is_own,
             sees_others=self.permissions.sees_others,
             over_time=self.context.configured.viewer.enable_compute,
-            contact=manager.contact,
+            contact=self.language.gettext(manager.contact),
             enforcement=manager.enforcement.value,
             now=self.now,
         )
@@ -98,11 +105,11 @@ class UsersPage(ViewerPage):
             "usage-quota-users.html",
             chip=await self.header(),
             enforcement=self.context.configured.manager.enforcement.value,
-            rows=[row(one) for one in page.rows(found)],
+            rows=[row(one, self.language) for one in page.rows(found)],
             total=len(found),
             page=page,
-            columns=columns(page, self.request.path),
-            counts=counts(visible, page, self.request.path),
+            columns=columns(page, self.request.path, self.language),
+            counts=counts(visible, page, self.request.path, self.language),
             zone=self.zone.key,
             first=page.offset + 1 if found else 0,
             previous=page.previous(self.request.path),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ....quotas.phrases import Phrase, mark, several
+from ....status.language import DAY, DAY_IN_SHORT, ENGLISH, NEAR, Language
+
 ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 """How time zones are named."""
 LONGEST_ZONE = 64
@@ -19,6 +22,12 @@ SHORT_SPANS = (
     (timedelta(days=3), timedelta(hours=1)),
 )
 """Up to which span intervals of which length are taken."""
+
+
+HOURLY, DAILY, WEEKLY = Phrase(mark("hour")), Phrase(mark("day")), Phrase(mark("week"))
+BY_MINUTES = several("{count} minute", "{count} minutes")
+SPAN = mark("{weekday}, {day} {month}, {time} to {end}")
+WEEK_FROM = mark("week from {weekday}, {day} {month}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +50,35 @@ def zone_of(name: str) -> ZoneInfo:
         return UTC_ZONE
 
 
-def intervals(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[str, list[Interval]]:
+def intervals(
+    start: datetime, end: datetime, zone: ZoneInfo, language: Language = ENGLISH
+) -> tuple[Phrase, list[Interval]]:
     """What the intervals between two instants are called, and they: the first and the last may be
     parts of one.
     """
     span = end - start
     for longest, step in SHORT_SPANS:
         if span <= longest:
-            name = "hour" if step == timedelta(hours=1) else f"{step.seconds // 60} minutes"
-            return name, list(_short(start, end, step, zone))
+            minutes = step.seconds // 60
+            name = HOURLY if minutes == 60 else Phrase(*BY_MINUTES, minutes)  # noqa: PLR2004
+            return name, list(_short(start, end, step, zone, language))
     if span <= DAYS_AT_MOST:
-        return "day", [_day(*one, zone) for one in _cut(start, end, 1, zone)]
-    return "week", [_week(*one, zone) for one in _cut(start, end, 7, zone)]
+        return DAILY, [_day(*one, zone, language) for one in _cut(start, end, 1, zone)]
+    return WEEKLY, [_week(*one, zone, language) for one in _cut(start, end, 7, zone)]
 
 
-def _short(start: datetime, end: datetime, step: timedelta, zone: ZoneInfo) -> Iterator[Interval]:
+def _short(
+    start: datetime, end: datetime, step: timedelta, zone: ZoneInfo, language: Language
+) -> Iterator[Interval]:
     begin, several_days = start, end - start > timedelta(hours=12)
     while begin < end:
         # Whole steps of Unix time: clocks that are changed make no interval longer.
         following = (begin.timestamp() // step.total_seconds() + 1) * step.total_seconds()
         until = min(datetime.fromtimestamp(following, UTC), end)
         first, last = begin.astimezone(zone), until.astimezone(zone)
-        mark = f"{first:%a %H:%M}" if several_days else f"{first:%H:%M}"
-        yield Interval(begin, until, f"{_date(first)}, {first:%H:%M} to {last:%H:%M}", mark)
+        beside = language.instant(first, NEAR) if several_days else f"{first:%H:%M}"
+        name = language.instant(first, SPAN, end=f"{last:%H:%M}")
+        yield Interval(begin, until, name, beside)
         begin = until
 
 
@@ -84,15 +99,12 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _day(start: datetime, end: datetime, zone: ZoneInfo) -> Interval:
+def _day(start: datetime, end: datetime, zone: ZoneInfo, language: Language) -> Interval:
     local = start.astimezone(zone)
-    return Interval(start, end, _date(local), f"{local.day} {local:%b}")
+    return Interval(start, end, language.instant(local, DAY), language.instant(local, DAY_IN_SHORT))
 
 
-def _week(start: datetime, end: datetime, zone: ZoneInfo) -> Interval:
+def _week(start: datetime, end: datetime, zone: ZoneInfo, language: Language) -> Interval:
     local = start.astimezone(zone)
-    return Interval(start, end, f"week from {_date(local)}", f"{local.day} {local:%b}")
-
-
-def _date(local: datetime) -> str:
-    return f"{local:%A}, {local.day} {local:%B}"
+    name = language.instant(local, WEEK_FROM)
+    return Interval(start, end, name, language.instant(local, DAY_IN_SHORT))

@@ -11,15 +11,18 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ....quotas.charge import reading_of
+from ....quotas.phrases import mark
 from ....quotas.policy.selector import ServerAttributes
-from ....quotas.units import Unit, show, show_part
+from ....quotas.units import TIMES, Unit
 from ....quotas.usage import Bucket, Fresh, Stale, Usage
 from ....quotas.verdict import Verdict
 from ....quotas.windows.base import added_up
+from ....status.language import ENGLISH, Language
+from ....status.text import NOT_KNOWN
 from ....status.users import UserStatus
 from .intervals import Interval, intervals
 
-DEFAULT_SERVER = "default server"
+DEFAULT_SERVER = mark("default server")
 """The name shown for the server without a name."""
 SERVERS_AT_MOST = 5
 """How many servers have a pattern of their own; the last one stands for all others."""
@@ -76,7 +79,9 @@ class Plot:
         return " ".join(f"{step * x:.2f},{100 - 100 * y:.2f}" for x, y in enumerate(heights))
 
 
-def plot(status: UserStatus, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
+def plot(
+    status: UserStatus, verdict: Verdict, zone: ZoneInfo, language: Language = ENGLISH
+) -> Plot | None:
     """The plot of one verdict; None where nothing is known, nothing was used, or it is not used
     over a window.
     """
@@ -85,8 +90,8 @@ def plot(status: UserStatus, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
     begin = window.plotted_from(now)
     if usage is None or begin is None or begin >= now:
         return None
-    name, spans = intervals(begin, now, zone)
-    by_server = _by_server(usage, begin, now, _names(status, verdict))
+    name, spans = intervals(begin, now, zone, language)
+    by_server = _by_server(usage, begin, now, _names(status, verdict, language), language)
     if not by_server:
         return None
     own_part = verdict.allotment.pool is not None
@@ -94,11 +99,11 @@ def plot(status: UserStatus, verdict: Verdict, zone: ZoneInfo) -> Plot | None:
     # Of a pool the user's part is what the user used, whatever came back to all.
     course = added_up if own_part else window.course
     counts = course(usage, [begin, *(one.end for one in spans)])
-    scale = _Scale(spans, by_server, counts, verdict)
+    scale = _Scale(spans, by_server, counts, verdict, language)
     return Plot(
-        resource=resource.display_name,
+        resource=language.gettext(resource.display_name),
         unit=scale.unit,
-        interval=name,
+        interval=language.say(name),
         zone=zone.key,
         series=tuple(by_server),
         bars=tuple(scale.bars(_marked(len(spans)), usage.covered_until)),
@@ -121,26 +126,30 @@ def _usage(status: UserStatus, verdict: Verdict) -> Usage | None:
     return reading.usage.of(allotment.servers)
 
 
-def _names(status: UserStatus, verdict: Verdict) -> dict[ServerAttributes, str]:
+def _names(status: UserStatus, verdict: Verdict, language: Language) -> dict[ServerAttributes, str]:
     """The names of servers; a resource that is not kept by server has just one."""
     resource = status.inputs.policies.resources[verdict.allotment.resource]
-    return {} if resource.by_server else {ServerAttributes(): "all servers"}
+    return {} if resource.by_server else {ServerAttributes(): language.gettext("all servers")}
 
 
-def server_name(server: ServerAttributes) -> str:
+def server_name(server: ServerAttributes, language: Language = ENGLISH) -> str:
     """The name of a server, with its profile where it has one."""
     profile = server.profile_name or server.profile
-    return (server.name or DEFAULT_SERVER) + (f" ({profile})" if profile else "")
+    return (server.name or language.gettext(DEFAULT_SERVER)) + (f" ({profile})" if profile else "")
 
 
 def _by_server(
-    usage: Usage, begin: datetime, end: datetime, names: dict[ServerAttributes, str]
+    usage: Usage,
+    begin: datetime,
+    end: datetime,
+    names: dict[ServerAttributes, str],
+    language: Language,
 ) -> dict[str, Usage]:
     """The usage of those servers that used most, and of the others as one."""
     buckets: dict[str, list[Bucket]] = {}
     for bucket in usage.buckets:
         if bucket.end > begin.timestamp() and bucket.start < end.timestamp() and bucket.amount > 0:
-            name = names.get(bucket.server) or server_name(bucket.server)
+            name = names.get(bucket.server) or server_name(bucket.server, language)
             buckets.setdefault(name, []).append(bucket)
     first, last = begin.timestamp(), end.timestamp()
     every = {name: Usage(tuple(some), usage.covered_until) for name, some in buckets.items()}
@@ -148,7 +157,8 @@ def _by_server(
     kept = ordered if len(ordered) <= SERVERS_AT_MOST else ordered[: SERVERS_AT_MOST - 1]
     shown = {name: every[name] for name in kept}
     if rest := [bucket for name in ordered[len(kept) :] for bucket in buckets[name]]:
-        shown[f"{len(ordered) - len(kept)} other servers"] = Usage(tuple(rest), usage.covered_until)
+        others = language.gettext("{number} other servers", number=len(ordered) - len(kept))
+        shown[others] = Usage(tuple(rest), usage.covered_until)
     return shown
 
 
@@ -167,7 +177,9 @@ class _Scale:
         by_server: dict[str, Usage],
         counts: Sequence[float],
         verdict: Verdict,
+        language: Language,
     ) -> None:
+        self._language = language
         self._spans = spans
         self._names = tuple(by_server)
         self._counts = counts[1:]
@@ -187,13 +199,12 @@ class _Scale:
     @property
     def unit(self) -> str:
         """The unit of the ticks; empty for plain times, which are written as on a clock."""
-        ends = show(self._top, self._unit).endswith(f" {self._unit.symbol}")
-        return self._unit.symbol if ends else ""
+        return "" if self._unit.symbol in TIMES else self._language.unit(self._unit.symbol)
 
     @property
     def allowance(self) -> str:
         """The limit in words; empty where there is none."""
-        return show(self._limit, self._unit) if math.isfinite(self._limit) else ""
+        return self._language.amount(self._limit, self._unit) if math.isfinite(self._limit) else ""
 
     def bars(self, marked: set[int], known_until: datetime) -> list[Bar]:
         """The bars, those in `marked` with a mark."""
@@ -209,37 +220,39 @@ class _Scale:
         step = _round_step(self._top, self._unit)
         number = math.floor(self._top / step)
         return [
-            (step * one / self._top, show(step * one, self._unit).removesuffix(f" {self.unit}"))
+            (step * one / self._top, self._language.bare(step * one, self._unit))
             for one in range(number + 1)
         ]
 
     def _bar(
         self, span: Interval, amounts: Sequence[float], counts: float, *, known: bool, marked: bool
     ) -> Bar:
-        total, unit = show(math.fsum(amounts), self._unit), self._unit
-        parts = tuple(Part(amount / self._top, show(amount, unit)) for amount in amounts)
+        language, unit = self._language, self._unit
+        total, gettext = language.amount(math.fsum(amounts), unit), language.gettext
+        parts = tuple(Part(one / self._top, language.amount(one, unit)) for one in amounts)
         of_servers = [
             f"{name} {part.amount}"
             for name, part, amount in zip(self._names, parts, amounts, strict=True)
             if amount > 0
         ]
-        counted = show(counts, unit)
+        counted = language.amount(counts, unit)
         if math.isfinite(self._limit):
-            counted = show_part(counts, self._limit, unit)
+            counted = language.part(counts, self._limit, unit)
         said = f"{span.name}: {total}"
         if len(of_servers) > 1:
             said += f" ({', '.join(of_servers)})"
         elif of_servers:
             said += f" ({self._names[_largest(amounts)]})"
-        said += f"; {counted} by then"
+        said = gettext("{what}; {amount} by then", what=said, amount=counted)
+        not_known = gettext(NOT_KNOWN)
         return Bar(
             name=span.name,
             mark=span.mark if marked else "",
             parts=parts,
-            total=total if known else "not known",
+            total=total if known else not_known,
             counts=counts / self._top if known else None,
-            counted=show(counts, unit) if known else "not known",
-            said=said if known else f"{span.name}: not known",
+            counted=language.amount(counts, unit) if known else not_known,
+            said=said if known else f"{span.name}: {not_known}",
         )
 
 

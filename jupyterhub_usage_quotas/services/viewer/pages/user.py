@@ -4,22 +4,21 @@ sessions; and a row in the table of all users.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ....quotas.adjustments import Adjustment, Grant, Override
-from ....quotas.decide import Outcome
 from ....quotas.forecast import Outlook
-from ....quotas.policy.selector import ALL_SERVERS
 from ....quotas.resources import Resource
 from ....quotas.serialize import There, there_of
-from ....quotas.units import Unit, show
+from ....quotas.units import Unit
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
+from ....status.language import ENGLISH, Language
 from ....status.text import (
-    NOT_ENFORCED,
     NOT_KNOWN,
     SOON,
     Severity,
@@ -40,50 +39,6 @@ SESSIONS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Whether servers may start, in a sentence that goes on with the retry time if there is one."""
-
-    severity: Severity
-    text: str
-    retry_time: datetime | None = None
-
-
-def summary(status: UserStatus) -> Summary:
-    """Whether a server that asks for nothing but to run may start now."""
-    if status.enforced:
-        return if_enforced(status)
-    fits = [one.fits for one in status.decision.verdicts if one.allotment.denies]
-    if False in fits:
-        return Summary(Severity.LOW, f"A quota is used up. Servers may start. {NOT_ENFORCED}")
-    if None in fits:
-        return Summary(Severity.UNKNOWN, f"Usage is not known. Servers may start. {NOT_ENFORCED}")
-    return Summary(Severity.OK, f"Servers may start. {NOT_ENFORCED}")
-
-
-def if_enforced(status: UserStatus) -> Summary:
-    """The summary as if quotas were enforced."""
-    decision = status.decision
-    match decision.outcome:
-        case Outcome.FAILOVER_OPEN:
-            return Summary(Severity.UNKNOWN, "Usage is not known at the moment. Servers may start.")
-        case Outcome.FAILOVER_CLOSED:
-            text = "Usage is not known at the moment. Until it is, no server is started."
-            return Summary(Severity.UNKNOWN, text)
-        case Outcome.ALLOWED:
-            others = [one for one in decision.verdicts if one.fits is False]
-            denying = any(one.allotment.denies for one in others)
-            text = "Servers may start, but not all of them: see below." if denying else ""
-            return Summary(Severity.LOW if denying else Severity.OK, text or "Servers may start.")
-    some = any(one.allotment.servers != ALL_SERVERS for one in decision.denying)
-    who = "Some servers may not start" if some else "No server may start"
-    if decision.retry_time is None:
-        helps = any(one.to_free is not None for one in decision.denying)
-        until = " until something is deleted" if helps else ", and waiting does not help"
-        return Summary(Severity.EXHAUSTED, f"{who}{until}.")
-    return Summary(Severity.EXHAUSTED, f"{who} before", decision.retry_time)
-
-
-@dataclass(frozen=True, slots=True)
 class Card:
     """What a page says about one verdict. Texts; empty where there is nothing to say.
 
@@ -95,8 +50,10 @@ class Card:
     window: str
     servers: str
     severity: Severity
+    label: str
     used: str
     allowance: str
+    limited: bool
     remaining: str
     share: float | None
     shared: bool
@@ -106,6 +63,7 @@ class Card:
     retry_time: datetime | None
     lasts_until: datetime | None
     gets_back: str
+    gets_back_count: int
     gets_back_at: datetime | None
     grants: tuple[tuple[str, datetime], ...]
     notice: str
@@ -114,14 +72,16 @@ class Card:
     plot: Plot | None = None
 
 
-def cards(status: UserStatus, zone: ZoneInfo | None = None) -> tuple[Card, ...]:
+def cards(
+    status: UserStatus, zone: ZoneInfo | None = None, language: Language = ENGLISH
+) -> tuple[Card, ...]:
     """The cards of a user's page, in the order in which the policies are written; with plots if a
     time zone for their days is given.
     """
-    return tuple(_card(status, outlook, zone) for outlook in status.outlooks)
+    return tuple(_card(status, outlook, zone, language) for outlook in status.outlooks)
 
 
-def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None) -> Card:
+def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None, language: Language) -> Card:
     verdict = outlook.verdict
     allotment, unit = verdict.allotment, verdict.allotment.limit.unit
     share = used_share(verdict)
@@ -129,34 +89,38 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None) -> Card:
     reading = verdict.reading
     known = reading.usage if isinstance(reading, Fresh | Stale) else None
     how = severity(verdict, outlook.exhausted_at, status.inputs.now)
-    text = VerdictText.of(verdict)
+    text = VerdictText.of(verdict, language)
+    resource = status.inputs.policies.resources[allotment.resource]
     return Card(
-        title=status.inputs.policies.resources[allotment.resource].display_name,
+        title=language.gettext(resource.display_name),
         policy=allotment.name,
-        window=allotment.window.phrase,
+        window=language.say(allotment.window.said),
         servers=text.servers,
         severity=how,
+        label=language.gettext(how.label),
         used=text.used,
         allowance=text.allowance,
+        limited=not math.isinf(verdict.allowance),
         remaining=text.remaining,
         share=None if share is None else min(max(share, 0.0), 1.0),
         shared=allotment.pool is not None,
         only_warns=not (allotment.denies and status.enforced),
         never=verdict.never,
-        to_free="" if verdict.to_free is None else show(verdict.to_free, unit),
+        to_free="" if verdict.to_free is None else language.amount(verdict.to_free, unit),
         retry_time=verdict.retry_time,
         lasts_until=None if how is Severity.EXHAUSTED else outlook.exhausted_at,
-        gets_back="" if back is None else show(back.amount, unit),
+        gets_back="" if back is None else language.amount(back.amount, unit),
+        gets_back_count=language.count(back.amount, unit) if back else 0,
         gets_back_at=back.at if back else None,
-        grants=tuple((_grant(one, unit), one.until) for one in status.active(verdict)),
-        notice=notice(reading, may_start=status.may_start),
+        grants=tuple((_grant(one, unit, language), one.until) for one in status.active(verdict)),
+        notice=notice(reading, language, may_start=status.may_start),
         covered_until=known.covered_until if known else None,
-        incomplete=_incomplete(status, verdict),
-        plot=plot(status, verdict, zone) if zone else None,
+        incomplete=_incomplete(status, verdict, language),
+        plot=plot(status, verdict, zone, language) if zone else None,
     )
 
 
-def _incomplete(status: UserStatus, verdict: Verdict) -> str:
+def _incomplete(status: UserStatus, verdict: Verdict, language: Language) -> str:
     """What to say where usage was not recorded all the time.
 
     How completely is known for the longest window of all, so it is said of that alone.
@@ -169,18 +133,23 @@ def _incomplete(status: UserStatus, verdict: Verdict) -> str:
         longest = status.inputs.policies.reach
     if coverage is None or coverage >= COMPLETE or window.length != longest:
         return ""
-    share = f"{coverage:.0%}" if coverage >= 0.01 else "less than 1%"  # noqa: PLR2004
-    return (
-        f"Usage was recorded for {share} of this time only; what was not recorded does not count."
+    if coverage < 0.01:  # noqa: PLR2004
+        return language.gettext(
+            "Usage was recorded for less than 1% of this time only; what was not recorded does not"
+            " count."
+        )
+    return language.gettext(
+        "Usage was recorded for {share}% of this time only; what was not recorded does not count.",
+        share=f"{100 * coverage:.0f}",
     )
 
 
-def _grant(adjustment: Adjustment, unit: Unit) -> str:
+def _grant(adjustment: Adjustment, unit: Unit, language: Language) -> str:
     if isinstance(adjustment, Grant):
-        return f"{show(adjustment.amount, unit)} more"
+        return language.gettext("{amount} more", amount=language.amount(adjustment.amount, unit))
     if isinstance(adjustment, Override):
-        return f"{show(adjustment.limit, unit)} instead"
-    return "no limit"
+        return language.gettext("{amount} instead", amount=language.amount(adjustment.limit, unit))
+    return language.gettext("no limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +161,7 @@ class GaugeCard:
     resource: str
     title: str
     severity: Severity
+    label: str
     used: str
     allowance: str
     remaining: str
@@ -200,29 +170,35 @@ class GaugeCard:
     notice: str
 
 
-def gauge_cards(status: UserStatus) -> tuple[GaugeCard, ...]:
+def gauge_cards(status: UserStatus, language: Language = ENGLISH) -> tuple[GaugeCard, ...]:
     """The cards: none where nothing is there, or where a quota has a card that says it."""
     limited = {one.allotment.resource for one in status.decision.verdicts}
     resources = status.inputs.policies.resources
     return tuple(
-        _gauge_card(resources[name], there, fresh=isinstance(reading, Fresh))
+        _gauge_card(resources[name], there, language, fresh=isinstance(reading, Fresh))
         for name, reading in sorted(status.inputs.gauges.items())
         if name not in limited and (there := there_of(reading))
     )
 
 
-def _gauge_card(resource: Resource, there: There, *, fresh: bool) -> GaugeCard:
+def _gauge_card(resource: Resource, there: There, language: Language, *, fresh: bool) -> GaugeCard:
     share = min(there.amount / there.limit, 1.0) if there.limit else None
+    how = severity_of_share(share) if fresh else Severity.UNKNOWN
+
+    def shown(amount: float) -> str:
+        return language.amount(amount, resource.fitting_unit(amount))
+
     return GaugeCard(
         resource.name,
-        resource.display_name,
-        severity_of_share(share) if fresh else Severity.UNKNOWN,
-        resource.show(there.amount),
-        resource.show(there.limit) if there.limit else "",
-        resource.show(max(there.limit - there.amount, 0.0)) if there.limit else "",
+        language.gettext(resource.display_name),
+        how,
+        language.gettext(how.label),
+        shown(there.amount),
+        shown(there.limit) if there.limit else "",
+        shown(max(there.limit - there.amount, 0.0)) if there.limit else "",
         share,
         there.covered_until,
-        "" if fresh else "This is out of date.",
+        "" if fresh else language.gettext("This is out of date."),
     )
 
 
@@ -233,12 +209,13 @@ class Row:
     name: str
     groups: tuple[str, ...]
     severity: Severity | None
+    label: str
     ends_at: datetime | None
     """When the first of the quotas is used up, if that is soon and nothing is worse."""
     cards: tuple[Card, ...]
 
 
-def row(status: UserStatus) -> Row:
+def row(status: UserStatus, language: Language = ENGLISH) -> Row:
     """A user's row."""
     subject, last = status.subject, status.inputs.now + SOON
     ends = (one.exhausted_at for one in status.outlooks if one.exhausted_at)
@@ -247,8 +224,9 @@ def row(status: UserStatus) -> Row:
         subject.name,
         tuple(sorted(subject.groups)),
         status.severity,
+        language.gettext(status.severity.label) if status.severity else "",
         first if status.severity is Severity.LOW else None,
-        cards(status),
+        cards(status, None, language),
     )
 
 
@@ -278,7 +256,7 @@ class SessionTable:
         return any(row.profile for row in self.rows)
 
 
-def session_table(status: UserStatus) -> SessionTable:
+def session_table(status: UserStatus, language: Language = ENGLISH) -> SessionTable:
     """The latest sessions behind a user's usage."""
     policies = status.inputs.policies
     readings = of_servers(status.inputs.usage, policies)
@@ -289,20 +267,21 @@ def session_table(status: UserStatus) -> SessionTable:
 
     def used(session: Session, resource: str) -> str:
         if resource not in known:
-            return NOT_KNOWN
-        return show(session.used.get(resource, 0.0), unit_of(policies, resource))
+            return language.gettext(NOT_KNOWN)
+        return language.amount(session.used.get(resource, 0.0), unit_of(policies, resource))
 
     rows = [
-        _session_row(one, [used(one, name) for name in names]) for one in found[:SESSIONS_SHOWN]
+        _session_row(one, [used(one, name) for name in names], language)
+        for one in found[:SESSIONS_SHOWN]
     ]
-    titles = tuple(policies.resources[name].display_name for name in names)
+    titles = tuple(language.gettext(policies.resources[name].display_name) for name in names)
     return SessionTable(titles, tuple(rows), len(found))
 
 
-def _session_row(session: Session, used: Sequence[str]) -> SessionRow:
+def _session_row(session: Session, used: Sequence[str], language: Language) -> SessionRow:
     server = session.server
     return SessionRow(
-        server=server.name or DEFAULT_SERVER,
+        server=server.name or language.gettext(DEFAULT_SERVER),
         profile=server.profile_name or server.profile,
         start=session.start,
         end=session.end,

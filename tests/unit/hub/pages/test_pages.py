@@ -35,6 +35,7 @@ from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, 
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.chip import chip, instant
 from jupyterhub_usage_quotas.status.inputs import DecisionInputs
+from jupyterhub_usage_quotas.status.language import ENGLISH
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.users import UserStatus, UserStatuses, forecast
 from tests.support.fake_prometheus import URL, alive
@@ -371,7 +372,7 @@ async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Dat
     await made.aclose()
     assert header.text == "CPU 10 h left"
     assert [row.remaining for row in home.policies] == [
-        *("10 CPU-hours", "20 GiB-hours", "2 GPU-hours", "1 GPU-hours")
+        *("10 CPU-hours", "20 GiB-hours", "2 GPU-hours", "1 GPU-hour")
     ]
     assert [row.text for row in launch.profiles] == ["20h", "2h 30m"]
 
@@ -511,6 +512,8 @@ def rendered(environment: jinja2.Environment, name: str) -> str:
         header=lambda: SimpleNamespace(severity="ok", text="LEFT", until=None, details="<d>"),
         home=lambda _: None,
         viewer="",
+        language="en-GB",
+        gettext=ENGLISH.in_templates["_"],
     )
     static = lambda path: path  # noqa: E731 as the Hub passes it
     html = environment.get_template(name).render(usage_quota=shown, static_url=static)

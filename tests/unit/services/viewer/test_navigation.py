@@ -138,4 +138,4 @@ def test_numbers_come_before_names_in_tables(viewer):
     assert heads == ["Server", "Memory", "From", "To", "Profile"]
     row = page(viewer, "cleo").select(".usage-quota-sessions tbody tr")[0]
     said = [" ".join(one.get_text().split()) for one in row.select("th, td")]
-    assert (said[0], said[1], said[-1]) == ("lab", "1 GiB-hours", "Big")
+    assert (said[0], said[1], said[-1]) == ("lab", "1 GiB-hour", "Big")
