@@ -19,18 +19,22 @@ from .colon_assignments import apply_annotated_settings, apply_settings_of
 from .earlier import merge_later
 from .quotas import CONFIGURED
 from .validation import remarks
+from .whereabouts import find_database, whole
 
 
 def load_config(path: Path) -> tuple[Config, list[str]]:
     """Load a JupyterHub configuration file as the Hub does; also returns lines for the admin.
 
     What the file prints (that of Zero to JupyterHub does) goes to standard error: standard output
-    is for the command's own output. Raises `ConfigurationError` when it cannot be read or run.
+    is for the command's own output. Of a part of The Littlest JupyterHub's configuration the whole
+    is loaded. Raises `ConfigurationError` when it cannot be read or run.
     """
     try:
+        path = whole(path)
         loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
         with redirect_stdout(sys.stderr):
             config: Config = loader.load_config()
+        find_database(config, path)
         lines = apply_annotated_settings(config, str(path))
     except Exception as error:
         # The file is the admin's code: it can fail in any way.

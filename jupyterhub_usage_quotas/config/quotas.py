@@ -57,7 +57,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         and, where wanted,
 
              "exempt": {"user": ["alice"], "admin": True},    # group, user or admin
-             "servers": {"profile": ["*gpu*"]},               # profile, name, gpu: True
+             "servers": {"profile": ["*gpu*", "large/mem_488"]},   # profile, its choices, name, gpu
              "share": "pooled", "overflow": "individual",     # one allowance for all
              "minimum_session": "10 minutes",                 # what a launch needs
              "when_exhausted": "warn"}                        # deny, stop or warn

@@ -23,6 +23,7 @@ from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.subject import Subject
 from ..status.hub_database import groups_in, reading, subjects_in
+from .place import Place, place_of
 
 
 def _now() -> datetime:
@@ -72,6 +73,15 @@ class Deployment:
             # Options are the admin's: they can be anything.
             raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
         return app
+
+    @cached_property
+    def place(self) -> Place:
+        """What the deployment is made of."""
+        try:
+            return place_of(self.app)
+        except ConfigurationError:
+            # The check `enforced` says why.
+            return place_of(None)
 
     async def facts(self) -> ServerFacts:
         """What Prometheus reports about itself. Raises `PrometheusError`."""

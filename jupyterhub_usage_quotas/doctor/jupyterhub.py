@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-import httpx
 import jupyterhub
 from jupyterhub.scopes import expand_scopes
 
@@ -18,7 +16,6 @@ from ..conventions import DISTRIBUTION
 from ..errors import ConfigurationError
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
-from ..hub.types import HubApp
 from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
 from ..quotas.adjustments import Adjustments
@@ -26,7 +23,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import EVERYONE
 from ..quotas.units import show_days
 from .deployment import Deployment
-from .findings import Finding, counted, failed, listed, ok, skipped, warning
+from .findings import Finding, counted, failed, listed, ok, warning
 
 OLDEST, COUNTS_NO_DENIALS, NOT_TRIED = (5, 4), (6, 0), (7, 0)
 """Versions of JupyterHub: the oldest that is understood, the first that does not count denials as
@@ -59,7 +56,7 @@ async def configuration(deployment: Deployment) -> list[Finding]:
         warning(line, "If you mean something else, write it differently.")
         for line in manager.doubts()
     ]
-    if not manager.hub_namespace:
+    if not manager.hub_namespace and deployment.place.kubernetes:
         found.append(
             warning(
                 "hub_namespace is not set: servers of all namespaces count",
@@ -92,7 +89,7 @@ async def enforced(deployment: Deployment) -> list[Finding]:
     return [ok(f"launches of {spawner.__name__} are decided on")]
 
 
-async def denials(_subject: Deployment) -> list[Finding]:
+async def denials(deployment: Deployment) -> list[Finding]:
     """Whether a denial does this JupyterHub no harm."""
     version = jupyterhub.__version__
     if jupyterhub.version_info[:2] < OLDEST:
@@ -101,7 +98,8 @@ async def denials(_subject: Deployment) -> list[Finding]:
             failed(
                 f"JupyterHub {version} is older than {oldest}: denials may end the Hub, which"
                 " counts them as failed spawns (consecutive_failure_limit)",
-                f"Update to JupyterHub {oldest} or newer: Zero to JupyterHub 4.2 or newer.",
+                f"Update to JupyterHub {oldest} or newer"
+                f"{': Zero to JupyterHub 4.2 or newer' * deployment.place.kubernetes}.",
             )
         ]
     if jupyterhub.version_info[:2] >= NOT_TRIED:
@@ -124,7 +122,7 @@ async def service(deployment: Deployment) -> list[Finding]:
     except ConfigurationError as error:
         return [failed(one, "Correct this option.") for one in error.errors]
     remarks = [warning(line, "Change it as suggested, or leave it out.") for line in lines]
-    spec = _viewer(deployment)
+    spec = declared_viewer(deployment)
     if spec is None:
         if remarks:
             return remarks
@@ -132,7 +130,8 @@ async def service(deployment: Deployment) -> list[Finding]:
     return [*remarks, *_findings_on_service(deployment, spec)]
 
 
-def _viewer(deployment: Deployment) -> Mapping[str, Any] | None:
+def declared_viewer(deployment: Deployment) -> Mapping[str, Any] | None:
+    """The dashboard among the Hub's services; None where there is none."""
     return next((dict(spec) for spec in deployment.app.services if is_viewer(spec)), None)
 
 
@@ -143,7 +142,8 @@ def _findings_on_service(deployment: Deployment, spec: Mapping[str, Any]) -> lis
         found.append(
             failed(
                 f'the service "{name}" has no url, so the proxy does not lead to it',
-                "Give it the address at which the proxy reaches it, for example http://hub:9000.",
+                "Give it the address at which the proxy reaches it, for example"
+                f" http://{'hub' if deployment.place.kubernetes else '127.0.0.1'}:9000.",
             )
         )
     own = _scopes(deployment, lambda role: name in (role.get("services") or ()))
@@ -222,91 +222,3 @@ def _of_policies(decided: Adjustments, policies: PolicySet) -> Iterator[Finding]
             f" {listed(sorted(policies.default_names))}",
             'Give each a name in c.UsageQuotaManager.policy, for example "name": "memory-week".',
         )
-
-
-async def network(deployment: Deployment) -> list[Finding]:
-    """Whether the Hub and the dashboard answer, from here and through the proxy."""
-    app = deployment.app
-    base = str(app.base_url)
-    listening = f"http://{app.hub_ip}:{app.hub_port}"
-    hub = _here(str(app.hub_connect_url or app.hub_bind_url or listening))
-    # This checks whether they answer, not their identity; within a Hub certificates may be its own.
-    async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=False) as client:  # noqa: S501
-        if not _is_success(await _get(client, f"{hub}{base}hub/api/")):
-            return [skipped(f"no Hub answers at {hub}: doctor does not run where the Hub runs")]
-        found = [ok(f"the Hub answers at {hub}")]
-        if (spec := _viewer(deployment)) is None:
-            return found
-        path = f"{base}services/{spec['name']}/api/v1/openapi.json"
-        url = _fixed_url(deployment)
-        direct = await _get(client, f"{_here(url)}{path}") if url else None
-        proxied = await _get(client, f"{_proxy(app)}{path}")
-    return [*found, _service_answers(url, direct, proxied)]
-
-
-Answer = httpx.Response | str
-"""An answer, or why there is none."""
-
-
-def _service_answers(url: str, direct: Answer | None, proxied: Answer) -> Finding:
-    at = f"at {url}" if url else "at its port"
-    if direct is not None and not _is_ours(direct):
-        return failed(
-            f"the dashboard does not answer {at} ({_what(direct)})",
-            "Check the log of the Hub, which starts it. Where it is a pod of its own, check that"
-            " pod's log, and the NetworkPolicy in between.",
-        )
-    if isinstance(proxied, str):
-        there = f"the dashboard answers {at}; " if direct is not None else ""
-        return skipped(f"{there}the proxy cannot be reached from here ({proxied})")
-    if not _is_ours(proxied):
-        there = f"answers {at}, but " if direct is not None else ""
-        return failed(
-            f"the dashboard {there}does not answer through the proxy ({_what(proxied)})",
-            "The proxy cannot reach it: open the port in the Hub's Service and in both network"
-            " policies, as charts-config/zero-to-jupyterhub/full.yaml does.",
-        )
-    return ok("the dashboard answers through the proxy")
-
-
-def _fixed_url(deployment: Deployment) -> str:
-    """Where the dashboard listens; empty where every start of the Hub chooses a port."""
-    declared = deployment.config.get("JupyterHub", {}).get("services", [])
-    own: Mapping[str, Any] = next((spec for spec in declared if is_viewer(spec)), {})
-    viewer = deployment.config.get("UsageViewer", {})
-    return str(own.get("url") or viewer.get("url") or "")
-
-
-def _proxy(app: HubApp) -> str:
-    """Where the proxy is: in Zero to JupyterHub its Service, else on this machine."""
-    host = os.environ.get("PROXY_PUBLIC_SERVICE_HOST")
-    if host:
-        return f"http://{host}:{os.environ.get('PROXY_PUBLIC_SERVICE_PORT', '80')}"
-    parts = httpx.URL(_here(str(app.bind_url)))
-    return str(parts.copy_with(path="/")).rstrip("/")
-
-
-def _here(url: str) -> str:
-    """An address to connect to, of one to listen at."""
-    for anywhere in ("//:", "//0.0.0.0:", "//*:"):
-        url = url.replace(anywhere, "//127.0.0.1:")
-    return url.rstrip("/")
-
-
-def _is_success(answer: Answer) -> bool:
-    return isinstance(answer, httpx.Response) and answer.is_success
-
-
-def _is_ours(answer: Answer) -> bool:
-    return isinstance(answer, httpx.Response) and "openapi" in answer.text[:100]
-
-
-def _what(answer: Answer) -> str:
-    return answer if isinstance(answer, str) else f"HTTP {answer.status_code}"
-
-
-async def _get(client: httpx.AsyncClient, url: str) -> Answer:
-    try:
-        return await client.get(url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return type(error).__name__

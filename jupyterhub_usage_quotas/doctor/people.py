@@ -29,19 +29,21 @@ async def users(deployment: Deployment) -> list[Finding]:
     if not strangers:
         return [ok(f"{ran}, and the Hub knows all of them")]
     says = f"{ran}; the Hub does not know {listed(strangers)}"
+    in_kubernetes = deployment.place.kubernetes
+    which = "c.UsageConfig.hub_namespace is the namespace of this Hub, and " * in_kubernetes
     if len(strangers) == len(diagnosis):
         return [
             failed(
                 f"{says}: none of them",
-                "They belong to another Hub: check that c.UsageConfig.hub_namespace is the"
-                " namespace of this Hub, and c.JupyterHub.db_url its database.",
+                f"They belong to another Hub: check that {which}c.JupyterHub.db_url its database.",
             )
         ]
     return [
         warning(
             says,
-            "Users who were deleted or renamed are not a problem. If another Hub is in the same"
-            " namespace, users of the same name share their usage: give each a namespace.",
+            "Users who were deleted or renamed are not a problem. If another Hub"
+            f" {'is in the same namespace' if in_kubernetes else 'has no hub_namespace, either'},"
+            " users of the same name share their usage: give each its own.",
         )
     ]
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ..config.usage import RECORDED
 from ..errors import (
     BadAnswer,
     PartialAnswer,
     PrometheusError,
     PrometheusTimeout,
-    PrometheusUnauthorized,
     PrometheusUnavailable,
     QueryRejected,
 )
 from ..metering.diagnosis import oldest_sample
 from ..metering.sources.base import StepRange, UsageSegment, whole_step
+from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sync import LONGEST, SHORTEST
 from ..quotas.units import show_days
 from .deployment import Deployment
 from .findings import Finding, failed, ok, roughly, warning
+from .reaching import CURES, cure
 
 CLOCK_DOUBTFUL = timedelta(seconds=15)
 CLOCK_WRONG = timedelta(minutes=1)
@@ -29,26 +31,18 @@ RARE = 300.0
 """Seconds between scrapes beyond which Prometheus does not show a sample at every instant."""
 TOO_RARE = 900.0
 
-CURES: dict[type[PrometheusError], str] = {
-    PrometheusUnauthorized: "Set prometheus_auth, prometheus_bearer_token_file or"
-    " prometheus_headers on c.UsageConfig to what this Prometheus accepts; a refusal of the tenant"
-    " (Mimir, Cortex, Thanos) looks the same.",
-    PrometheusTimeout: "Check whether it is overloaded, or raise c.UsageConfig.request_timeout and"
-    " deadline.",
-    PrometheusUnavailable: "Something answers that it is not available now: an ingress or a gateway"
-    " without a Prometheus behind it, or one that is starting or overloaded.",
-}
-
-
+OF_CHARTS = (
+    " (in the prometheus chart: server.retention; in kube-prometheus-stack:"
+    " prometheus.prometheusSpec.retention)"
+)
 SLOW = "If it is slow, check its load and raise c.UsageConfig.request_timeout."
 CURES_OF_QUERIES: dict[type[PrometheusError], str] = CURES | {
     BadAnswer: "If a label is missing, a relabelling drops or renames it: set honor_labels: true,"
     " and keep namespace, pod, uid and container of kube-state-metrics' series"
     " (metric_relabel_configs, or what the store drops)."
     " Without uid, pods of the same name cannot be distinguished.",
-    QueryRejected: "Its message says why. Stores that limit the time span of a query, many hosted"
-    " ones to about a month, refuse longer windows: shorten them in c.UsageQuotaManager.policy, or"
-    " raise the store's limit.",
+    QueryRejected: "Its message says why. Where a store limits the time span of a query, windows"
+    " are read in pieces, and this one refuses short ones, too: raise its limit.",
     PartialAnswer: "A part of the store did not answer: check its components, or its log.",
 }
 """For queries of a Prometheus that does answer, by what is wrong with the answer."""
@@ -61,11 +55,7 @@ async def answers(deployment: Deployment) -> list[Finding]:
         found = await deployment.prometheus.query("vector(1)", deployment.clock())
         facts = await deployment.facts()
     except PrometheusError as error:
-        usual = (
-            "Is c.UsageConfig.prometheus_url right, path prefix included, and can this pod reach"
-            " it? A NetworkPolicy of the Hub or of Prometheus may be in the way."
-        )
-        return [failed(f"{url}: {error}", CURES.get(type(error), usual))]
+        return [failed(f"{url}: {error}", await cure(deployment, error))]
     if [one.last for one in found] != [1.0]:
         return [
             failed(
@@ -86,8 +76,8 @@ async def clock(deployment: Deployment) -> list[Finding]:
         return [ok("the clocks of Prometheus and of this machine agree")]
     which = "ahead of" if ahead > timedelta(0) else "behind"
     says = f"the clock of Prometheus is {roughly(apart)} {which} this machine's"
-    cure = "Synchronise both machines (NTP): retry times and the age of usage come from them."
-    return [(failed if apart >= CLOCK_WRONG else warning)(says, cure)]
+    agree = "Synchronise both machines (NTP): retry times and the age of usage come from them."
+    return [(failed if apart >= CLOCK_WRONG else warning)(says, agree)]
 
 
 async def retention(deployment: Deployment) -> list[Finding]:
@@ -100,9 +90,8 @@ async def retention(deployment: Deployment) -> list[Finding]:
             failed(
                 f"Prometheus keeps {roughly(kept)}, and the longest window is {window}: what"
                 " was used before is forgotten, so users get it back early",
-                f"Start Prometheus with --storage.tsdb.retention.time={_days(reach)}d or more (in"
-                " the prometheus chart: server.retention; in kube-prometheus-stack:"
-                " prometheus.prometheusSpec.retention), or make the window shorter.",
+                f"Start Prometheus with --storage.tsdb.retention.time={_days(reach)}d or more"
+                f"{OF_CHARTS * deployment.place.kubernetes}, or make the window shorter.",
             )
         ]
     oldest = await oldest_sample(
@@ -163,6 +152,7 @@ async def history(deployment: Deployment) -> list[Finding]:
     reach = deployment.manager.policies.reach
     most = (await deployment.facts()).max_samples
     limit = f"--query.max-samples={most}" if most else "its limits"
+    by_pods = isinstance(deployment.source, KubeStateMetrics)
     refused = ""
     for length in (LONGEST, timedelta(hours=1), SHORTEST):
         before = deployment.clock()
@@ -179,17 +169,18 @@ async def history(deployment: Deployment) -> list[Finding]:
         )
         if not refused:
             return [ok(says)]
-        cure = (
+        sooner = (
             "It works, as the history is read in shorter pieces; the Hub is ready sooner when"
-            " Prometheus allows more (--query.max-samples, --query.timeout), or with recorded"
-            " series: usage_source = 'recorded'."
+            " Prometheus allows more (--query.max-samples, --query.timeout)"
+            f"{', or with recorded series: usage_source = {RECORDED!r}' * by_pods}."
         )
-        return [warning(f"Prometheus refused a day at once ({refused}); {says}", cure)]
-    cure = (
-        "Raise --query.max-samples and --query.timeout of Prometheus, or record what is needed"
-        " (charts-config/prometheus/recording-rules.yaml) and set usage_source = 'recorded'."
+        return [warning(f"Prometheus refused a day at once ({refused}); {says}", sooner)]
+    recorded = (
+        ", or record what is needed (charts-config/prometheus/recording-rules.yaml) and set"
+        f" usage_source = {RECORDED!r}"
     )
-    return [failed(f"not even {roughly(SHORTEST)} can be read at once: {refused}", cure)]
+    more = f"Raise --query.max-samples and --query.timeout of Prometheus{recorded * by_pods}."
+    return [failed(f"not even {roughly(SHORTEST)} can be read at once: {refused}", more)]
 
 
 async def _read(deployment: Deployment, length: timedelta) -> UsageSegment:

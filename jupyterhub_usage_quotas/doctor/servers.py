@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from .. import conventions as names
+from ..config.usage import HUB
 from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
 from ..hub.setup import require_profiles
 from ..metering.client.pod_queries import LABELS
 from ..metering.client.promql import duration, select
-from ..quotas.policy.selector import ServerAttributes, ServerSelector
+from ..quotas.policy.selector import ServerAttributes, ServerSelector, marks_of
 from ..quotas.resources import Resources
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
@@ -63,25 +64,45 @@ def _made(spawner_class: Any, deployment: Deployment) -> Any:
 
 
 def _selects(pattern: str, profile: Profile) -> bool:
-    said = ServerAttributes(str(profile.get("slug", "")), str(profile.get("display_name", "")))
-    return ServerSelector(profile=[pattern]).selects(said)
+    """Whether a pattern selects servers of a profile, or those with one of the choices in it."""
+    slug, name = str(profile.get("slug", "")), str(profile.get("display_name", ""))
+    marks = ("", *(mark for one in _choices(profile) for mark in marks_of(one, slug)))
+    selector = ServerSelector(profile=[pattern])
+    return any(
+        selector.selects(ServerAttributes(f"{slug}/{mark}" if mark else slug, name))
+        for mark in marks
+    )
+
+
+def _choices(profile: Profile) -> Iterator[Mapping[str, str]]:
+    """Every choice in a profile, each by its option."""
+    for key, option in (profile.get("profile_options") or {}).items():
+        for choice in option.get("choices") or {}:
+            yield {str(key): str(choice)}
 
 
 def _selects_nothing(policy: str, pattern: str, found: Sequence[Profile]) -> Finding:
     slugs = [str(one.get("slug", "")) for one in found]
-    choices = {
-        str(key)
+    with_it = [
+        f"{one.get('slug', '')}/{pattern}"
         for one in found
-        for option in (one.get("profile_options") or {}).values()
-        for key in option.get("choices") or {}
-    }
-    close = difflib.get_close_matches(pattern, slugs, n=1)
-    hint = f'Is it "{close[0]}"? ' if close else f"There are {listed(slugs) or 'none'}. "
-    if pattern in choices:
-        hint += "It is a choice in a profile: select the whole profile, or make it one. "
+        if any(pattern in choice.values() for choice in _choices(one))
+    ]
+    named = [
+        f"{one.get('slug', '')}/{name}"
+        for one in found
+        for choice in _choices(one)
+        for name in choice.values()
+    ]
+    close = difflib.get_close_matches(pattern, [*slugs, *named], n=1)
+    if with_it:
+        hint = f'It is a choice in a profile: write {listed(with_it)}, or "*/{pattern}". '
+    else:
+        hint = f'Is it "{close[0]}"? ' if close else f"There are {listed(slugs) or 'none'}. "
     return warning(
         f'policy "{policy}" selects servers of a profile "{pattern}", and none is called so',
-        f"{hint}Until then the policy selects nothing. Write the slug or the display name.",
+        f"{hint}Until then the policy selects nothing. Write the slug or the display name, or of a"
+        " choice the slug, a slash and the choice.",
     )
 
 
@@ -105,6 +126,8 @@ def _unreadable(spawner: Any, found: Sequence[Profile], resources: Resources) ->
 async def devices(deployment: Deployment) -> list[Finding]:
     """Which devices servers requested, and what they count as."""
     resources = deployment.manager.policies.resources
+    if deployment.manager.usage_source == HUB:
+        return [ok("the Hub exports how many GPUs its servers request, by no other name")]
     requested = await _requested(deployment)
     if not requested:
         return [ok("no server requested a device in the last day")]
@@ -127,7 +150,6 @@ async def _requested(deployment: Deployment) -> Sequence[str]:
     """The resources of devices that pods with a username requested, as kube-state-metrics writes
     them.
     """
-    # The Hub's own exporter names no devices.
     namespaces = getattr(deployment.source, "namespaces", ())
     found: set[str] = set()
     for labels in LABELS.values():

@@ -22,13 +22,10 @@ SCRAPE_KSM = (
     "Scrape kube-state-metrics; the prometheus and kube-prometheus-stack charts bring it. Does this"
     " Prometheus watch the cluster that the Hub is in?"
 )
-SCRAPE = {
-    HUB: "Scrape the Hub's /hub/metrics, with the token of a service that has the scope"
-    " read:metrics (charts-config/prometheus/scrape-hub.yaml). The Hub exports it where"
-    " `setup_usage_quotas(c)` is called.",
-    RECORDED: "Load charts-config/prometheus/recording-rules.yaml into this Prometheus, or set"
-    " c.UsageConfig.usage_source = 'kube-state-metrics'.",
-}
+LOAD_RULES = (
+    "Load charts-config/prometheus/recording-rules.yaml into this Prometheus, or set"
+    " c.UsageConfig.usage_source = 'kube-state-metrics'."
+)
 TELL_USERNAMES = (
     f"Start kube-state-metrics with --metric-annotations-allowlist={ALLOW_LIST} (in its chart:"
     " metricAnnotationsAllowList; see charts-config/kube-state-metrics.yaml). Where you cannot, set"
@@ -40,8 +37,6 @@ async def source(deployment: Deployment) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
     diagnosis = await deployment.diagnosis()
     of_pods = not isinstance(deployment.source, ServerMetrics)
-    if of_pods and await is_first_version(deployment.prometheus, deployment.clock()):
-        return [failed(FIRST_VERSION, "Upgrade kube-state-metrics, or its chart.")]
     if metric := _absent(deployment, diagnosis):
         return [
             failed(
@@ -49,7 +44,11 @@ async def source(deployment: Deployment) -> list[Finding]:
                 _cure_of_absence(deployment, metric, diagnosis),
             )
         ]
+    if of_pods and await is_first_version(deployment.prometheus, deployment.clock()):
+        return [failed(FIRST_VERSION, "Upgrade kube-state-metrics, or its chart.")]
     if not diagnosis.inside.get(_evidence(deployment)):
+        if no_pods := _no_pods(deployment):
+            return [failed(f"{deployment.source.name}: no server of this Hub is in it", no_pods)]
         renamed = await _renamed(deployment, diagnosis) if of_pods else None
         return [renamed or _elsewhere(deployment, diagnosis)]
     return [await _scraped_lately(deployment)]
@@ -106,7 +105,25 @@ def _absent(deployment: Deployment, diagnosis: SourceDiagnosis) -> str:
     return next((metric for metric in wanted if not diagnosis.anywhere.get(metric)), "")
 
 
+def _no_pods(deployment: Deployment) -> str:
+    """What to do where servers are no pods, and usage is looked for in Kubernetes'; else empty."""
+    place, source = deployment.place, deployment.manager.usage_source
+    if source == HUB or place.kubernetes:
+        return ""
+    return (
+        f"Servers of {place.spawner} are no pods, and {source!r} reports pods: set"
+        f" c.UsageConfig.usage_source = {HUB!r}. {place.scrape_hub}"
+    )
+
+
 def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagnosis) -> str:
+    if no_pods := _no_pods(deployment):
+        return no_pods
+    if diagnosis.earlier:
+        return (
+            f"{diagnosis.earlier} is there, which kube-state-metrics 1.x exports: update it to 2.10"
+            " or newer, whose requests have the labels resource and unit."
+        )
     others = (names.KSM_PHASE, names.KSM_REQUESTS, names.KSM_ANNOTATIONS)
     there = next((one for one in others if diagnosis.anywhere.get(one)), "")
     if there and not isinstance(deployment.source, ServerMetrics):
@@ -114,7 +131,12 @@ def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagn
             f"{there} is there, so kube-state-metrics is scraped and {metric} is dropped: check"
             " its metric allow-list and deny-list, and metric_relabel_configs."
         )
-    return SCRAPE.get(deployment.manager.usage_source, SCRAPE_KSM)
+    by_source = {
+        HUB: f"{deployment.place.scrape_hub} The Hub exports it where `setup_usage_quotas(c)` is"
+        " called.",
+        RECORDED: LOAD_RULES,
+    }
+    return by_source.get(deployment.manager.usage_source, SCRAPE_KSM)
 
 
 async def _scraped_lately(deployment: Deployment) -> Finding:
@@ -201,10 +223,12 @@ async def duplicates(deployment: Deployment) -> list[Finding]:
         return [ok("one exporter reports each server")]
     says = f"{diagnosis.copies} exporters report the same"
     if deployment.manager.usage_source == HUB:
+        namespace = deployment.manager.hub_namespace
+        times = f"{diagnosis.copies} Hubs, or one scraped {diagnosis.copies} times,"
+        share = f'have the namespace "{namespace}"' if namespace else "are in this Prometheus"
         return [
             failed(
-                f"{says}: {diagnosis.copies} Hubs, or one scraped {diagnosis.copies} times, have"
-                f' the namespace "{deployment.manager.hub_namespace}"',
+                f"{says}: {times} {share}",
                 "If they are several Hubs, users of the same name share their usage: give each its"
                 " own c.UsageConfig.hub_namespace. If it is one, scrape it once.",
             )
@@ -230,6 +254,6 @@ async def hub_metrics(deployment: Deployment) -> list[Finding]:
         warning(
             f"{metric} has no series in the last hour: the Hub's metrics are not scraped, so there"
             " are no alerts and no dashboards. Quotas work without them",
-            "Scrape /hub/metrics: charts-config/prometheus/scrape-hub.yaml.",
+            deployment.place.scrape_hub,
         )
     ]

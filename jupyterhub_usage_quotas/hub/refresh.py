@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ..config.quotas import QuotaOptions
+from ..metering.gauge_reader import GaugeReader
 from ..metering.meter import Meter
-from ..metering.readers import GaugeReader
 from ..quotas.policy.policy import PolicySet
 from ..status.hub_database import pool_members_in, subjects_by_slices
 from ..status.snapshot import StatusSnapshot

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .. import conventions as names
+from ..errors import QueryRejected
 from .client import pod_queries, promql
 from .client.pod_queries import LABELS, PodLabels
 from .client.prometheus import PrometheusClient, all_of
@@ -25,6 +26,10 @@ LATELY = timedelta(hours=1)
 DAY = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
 """For how long exporters must have reported the same to count as several."""
+EARLIER = "kube_pod_container_resource_requests_memory_bytes"
+"""A metric that kube-state-metrics 2 has no more: its name says what it now says by labels."""
+SHORTEST_LOOK = timedelta(hours=1)
+"""What a store refuses about so short a time it does not refuse for its length."""
 LOOKS = 400
 """The number of instants at which the oldest sample is searched."""
 
@@ -37,7 +42,8 @@ class SourceDiagnosis:
     all; `namespaces` are those with recent servers of users, or (where no server is known to be a
     user's) those with any series of the source. `users` has the number of servers by user in the
     last day, `nameless` the recent pods that are named like users' pods and have no username.
-    `copies` is the number of exporters that report the same thing.
+    `copies` is the number of exporters that report the same thing. `earlier` is a metric of
+    kube-state-metrics 1.x that was reported recently, empty for none.
     """
 
     inside: Mapping[str, int]
@@ -46,6 +52,7 @@ class SourceDiagnosis:
     users: Mapping[str, int]
     nameless: tuple[str, ...] = ()
     copies: int = 1
+    earlier: str = ""
 
 
 async def diagnose(
@@ -71,16 +78,35 @@ async def oldest_sample(
 ) -> datetime | None:
     """When the source was first seen within `reach`, to one part in `LOOKS` of it; None if never.
 
-    Raises `PrometheusError`.
+    It is asked for in pieces where the store refuses to answer about so long a time at once. Raises
+    `PrometheusError`.
     """
     step = timedelta(minutes=max(1, math.ceil(reach / LOOKS / timedelta(minutes=1))))
     end = whole_step(now, step)
     looked = StepRange(end - reach // step * step, end, step)
-    found = await prometheus.query_range(
-        promql.labelled(_evidence(source)), looked.start, looked.end, looked.step
-    )
-    first = min((series.instants[0] for series in found), default=None)
-    return datetime.fromtimestamp(first, UTC) if first is not None else None
+    steps, query = reach // step, promql.labelled(_evidence(source))
+    while True:
+        try:
+            return await _first_instant(prometheus, query, looked, steps)
+        except QueryRejected:
+            if steps * step <= SHORTEST_LOOK:
+                raise
+            steps = max(steps // 2, 1)
+
+
+async def _first_instant(
+    prometheus: PrometheusClient, query: str, looked: StepRange, steps: int
+) -> datetime | None:
+    """The first instant of any series, of pieces of so many steps; the oldest comes first."""
+    start = looked.start
+    while start <= looked.end:
+        until = min(start + steps * looked.step, looked.end)
+        found = await prometheus.query_range(query, start, until, looked.step)
+        if found:
+            first = min(series.instants[0] for series in found)
+            return datetime.fromtimestamp(first, UTC)
+        start = until + looked.step
+    return None
 
 
 def _evidence(source: KubeStateMetrics | ServerMetrics) -> Mapping[str, str]:
@@ -99,8 +125,9 @@ async def _of_pods(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    each = await all_of(
-        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
+    *each, earlier = await all_of(
+        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values()),
+        prometheus.query(f"count({_lately(EARLIER)})", now),
     )
     return SourceDiagnosis(
         sum((Counter(one.inside) for one in each), Counter()),
@@ -109,6 +136,7 @@ async def _of_pods(
         sum((Counter(one.users) for one in each), Counter()),
         tuple(sorted({name for one in each for name in one.nameless})),
         max(one.copies for one in each),
+        EARLIER if earlier else "",
     )
 
 

@@ -20,7 +20,8 @@ from .client.breaker import Breaker, Guard
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import Users
 from .events import NO_EVENTS, MeterEvents, Refresh
-from .readers import USUAL, GaugeReader, Reader, Timing, UsageReader
+from .gauge_reader import GaugeReader
+from .readers import USUAL, Reader, Timing, UsageReader
 from .snapshot import UsageSnapshot
 from .sources.base import GaugeSource, Source
 

@@ -1,29 +1,27 @@
 """Readers: each takes readings of one source, from its snapshot or by a query about some users.
 
-A usage reader knows all users at once, a gauge reader only users who are named; otherwise both are
-alike for the meter.
+A usage reader knows all users at once, a gauge reader (`gauge_reader`) only users who are named;
+otherwise both are alike for the meter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from ..errors import BadAnswer
+from ..errors import BadAnswer, QueryRejected
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
-from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale, Unknown
-from ..quotas.windows.gauge import GaugeReading
+from ..quotas.usage import NOT_READ_YET, Unknown
 from .client.breaker import Guard
 from .client.prometheus import PrometheusClient
 from .client.promql import Users
 from .events import NO_EVENTS, MeterEvents
 from .snapshot import UsageSnapshot
-from .sources.base import GaugeSource, GaugeValue, Source, StepRange, UsageSegment, whole_step
-from .sync import SourceSync
+from .sources.base import Source, StepRange, whole_step
+from .sync import LONGEST, SourceSync, whole_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +116,8 @@ class UsageReader:
         self._guard = guard
         self._timing = timing
         self._events = events
+        self._at_once: timedelta | None = None
+        """The longest time that the store answers about at once; None where none was too long."""
 
     @property
     def name(self) -> str:
@@ -152,31 +152,56 @@ class UsageReader:
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
     ) -> Mapping[str, Readings]:
         """See `Reader.ask`."""
-        steps = StepRange(whole_step(now - over), whole_step(now))
 
-        async def of_them() -> UsageSegment:
-            read = await self.source.read(self._prometheus, users, steps)
+        async def of_them() -> UsageSnapshot:
+            read = await self._read(users, over, now)
             if users is not None and not read.usage.keys() <= set(users):
                 raise BadAnswer("it has users other than those in the query")
             return read
 
-        segment = await self._guard(of_them, self._timing.deadline)
-        if isinstance(segment, Unknown):
-            return all_unknown(users, resources, segment)
-        snapshot = UsageSnapshot.of(self.source, segment)
+        snapshot = await self._guard(of_them, self._timing.deadline)
+        if isinstance(snapshot, Unknown):
+            return all_unknown(users, resources, snapshot)
         self._report(snapshot, now)
         return snapshot.readings(users, resources, over, now, self._timing.stale_after)
 
-    async def refresh(self, reach: timedelta, now: datetime) -> None:
-        """See `Reader.refresh`."""
-        self.sync = self.sync or SourceSync(
+    async def _read(self, users: Users, over: timedelta, now: datetime) -> UsageSnapshot:
+        """Read usage at once, or in pieces where the store refuses to answer about so long a time:
+        how long they may be is found out once.
+        """
+        refused: QueryRejected | None = None
+        if self._at_once is None or over <= self._at_once:
+            steps = StepRange(whole_step(now - over), whole_step(now))
+            try:
+                read = await self.source.read(self._prometheus, users, steps)
+                return UsageSnapshot.of(self.source, read)
+            except QueryRejected as error:
+                refused = error
+        longest = min(self._at_once or over, over)
+        sync = self._make_sync(over, users, whole_length(longest / 2) if refused else longest)
+        snapshot = await sync.read_all(now)
+        if snapshot is None:
+            raise refused or QueryRejected("no piece of the history was answered")
+        self._at_once = sync.longest
+        return snapshot
+
+    def _make_sync(
+        self, reach: timedelta, users: Users = None, longest: timedelta = LONGEST
+    ) -> SourceSync:
+        return SourceSync(
             self._prometheus,
             self.source,
             reach,
             late=self._timing.late,
             max_gap=self._timing.max_gap,
             interval=self._timing.interval,
+            users=users,
+            longest=longest,
         )
+
+    async def refresh(self, reach: timedelta, now: datetime) -> None:
+        """See `Reader.refresh`."""
+        self.sync = self.sync or self._make_sync(reach)
         try:
             await self.sync.refresh(now)
         finally:
@@ -197,134 +222,6 @@ class UsageReader:
         last = snapshot.coverage.last_scrape
         if last is not None and now.timestamp() - last <= self._timing.stale_after.total_seconds():
             self._events.covered(datetime.fromtimestamp(last, UTC))
-
-
-class GaugeReader:
-    """A gauge. It is `kept` up to date, or queried when it is needed."""
-
-    over_time = False
-
-    def __init__(
-        self,
-        prometheus: PrometheusClient,
-        source: GaugeSource,
-        guard: Guard,
-        timing: Timing,
-        *,
-        kept: bool = True,
-    ) -> None:
-        self.source = source
-        self.problem: Unknown | None = None
-        self.values: Mapping[str, GaugeValue] | None = None
-        """The last values, by key; None where they were never read."""
-        self.kept = kept
-        self._prometheus = prometheus
-        self._guard = guard
-        self._timing = timing
-
-    @property
-    def name(self) -> str:
-        """See `Reader.name`."""
-        return self.source.name
-
-    @property
-    def resource(self) -> str:
-        """See `Reader.resource`."""
-        return self.source.resource
-
-    def unmatched(self, users: Iterable[str]) -> Collection[str]:
-        """The keys that match none of these users."""
-        left = set(self.values or ())
-        for user in users:
-            with suppress(UnicodeError):
-                left.discard(self.source.key_of(user))
-        return left
-
-    def reaches(self, over: timedelta, now: datetime) -> bool:  # noqa: ARG002 it has no history
-        """See `Reader.reaches`."""
-        return self.values is not None
-
-    def peek(
-        self,
-        users: Users,
-        resources: Collection[str],
-        over: timedelta,  # noqa: ARG002 it has no history
-        now: datetime,
-    ) -> Mapping[str, Readings]:
-        """See `Reader.peek`; of users who are named only."""
-        if self.values is None:
-            not_yet = Unknown(NOT_READ_YET, f"{self.name} is still being read")
-            return all_unknown(users or (), resources, self.problem or not_yet)
-        return self._readings(self.values, users, now, self.problem)
-
-    async def ask(
-        self,
-        users: Users,
-        resources: Collection[str],
-        over: timedelta,  # noqa: ARG002 it has no history
-        now: datetime,
-    ) -> Mapping[str, Readings]:
-        """See `Reader.ask`; of users who are named only."""
-        values = await self._guard(lambda: self._read(now), self._timing.deadline)
-        if isinstance(values, Unknown):
-            return all_unknown(users or (), resources, values)
-        return self._readings(values, users, now, None)
-
-    async def refresh(self, reach: timedelta, now: datetime) -> None:  # noqa: ARG002 see `reaches`
-        """See `Reader.refresh`; what was known stays known if that fails."""
-        values = await self._read(now)
-        # What was reported and is not any more is not known, rather than not there.
-        self.values = values if values or not self.values else self.values
-
-    async def extend(self, now: datetime) -> None:
-        """See `Reader.extend`: nothing came before."""
-
-    def complete(self, now: datetime) -> bool:  # noqa: ARG002 see `extend`
-        """See `Reader.complete`."""
-        return True
-
-    async def _read(self, now: datetime) -> Mapping[str, GaugeValue]:
-        return await self.source.read(self._prometheus, now, self._timing.stale_after)
-
-    def _readings(
-        self,
-        values: Mapping[str, GaugeValue],
-        users: Users,
-        now: datetime,
-        problem: Unknown | None,
-    ) -> Mapping[str, Readings]:
-        return {
-            user: {self.resource: self._reading(values, user, now, problem)} for user in users or ()
-        }
-
-    def _reading(
-        self, values: Mapping[str, GaugeValue], user: str, now: datetime, problem: Unknown | None
-    ) -> Reading:
-        """A user's reading: of a `GaugeReading`, or Unknown.
-
-        A key that is not there is empty where its exporter is known to be scraped, else Unknown.
-        `problem` is why nothing newer is known, where that has a reason.
-        """
-        try:
-            key = self.source.key_of(user)
-        except UnicodeError:
-            return Unknown("bad_username", f"{user!r} is not valid Unicode text")
-        if not values:
-            return problem or Unknown("not_scraped", self.source.missing)
-        value = values.get(key)
-        last = max(one.measured for one in values.values())
-        measured = datetime.fromtimestamp(value.measured if value else last, UTC)
-        there = (
-            GaugeReading((), measured, None, amount=value.amount, limit=value.limit)
-            if value
-            else GaugeReading((), measured, None, there=False)
-        )
-        if now - measured <= self._timing.stale_after:
-            return Fresh(there)
-        if problem:
-            return Stale(there, problem.reason, problem.detail)
-        detail = f"{self.name} was last scraped at {measured:%Y-%m-%d %H:%M} UTC"
-        return Stale(there, "stale", detail)
 
 
 def all_unknown(users: Users, resources: Collection[str], why: Unknown) -> Mapping[str, Readings]:

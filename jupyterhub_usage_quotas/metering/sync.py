@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import PrometheusError, PrometheusTimeout, PrometheusUnavailable, QueryRejected
 from .client.prometheus import PrometheusClient
+from .client.promql import Users
 from .client.worker import free_in_worker, run_in_worker
 from .coverage import never_covered
 from .snapshot import UsageSnapshot
@@ -31,7 +32,8 @@ FORGET_EVERY = timedelta(hours=1)
 
 
 class SourceSync:
-    """Reads one source incrementally: everybody's usage over `reach` before now.
+    """Reads one source incrementally: usage over `reach` before now, everybody's or that of some
+    users. No piece is longer than `longest`.
 
     `late` is how long after their time samples may still come; `interval` the distance of scrapes
     in seconds, if it is not to be found out. `snapshot` is replaced as a whole, never changed.
@@ -46,6 +48,8 @@ class SourceSync:
         late: timedelta,
         max_gap: timedelta,
         interval: float | None = None,
+        users: Users = None,
+        longest: timedelta = LONGEST,
     ) -> None:
         self.source = source
         self.snapshot: UsageSnapshot | None = None
@@ -54,7 +58,8 @@ class SourceSync:
         self._late = late
         self._max_gap = max_gap
         self._interval = interval
-        self._length, self._longest = FIRST, LONGEST
+        self._users, self._bound = users, longest
+        self._length, self._longest = min(FIRST, longest), longest
         self._forgot: datetime | None = None
         self._unseen = 0
         """How many pieces, one before the other, the source was not seen in at all."""
@@ -62,6 +67,22 @@ class SourceSync:
     def complete(self, now: datetime) -> bool:
         """Whether the whole of the reach is known."""
         return self.snapshot is not None and self.snapshot.reaches(self._reach, now)
+
+    @property
+    def longest(self) -> timedelta:
+        """How long a piece may be, as far as was found out."""
+        return self._longest
+
+    async def read_all(self, now: datetime) -> UsageSnapshot | None:
+        """Read the whole of the reach, in as few pieces as the store answers to. Raises
+        `PrometheusError`.
+        """
+        # A short piece first: what is refused for another reason than its length is refused soon.
+        await self.refresh(now)
+        while not self.complete(now):
+            self._length = self._longest
+            await self.extend(now)
+        return self.snapshot
 
     async def refresh(self, now: datetime) -> None:
         """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
@@ -189,13 +210,13 @@ class SourceSync:
     async def _read(self, steps: StepRange) -> UsageSegment:
         length = steps.end - steps.start
         try:
-            segment = await self.source.read(self._prometheus, None, steps)
+            segment = await self.source.read(self._prometheus, self._users, steps)
         except (PrometheusError, asyncio.CancelledError):
             if length > SHORTEST:
                 # It may have been too much. As much is not tried again soon.
                 self._length = self._longest = max(whole_length(length / 2), SHORTEST)
             raise
-        self._longest = min(whole_length(self._longest * GROWTH), LONGEST)
+        self._longest = min(whole_length(self._longest * GROWTH), self._bound)
         # A short piece does not show that a longer one is not too much.
         most = 2 * self._length if 2 * length >= self._length else self._length
         fitting = min(length * (SAMPLES / max(segment.samples, 1)), most)

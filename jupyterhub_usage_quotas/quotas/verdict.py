@@ -26,7 +26,8 @@ class Request:
     """The server about to start, and the subject who starts it.
 
     `rates` is what it uses of each resource per second, in base amounts: bytes of memory, cores,
-    GPUs, and what every server uses by running.
+    GPUs, and what every server uses by running. `choices` are what is chosen in the profile, as
+    `marks_of` writes them.
     """
 
     subject: Subject
@@ -34,12 +35,14 @@ class Request:
     profile: str = ""
     rates: Mapping[str, float] = field(default_factory=lambda: BY_RUNNING)
     profile_name: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def server(self) -> ServerAttributes:
         """What selectors can name of the server."""
         gpu = has_gpu(self.rates)
-        return ServerAttributes(self.profile, self.profile_name, self.server_name, gpu)
+        profile = "/".join((self.profile, *self.choices))
+        return ServerAttributes(profile, self.profile_name, self.server_name, gpu)
 
     def asking(self, amounts: Mapping[str, float]) -> Request:
         """The same, for a server that asks for these amounts and runs."""

@@ -63,4 +63,4 @@ def test_a_dashboard_that_the_proxy_cannot_reach(recorded: Recorded, tmp_path: P
         found = doctor("6", path)
     assert statuses(found, "network") == ["ok", "failed"]
     assert "but does not answer through the proxy (HTTP 503)" in found["network"][1]["says"]
-    assert "network policies" in found["network"][1]["cure"]
+    assert "c.UsageViewer.url" in found["network"][1]["cure"]

@@ -88,7 +88,7 @@ class UsageQuotaManager(QuotaOptions):
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
         forget(spawner)
         launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)
-        stamp_profile(spawner, launch.request.profile, launch.request.profile_name)
+        stamp_profile(spawner, launch.request.server.profile, launch.request.profile_name)
         return launch
 
     async def _read_in_time(self, user: HubUser, spawner: HubSpawner) -> Launch | None:

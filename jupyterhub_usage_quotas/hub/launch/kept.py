@@ -31,20 +31,23 @@ Text = Annotated[str, Field(max_length=LONGEST)]
 
 
 class KeptLaunch(BaseModel):
-    """A launch that was let pass: the profile, by slug and display name, what the server requests
-    (as in a `Request`), and the instant of the decision.
+    """A launch that was let pass: the profile, by slug and display name, what is chosen in it and
+    what the server requests (as in a `Request`), and the instant of the decision.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     profile: Text = ""
     profile_name: Text = ""
+    choices: tuple[Text, ...] = ()
     rates: Mapping[str, Amount] = {}
     at: AwareDatetime
 
     def request(self, subject: Subject, server_name: str) -> Request:
         """The request that the launch was decided on."""
-        return Request(subject, server_name, self.profile, self.rates, self.profile_name)
+        return Request(
+            subject, server_name, self.profile, self.rates, self.profile_name, self.choices
+        )
 
 
 def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
@@ -52,6 +55,7 @@ def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
     kept = KeptLaunch(
         profile=printable(request.profile, LONGEST),
         profile_name=printable(request.profile_name, LONGEST),
+        choices=request.choices,
         rates=dict(request.rates),
         at=at,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...conventions import ANNOTATION_PROFILE, ANNOTATION_PROFILE_NAME
 from ..types import HubSpawner
+from .logged_once import LOGGED
 
 Profile = Mapping[str, Any]
 """An entry of KubeSpawner's `profile_list`, with its slug and default filled in."""
@@ -27,19 +28,46 @@ MOST_CHOICES = 16
 
 
 async def profiles_of(spawner: HubSpawner) -> Sequence[Profile]:
-    """The profiles that a spawner offers its user."""
-    profiles = getattr(spawner, "profile_list", None)
-    if callable(profiles):
-        profiles = profiles(spawner)
-        if inspect.isawaitable(profiles):
-            profiles = await profiles
-    if not profiles:
+    """The profiles that a spawner offers its user, without those that cannot be read.
+
+    An admin can write anything there, and the spawner reads it when a server starts: it is not to
+    prevent a decision.
+    """
+    try:
+        profiles = getattr(spawner, "profile_list", None)
+        if callable(profiles):
+            profiles = profiles(spawner)
+            if inspect.isawaitable(profiles):
+                profiles = await profiles
+        if isinstance(profiles, Mapping):
+            profiles = [profile for _, profile in sorted(profiles.items())]
+        given = list(profiles or ())
+    except Exception as error:
+        LOGGED.warn(spawner.log, "profile_list", error, "c.KubeSpawner.profile_list")
         return ()
-    if isinstance(profiles, Mapping):
-        profiles = [profile for _, profile in sorted(profiles.items())]
-    # KubeSpawner's own filling in of slugs and the default; without it both must be written.
-    fill_in = getattr(spawner, "_get_initialized_profile_list", None)
-    return tuple(fill_in(list(profiles)) if fill_in else profiles)
+    LOGGED.forget("profile_list")
+    return _filled_in(spawner, given)
+
+
+def _filled_in(spawner: HubSpawner, given: list[Any]) -> Sequence[Profile]:
+    """With slugs and the default, by KubeSpawner's own code; without it both must be written."""
+    fill_in = getattr(spawner, "_get_initialized_profile_list", list)
+    try:
+        found: list[Profile] = fill_in(given)
+        if all(isinstance(one, Mapping) for one in found):
+            return tuple(found)
+    except Exception:
+        spawner.log.debug("Not all profiles can be read; each is read by itself", exc_info=True)
+    readable: list[Profile] = []
+    for number, one in enumerate(given):
+        try:
+            (filled,) = fill_in([one])
+            # Each is the default of a list of its own.
+            readable.append({**filled, "default": bool(one.get("default"))})
+        except Exception as error:
+            where = f"c.KubeSpawner.profile_list[{number}]"
+            LOGGED.warn(spawner.log, where, error, where)
+    return tuple(readable)
 
 
 def chosen_profile(spawner: HubSpawner, profiles: Sequence[Profile]) -> Profile | None:
@@ -69,6 +97,25 @@ def choices_in(
         return [selected]
     every = (dict(zip(options, chosen, strict=True)) for chosen in itertools.product(*different))
     return [selected, *(one for one in every if one != selected)]
+
+
+def all_chosen(profile: Profile, options: Mapping[str, Any]) -> Choices:
+    """What a user chose in a profile, by `options` (else its defaults), as its start applies it.
+
+    What a user writes is not trusted: only choices that the profile has are any.
+    """
+    chosen: dict[str, str] = {}
+    for key, option in (profile.get("profile_options") or {}).items():
+        choices = option.get("choices") or {}
+        said = options.get(key)
+        defaults = (name for name, choice in choices.items() if choice.get("default"))
+        if options.get(f"{key}--unlisted-choice"):
+            continue
+        if isinstance(said, str) and said in choices:
+            chosen[str(key)] = said
+        elif default := next(defaults, None):
+            chosen[str(key)] = str(default)
+    return chosen
 
 
 def _overrides(option: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...errors import UsageQuotasError
+from ...quotas.policy.selector import marks_of
 from ...quotas.resources import Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.units import InvalidQuantity
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import is_a_name
+from .logged_once import LOGGED
 from .profiles import (
     Choices,
     Profile,
     WithProfile,
+    all_chosen,
     choices_in,
     chosen_profile,
     in_words,
@@ -27,6 +30,9 @@ from .rates import OTHER_TRAITS, asked_by
 
 ON_OFFER = "_usage_quota_on_offer"
 """Where a launch leaves what the spawner's profiles offered before one was applied to it."""
+
+
+OVERRIDES = "its kubespawner_override in c.KubeSpawner.profile_list"
 
 
 class OptionsRefused(UsageQuotasError):
@@ -95,7 +101,16 @@ async def read_launch(
             line,
         )
     chosen = chosen_profile(spawner, profiles) or _named_profile(spawner, profile_of_server)
-    return Launch(_with(base, chosen, asked.rates), offers)
+    return Launch(_with(base, chosen, asked.rates, _chosen_in(chosen, spawner)), offers)
+
+
+def _chosen_in(profile: Profile, spawner: HubSpawner) -> Choices:
+    """What the user chose in the profile; nothing where its options cannot be read."""
+    try:
+        return all_chosen(profile, spawner.user_options or {})
+    except Exception as error:
+        LOGGED.warn(spawner.log, _display_name(profile), error, OVERRIDES)
+        return {}
 
 
 def _named_profile(
@@ -125,18 +140,14 @@ def _offers(
 ) -> tuple[Offer, ...]:
     offers: list[Offer] = []
     for profile in profiles:
+        name = _display_name(profile)
         try:
             offers += list(_offers_in(profile, base, spawner, resources))
+            LOGGED.forget(name)
         except Exception as error:
             # An admin can write anything there, and the spawner reads a profile only when it is
             # chosen: launches of the others are not to suffer from it.
-            spawner.log.warning(
-                "The profile %r cannot be read: %s: %s; it is not suggested to users. Correct its"
-                " kubespawner_override in c.KubeSpawner.profile_list",
-                _display_name(profile),
-                type(error).__name__,
-                error,
-            )
+            LOGGED.warn(spawner.log, name, error, OVERRIDES)
     return tuple(offers)
 
 
@@ -150,12 +161,13 @@ def _offers_in(
         *(one.batch_option for one in resources.values()),
     }
     is_saved = saved.get("profile") == profile.get("slug")
-    every = choices_in(profile, asking, saved if is_saved else {})
+    saved = saved if is_saved else {}
+    every = choices_in(profile, asking, saved)
     for number, choices in enumerate(every):
         asked = asked_by(WithProfile(spawner, profile, choices), resources)
         if asked.unreadable:
             raise InvalidQuantity("; ".join(asked.unreadable))
-        request = _with(base, profile, asked.rates)
+        request = _with(base, profile, asked.rates, {**all_chosen(profile, saved), **choices})
         yield Offer(request, choices, in_words(profile, choices), number == 0)
 
 
@@ -171,9 +183,10 @@ async def _load_user_options(spawner: HubSpawner) -> None:
         raise OptionsRefused from error
 
 
-def _with(base: Request, profile: Profile, rates: Mapping[str, float]) -> Request:
-    slug = str(profile.get("slug", ""))
-    return replace(base, profile=slug, profile_name=_display_name(profile), rates=rates)
+def _with(base: Request, profile: Profile, rates: Mapping[str, float], choices: Choices) -> Request:
+    slug, name = str(profile.get("slug", "")), _display_name(profile)
+    marks = marks_of(choices, slug) if slug else ()
+    return replace(base, profile=slug, profile_name=name, rates=rates, choices=marks)
 
 
 def _display_name(profile: Profile) -> str:

@@ -58,7 +58,8 @@ class ServerExporter(Collector):
         is only known that it runs.
         """
         rates = kept.rates if kept else BY_RUNNING
-        profile, profile_name = (kept.profile, kept.profile_name) if kept else ("", "")
+        profile = "/".join((kept.profile, *kept.choices)) if kept else ""
+        profile_name = kept.profile_name if kept else ""
         gpu = "true" if has_gpu(rates) else "false"
         # Names that are not valid Unicode cannot be exported.
         for name in (user.name, spawner.name):

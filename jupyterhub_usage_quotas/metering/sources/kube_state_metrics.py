@@ -108,10 +108,8 @@ class KubeStateMetrics:
         return PodEvidence(self.namespaces, (names.KSM_PHASE, *annotated))
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
-        """Whether there are servers but none has a username: usernames are not exported.
-
-        A pod that is no user's may be named like theirs, so this also looks further back, for users
-        who are away.
+        """Whether there are servers but none has a username: usernames are not exported. A pod that
+        is no user's may be named like theirs, so this looks further back, for users who are away.
         """
         if self.named is not None:
             return False

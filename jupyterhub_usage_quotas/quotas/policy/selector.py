@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,10 @@ from .patterns import broken
 
 SERVER = "server"
 """The kind of what JupyterHub starts."""
+CHOSEN: Final = "="
+"""Between an option of a profile and what is chosen."""
+LONGEST_PROFILE: Final = 253
+"""Characters of a slug with what is chosen, as Kubernetes limits names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,9 @@ class ServerAttributes:
     """What selectors can name of a server. Usage is kept by these.
 
     `profile` and `profile_name` are the slug and the display name of the chosen profile, empty
-    where there is none; `name` is that of a named server, empty for the default one. `kind` is
-    `SERVER`, or what else runs in a user's name: a Dask worker, for example.
+    where there is none; `name` is that of a named server, empty for the default one. What is chosen
+    in the profile's options follows its slug: "large/memory=mem_488". `kind` is `SERVER`, or what
+    else runs in a user's name: a Dask worker, for example.
     """
 
     profile: str = ""
@@ -37,6 +42,34 @@ class ServerAttributes:
     name: str = ""
     gpu: bool = False
     kind: str = SERVER
+
+    @property
+    def slug(self) -> str:
+        """The slug of the profile."""
+        first, *others = self.profile.split("/")
+        return "/".join([first, *(part for part in others if CHOSEN not in part)])
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What selectors can name of the choices: "large/memory=mem_488" and "large/mem_488"."""
+        chosen = [part for part in self.profile.split("/")[1:] if CHOSEN in part]
+        every = (name for part in chosen for name in (part, part.partition(CHOSEN)[2]))
+        return tuple(f"{self.slug}/{name}" for name in every)
+
+
+def marks_of(choices: Mapping[str, str], slug: str = "") -> tuple[str, ...]:
+    """What is chosen in a profile of this slug, by option, as parts of `ServerAttributes.profile`.
+
+    Left out is what cannot be written so, and what makes it too long.
+    """
+    marks, length = [], len(slug)
+    for option, choice in choices.items():
+        mark = f"{option}{CHOSEN}{choice}"
+        length += len(mark) + 1
+        plain = mark.isprintable() and "/" not in mark and mark.count(CHOSEN) == 1
+        if plain and length <= LONGEST_PROFILE:
+            marks.append(mark)
+    return tuple(marks)
 
 
 def _patterns(value: object) -> tuple[str, ...]:
@@ -61,8 +94,9 @@ class ServerSelector(BaseModel):
     A server is selected when everything that is given applies: its profile's slug or display
     name matches one of the patterns in `profile`, its own name one of those in `name` (the
     default server's is empty), it has a GPU, or none, and its kind matches one of those in `kind`.
-    Only JupyterHub's own servers have a name. Patterns are those of file names, and upper and lower
-    case differ. An empty selector selects all servers, of any kind.
+    Only JupyterHub's own servers have a name. A pattern with a slash is one of a choice in a
+    profile: "large/mem_488", "large/memory=mem_488" or "*/mem_488". Patterns are those of file
+    names, and upper and lower case differ. An empty selector selects all servers, of any kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,13 +126,18 @@ class ServerSelector(BaseModel):
 
     def selects(self, server: ServerAttributes) -> bool:
         """Whether a server is one that the policy is about."""
-        profiles = [text for text in (server.profile, server.profile_name) if text]
         return (
             (self.gpu is None or self.gpu == server.gpu)
-            and (not self.profile or _any_match(self.profile, *profiles))
+            and (not self.profile or self._selects_profile(server))
             and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
             and (not self.kind or _any_match(self.kind, server.kind))
         )
+
+    def _selects_profile(self, server: ServerAttributes) -> bool:
+        names = [text for text in (server.slug, server.profile_name) if text]
+        # A pattern of a profile is none of what is chosen in it.
+        of_choices = tuple(pattern for pattern in self.profile if "/" in pattern)
+        return _any_match(self.profile, *names) or _any_match(of_choices, *server.choices)
 
 
 ALL_SERVERS = ServerSelector.model_construct()

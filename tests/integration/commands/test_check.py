@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,8 @@ from jupyterhub import orm
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.command_line import check
 from tests.support.decided import LEDGER, VARIABLE, granted
-from tests.support.faulty_proxy import Answer, Asked, Fault, faulty_proxy, honest
+from tests.support.faulty_proxy import faulty_proxy
+from tests.support.limited import at_most
 from tests.support.paths import ROOT
 from tests.support.programs import Span, free_port
 from tests.support.recorded import NOW
@@ -327,19 +327,6 @@ def test_which_policies_apply_and_why(beside_a_hub):
 
 # --- stores that limit how long a time a query is about -------------------------------------------
 
-LONGEST_QUERY = 2 * 24 * HOUR
-
-
-def of_two_days_at_most(asked: Asked) -> Fault:
-    """As hosted stores do it, mostly with a month."""
-    ranges = [int(length) / 1000 for length in re.findall(r"\[(\d+)ms", asked.query)]
-    parameters = asked.parameters
-    span = float(parameters.get("end", 0)) - float(parameters.get("start", 0))
-    if max([span, *ranges]) <= LONGEST_QUERY:
-        return honest
-    said = {"status": "error", "errorType": "bad_data", "error": "the query time range exceeds 2d"}
-    return lambda _asked: Answer(json.dumps(said).encode(), status=422)
-
 
 def test_a_store_that_refuses_long_queries_is_read_in_pieces(serve_history, tmp_path):
     """The longest window is seven days: it says what it says of a store without a limit."""
@@ -347,7 +334,7 @@ def test_a_store_that_refuses_long_queries_is_read_in_pieces(serve_history, tmp_
     asked = ("--user", "over", "--group", "students", "--server-cpu", "1", "--json")
     expected = json.loads(check(write(tmp_path, url), *asked).stdout)
     with faulty_proxy(url) as proxy:
-        proxy.plan = of_two_days_at_most
+        proxy.plan = at_most(2 * 24 * HOUR)
         done = check(write(tmp_path, proxy.url), *asked)
         refused = sum(one.refused for one in proxy.asked)
     assert refused, "the limit is below the longest window"

@@ -47,6 +47,7 @@ CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 
 c = get_config()
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 setup_usage_quotas(c)
 c.JupyterHub.db_url = "sqlite:///{database}"
 c.JupyterHub.hub_port = {nobody}
@@ -315,7 +316,13 @@ def with_profiles(*patterns: str, more: str = "[]") -> str:
     return PROFILES.replace("PATTERNS", str(list(patterns))).replace("MORE", more)
 
 
-@pytest.mark.parametrize("pattern", ["small", "Small", "gpu-large", "GPU*", "*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("small", "Small", "gpu-large", "GPU*", "*", "*/mem_488"),
+        *("gpu-large/mem_488", "gpu-large/memory=mem_488"),
+    ],
+)
 def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
     found = doctor(with_profiles(pattern))
     assert found.finding("profiles")["status"] == "ok"
@@ -326,7 +333,9 @@ def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
     ("pattern", "words"),
     [
         ("gpu-larg", ['Is it "gpu-large"?']),
-        ("mem_488", ["choice in a profile"]),
+        ("mem_488", ["choice in a profile", '"gpu-large/mem_488"', '"*/mem_488"']),
+        ("gpu-large/mem_48", ['Is it "gpu-large/mem_488"?']),
+        ("small/mem_488", ['Is it "gpu-large/mem_488"?']),
         ("nothing like it", ["small", "gpu-large"]),
     ],
 )
@@ -503,6 +512,15 @@ def test_a_metric_that_is_dropped(doctor, serve_history):
     only(found, "source", f"{requests} has no series", "deny-list", "metric_relabel_configs")
 
 
+def test_a_kube_state_metrics_that_is_too_old(doctor, serve_history):
+    old = "kube_pod_container_resource_requests_memory_bytes"
+    labels = {"namespace": NAMESPACE, "pod": "jupyter-alice", "container": "notebook"}
+    requests = "kube_pod_container_resource_requests"
+    spans = [*without(requests, cluster()), Span(old, labels, BEGIN, END, float(GIB))]
+    one = only(doctor(url=serve_history(spans)), "source", "kube-state-metrics 1.x", "update it")
+    assert "deny-list" not in one["cure"]
+
+
 def test_the_wrong_namespace(doctor):
     found = doctor("c.UsageConfig.hub_namespace = 'hub-sn'")
     only(found, "source", '"hub-sn"', '"hub-ns"', "hub_namespace")
@@ -612,9 +630,8 @@ def first_version(**more: Any) -> Iterator[Span]:
             yield replace(span, metric=f"{span.metric}_memory_bytes", labels=labels)
 
 
-@pytest.mark.parametrize("dropped", ["", "kube_pod_container_resource_requests"])
-def test_kube_state_metrics_of_version_1(doctor, serve_history, dropped):
-    found = doctor(url=serve_history(without(dropped, first_version())))
+def test_kube_state_metrics_of_version_1(doctor, serve_history):
+    found = doctor(url=serve_history(first_version()))
     one = only(found, "source", "version 1", "expected version 2.10", "Upgrade")
     assert "deny-list" not in one["cure"]
 

@@ -75,6 +75,7 @@ def exported() -> dict[str, set[str]]:
         found |= {name: set(gauges.FORMER_LABELS) for name in pair}
     servers = set(conventions.SERVER_LABELS)
     found |= {conventions.SERVER_REQUESTS: servers, conventions.RECORDED_REQUESTS: servers}
+    found[conventions.SERVERS_UNKNOWN] = {"namespace"}
     return {name: labels | TARGET for name, labels in (found | OF_OTHERS).items()}
 
 
