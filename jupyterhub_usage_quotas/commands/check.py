@@ -21,6 +21,7 @@ from ..conventions import HOME_STORAGE
 from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected
 from ..ledger.base import Ledger
 from ..metering.client.promql import Users
+from ..quotas.applicability import Applicability, CoveredBy, applicability
 from ..quotas.decide import Decision, Outcome
 from ..quotas.messages import shown, wrong
 from ..quotas.policy.policy import PolicySet
@@ -34,7 +35,6 @@ from ..quotas.serialize import (
     report_gauges,
     report_home,
 )
-from ..quotas.standing import By, Standing, standings
 from ..quotas.subject import Subject
 from ..quotas.units import InvalidQuantity
 from ..quotas.usage import Reading, Stale, Unknown
@@ -61,7 +61,7 @@ class PolicyReport(Model):
 
     policy: str = Field(description="its name")
     applies: bool = Field(description="whether its limit is in a verdict")
-    by: By | None = Field(
+    by: CoveredBy | None = Field(
         description="by what its scope covers the user: `user`, `group` or `everyone`; `fallback`"
         " where it is of `scope_backup_strategy.empty`; null where it does not"
     )
@@ -101,7 +101,7 @@ def check_report(
     lasts: timedelta | None,
     gauges: Mapping[str, GaugeReport],
     enforcement: Enforcement,
-    standings: Sequence[Standing] = (),
+    applicabilities: Sequence[Applicability] = (),
     *,
     in_hub: bool | None = None,
 ) -> CheckReport:
@@ -117,7 +117,7 @@ def check_report(
         in_hub=in_hub,
         policies=tuple(
             PolicyReport(policy=one.policy, applies=one.applies, by=one.by, why=one.why)
-            for one in standings
+            for one in applicabilities
         ),
     )
 
@@ -207,7 +207,7 @@ def run_check(options: argparse.Namespace) -> int:
     launch, resources = forecast(inputs, request), quotas.policies.resources
     decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
     allotments = [one.allotment for one in decision.verdicts]
-    why = standings(quotas.policies, who.subject, allotments)
+    why = applicability(quotas.policies, who.subject, allotments)
     if options.json:
         gauges = report_gauges(inputs.gauges, resources)
         found = check_report(decision, lasts, gauges, enforcement, why, in_hub=who.in_hub)

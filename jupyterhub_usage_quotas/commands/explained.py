@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from ..config.loading import printable
 from ..config.quotas import Enforcement
+from ..quotas.applicability import Applicability
 from ..quotas.decide import Decision, Outcome
 from ..quotas.resources import Resource, Resources
 from ..quotas.serialize import iso, there_of
-from ..quotas.standing import Standing
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.verdict import Verdict
@@ -24,7 +24,7 @@ def explained(
     lasts: timedelta | None,
     enforcement: Enforcement,
     resources: Resources,
-    standings: Sequence[Standing],
+    applicabilities: Sequence[Applicability],
 ) -> list[str]:
     """The lines about a decision."""
     request = decision.request
@@ -34,7 +34,7 @@ def explained(
     ]
     if enforcement is not Enforcement.enforce:
         lines.append(f"Enforcement is {enforcement.value}: the Hub denies no launch.")
-    why = [printable(str(one)) for one in standings]
+    why = [printable(str(one)) for one in applicabilities]
     if not decision.verdicts:
         return [*lines, "No policy limits this user.", *([""] if why else []), *why]
     rows: list[tuple[str, ...]] = [

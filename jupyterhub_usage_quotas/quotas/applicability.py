@@ -12,7 +12,7 @@ from .resolve import Allotment
 from .subject import Subject
 
 
-class By(enum.StrEnum):
+class CoveredBy(enum.StrEnum):
     """By what a policy covers a subject."""
 
     USER = "user"
@@ -23,7 +23,7 @@ class By(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Applicability:
     """Whether a policy sets a limit of a subject, and why, in words.
 
     `by` is what its scope covers the subject by, None where it does not.
@@ -31,49 +31,49 @@ class Standing:
 
     policy: str
     applies: bool
-    by: By | None
+    by: CoveredBy | None
     why: str
 
     def __str__(self) -> str:
         return f"{self.policy} {'applies' if self.applies else 'does not apply'}: {self.why}"
 
 
-def standings(
+def applicability(
     policies: PolicySet, subject: Subject, allotments: Sequence[Allotment]
-) -> tuple[Standing, ...]:
+) -> tuple[Applicability, ...]:
     """Every policy's, in the order in which they are written; the `allotments` are what was
     resolved for the subject.
     """
-    return tuple(_standings(policies, subject, allotments))
+    return tuple(_each(policies, subject, allotments))
 
 
-def _standings(
+def _each(
     policies: PolicySet, subject: Subject, allotments: Sequence[Allotment]
-) -> Iterator[Standing]:
+) -> Iterator[Applicability]:
     covering = [one.name for one in policies.policies if one.scope.covers(subject)]
     for policy in policies.policies:
         by, how = _covered(policy, subject)
-        yield _standing(policy, subject, by, how, allotments)
+        yield _of_one(policy, subject, by, how, allotments)
     for policy in policies.empty:
         if covering:
             why = f"it is for users whom no policy covers; {', '.join(covering)} does"
-            yield Standing(policy.name, applies=False, by=None, why=why)
+            yield Applicability(policy.name, applies=False, by=None, why=why)
         else:
             how = "no policy covers the user (scope_backup_strategy.empty)"
-            yield _standing(policy, subject, By.FALLBACK, how, allotments)
+            yield _of_one(policy, subject, CoveredBy.FALLBACK, how, allotments)
 
 
-def _standing(
+def _of_one(
     policy: Policy,
     subject: Subject,
-    by: By | None,
+    by: CoveredBy | None,
     how: str,
     allotments: Sequence[Allotment],
-) -> Standing:
+) -> Applicability:
     if by is None:
-        return Standing(policy.name, applies=False, by=None, why=how)
+        return Applicability(policy.name, applies=False, by=None, why=how)
     if why := _exempt(policy, subject):
-        return Standing(policy.name, applies=False, by=by, why=why)
+        return Applicability(policy.name, applies=False, by=by, why=why)
     mine = next((one for one in allotments if policy.combination == _combination(one)), None)
     if mine is not None and policy.name not in {one.name for one in mine.policies}:
         deciding = mine.name
@@ -81,23 +81,26 @@ def _standing(
             why = f"{deciding} decides (intersection = {mine.intersection.value}); {how}"
         else:
             why = f"{deciding} names the user, which takes precedence; {how}"
-        return Standing(policy.name, applies=False, by=by, why=why)
-    return Standing(policy.name, applies=True, by=by, why=how)
+        return Applicability(policy.name, applies=False, by=by, why=why)
+    return Applicability(policy.name, applies=True, by=by, why=how)
 
 
 def _combination(allotment: Allotment) -> tuple[object, ...]:
     return allotment.policies[0].combination
 
 
-def _covered(policy: Policy, subject: Subject) -> tuple[By | None, str]:
+def _covered(policy: Policy, subject: Subject) -> tuple[CoveredBy | None, str]:
     """By what a policy's scope covers a subject, and how, in words."""
     scope = policy.scope
     if scope.user.has(subject.name):
-        return By.USER, f"it names the user{_pattern_of(scope.user, subject.name)}"
+        return CoveredBy.USER, f"it names the user{_pattern_of(scope.user, subject.name)}"
     if theirs := sorted(name for name in subject.groups if scope.group.has(name)):
-        return By.GROUP, f"the user is in {_groups(theirs)}{_pattern_of(scope.group, *theirs)}"
+        return (
+            CoveredBy.GROUP,
+            f"the user is in {_groups(theirs)}{_pattern_of(scope.group, *theirs)}",
+        )
     if scope.everyone:
-        return By.EVERYONE, "it covers everyone"
+        return CoveredBy.EVERYONE, "it covers everyone"
     kinds = ((scope.user, "users"), (scope.group, "groups"))
     named = " and ".join(f"the {kind} {names}" for names, kind in kinds if names)
     return None, f"it covers {named}"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.quotas.applicability import applicability
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.resolve import resolve
-from jupyterhub_usage_quotas.quotas.standing import standings
 from jupyterhub_usage_quotas.quotas.subject import Subject
 
 
@@ -32,7 +32,7 @@ def said(
 ) -> dict[str, tuple[bool, str | None, str]]:
     parsed = parse_policies(list(policies), backup)
     subject = Subject("ada", frozenset(groups), admin)
-    found = standings(parsed, subject, resolve(parsed, subject))
+    found = applicability(parsed, subject, resolve(parsed, subject))
     assert [one.policy for one in found] == [one.name for one in parsed]
     return {one.policy: (one.applies, one.by, one.why) for one in found}
 
