@@ -179,4 +179,4 @@ async def test_a_history_with_long_gaps_is_known_by_few_queries(kind, serve_hist
         GIB * HOUR * (2 if days else 1)
     )
     # A day at a time would be a multiple of it.
-    assert len(proxy.asked) < (300 if days else 50)
+    assert len(proxy.asked) < (400 if days else 100)

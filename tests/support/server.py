@@ -6,6 +6,7 @@ It is started as `jupyterhub-singleuser` is, which takes seconds of both cores.
 from __future__ import annotations
 
 import os
+import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -24,5 +25,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    # Spawners of processes end it so; it has nothing to say of that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     where = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
     ThreadingHTTPServer((where.hostname or "", where.port or 0), Handler).serve_forever()
