@@ -129,7 +129,7 @@ def accept(config: Config) -> None:
 def python(text: str, folder: Path) -> None:
     """A configuration of JupyterHub."""
     config = Config()
-    for placed in ("/srv/prometheus/", "/etc/prometheus/"):
+    for placed in ("/srv/prometheus/", "/etc/prometheus/", "/srv/usage-quotas/"):
         text = text.replace(placed, f"{folder}/")
     exec(text, {"c": config})
     accept(config)

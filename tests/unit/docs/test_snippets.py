@@ -19,7 +19,7 @@ SNIPPETS = [pytest.param(one, id=one.place) for page in PAGES for one in snippet
 
 @pytest.fixture(scope="module")
 def srv(tmp_path_factory):
-    """A folder with what the examples find in /srv/prometheus and /etc/prometheus."""
+    """A folder with what the examples find in /srv/prometheus, /etc/prometheus and /srv/usage-quotas."""
     folder = tmp_path_factory.mktemp("srv")
     authority = Authority(folder)
     pair = authority.issue("hub")
@@ -28,6 +28,7 @@ def srv(tmp_path_factory):
     pair.key.rename(folder / "tls.key")
     (folder / "token").write_text("token\n")
     (folder / "jupyterhub.token").write_text("token\n")
+    (folder / "texts").mkdir()
     (folder / RULES.name).symlink_to(RULES)
     return folder
 
