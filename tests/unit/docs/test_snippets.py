@@ -19,7 +19,7 @@ SNIPPETS = [pytest.param(one, id=one.place) for page in PAGES for one in snippet
 
 @pytest.fixture(scope="module")
 def srv(tmp_path_factory):
-    """A folder with what the examples find in /srv/prometheus, /etc/prometheus and /srv/usage-quotas."""
+    """A folder with what examples find in /srv/prometheus, /etc/prometheus, /srv/usage-quotas."""
     folder = tmp_path_factory.mktemp("srv")
     authority = Authority(folder)
     pair = authority.issue("hub")
