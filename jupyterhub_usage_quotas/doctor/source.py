@@ -37,6 +37,8 @@ async def source(deployment: Deployment) -> list[Finding]:
     """Whether the source is scraped, and has something of the Hub's namespace."""
     diagnosis = await deployment.diagnosis()
     of_pods = not isinstance(deployment.source, ServerMetrics)
+    if of_pods and await is_first_version(deployment.prometheus, deployment.clock()):
+        return [failed(FIRST_VERSION, "Upgrade kube-state-metrics, or its chart.")]
     if metric := _absent(deployment, diagnosis):
         return [
             failed(
@@ -44,8 +46,6 @@ async def source(deployment: Deployment) -> list[Finding]:
                 _cure_of_absence(deployment, metric, diagnosis),
             )
         ]
-    if of_pods and await is_first_version(deployment.prometheus, deployment.clock()):
-        return [failed(FIRST_VERSION, "Upgrade kube-state-metrics, or its chart.")]
     if not diagnosis.inside.get(_evidence(deployment)):
         if no_pods := _no_pods(deployment):
             return [failed(f"{deployment.source.name}: no server of this Hub is in it", no_pods)]
@@ -119,11 +119,6 @@ def _no_pods(deployment: Deployment) -> str:
 def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagnosis) -> str:
     if no_pods := _no_pods(deployment):
         return no_pods
-    if diagnosis.earlier:
-        return (
-            f"{diagnosis.earlier} is there, which kube-state-metrics 1.x exports: update it to 2.10"
-            " or newer, whose requests have the labels resource and unit."
-        )
     others = (names.KSM_PHASE, names.KSM_REQUESTS, names.KSM_ANNOTATIONS)
     there = next((one for one in others if diagnosis.anywhere.get(one)), "")
     if there and not isinstance(deployment.source, ServerMetrics):

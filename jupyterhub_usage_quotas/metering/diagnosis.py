@@ -26,8 +26,6 @@ LATELY = timedelta(hours=1)
 DAY = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
 """For how long exporters must have reported the same to count as several."""
-EARLIER = "kube_pod_container_resource_requests_memory_bytes"
-"""A metric that kube-state-metrics 2 has no more: its name says what it now says by labels."""
 SHORTEST_LOOK = timedelta(hours=1)
 """What a store refuses about so short a time it does not refuse for its length."""
 LOOKS = 400
@@ -42,8 +40,7 @@ class SourceDiagnosis:
     all; `namespaces` are those with recent servers of users, or (where no server is known to be a
     user's) those with any series of the source. `users` has the number of servers by user in the
     last day, `nameless` the recent pods that are named like users' pods and have no username.
-    `copies` is the number of exporters that report the same thing. `earlier` is a metric of
-    kube-state-metrics 1.x that was reported recently, empty for none.
+    `copies` is the number of exporters that report the same thing.
     """
 
     inside: Mapping[str, int]
@@ -52,7 +49,6 @@ class SourceDiagnosis:
     users: Mapping[str, int]
     nameless: tuple[str, ...] = ()
     copies: int = 1
-    earlier: str = ""
 
 
 async def diagnose(
@@ -125,9 +121,8 @@ async def _of_pods(
     pods_like: Sequence[str],
     now: datetime,
 ) -> SourceDiagnosis:
-    *each, earlier = await all_of(
-        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values()),
-        prometheus.query(f"count({_lately(EARLIER)})", now),
+    each = await all_of(
+        *(_of_kind(prometheus, labels, source, pods_like, now) for labels in LABELS.values())
     )
     return SourceDiagnosis(
         sum((Counter(one.inside) for one in each), Counter()),
@@ -136,7 +131,6 @@ async def _of_pods(
         sum((Counter(one.users) for one in each), Counter()),
         tuple(sorted({name for one in each for name in one.nameless})),
         max(one.copies for one in each),
-        EARLIER if earlier else "",
     )
 
 

@@ -58,7 +58,7 @@ async def found_labels(
 
 async def is_first_version(prometheus: PrometheusClient, now: datetime) -> bool:
     """Whether kube-state-metrics 1 is scraped, and no later one. Raises `PrometheusError`."""
-    with_uids = promql.select(names.KSM_PHASE, 'uid!=""')
+    with_uids = promql.select(names.KSM_REQUESTS, 'uid!=""')
     old, uids = await all_of(
         prometheus.query(pod_queries.first_version(), now),
         prometheus.query(f"count({with_uids})", now),

@@ -517,7 +517,7 @@ def test_a_kube_state_metrics_that_is_too_old(doctor, serve_history):
     labels = {"namespace": NAMESPACE, "pod": "jupyter-alice", "container": "notebook"}
     requests = "kube_pod_container_resource_requests"
     spans = [*without(requests, cluster()), Span(old, labels, BEGIN, END, float(GIB))]
-    one = only(doctor(url=serve_history(spans)), "source", "kube-state-metrics 1.x", "update it")
+    one = only(doctor(url=serve_history(spans)), "source", "version 1", "Upgrade")
     assert "deny-list" not in one["cure"]
 
 
