@@ -30,7 +30,7 @@ for _variable in list(os.environ):
         del os.environ[_variable]
 
 # How long an example takes says more about the machine than about the code.
-for _profile, _examples in {"dev": 25, "ci": 150, "nightly": 1000}.items():
+for _profile, _examples in {"dev": 25, "ci": 60, "nightly": 1000}.items():
     settings.register_profile(_profile, deadline=None, max_examples=_examples)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
