@@ -276,7 +276,8 @@ def test_what_is_chosen_within_a_profile_is_what_the_server_requests(page: Page,
     page.get_by_label("Memory", exact=True).select_option("8 GiB")
     press_start(page)
     page.wait_for_url("**/user/dave/**")
-    recorded = {"own-size: memory": 8 * GIB, "own-size: cpu": 2, "own-size: time": 1}
+    amounts = {"memory": 8 * GIB, "cpu": 2, "time": 1}
+    recorded = {f"own-size/cpu=2/memory=8: {name}": amount for name, amount in amounts.items()}
     demo.program.wait_until(lambda: demo.requests("dave") == recorded)
     Visitor(demo.url, "dave").stop()
     # The form has it selected the next time, and what is beside the profile is of that.

@@ -13,10 +13,13 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.conventions import KSM_ANNOTATIONS, KSM_PHASE
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER, Ledger
 from tests.support.hub_objects import hub_spawner, hub_user
 
 URL = "http://prometheus.test"
+EVIDENCE = tuple(f"namespace, pod, uid {metric}" for metric in (KSM_PHASE, KSM_ANNOTATIONS))
+"""What kube-state-metrics is seen by, where its labels are honoured, as the meter calls it."""
 USER = hub_user("alice")
 
 
@@ -33,8 +36,7 @@ def alive(request: httpx.Request) -> httpx.Response:
     start, end, step = (int(float(asked[name])) for name in ("start", "end", "step"))
     instants = range(start, end + 1, step)
     values = [[instant, str(instant)] for instant in instants]
-    names = ("honored kube_pod_status_phase", "honored kube_pod_annotations")
-    result = [{"metric": {"part": name}, "values": values} for name in names]
+    result = [{"metric": {"part": name}, "values": values} for name in EVIDENCE]
     data = {"resultType": "matrix", "result": result}
     return httpx.Response(200, json={"status": "success", "data": data})
 

@@ -18,6 +18,7 @@ from traitlets.config import Config, Configurable
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from tests.support.fake_prometheus import EVIDENCE
 from tests.support.hub_objects import hub_spawner, hub_user
 
 HOUR, MINUTE = 3600, 60
@@ -60,8 +61,7 @@ def alive(request: httpx.Request) -> httpx.Response:
     if "start" in asked and "part" in asked["query"]:
         instants = range(int(float(asked["start"])), int(float(asked["end"])) + 1, 60)
         values = [[instant, str(instant)] for instant in instants]
-        names = ("honored kube_pod_status_phase", "honored kube_pod_annotations")
-        result = [{"metric": {"part": name}, "values": values} for name in names]
+        result = [{"metric": {"part": name}, "values": values} for name in EVIDENCE]
     kind = "matrix" if "start" in asked else "vector"
     data = {"resultType": kind, "result": result}
     return httpx.Response(200, json={"status": "success", "data": data})
