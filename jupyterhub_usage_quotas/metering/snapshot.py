@@ -155,7 +155,7 @@ class UsageSnapshot:
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
-        usage = self._usage(user, resource).known(
+        usage = self._usage(user, resource, until).known(
             datetime.fromtimestamp(until, UTC),
             (until - start - self.coverage.missed(start, until)) / (until - asked_from),
         )
@@ -187,7 +187,12 @@ class UsageSnapshot:
             for user in names
         }
 
-    def _usage(self, user: str, resource: str) -> Usage:
+    def _usage(self, user: str, resource: str, until: float) -> Usage:
+        if until < self.coverage.end:
+            # After its last scrape a source shows what it saw then, which must not count beside
+            # what the Hub itself knows since.
+            of_user = within(self.usage.get(user, NOTHING_KEPT), self.coverage.start, until)
+            return Usage(buckets(of_user, resource), datetime.fromtimestamp(until, UTC))
         known = self._prepared.pop((user, resource), None)
         if known is None:
             kept = self.usage.get(user, NOTHING_KEPT)
