@@ -179,5 +179,5 @@ async def test_a_history_with_long_gaps_is_known_by_few_queries(kind, serve_hist
     assert memory.usage.between(NOW - 180 * DAY, NOW) == pytest.approx(
         GIB * HOUR * (2 if days else 1)
     )
-    # A day at a time would be a multiple of it; a piece that was refused makes the next ones shorter.
+    # A day at a time would be a multiple of it; one that failed makes the next ones shorter.
     assert len(proxy.asked) < (400 if days else 100)
