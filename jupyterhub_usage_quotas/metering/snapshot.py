@@ -116,10 +116,9 @@ class UsageSnapshot:
         )
 
     def _until_last_scrape(self) -> UsageSnapshot:
-        """What Prometheus shows after the last scrape is what it saw then: it is not known."""
-        gap = self.coverage.gap_at(self.coverage.end)
-        if gap and gap[0] <= self.recent_from:
-            return self  # it was not seen at all recently, and so nothing is shown either
+        """What Prometheus shows after the last scrape is what it saw then: it is not known, and
+        must not count beside what the Hub itself knows since.
+        """
         last = max(self.coverage.last_scrape or 0.0, self.recent_from)
         if last >= self.coverage.end:
             return self
@@ -129,8 +128,13 @@ class UsageSnapshot:
                 usage[user] = cut
             else:
                 del usage[user]
+        recent = self.recent & usage.keys()
+        gap = self.coverage.gap_at(self.coverage.end)
+        if gap and gap[0] <= self.recent_from:
+            # It was not seen at all recently, which is known.
+            return replace(self, usage=usage, recent=recent)
         coverage = self.coverage.within(self.coverage.start, last)
-        return replace(self, usage=usage, coverage=coverage, recent=self.recent & usage.keys())
+        return replace(self, usage=usage, coverage=coverage, recent=recent)
 
     def reading(
         self,
@@ -155,7 +159,7 @@ class UsageSnapshot:
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
-        usage = self._usage(user, resource, until).known(
+        usage = self._usage(user, resource).known(
             datetime.fromtimestamp(until, UTC),
             (until - start - self.coverage.missed(start, until)) / (until - asked_from),
         )
@@ -187,12 +191,7 @@ class UsageSnapshot:
             for user in names
         }
 
-    def _usage(self, user: str, resource: str, until: float) -> Usage:
-        if until < self.coverage.end:
-            # After its last scrape a source shows what it saw then, which must not count beside
-            # what the Hub itself knows since.
-            of_user = within(self.usage.get(user, NOTHING_KEPT), self.coverage.start, until)
-            return Usage(buckets(of_user, resource), datetime.fromtimestamp(until, UTC))
+    def _usage(self, user: str, resource: str) -> Usage:
         known = self._prepared.pop((user, resource), None)
         if known is None:
             kept = self.usage.get(user, NOTHING_KEPT)
