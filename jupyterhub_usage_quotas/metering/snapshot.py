@@ -116,9 +116,10 @@ class UsageSnapshot:
         )
 
     def _until_last_scrape(self) -> UsageSnapshot:
-        """What Prometheus shows after the last scrape is what it saw then: it is not known, and
-        must not count beside what the Hub itself knows since.
-        """
+        """What Prometheus shows after the last scrape is what it saw then: it is not known."""
+        gap = self.coverage.gap_at(self.coverage.end)
+        if gap and gap[0] <= self.recent_from:
+            return self  # it was not seen at all recently, and so nothing is shown either
         last = max(self.coverage.last_scrape or 0.0, self.recent_from)
         if last >= self.coverage.end:
             return self
@@ -128,13 +129,8 @@ class UsageSnapshot:
                 usage[user] = cut
             else:
                 del usage[user]
-        recent = self.recent & usage.keys()
-        gap = self.coverage.gap_at(self.coverage.end)
-        if gap and gap[0] <= self.recent_from:
-            # It was not seen at all recently, which is known.
-            return replace(self, usage=usage, recent=recent)
         coverage = self.coverage.within(self.coverage.start, last)
-        return replace(self, usage=usage, coverage=coverage, recent=recent)
+        return replace(self, usage=usage, coverage=coverage, recent=self.recent & usage.keys())
 
     def reading(
         self,
@@ -159,7 +155,7 @@ class UsageSnapshot:
             metric = self.source.requests_metric
             return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
-        usage = self._usage(user, resource).known(
+        usage = self._until(until, user, resource).known(
             datetime.fromtimestamp(until, UTC),
             (until - start - self.coverage.missed(start, until)) / (until - asked_from),
         )
@@ -190,6 +186,16 @@ class UsageSnapshot:
             }
             for user in names
         }
+
+    def _until(self, until: float, user: str, resource: str) -> Usage:
+        """Usage up to the last scrape: what Prometheus shows after it, for a while, is what it saw
+        then, and must not count beside what the Hub itself knows since.
+        """
+        usage = self._usage(user, resource)
+        if usage.end <= until:
+            return usage
+        of_user = within(self.usage[user], self.coverage.start, until)
+        return Usage(buckets(of_user, resource), datetime.fromtimestamp(until, UTC))
 
     def _usage(self, user: str, resource: str) -> Usage:
         known = self._prepared.pop((user, resource), None)

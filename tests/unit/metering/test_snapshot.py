@@ -35,8 +35,9 @@ def used(snapshot: UsageSnapshot) -> tuple[float, float]:
     return usage.between(0, 2 * SCRAPED), usage.covered_until.timestamp()
 
 
+@pytest.mark.parametrize("newest", [True, False], ids=["newest", "catching up"])
 @pytest.mark.parametrize("read_again", [0, 1, 5])
-def test_what_is_shown_after_the_last_scrape_does_not_count(read_again):
+def test_what_is_shown_after_the_last_scrape_does_not_count(read_again, newest):
     """Prometheus shows a sample for a while after it was scraped, and what the Hub knows of running
     servers is added from the last scrape on: the same minute must not count twice. Also where the
     evidence that something was scraped is missing from an answer, and the samples are not.
@@ -47,7 +48,7 @@ def test_what_is_shown_after_the_last_scrape_does_not_count(read_again):
     assert used(known) == (SCRAPED - START, SCRAPED)
     begin, end = SCRAPED - read_again * MINUTE, SCRAPED + MINUTE
     nothing_seen = segment(begin, end, never_covered(begin, end, "anything"))
-    after = known.updated(nothing_seen, keep=0.0)
+    after = known.updated(nothing_seen, keep=0.0, newest=newest)
     total, until = used(after)
     assert until == SCRAPED
     assert total <= SCRAPED - START
