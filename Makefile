@@ -64,7 +64,7 @@ programs:
 
 static: jupyterhub_usage_quotas/services/viewer/static/usage-quota.js
 
-jupyterhub_usage_quotas/services/viewer/static/usage-quota.js: $(wildcard frontend/src/*) frontend/node_modules/.package-lock.json
+jupyterhub_usage_quotas/services/viewer/static/usage-quota.js: $(wildcard frontend/src/*) jupyterhub_usage_quotas/hub/pages/static/header.css frontend/node_modules/.package-lock.json
 	@npm run --silent --prefix frontend build -- --log-level=warning
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json | programs

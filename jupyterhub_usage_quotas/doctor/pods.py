@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..metering.pod_series import clusters, stuck
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from .deployment import Deployment
@@ -10,10 +12,10 @@ from .findings import Finding, counted, listed, ok, skipped, warning
 
 async def one_cluster(deployment: Deployment) -> list[Finding]:
     """Whether what is counted is of one cluster."""
-    looked_for = deployment.source
-    if not isinstance(looked_for, KubeStateMetrics):
-        return [skipped(f"{looked_for.name} does not report pods")]
-    found = await clusters(deployment.prometheus, looked_for.namespaces, deployment.clock())
+    namespaces = _namespaces(deployment)
+    if namespaces is None:
+        return [_no_pods(deployment)]
+    found = await clusters(deployment.prometheus, namespaces, deployment.clock())
     if not found:
         return [ok("pods of Hubs are of one cluster")]
     labels = "; ".join(f"{label}: {listed(list(values))}" for label, values in found.items())
@@ -30,10 +32,10 @@ async def one_cluster(deployment: Deployment) -> list[Finding]:
 
 async def stuck_pods(deployment: Deployment) -> list[Finding]:
     """Whether pods stay after they were deleted."""
-    looked_for = deployment.source
-    if not isinstance(looked_for, KubeStateMetrics):
-        return [skipped(f"{looked_for.name} does not report pods")]
-    pods = await stuck(deployment.prometheus, looked_for.namespaces, deployment.clock())
+    namespaces = _namespaces(deployment)
+    if namespaces is None:
+        return [_no_pods(deployment)]
+    pods = await stuck(deployment.prometheus, namespaces, deployment.clock())
     if not pods:
         return [ok("no pod of a user is left behind by its node")]
     return [
@@ -44,3 +46,13 @@ async def stuck_pods(deployment: Deployment) -> list[Finding]:
             " --force. They count up to their deletion timestamp, and no longer.",
         )
     ]
+
+
+def _namespaces(deployment: Deployment) -> Sequence[str] | None:
+    """The namespaces of pods, as patterns; None where the source does not report pods."""
+    looked_for = deployment.source
+    return looked_for.namespaces if isinstance(looked_for, KubeStateMetrics) else None
+
+
+def _no_pods(deployment: Deployment) -> Finding:
+    return skipped(f"{deployment.source.name} does not report pods")

@@ -56,7 +56,7 @@ def _each(
         yield _of_one(policy, subject, by, how, allotments)
     for policy in policies.empty:
         if covering:
-            why = f"it is for users whom no policy covers; {', '.join(covering)} does"
+            why = f"it is for users whom no policy covers; covered by {', '.join(covering)}"
             yield Applicability(policy.name, applies=False, by=None, why=why)
         else:
             how = "no policy covers the user (scope_backup_strategy.empty)"

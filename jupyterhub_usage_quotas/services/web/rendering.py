@@ -75,6 +75,21 @@ class Link:
         return user.admin or self.everyone or named
 
 
+def _loader(templates: Path, template_paths: Sequence[str]) -> jinja2.BaseLoader:
+    """An admin's templates before ours, and the Hub's last."""
+    hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
+    ours = jinja2.FileSystemLoader(str(templates))
+    return jinja2.ChoiceLoader(
+        [
+            # As in the Hub: "templates/page.html" is the Hub's, whatever was put before it.
+            jinja2.PrefixLoader({"templates": jinja2.ChoiceLoader([hubs, ours])}),
+            jinja2.FileSystemLoader([*template_paths]),
+            ours,
+            hubs,
+        ]
+    )
+
+
 class Renderer:
     """Renders the templates of a service.
 
@@ -96,20 +111,8 @@ class Renderer:
         menu: Sequence[Link] = (),
         language: Language = ENGLISH,
     ) -> None:
-        hubs = jinja2.FileSystemLoader(str(HUBS_TEMPLATES))
-        ours = jinja2.FileSystemLoader(str(templates))
         self._environment = jinja2.Environment(
-            loader=jinja2.ChoiceLoader(
-                [
-                    # As in the Hub: "templates/page.html" is the Hub's, whatever was put before it.
-                    jinja2.PrefixLoader({"templates": jinja2.ChoiceLoader([hubs, ours])}),
-                    jinja2.FileSystemLoader([*template_paths]),
-                    ours,
-                    hubs,
-                ]
-            ),
-            autoescape=True,
-            extensions=[ScriptNonces],
+            loader=_loader(templates, template_paths), autoescape=True, extensions=[ScriptNonces]
         )
         self._environment.filters["local_time"] = partial(local_time, language)
         self._environment.globals.update(language.in_templates)

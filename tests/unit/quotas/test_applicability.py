@@ -110,7 +110,11 @@ def test_exempt(exempt, why):
     found = said(rule("week", exempt=exempt), admin=True, empty=EMPTY)
     assert found["week"] == (False, "everyone", why)
     # Who is exempt is covered: the backup strategy is not for them.
-    assert found["rest"] == (False, None, "it is for users whom no policy covers; week does")
+    assert found["rest"] == (
+        False,
+        None,
+        "it is for users whom no policy covers; covered by week",
+    )
 
 
 def test_the_backup_strategy():
