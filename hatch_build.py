@@ -18,6 +18,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 NAMES = ("usage-quota.js", "usage-quota.css")
+HEADER = "jupyterhub_usage_quotas/hub/pages/static/header.css"
+"""The style that the dashboard has from the Hub's pages."""
 
 
 class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -45,7 +47,11 @@ class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
 
 def _is_built(frontend: Path, static: Path) -> bool:
     made = [static / name for name in NAMES]
-    sources = [*(frontend / "src").glob("*"), frontend / "package-lock.json"]
+    sources = [
+        *(frontend / "src").glob("*"),
+        frontend / "package-lock.json",
+        frontend.parent / HEADER,
+    ]
     if not all(path.is_file() for path in made):
         return False
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
