@@ -22,6 +22,8 @@ __all__ = ["hub", "recorded", "serve_history"]
 
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
+# Much of what a Prometheus does is to collect garbage, and tests have memory.
+os.environ["GOGC"] = "400"
 # Programs that are started many times are compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for _variable in list(os.environ):

@@ -59,13 +59,19 @@ class Program:
         """
         self.log = log
         self._name = Path(command[0]).name
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
+        variables = {**os.environ, **(environment or {})}
+        self._process = self._start(command, environment=variables, directory=directory)
+
+    def _start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], directory: Path | None
+    ) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(environment or {})},
+                env=environment,
                 cwd=directory,
                 start_new_session=True,
             )
