@@ -509,6 +509,7 @@ def test_an_admin_finds_who_is_over(campus: Campus):
         page.go_back()
         expect(page.locator("tbody[data-user]")).to_have_count(3)
         page.get_by_role("link", name=re.compile("^All")).first.click()
+        expect(page.locator("tbody[data-user]")).to_have_count(len(EVERYBODY))
         page.get_by_role("link", name="Used", exact=True).click()
         expect(page.get_by_role("columnheader", name="Used")).to_have_attribute(
             "aria-sort", "descending"
