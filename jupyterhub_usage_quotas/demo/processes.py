@@ -109,7 +109,9 @@ class Program:
 
     def wait_for_url(self, url: str, timeout: float = SECONDS_TO_START) -> None:
         """Wait until a GET of the URL succeeds."""
-        self.wait_until(lambda: _answers(url), timeout)
+        # To make a client takes longer than to ask once.
+        with httpx.Client(timeout=2, trust_env=False) as client:
+            self.wait_until(lambda: _answers(client, url), timeout)
 
     def wait_for_exit(self, timeout: float = SECONDS_TO_STOP) -> int:
         """Wait until it ends by itself; returns the exit code."""
@@ -135,9 +137,9 @@ class Program:
         return "\n".join(self.output().splitlines()[-lines:])
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
+        return client.get(url).is_success
     except httpx.HTTPError:
         return False
 
