@@ -154,6 +154,8 @@ def test_unknown(tmp_path, failover_open):
     ("config", "says"),
     [
         ("c = get_config()\nc.UsageQuotaManager.policy = [{}]\n", "policy[0].resource: is missing"),
+        ("c = get_config()\nc.UsageViewer.enabledd = True\n", "did you mean enabled?"),
+        ("c = get_config()\nc.UsageViewer.session_secret_key = 'short'\n", "easy to guess"),
         ("policy = [", "SyntaxError"),
         ("raise RuntimeError('the admin')", "RuntimeError: the admin"),
     ],
