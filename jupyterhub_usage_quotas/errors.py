@@ -72,7 +72,7 @@ __all__ = [
 
 
 class UsageQuotasError(Exception):
-    """Anything that this package raises on purpose."""
+    """Anything that this package raises on purpose, but for the two outside of the tree."""
 
 
 class ConfigurationError(UsageQuotasError, TraitError):
@@ -184,7 +184,9 @@ class LedgerError(UsageQuotasError):
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger could not be read or written; nothing of the request was written."""
+    """The ledger could not be read or written. Nothing was written, or it is not known whether:
+    repeat the request with its key.
+    """
 
 
 class AdjustmentRefused(LedgerError):

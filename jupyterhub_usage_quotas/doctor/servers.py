@@ -39,9 +39,13 @@ async def profiles(deployment: Deployment) -> list[Finding]:
     selecting = [one for one in deployment.manager.policies if one.servers.profile]
     try:
         spawner_class = deployment.app.spawner_class
+    except ConfigurationError:
+        return [skipped("not known, because of enforced")]
+    try:
         require_profiles(spawner_class, deployment.manager)
     except ConfigurationError as error:
-        return [failed("; ".join(error.errors), "Do as it says.")]
+        cure = "Or leave profile out of the policy's servers. Until then the Hub does not start."
+        return [failed("; ".join(error.errors), cure)]
     if "profile_list" not in spawner_class.class_trait_names(config=True):
         return [ok(f"{spawner_class.__name__} has no profiles of its own")]
     spawner = _made(spawner_class, deployment)

@@ -317,7 +317,7 @@ def test_without_a_database_groups_must_be_passed(config_file):
 def test_which_policies_apply_and_why(beside_a_hub):
     table = check(beside_a_hub, "--user", "over").stdout
     assert "day applies: the user is in the group students" in table
-    assert "pool does not apply: it covers the groups team" in table
+    assert "pool does not apply: it covers the group team, and the user is not in it" in table
     said = json.loads(check(beside_a_hub, "--user", "over", "--json").stdout)
     assert {one["policy"]: (one["applies"], one["by"]) for one in said["policies"]} == {
         "day": (True, "group"),
