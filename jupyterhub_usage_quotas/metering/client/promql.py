@@ -126,6 +126,14 @@ def brief_server_rates(
     return f"max by ({_SERVER}) ({brief})"
 
 
+def recorded_rates(metric: str, namespaces: Sequence[str], users: Users, step: timedelta) -> str:
+    """What was recorded in the step before an instant, whether that recording has ended or not."""
+    # A sample at the beginning belongs to the step before, to every version of Prometheus.
+    over = duration(step - timedelta(milliseconds=1))
+    recorded = _servers(metric, namespaces, users)
+    return f"max by ({_SERVER}) (max_over_time({recorded}[{over}]))"
+
+
 _SERVER = ", ".join(names.SERVER_LABELS)
 
 

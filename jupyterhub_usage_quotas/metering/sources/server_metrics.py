@@ -71,7 +71,8 @@ class ServerMetrics:
         """What servers asked for at instants, and what those did that were there between two."""
         rates = promql.server_rates(self.metric, namespaces, users)
         if self.brief_metric:
-            return rates, promql.server_rates(self.brief_metric, namespaces, users)
+            recorded = promql.recorded_rates(self.brief_metric, namespaces, users, steps.step)
+            return rates, recorded
         return rates, promql.brief_server_rates(self.metric, namespaces, users, steps.step)
 
     async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
