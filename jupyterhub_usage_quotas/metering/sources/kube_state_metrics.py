@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ... import conventions as names
 from ...errors import BadAnswer
@@ -32,10 +32,9 @@ from .pod_answers import (
     merged,
     owned_by,
     resized,
-    silent_at,
     unmistaken,
 )
-from .pod_evidence import PodEvidence
+from .pod_evidence import PodEvidence, requests_exported
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 LATELY = timedelta(days=7)
@@ -169,7 +168,7 @@ class KubeStateMetrics:
         )
         # Whose it is that ran briefly is not in its series.
         brief = [one for one in having(brief, "uid") if one.labels["uid"] in owned]
-        exported = await self._requests_there(prometheus, running, brief, requests, steps)
+        exported = await requests_exported(prometheus, running, brief, requests, steps)
         having(changed, "uid", "resource")
         owned = unmistaken(owned, running, steps.end.timestamp())
         kinds = kinds_of(more[0], owned) if more else {}
@@ -183,27 +182,6 @@ class KubeStateMetrics:
             others=kinds,
             unmeasured=not exported,
         )
-
-    @staticmethod
-    async def _requests_there(
-        prometheus: PrometheusClient,
-        running: Sequence[Series],
-        brief: Sequence[Series],
-        requests: Sequence[Series],
-        steps: StepRange,
-    ) -> bool:
-        """Whether requests were exported while pods ran that have none. Pods may ask for nothing;
-        somewhere in the cluster there is always one that asks.
-        """
-        queries = []
-        for pods, query in (
-            (running, promql.anybodys_requests()),
-            (brief, promql.anybodys_requests(steps.step)),
-        ):
-            silent = await run_in_worker(silent_at, pods, requests)
-            if silent is not None:
-                queries.append(prometheus.query(query, datetime.fromtimestamp(silent, UTC)))
-        return all(await all_of(*queries))
 
     async def _whose(
         self,

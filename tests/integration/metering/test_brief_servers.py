@@ -149,7 +149,6 @@ OTHERS = {"namespace": "monitoring", "pod": "ksm-5b8d", "container": "ksm"}
 CASES = {
     "pods": of_pods(scraper()),
     "pods, kube-state-metrics twice": of_pods(scraper(), scraper("ksm-1", offset=3.3)),
-    "pods, labels not honoured": of_pods(scraper(honors=False, own=OTHERS)),
     "pods, labels honoured from some time on": of_pods(
         scraper(end=FIRST + 20 * MINUTE + 1, honors=False, own=OTHERS, removed=True),
         scraper(start=FIRST + 20 * MINUTE + 1),
@@ -162,7 +161,6 @@ CASES = {
 # Where scrapes are further apart, fewer of the servers are ever seen; what is seen is counted.
 SPARSE = {
     "pods, every 15 seconds": [scraper(every=15)],
-    "pods, every 30 seconds": [scraper(every=30, offset=14)],
     "pods, every minute": [scraper(every=60, offset=14)],
     "pods, never at whole minutes": [scraper(failing=[(at - 15, at + 10) for at in HOUR_LONG])],
 }
