@@ -5,12 +5,15 @@ A program that is missing is an error, never a skip.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
+from httpx._transports import default as transports
 from hypothesis import settings
 
 from tests.support.order import InGroups, in_order
@@ -22,8 +25,12 @@ __all__ = ["hub", "recorded", "serve_history"]
 
 os.environ["PATH"] = f"{ROOT / '.tools/node_modules/.bin'}:{os.environ['PATH']}"
 os.environ["KUBECONFIG"] = str(ROOT / "tests/data/kubeconfig.yaml")
+# Much of what a Prometheus does is to collect garbage, and tests have memory.
+os.environ["GOGC"] = "400"
 # Programs that are started many times are compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Every client of HTTP would read all certificates of the world first, and there are thousands.
+transports.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 for _variable in list(os.environ):
     # What the machine has set must not reach the configuration under test.
     if _variable.startswith("JUPYTERHUB_") or _variable.lower().endswith("_proxy"):

@@ -59,13 +59,19 @@ class Program:
         """
         self.log = log
         self._name = Path(command[0]).name
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
+        variables = {**os.environ, **(environment or {})}
+        self._process = self._start(command, environment=variables, directory=directory)
+
+    def _start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], directory: Path | None
+    ) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(environment or {})},
+                env=environment,
                 cwd=directory,
                 start_new_session=True,
             )
@@ -103,7 +109,9 @@ class Program:
 
     def wait_for_url(self, url: str, timeout: float = SECONDS_TO_START) -> None:
         """Wait until a GET of the URL succeeds."""
-        self.wait_until(lambda: _answers(url), timeout)
+        # To make a client takes longer than to ask once.
+        with httpx.Client(timeout=2, trust_env=False) as client:
+            self.wait_until(lambda: _answers(client, url), timeout)
 
     def wait_for_exit(self, timeout: float = SECONDS_TO_STOP) -> int:
         """Wait until it ends by itself; returns the exit code."""
@@ -129,9 +137,9 @@ class Program:
         return "\n".join(self.output().splitlines()[-lines:])
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
+        return client.get(url).is_success
     except httpx.HTTPError:
         return False
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from tests.support.cluster import GIB
+from tests.support.forked import run_command
 from tests.support.hub import Hub
 from tests.support.paths import ROOT
 from tests.support.visitor import PATIENCE, Visitor, text_of
@@ -184,11 +183,10 @@ def everywhere(page: Page) -> Iterator[str]:
 def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()) -> dict:
     """What `check --json` says."""
     config = campus.hub.program.log.parent / "jupyterhub_config.py"
-    command = [str(Path(sys.executable).with_name("jupyterhub-usage-quotas")), "check", "--json"]
-    command += ["--config", str(config), "--user", name]
-    command += [part for group in groups for part in ("--group", group)]
-    command += [part for member in members for part in ("--member", member)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    arguments = ["--json", "--config", str(config), "--user", name]
+    arguments += [part for group in groups for part in ("--group", group)]
+    arguments += [part for member in members for part in ("--member", member)]
+    done = run_command("check", *arguments)
     assert done.returncode in (0, 3), done.stderr
     return json.loads(done.stdout)
 
@@ -511,6 +509,7 @@ def test_an_admin_finds_who_is_over(campus: Campus):
         page.go_back()
         expect(page.locator("tbody[data-user]")).to_have_count(3)
         page.get_by_role("link", name=re.compile("^All")).first.click()
+        expect(page.locator("tbody[data-user]")).to_have_count(len(EVERYBODY))
         page.get_by_role("link", name="Used", exact=True).click()
         expect(page.get_by_role("columnheader", name="Used")).to_have_attribute(
             "aria-sort", "descending"

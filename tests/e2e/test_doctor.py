@@ -13,7 +13,8 @@ from tests.support.recorded_hub import Recorded, quotas
 
 DECLARED = """
 c.JupyterHub.services = [{{"name": "usage-quota", "url": "http://127.0.0.1:{port}",
-                           "oauth_client_id": "service-usage-quota", "api_token": "t" * 32}}]
+                           "oauth_client_id": "service-usage-quota", "api_token": "t" * 32,
+                           "timeout": 1}}]
 """
 
 

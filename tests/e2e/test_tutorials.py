@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.documentation import snippets
 from tests.support.hub import Hub
 from tests.support.kubernetes.cluster import running_cluster
 from tests.support.programs import free_port, start_prometheus
-from tests.support.snippets import snippets
 from tests.support.tutorials import (
     NAMESPACE,
     PROMETHEUS,

@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.support.cluster import HOUR, NAMESPACE
+from tests.support.forked import run_command
 from tests.support.hub import PYTHONS, Hub, launch, write_config
 from tests.support.paths import ROOT
 from tests.support.programs import Program, free_port
@@ -105,11 +104,10 @@ def with_token(hub: Hub, path: str, token: str) -> httpx.Response:
 def check(hub: Hub, username: str, *groups: str, members: tuple[str, ...] = ()) -> dict:
     """What `check --json` says about a user."""
     config = hub.program.log.parent / "jupyterhub_config.py"
-    command = [str(Path(sys.executable).with_name("jupyterhub-usage-quotas")), "check", "--json"]
-    command += ["--config", str(config), "--user", username]
-    command += [part for group in groups for part in ("--group", group)]
-    command += [part for member in members for part in ("--member", member)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    arguments = ["--json", "--config", str(config), "--user", username]
+    arguments += [part for group in groups for part in ("--group", group)]
+    arguments += [part for member in members for part in ("--member", member)]
+    done = run_command("check", *arguments)
     assert done.returncode in (0, 3), done.stderr
     return json.loads(done.stdout)
 

@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from jsonschema import Draft7Validator
 
+from tests.support.helm import defaults, newest, schema
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "charts-config"
@@ -80,38 +82,12 @@ def hub_config(directory: Path, values: Values, replaced: Mapping[str, str]) -> 
     return CONFIG.format(values=str(directory / "values.json"), token=TOKEN, config_d=str(config_d))
 
 
-FREE = {"config", "extraConfig", "extraFiles", "loadRoles", "services"}
-"""The keys below `hub` under which there can be anything."""
-
-KEYS = {
-    "hub": FREE
-    | {
-        *("extraEnv", "image.name", "image.tag", "networkPolicy.ingress", "networkPolicy.egress"),
-        *("service.annotations", "service.extraPorts"),
-    },
-    "proxy": {"chp.networkPolicy"},
-    "singleuser": {"memory.guarantee", "memory.limit", "cpu.guarantee", "profileList"},
-}
-"""Keys that the chart has, by its reference as of version 4, as far as they are used here."""
-
-
 def faults_of_values(values: Values) -> list[str]:
-    """The keys that the chart does not have: it refuses them."""
-    return [
-        f"{top}.{path}"
-        for top, below in values.items()
-        for path in sorted(_paths(below))
-        if path not in KEYS.get(top, ()) and path.partition(".")[0] not in KEYS.get(top, ())
-    ]
-
-
-def _paths(values: Values) -> set[str]:
-    """The keys down to two levels, as paths."""
-    found = set()
-    for key, value in values.items():
-        below = value if isinstance(value, Mapping) else {}
-        found |= {f"{key}.{name}" for name in below} or {key}
-    return found
+    """What the newest chart would say against them."""
+    (chart, *_) = newest("jupyterhub")
+    checked = Draft7Validator(schema(chart.name, chart.version))
+    whole = _over(defaults(chart.name), values)
+    return [f"{error.json_path}: {error.message}" for error in checked.iter_errors(whole)]
 
 
 def objects(values: Values) -> list[dict[str, Any]]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.forked import run_command
+
+ELSEWHERE = {"JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL": "http://not-this.test"}
+"""What the configuration says is meant, not what is in the environment."""
 
 
 def check(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("jupyterhub-usage-quotas"), "check"]
-    return subprocess.run(
-        [*command, "--config", str(config), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL": "http://not-this.test"},
-    )
+    return run_command("check", "--config", config, *arguments, environment=os.environ | ELSEWHERE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from .forked import run_command
 from .hub import PYTHONS
 
 Found = dict[str, list[dict[str, Any]]]
@@ -14,13 +14,8 @@ Found = dict[str, list[dict[str, Any]]]
 
 def doctor(version: str, config: Path) -> Found:
     """What is found, by check."""
-    command = [PYTHONS[version].parent / "jupyterhub-usage-quotas", "doctor", "--json"]
-    done = subprocess.run(
-        [*command, "--config", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=config.parent,
+    done = run_command(
+        "doctor", "--json", "--config", config, python=PYTHONS[version], directory=config.parent
     )
     said = json.loads(done.stdout)
     assert done.returncode == (0 if said["ok"] else 1), done.stderr

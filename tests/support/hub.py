@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.forked import ForkedProgram
 from tests.support.paths import ROOT
 from tests.support.programs import Program, find_program, free_port
 
@@ -86,7 +87,7 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
 def launch(directory: Path, version: str, config_file: Path) -> Program:
     """Start the Hub of this configuration, without waiting for it."""
     command = [str(WITH_SPAWNERS[version]), "-m", "jupyterhub", "--config", str(config_file)]
-    return Program(command, directory / "jupyterhub.log", directory=directory)
+    return ForkedProgram(command, directory / "jupyterhub.log", directory=directory)
 
 
 @contextmanager

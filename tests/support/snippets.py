@@ -1,4 +1,4 @@
-"""The snippets in the documentation: which there are, what each of them is, whether it is right.
+"""The snippets in the documentation: what each of them is, whether it is right.
 
 A snippet is recognised by its language and by what is in it. One that nothing recognises is a
 fault: there is no snippet that is not looked at.
@@ -10,9 +10,7 @@ import json
 import re
 import shlex
 import subprocess
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +36,9 @@ from jupyterhub_usage_quotas.config.earlier import NO_LONGER_NEEDED, spelling_of
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
 from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
-from tests.support.paths import ROOT
+from tests.support.documentation import Snippet
 from tests.support.rules import promtool, written
 
-PAGES = [
-    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "RELEASE", "SECURITY")),
-    ROOT / "newsfragments/README.md",
-    ROOT / "charts-config/README.md",
-    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
-]
 PROGRAM = "jupyterhub-usage-quotas"
 CLASSES = {
     cls.__name__: cls
@@ -65,49 +57,6 @@ PROGRAMS = {
     "tee",
     *("tljh-config", PROGRAM),
 }
-
-
-@dataclass(frozen=True)
-class Snippet:
-    """A block of code on a page."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-    @property
-    def name(self) -> str:
-        """What a reader is told to call the file: a comment in the first line."""
-        found = re.match(r"# ([\w/.-]+\.\w+)\b", self.text)
-        return found[1] if found else ""
-
-
-def snippets(page: Path) -> Iterator[Snippet]:
-    """All blocks of a page that are marked with a language; Sphinx' own directives are not code."""
-    text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^( *)```([^\n]*)\n(.*?)^\1```$", text, re.M | re.S):
-        indentation, language, inside = found.groups()
-        if language not in DIRECTIVES and language.partition(" ")[0] not in DIRECTIVES:
-            line = text[: found.start()].count("\n") + 1
-            yield Snippet(page, line, language, textwrap.dedent(inside) if indentation else inside)
-
-
-DIRECTIVES = {
-    *("{toctree}", "{include}", "{options}", "{command-line}", "{http-api}", "{check-json}"),
-    "{error-tree}",
-}
-
-
-def named(page: Path, name: str) -> str:
-    """The snippet of a page that is to be saved as this file."""
-    (found,) = (one.text for one in snippets(page) if one.name == name)
-    return found
 
 
 # --- configuration ------------------------------------------------------------------------------

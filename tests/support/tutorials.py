@@ -15,10 +15,11 @@ from typing import Any
 import yaml
 
 from tests.support.chart import hub_config, merged
+from tests.support.documentation import named, snippets
 from tests.support.hub import PYTHONS, SERVER, Hub, running_hub
 from tests.support.kubernetes.cluster import Cluster
 from tests.support.paths import ROOT
-from tests.support.snippets import PROGRAM, named, snippets
+from tests.support.snippets import PROGRAM
 
 TUTORIALS = ROOT / "docs/tutorials"
 ZERO_TO_JUPYTERHUB = TUTORIALS / "zero-to-jupyterhub.md"

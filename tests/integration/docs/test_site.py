@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,10 +17,9 @@ from jupyterhub_usage_quotas.doctor.examine import CHECKS
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from tests.support.expressions import alerts
+from tests.support.forked import run_command
 from tests.support.paths import ROOT
 from tests.support.site import DOCS, HOME, Page, Site, build
-
-PROGRAM = Path(sys.executable).parent / "jupyterhub-usage-quotas"
 
 
 @pytest.fixture(scope="module")
@@ -193,13 +190,8 @@ def _heading(found, option: str) -> str:
 
 def help_of(*command: str) -> str:
     """What the program itself says."""
-    done = subprocess.run(
-        [str(PROGRAM), *command, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "200"},
-    )
+    done = run_command(*command, "--help", environment={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

@@ -26,7 +26,7 @@ from jupyterhub_usage_quotas.quotas.usage import Fresh, Stale, Unknown
 from tests.support import faulty_proxy as faults
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
-from tests.support.meter_events import OnRefresh
+from tests.support.meter_events import OnRefresh, OnRequest
 from tests.support.programs import Program, Span, backfill, find_program, free_port
 from tests.support.recorded import NOW, instant
 
@@ -90,6 +90,8 @@ class Kept:
     proxy: FaultyProxy
     failures: list[Unknown] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """How each request ended, also one that was given up, which the proxy may see later."""
 
     async def refresh(self) -> None:
         await self.meter.refresh(REACH)
@@ -161,7 +163,12 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
         **timing: Any,
     ) -> Kept:
         # Where it is a time-out that is waited for, it is waited for once.
-        client = PrometheusClient(to.url, request_timeout=timedelta(seconds=2 if hangs else 30))
+        requests: list[str] = []
+        client = PrometheusClient(
+            to.url,
+            request_timeout=timedelta(seconds=2 if hangs else 30),
+            events=OnRequest(lambda outcome, _: requests.append(outcome)),
+        )
         client.attempts = 1 if hangs else PrometheusClient.attempts
         clock = Clock(instant(BEGIN))
         kept: Kept
@@ -179,7 +186,7 @@ async def make(proxy: FaultyProxy) -> AsyncIterator[Callable[..., Kept]]:
             clock=lambda: clock.now,
             breaker=breaker or Breaker(failures=1000),
         )
-        kept = Kept(meter, clock, to)
+        kept = Kept(meter, clock, to, requests=requests)
         made.append(kept)
         return kept
 
@@ -454,11 +461,11 @@ async def test_the_breaker_opens_and_nobody_is_asked_until_it_closes(make, proxy
     kept = make(breaker=breaker)
     await kept.begin()
     proxy.always(faults.status(503))
-    counted = [len(proxy.asked)]
+    counted = [len(kept.requests)]
     for _ in range(6):
         kept.clock.pass_(1)
         await kept.refresh()
-        counted.append(len(proxy.asked))
+        counted.append(len(kept.requests))
     assert counted[0] < counted[1] < counted[2] < counted[3], "three are tried"
     assert counted[3:] == [counted[3]] * 4, "and no more"
     assert "not queried again for" in kept.failures[-1].detail
@@ -469,26 +476,26 @@ async def test_the_breaker_opens_and_nobody_is_asked_until_it_closes(make, proxy
     assert longer["alice"]["memory"].reason == "unavailable"
     assert await kept.meter.extend() is False
     assert isinstance((await kept.read(["alice"]))["alice"]["memory"], Fresh)
-    assert len(proxy.asked) == counted[3]
+    assert len(kept.requests) == counted[3]
 
     clock.seconds += 29
     await kept.refresh()
-    assert len(proxy.asked) == counted[3]
+    assert len(kept.requests) == counted[3]
     proxy.always(faults.honest)
     clock.seconds += 1
     await kept.refresh()
-    assert len(proxy.asked) > counted[3]
+    assert len(kept.requests) > counted[3]
     assert used(await kept.read(), kept.clock.now) == expected(kept.clock.now)
     # All begins anew: it takes three failures again.
     proxy.always(faults.status(503))
     for _ in range(3):
-        asked = len(proxy.asked)
+        asked = len(kept.requests)
         kept.clock.pass_(1)
         await kept.refresh()
-        assert len(proxy.asked) > asked
-    asked = len(proxy.asked)
+        assert len(kept.requests) > asked
+    asked = len(kept.requests)
     await kept.refresh()
-    assert len(proxy.asked) == asked
+    assert len(kept.requests) == asked
 
 
 async def test_launches_open_the_breaker_too_and_a_good_one_closes_it(make, proxy):
@@ -498,10 +505,10 @@ async def test_launches_open_the_breaker_too_and_a_good_one_closes_it(make, prox
     proxy.always(faults.reset)
     for _ in range(2):
         assert (await kept.read(["alice"]))["alice"]["memory"].reason == "unreachable"
-    counted = len(proxy.asked)
+    counted = len(kept.requests)
     for _ in range(10):
         assert (await kept.read(["alice"]))["alice"]["memory"].reason == "unreachable"
-    assert len(proxy.asked) == counted
+    assert len(kept.requests) == counted
     proxy.always(faults.honest)
     clock.seconds += 30
     assert isinstance((await kept.read(["alice"]))["alice"]["memory"], Fresh)
@@ -551,12 +558,12 @@ async def test_a_launch_before_the_history_is_read_asks_about_that_user_alone(ma
 async def test_a_launch_amid_the_history_asks_only_if_it_needs_what_is_not_read_yet(make, proxy):
     kept = make()
     await kept.refresh()
-    counted = len(proxy.asked)
+    counted = len(kept.requests)
     assert isinstance((await kept.read(["bob"], timedelta(minutes=50)))["bob"]["time"], Fresh)
-    assert len(proxy.asked) == counted
+    assert len(kept.requests) == counted
     numbers = used(await kept.read(["bob"]), kept.clock.now)
     assert numbers["bob", "memory"] == pytest.approx(truth("bob", "memory", kept.clock.now))
-    assert len(proxy.asked) > counted
+    assert len(kept.requests) > counted
 
 
 @pytest.mark.parametrize(

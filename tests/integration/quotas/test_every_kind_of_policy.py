@@ -5,8 +5,6 @@ decision, over a real Prometheus: through the command line and through the manag
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from jupyterhub_usage_quotas.quotas.decide import Outcome, Request
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.decisions import decided_by
+from tests.support.forked import run_command
 from tests.support.programs import Span
 from tests.support.recorded import NOW, instant
 
@@ -128,13 +127,7 @@ def config_file(serve_history: Callable[..., str], tmp_path_factory) -> Path:
 
 
 def check(config: Path, *arguments: str) -> dict[str, Any]:
-    command = Path(sys.executable).with_name("jupyterhub-usage-quotas")
-    done = subprocess.run(
-        [command, "check", "--config", str(config), "--json", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("check", "--config", config, "--json", *arguments)
     assert done.returncode in (0, 3), done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["failover"] is None, said["failover_detail"]
@@ -200,13 +193,7 @@ def test_a_pool_pays_first_and_the_rest_falls_to_the_member(config_file, user, a
 
 
 def test_the_table_shows_what_applies(config_file):
-    command = Path(sys.executable).with_name("jupyterhub-usage-quotas")
-    done = subprocess.run(
-        [command, "check", "--config", str(config_file), "--user", "ada"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("check", "--config", config_file, "--user", "ada")
     row = next(line for line in done.stdout.splitlines() if line.startswith("gpu budget"))
     assert "(other servers)" in row
 

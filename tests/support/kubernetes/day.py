@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.forked import run_command
 from tests.support.hub import WITH_SPAWNERS, Hub, launch, write_config
 from tests.support.programs import Program, free_port, start_prometheus
 from tests.support.visitor import PATIENCE, Visitor
@@ -177,10 +177,9 @@ class RunningHub:
 
     def check(self, user: str, policy: str) -> float:
         """What the command line says that a user has used, in base units."""
-        program = WITH_SPAWNERS[self.deployment.version].parent / "jupyterhub-usage-quotas"
-        command = [str(program), "check", "--json"]
-        command += ["--config", str(self.config), "--user", user]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        python = WITH_SPAWNERS[self.deployment.version]
+        arguments = ["--json", "--config", self.config, "--user", user]
+        done = run_command("check", *arguments, python=python)
         assert done.stdout, done.stderr
         verdicts = json.loads(done.stdout)["verdicts"]
         return next(one["used"] for one in verdicts if one["policy"] == policy)

@@ -346,32 +346,6 @@ def test_kubernetes_accepts_what_values_become(files):
             kubernetes_validate.validate(one, version, strict=True)
 
 
-def keys(values: Any, depth: int) -> set[str]:
-    """The keys of values down to a depth, as paths."""
-    if not isinstance(values, dict) or not depth:
-        return {""}
-    return {
-        f"{key}.{below}".rstrip(".")
-        for key, value in values.items()
-        for below in keys(value, depth - 1)
-    }
-
-
-@pytest.mark.parametrize("files", [MINIMAL, FULL], ids=["minimal", "full"])
-def test_values_have_only_keys_that_the_chart_has(files):
-    """It refuses others. By its reference, as of version 4."""
-    values = merged(files)
-    free = {"config", "extraConfig", "extraFiles", "loadRoles", "services"}
-    assert set(values) <= {"hub", "proxy", "singleuser"}
-    hub = {key: None if key in free else value for key, value in values["hub"].items()}
-    assert keys(hub, 2) <= free | {
-        *("image.name", "image.tag", "networkPolicy.ingress", "networkPolicy.egress"),
-        *("service.annotations", "service.extraPorts"),
-    }
-    assert keys(values.get("proxy", {}), 3) <= {"", "chp.networkPolicy.egress"}
-    assert keys(values.get("singleuser", {}), 2) <= {"", "memory.guarantee", "cpu.guarantee"}
-
-
 def test_no_values_hold_a_secret():
     """What looks like one is a placeholder, and all of them are in the file for secrets."""
     secrets = FULL[1].read_text()

@@ -11,8 +11,8 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.documentation import named, snippets
 from tests.support.paths import ROOT
-from tests.support.snippets import named, snippets
 
 PAGE = ROOT / "docs/how-to/docker.md"
 GIB = 1024**3

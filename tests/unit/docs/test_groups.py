@@ -14,8 +14,8 @@ from oauthenticator.github import GitHubOAuthenticator
 from oauthenticator.google import GoogleOAuthenticator
 from traitlets.config import Config
 
+from tests.support.documentation import snippets
 from tests.support.paths import ROOT
-from tests.support.snippets import snippets
 
 PAGE = ROOT / "docs/how-to/groups.md"
 CONTEXT = "https://purl.imsglobal.org/spec/lti/claim/context"

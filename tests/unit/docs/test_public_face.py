@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.snippets import PAGES, ROOT
+from tests.support.documentation import PAGES
+from tests.support.paths import ROOT
 
 NAME = "jupyterhub-usage-quotas"
 THEIR_SITE = f"{NAME}.readthedocs"

@@ -10,9 +10,10 @@ import pytest
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.doctor.examine import CHECKS
 from tests.support.certificates import Authority
+from tests.support.documentation import PAGES, Snippet, snippets
 from tests.support.paths import ROOT
 from tests.support.rules import RULES
-from tests.support.snippets import PAGES, Snippet, snippets, validate
+from tests.support.snippets import validate
 
 SNIPPETS = [pytest.param(one, id=one.place) for page in PAGES for one in snippets(page)]
 
