@@ -72,6 +72,8 @@ def test_the_full_values_are_accepted_without_a_remark(full: Hub):
 
 
 def test_the_doctor_finds_the_full_values_well(full: Hub):
+    # The dashboard may still be starting, which is 503: a visitor waits for it.
+    assert Visitor(full.url, "within").http.get("/services/usage-quota/").is_success
     found = doctor(full.version, full.program.log.parent / "jupyterhub_config.py")
     checks = ("configuration", "enforced", "denials", "prometheus", "service", "network")
     assert statuses(found, *checks) == ["ok"] * 7, found
