@@ -10,7 +10,7 @@ from typing import Any
 
 from ..messages import printable, wrong
 from ..resources import Resource
-from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
+from ..units import SMALLEST_AMOUNT, InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Window
 from ..windows.calendar import read_calendar
 from ..windows.gauge import Current
@@ -30,9 +30,6 @@ WINDOW_FORMS = (
 
 EXPORTED = "exported"
 """The limit of a gauge that its source reports for each user."""
-
-SMALLEST_AMOUNT = 1e-6
-"""In base units. A smaller limit, other than zero, is a typing error."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
