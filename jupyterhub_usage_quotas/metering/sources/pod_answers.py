@@ -25,7 +25,7 @@ class Pod:
 class PodAnswers:
     """The answers about pods: their users by uid, when they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. `others` are the
-    kinds of those that are no servers. It is `unmeasured`
+    kinds of those that run no server. It is `unmeasured`
     when some ran without requests, and nothing said then what any pod requested.
     """
 
@@ -63,7 +63,7 @@ def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
 
 
 def kinds_of(found: Sequence[Series], owned: Mapping[str, Pod]) -> dict[str, str]:
-    """The kinds of pods that are no servers, by uid: the first of their containers' names.
+    """The kinds of pods that run no server, by uid: the first of their containers' names.
 
     What has annotations of a server is one, whatever runs in it.
     """
