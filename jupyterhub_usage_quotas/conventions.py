@@ -74,6 +74,8 @@ RECORDED_REQUESTS: Final = "jupyterhub_usage_quotas:server_requests"
 """What each user's running servers ask for; labels as in SERVER_LABELS; bytes, cores, GPUs, and 1
 for each pod.
 """
+RECORDED_BRIEF: Final = "jupyterhub_usage_quotas:brief_server_requests"
+"""The same of each user's servers that ran in the minute before, and at neither end of it."""
 RECORDED_SEEN: Final = "jupyterhub_usage_quotas:source_seen"
 """Always 1, by namespace: evidence that kube-state-metrics was scraped."""
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from traitlets.config import Config
 
 from ..config.loading import load_config
 from ..config.quotas import Enforcement, QuotaOptions
+from ..config.viewer import errors_in_viewer
 from ..conventions import HOME_STORAGE
-from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected
+from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected, all_errors
 from ..ledger.base import Ledger
 from ..metering.client.promql import Users
 from ..quotas.applicability import Applicability, CoveredBy, applicability
@@ -187,10 +189,9 @@ def run_check(options: argparse.Namespace) -> int:
         config, lines = load_config(Path(options.config))
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
-        quotas = QuotaOptions(config=config)
+        quotas, ledger = _configured(config)
         for line in quotas.doubts():
             print(f"note: {line}", file=sys.stderr)
-        ledger = quotas.make_ledger()
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
@@ -218,6 +219,15 @@ def run_check(options: argparse.Namespace) -> int:
             lines += gauge_lines(resources[name], reading)
         print("\n".join(lines))
     return EXIT_CODES[decision.outcome]
+
+
+def _configured(config: Config) -> tuple[QuotaOptions, Ledger]:
+    """The options, and the ledger; raises `ConfigurationError` with the errors of all options that
+    would stop the Hub, those of the dashboard among them.
+    """
+    with all_errors(errors_in_viewer(config)):
+        quotas = QuotaOptions(config=config)
+        return quotas, quotas.make_ledger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from .colon_assignments import apply_annotated_settings, apply_settings_of
 from .earlier import merge_later
 from .quotas import CONFIGURED
 from .validation import remarks
+from .viewer import UsageViewer
 from .whereabouts import find_database, whole
 
 
@@ -39,7 +40,7 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
     except Exception as error:
         # The file is the admin's code: it can fail in any way.
         raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
-    return config, [*lines, *remarks(config, CONFIGURED)]
+    return config, [*lines, *remarks(config, (*CONFIGURED, UsageViewer))]
 
 
 def load_service_config(

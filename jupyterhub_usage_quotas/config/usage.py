@@ -267,6 +267,7 @@ class UsageConfig(
                 max_gap,
                 conventions.KSM_REQUESTS,
                 self._other_namespaces,
+                conventions.RECORDED_BRIEF,
             )
         return KubeStateMetrics(
             self.hub_namespace,

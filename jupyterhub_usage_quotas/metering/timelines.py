@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
 from ..quotas.policy.selector import ServerAttributes
@@ -212,6 +213,19 @@ def runs_of(
     if rate > 0:
         runs.append((begin, until, rate))
     return runs
+
+
+def brief_runs(runs: Iterable[Run], brief: Iterable[tuple[float, float]], step: float) -> list[Run]:
+    """The runs of what was seen within a step and at neither end of it, `(instant, rate)` each, but
+    for steps that `runs` of the same thing touch: those count by what was seen at their ends.
+    """
+    seen = sorted(runs)
+    begins, ends = [start for start, _, _ in seen], [end for _, end, _ in seen]
+    return [
+        (instant - step, instant, rate)
+        for instant, rate in sorted(dict(brief).items())
+        if bisect_left(begins, instant) <= bisect_left(ends, instant - step)
+    ]
 
 
 def buckets(kept: Kept[float], resource: str) -> tuple[Bucket, ...]:

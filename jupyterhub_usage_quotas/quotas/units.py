@@ -47,7 +47,9 @@ LARGEST_AMOUNT = 1e45
 
 
 class InvalidQuantity(ValueError):
-    """A quantity, unit or duration that cannot be read; the message says what is expected."""
+    """A quantity, unit or duration that cannot be read or is out of bounds; the message says what
+    is expected.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ are held against. Nothing of the package is used here.
 
 What Prometheus shows at an instant is the newest sample of a series, unless it is older than the
 look-back or marks the end (https://prometheus.io/docs/prometheus/latest/querying/basics/#staleness).
+What is to be seen at neither end of a minute, and has a sample in it, counts for that minute, too.
 """
 
 from __future__ import annotations
@@ -86,6 +87,11 @@ class _Series:
         there = index >= 0 and instant - self.times[index] <= LOOK_BACK
         return index if there and self.values[index] is not None else None
 
+    def within(self, minute: int) -> Sequence[float]:
+        """The values of its samples in the minute that an instant ends."""
+        first, last = (bisect_right(self.times, edge) for edge in (minute - MINUTE, minute))
+        return [value for value in self.values[first:last] if value is not None]
+
 
 class Oracle:
     """Knows everything about one namespace, from samples."""
@@ -99,7 +105,9 @@ class Oracle:
                 self._by_metric[plain["__name__"]].append(_Series(plain, times, values))
         # What is to be seen from a minute is the same whenever one asks.
         self._running = cache(self._running_at)
+        self._ran_briefly = cache(self._ran_briefly_in)
         self._in_use = cache(self._in_use_at)
+        self._in_use_briefly = cache(self._in_use_briefly_in)
         self._seen = cache(self._seen_at)
 
     def of_pods(self, start: int, end: int) -> Truth:
@@ -110,8 +118,13 @@ class Oracle:
             for uid, user, amounts in self._running(minute):
                 whose[uid] = user
                 of_pods[uid][minute] = amounts
-        bridged = [(whose[uid], _bridged(of, lambda _: True)) for uid, of in of_pods.items()]
-        return self._truth(start, end, bridged, (PHASE, ANNOTATIONS))
+        bridged = {uid: _bridged(of, lambda _: True) for uid, of in of_pods.items()}
+        for minute in range(start, end + 1, MINUTE):
+            for uid, user, amounts in self._ran_briefly(minute):
+                whose[uid] = user
+                bridged.setdefault(uid, {}).setdefault(minute, amounts)
+        pieces = [(whose[uid], of) for uid, of in bridged.items()]
+        return self._truth(start, end, pieces, (PHASE, ANNOTATIONS))
 
     def of_servers(self, start: int, end: int) -> Truth:
         """What servers say, by the Hub's exporter; a gap is bridged only where nobody looked."""
@@ -121,8 +134,11 @@ class Oracle:
         for minute in minutes:
             for key, value in self._in_use(minute).items():
                 servers[key][minute] = {key[-1]: value}
-        bridged = [(key[0], _bridged(of, unseen.issuperset)) for key, of in servers.items()]
-        return self._truth(start, end, bridged, (INFO,))
+        bridged = {key: _bridged(of, unseen.issuperset) for key, of in servers.items()}
+        for minute in minutes:
+            for key, value in self._in_use_briefly(minute).items():
+                bridged.setdefault(key, {}).setdefault(minute, {key[-1]: value})
+        return self._truth(start, end, [(key[0], of) for key, of in bridged.items()], (INFO,))
 
     def _of(self, metric: str) -> list[_Series]:
         return self._by_metric.get(metric, [])
@@ -143,10 +159,39 @@ class Oracle:
             for one in self._of("kube_pod_deletion_timestamp")
             if (gone := one.at(minute)) is not None and gone <= minute
         }
+        return self._asking(running, users, lambda one: one.at(minute))
+
+    def _ran_briefly_in(self, minute: int) -> list[tuple[str, str, dict[str, float]]]:
+        """The pods that ran in a minute, and were to be seen at neither end of it: as above."""
+        phases = [one for one in self._of(PHASE) if one.labels["phase"] == "Running"]
+        ran = {one.labels["uid"] for one in phases if 1 in one.within(minute)}
+        ran -= {
+            one.labels["uid"] for one in phases if 1 in (one.at(minute - MINUTE), one.at(minute))
+        }
+        ran -= {
+            one.labels["uid"]
+            for one in self._of("kube_pod_deletion_timestamp")
+            if min(one.within(minute), default=minute) <= minute - MINUTE
+        }
+        users = {
+            one.labels["uid"]: user
+            for one in self._of(ANNOTATIONS)
+            if (user := one.labels.get("annotation_hub_jupyter_org_username"))
+            and one.within(minute)
+        }
+        return self._asking(ran, users, lambda one: max(one.within(minute), default=None))
+
+    def _asking(
+        self,
+        running: set[str],
+        users: Mapping[str, str],
+        amount: Callable[[_Series], float | None],
+    ) -> list[tuple[str, str, dict[str, float]]]:
+        """The pods of users among these, and what they ask for."""
         asked: dict[tuple[str, str, str], float] = {}
-        for one in self._of("kube_pod_container_resource_requests"):
+        for one in self._of("kube_pod_container_resource_requests") if running else ():
             uid, resource = one.labels["uid"], one.labels["resource"]
-            if uid in running and (value := one.at(minute)) is not None:
+            if uid in running and (value := amount(one)) is not None:
                 key = uid, one.labels["container"], resource
                 asked[key] = max(value, asked.get(key, 0.0))
         amounts: dict[str, dict[str, float]] = {uid: {"time": 1.0} for uid in running}
@@ -163,6 +208,17 @@ class Oracle:
                 labels = one.labels
                 key = labels["username"], labels.get("servername", ""), labels["resource"]
                 found[key] = max(value, found.get(key, 0.0))
+        return found
+
+    def _in_use_briefly_in(self, minute: int) -> dict[tuple[str, str, str], float]:
+        """The same of those that were there in a minute, and at neither end of it."""
+        ends = self._in_use(minute - MINUTE).keys() | self._in_use(minute).keys()
+        found: dict[tuple[str, str, str], float] = {}
+        for one in self._of("jupyterhub_usage_quotas_server_requests"):
+            labels = one.labels
+            key = labels["username"], labels.get("servername", ""), labels["resource"]
+            if key not in ends and (values := one.within(minute)):
+                found[key] = max(*values, found.get(key, 0.0))
         return found
 
     def _seen_at(self, metric: str, minute: int) -> float | None:

@@ -25,7 +25,7 @@ from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
-from .kept import forget, keep
+from .kept import forget, keep, server_for_log
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -76,14 +76,17 @@ class UsageQuotaManager(QuotaOptions):
             if record.denied:
                 deny(self._denial(decision, launch, inputs), spawner)
         if launch is not None and launch.read:
-            self._keep(spawner, launch.request, asked)
+            self._keep(user, spawner, launch.request, asked)
 
-    def _keep(self, spawner: HubSpawner, request: Request, asked: datetime) -> None:
+    def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
             keep(spawner, request, asked)
         except Exception:
             # What comes of the launch is decided already.
-            self.log.exception("What a server requests could not be kept; its usage is not known")
+            self.log.exception(
+                "What %s requests could not be kept; report it, what the server uses is not known",
+                server_for_log(user.name, spawner.name),
+            )
 
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
         forget(spawner)
@@ -99,7 +102,10 @@ class UsageQuotaManager(QuotaOptions):
         except OptionsRefused as refused:
             raise refused.__cause__ or refused from None
         except Exception:
-            self.log.exception("What a server of %r requests cannot be read", user.name)
+            self.log.exception(
+                "What %s requests cannot be read; report it, what the server uses is not known",
+                server_for_log(user.name, spawner.name),
+            )
             return None
 
     async def _decide_in_time(
@@ -122,7 +128,10 @@ class UsageQuotaManager(QuotaOptions):
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
             # A bug of ours must not become a failure of the Hub; failover is for exactly this.
-            self.log.exception("Deciding on a launch of %r failed; failover decides", user.name)
+            self.log.exception(
+                "Deciding on a launch of %s failed; failover decides; report it",
+                server_for_log(user.name, spawner.name),
+            )
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
         readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
         pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
@@ -185,7 +194,9 @@ class UsageQuotaManager(QuotaOptions):
                 denial.usage_quota_alternatives = alternatives(inputs, launch, self.texts)
             except Exception:
                 # A denial without advice is better than none.
+                asked = launch.request
                 self.log.exception(
-                    "Working out alternatives to a denied launch failed; it has none"
+                    "Working out alternatives to %s failed; the denial has none; report it",
+                    server_for_log(asked.subject.name, asked.server.name),
                 )
         return denial

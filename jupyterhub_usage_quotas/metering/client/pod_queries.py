@@ -95,6 +95,7 @@ class Pods:
     pods: Collection[str] | None
     patterns: Sequence[str] = ()
     annotated: bool = True
+    step: timedelta = timedelta(minutes=1)
 
     @property
     def _where(self) -> tuple[str, ...]:
@@ -105,19 +106,43 @@ class Pods:
     @property
     def _running(self) -> str:
         pod = self.labels.identity
-        phase = select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
         # A pod whose node is gone keeps its phase; its containers were to end at this instant.
-        deleted = f"min by ({pod}) ({select(names.KSM_DELETION, *self._where)}) <= time()"
-        running = f"(max by ({pod}) ({phase} == 1) unless on ({pod}) {deleted})"
+        deleted = f"min by ({pod}) ({self._deletion}) <= time()"
+        running = f"(max by ({pod}) ({self._phase} == 1) unless on ({pod}) {deleted})"
         if not self.annotated:
             return running
         of_them = of_users(names.KSM_USERNAME_LABEL, self.users)
         annotations = select(names.KSM_ANNOTATIONS, *self._where, *of_them)
         return f"max by ({pod}) ({annotations}) * on ({pod}) {running}"
 
+    @property
+    def _phase(self) -> str:
+        return select(names.KSM_PHASE, *self._where, equals("phase", "Running"))
+
+    @property
+    def _deletion(self) -> str:
+        return select(names.KSM_DELETION, *self._where)
+
+    @property
+    def _brief(self) -> str:
+        """The pods that ran within a step and at neither end of it, whosesoever they are."""
+        step = duration(self.step)
+        there = f"max_over_time({self._phase}[{step}]) == 1"
+        ends = (f"{self._phase} == 1", f"{self._phase} offset {step} == 1")
+        # What was to end before the step is none of it, although its node never said so.
+        before = f"time() - {self.step.total_seconds():g}"
+        gone = f"min_over_time({self._deletion}[{step}]) <= {before}"
+        return "(" + f" unless on ({self.labels.identity}) ".join((there, *ends, gone)) + ")"
+
     def running(self) -> str:
         """The pods that run at an instant: a series for each `uid`."""
         return self.labels.by_uid(f"group by ({self.labels.uid}) ({self._running})")
+
+    def brief(self) -> str:
+        """The pods that ran in the step before an instant and at neither end of it, of these users
+        or not: a series for each `uid`.
+        """
+        return self.labels.by_uid(f"group by ({self.labels.uid}) ({self._brief})")
 
     def rates(self) -> str:
         """What running pods request at an instant: a series for each `uid` and `resource`."""
@@ -125,6 +150,14 @@ class Pods:
         each = self._each("max", lambda requests: requests)
         rates = f"sum by ({uid}, resource) ({each} * on ({pod}) group_left () ({self._running}))"
         return self.labels.by_uid(rates)
+
+    def brief_rates(self) -> str:
+        """The most that `brief` pods requested in the step: a series for each `uid` and
+        `resource`.
+        """
+        each = self._each("max", _in_window("max", self.step))
+        those = f"{each} and on ({self.labels.identity}) {self._brief}"
+        return self.labels.by_uid(f"sum by ({self.labels.uid}, resource) ({those})")
 
     def largest_requests(self, over: timedelta) -> str:
         """The most that pods requested in a window, whether they ran or not: a series for each
@@ -159,10 +192,8 @@ class Pods:
         return self.labels.by_uid(f"{others} unless on ({uid}) {servers}")
 
     def _requests(self, extreme: str, over: timedelta) -> str:
-        def in_window(requests: str) -> str:
-            return f"{extreme}_over_time({requests}[{duration(over)}])"
-
-        summed = f"sum by ({self.labels.uid}, resource) ({self._each(extreme, in_window)})"
+        each = self._each(extreme, _in_window(extreme, over))
+        summed = f"sum by ({self.labels.uid}, resource) ({each})"
         return self.labels.by_uid(summed)
 
     def _each(self, extreme: str, amounts: Callable[[str], str]) -> str:
@@ -179,6 +210,10 @@ class Pods:
 
 
 _RENAMED = 'exported_container!=""'
+
+
+def _in_window(extreme: str, over: timedelta) -> Callable[[str], str]:
+    return lambda amounts: f"{extreme}_over_time({amounts}[{duration(over)}])"
 
 
 def servers_there(namespaces: Sequence[str], over: timedelta) -> str:

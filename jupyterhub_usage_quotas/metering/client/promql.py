@@ -98,17 +98,47 @@ def of_users(label: str, users: Users) -> tuple[str, ...]:
     return (one_of(label, users), named)
 
 
-def anybodys_requests() -> str:
-    """The number of series of pods' requests, of any pod in any namespace."""
-    return f"count({names.KSM_REQUESTS})"
+def anybodys_requests(step: timedelta | None = None) -> str:
+    """The number of series of pods' requests, of any pod in any namespace: at an instant, or in the
+    step before it.
+    """
+    if step is None:
+        return f"count({names.KSM_REQUESTS})"
+    return f"count(present_over_time({names.KSM_REQUESTS}[{duration(step)}]))"
 
 
 def server_rates(metric: str, namespaces: Sequence[str], users: Users) -> str:
     """What users' servers ask for at an instant, as the Hub exports it or a rule records it: a
     series for each server and `resource`.
     """
-    servers = select(metric, like("namespace", namespaces), *of_users("username", users))
-    return f"max by ({', '.join(names.SERVER_LABELS)}) ({servers})"
+    return f"max by ({_SERVER}) ({_servers(metric, namespaces, users)})"
+
+
+def brief_server_rates(
+    metric: str, namespaces: Sequence[str], users: Users, step: timedelta
+) -> str:
+    """The most that servers asked for that were there in the step before an instant, and at neither
+    end of it.
+    """
+    servers, over = _servers(metric, namespaces, users), duration(step)
+    there = f"max_over_time({servers}[{over}])"
+    brief = f" unless on ({_SERVER}) ".join((there, servers, f"{servers} offset {over}"))
+    return f"max by ({_SERVER}) ({brief})"
+
+
+def recorded_rates(metric: str, namespaces: Sequence[str], users: Users, step: timedelta) -> str:
+    """What was recorded in the step before an instant, whether that recording has ended or not."""
+    # A sample at the beginning belongs to the step before, to every version of Prometheus.
+    over = duration(step - timedelta(milliseconds=1))
+    recorded = _servers(metric, namespaces, users)
+    return f"max by ({_SERVER}) (max_over_time({recorded}[{over}]))"
+
+
+_SERVER = ", ".join(names.SERVER_LABELS)
+
+
+def _servers(metric: str, namespaces: Sequence[str], users: Users) -> str:
+    return select(metric, like("namespace", namespaces), *of_users("username", users))
 
 
 def defined_rates(expression: str, users: Users) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from heapq import merge
+from datetime import timedelta
 
 from ... import conventions as names
 from ...errors import BadAnswer
@@ -23,10 +22,19 @@ from ..client.promql import Users
 from ..client.response import Series
 from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, never_covered
-from ..timelines import Pieces, Run, runs_of, timelines
+from ..timelines import Pieces, Run, brief_runs, runs_of, timelines
 from .base import StepRange, UsageSegment, having
-from .pod_answers import Pod, PodAnswers, kinds_of, owned_by, resized, silent_at, unmistaken
-from .pod_evidence import PodEvidence
+from .pod_answers import (
+    Pod,
+    PodAnswers,
+    grouped,
+    kinds_of,
+    merged,
+    owned_by,
+    resized,
+    unmistaken,
+)
+from .pod_evidence import PodEvidence, requests_exported
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
 USERNAMES_WITHIN = timedelta(days=7)
@@ -149,24 +157,31 @@ class KubeStateMetrics:
     ) -> PodAnswers:
         called = {pod.name for pod in owned.values()} if users is not None else None
         patterns = self.named.like if self.named else ()
-        pods = Pods(labels, self.namespaces, users, called, patterns, annotated=self.named is None)
-        running, requests, changed, *more = await all_of(
+        annotated = self.named is None
+        pods = Pods(labels, self.namespaces, users, called, patterns, annotated, steps.step)
+        running, brief, requests, changed, *more = await all_of(
             prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
+            prometheus.query_range(pods.brief(), steps.start, steps.end, steps.step),
             prometheus.query(pods.largest_requests(steps.over), steps.end),
             prometheus.query(pods.changed_requests(steps.over), steps.end),
             # What is identified by name was started by the Hub.
             *([] if self.named else [prometheus.query(pods.others(steps.over), steps.end)]),
         )
-        silent = await run_in_worker(silent_at, running, requests)
-        # Pods may ask for nothing; somewhere in the cluster there is always one that asks.
-        exported = silent is None or await prometheus.query(
-            promql.anybodys_requests(), datetime.fromtimestamp(silent, UTC)
-        )
+        # Whose it is that ran briefly is not in its series.
+        brief = [one for one in having(brief, "uid") if one.labels["uid"] in owned]
+        exported = await requests_exported(prometheus, running, brief, requests, steps)
         having(changed, "uid", "resource")
         owned = unmistaken(owned, running, steps.end.timestamp())
         kinds = kinds_of(more[0], owned) if more else {}
         return PodAnswers(
-            pods, owned, running, requests, changed, others=kinds, unmeasured=not exported
+            pods,
+            owned,
+            running,
+            brief,
+            requests,
+            changed,
+            others=kinds,
+            unmeasured=not exported,
         )
 
     async def _whose(
@@ -230,11 +245,21 @@ class KubeStateMetrics:
         if not called:
             return part
         those = replace(part.pods, pods=called)
-        rates = await prometheus.query_range(those.rates(), steps.start, steps.end, steps.step)
+        rates, brief_rates = await all_of(
+            *(
+                prometheus.query_range(query, steps.start, steps.end, steps.step)
+                for query in (those.rates(), those.brief_rates())
+            )
+        )
+
+        def theirs(found: Sequence[Series]) -> list[Series]:
+            return [one for one in having(found, "uid", "resource") if one.labels["uid"] in uids]
+
         return replace(
             part,
             requests=[one for one in part.requests if one.labels.get("uid", "") not in uids],
-            rates=[one for one in having(rates, "uid", "resource") if one.labels["uid"] in uids],
+            rates=theirs(rates),
+            brief_rates=theirs(brief_rates),
         )
 
     def _part(
@@ -261,49 +286,48 @@ class KubeStateMetrics:
             timelines(pieces, *steps.span),
             coverage,
             (steps.span,) if any(part.unmeasured for part in parts) else (),
-            sum(len(one.values) for part in parts for one in (*part.running, *part.rates)),
+            sum(part.samples for part in parts),
         )
 
     def _running(self, parts: Sequence[PodAnswers], steps: StepRange) -> dict[str, list[Run]]:
         """When pods ran, by uid."""
-        by_uid: dict[str, list[Series]] = {}
-        for part in parts:
-            for series in part.running:
-                by_uid.setdefault(series.labels.get("uid", ""), []).append(series)
-        return {uid: self._runs(series, steps) for uid, series in by_uid.items()}
+        running = grouped((one for part in parts for one in part.running), "uid")
+        brief = grouped((one for part in parts for one in part.brief), "uid")
+        return {
+            at[0]: self._runs(running.get(at, ()), brief.get(at, ()), steps)
+            for at in {**running, **brief}
+        }
 
-    def _runs(self, series: Sequence[Series], steps: StepRange) -> list[Run]:
+    def _runs(
+        self, series: Sequence[Series], brief: Sequence[Series], steps: StepRange
+    ) -> list[Run]:
         """The runs of series that are one and the same thing, under labels of either kind."""
-        first = series[0]
-        samples: Iterable[tuple[float, float]] = zip(first.instants, first.values, strict=True)
-        if len(series) > 1:
-            samples = dict(merge(*(one.samples for one in series))).items()
         step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
-        return runs_of(samples, step, lambda last, next_: next_ - step - last <= longest)
+        runs = runs_of(merged(series), step, lambda last, next_: next_ - step - last <= longest)
+        return [*runs, *brief_runs(runs, merged(brief), step)] if brief else runs
 
     def _amounts(
         self, parts: Sequence[PodAnswers], running: Mapping[str, Sequence[Run]], steps: StepRange
     ) -> Amounts:
         """What pods requested while they ran; resources of one kind are added up."""
-        largest: dict[tuple[str, str], float] = {}
-        for part in parts:
-            for series in part.requests:
-                at = (series.labels.get("uid", ""), series.labels.get("resource", ""))
-                largest[at] = max(series.last, largest.get(at, 0.0))
-        changed: dict[tuple[str, str], list[Series]] = {}
-        for part in parts:
-            for series in part.rates:
-                at = (series.labels.get("uid", ""), series.labels.get("resource", ""))
-                changed.setdefault(at, []).append(series)
-        kinds = {label: self.kind(label) for _, label in (*largest, *changed)}
+        largest = {
+            at: max(one.last for one in series)
+            for at, series in grouped(
+                (one for part in parts for one in part.requests), "uid", "resource"
+            ).items()
+        }
+        changed = grouped((one for part in parts for one in part.rates), "uid", "resource")
+        brief = grouped((one for part in parts for one in part.brief_rates), "uid", "resource")
+        kinds = {label: self.kind(label) for _, label in (*largest, *changed, *brief)}
         amounts: dict[str, dict[str, list[Run]]] = {}
         for (uid, label), rate in largest.items():
             if (resource := kinds[label]) and rate > 0:
                 runs = [(start, end, rate) for start, end, _ in running.get(uid, ())]
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
-        for (uid, label), of_label in changed.items():
+        for at in {**changed, **brief}:
+            uid, label = at
             if resource := kinds[label]:
-                runs = self._runs(of_label, steps)
+                runs = self._runs(changed.get(at, ()), brief.get(at, ()), steps)
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         return amounts
 

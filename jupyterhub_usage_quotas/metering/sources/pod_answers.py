@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 
 from ... import conventions as names
 from ...quotas.policy.selector import ServerAttributes
@@ -24,19 +25,27 @@ class Pod:
 @dataclass(frozen=True, slots=True)
 class PodAnswers:
     """The answers about pods: their users by uid, when they ran, what they requested,
-    which of them `changed` that, and (instant by instant) what those requested. `others` are the
-    kinds of those that run no server. It is `unmeasured`
-    when some ran without requests, and nothing said then what any pod requested.
+    which of them `changed` that, and (instant by instant) what those requested. `brief` are those
+    that ran within a step and at neither end of it, `others` the kinds of those that run no
+    server. It is `unmeasured` when some ran without requests, and nothing said then what any pod
+    requested.
     """
 
     pods: Pods
     owned: Mapping[str, Pod]
     running: Sequence[Series] = ()
+    brief: Sequence[Series] = ()
     requests: Sequence[Series] = ()
     changed: Sequence[Series] = ()
     rates: Sequence[Series] = ()
+    brief_rates: Sequence[Series] = ()
     others: Mapping[str, str] = field(default_factory=dict)
     unmeasured: bool = False
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are, of those that there may be many of."""
+        return sum(len(one.values) for one in (*self.running, *self.rates))
 
 
 def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
@@ -88,6 +97,21 @@ def unmistaken(
         return owned
     now = {one.labels.get("uid", "") for one in running if one.instants[-1] >= end}
     return {uid: pod for uid, pod in owned.items() if not pod.shared or uid in now}
+
+
+def grouped(found: Iterable[Series], *labels: str) -> dict[tuple[str, ...], list[Series]]:
+    """Series by the values of labels."""
+    groups: dict[tuple[str, ...], list[Series]] = {}
+    for one in found:
+        groups.setdefault(tuple(one.labels.get(label, "") for label in labels), []).append(one)
+    return groups
+
+
+def merged(found: Sequence[Series]) -> Iterable[tuple[float, float]]:
+    """The samples of series that are one and the same thing, as of one series."""
+    if len(found) == 1:
+        return zip(found[0].instants, found[0].values, strict=True)
+    return dict(merge(*(one.samples for one in found))).items()
 
 
 def silent_at(running: Sequence[Series], requests: Sequence[Series]) -> float | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ... import conventions as names
 from ..client import promql
 from ..client.pod_queries import LABELS
 from ..client.prometheus import PrometheusClient, all_of
+from ..client.response import Series
+from ..client.worker import run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
 from .base import StepRange, evidence_ranges, scrape_instants
+from .pod_answers import silent_at
 
 _MATCHERS = {names.KSM_PHASE: ('phase="Running"',)}
 
@@ -73,6 +77,27 @@ class PodEvidence:
             for metric in self.metrics
         }
         return coverage_in(of_any, *steps.span, evidence_ranges(steps)[0].step.total_seconds())
+
+
+async def requests_exported(
+    prometheus: PrometheusClient,
+    running: Sequence[Series],
+    brief: Sequence[Series],
+    requests: Sequence[Series],
+    steps: StepRange,
+) -> bool:
+    """Whether requests were exported while pods ran, or ran briefly, that have none. Pods may ask
+    for nothing; somewhere in the cluster there is always one that asks.
+    """
+    queries = []
+    for pods, query in (
+        (running, promql.anybodys_requests()),
+        (brief, promql.anybodys_requests(steps.step)),
+    ):
+        silent = await run_in_worker(silent_at, pods, requests)
+        if silent is not None:
+            queries.append(prometheus.query(query, datetime.fromtimestamp(silent, UTC)))
+    return all(await all_of(*queries))
 
 
 def _merged(each: Iterable[ScrapeInstants]) -> ScrapeInstants:

@@ -4,7 +4,7 @@ every spawner, and the series that rules record from kube-state-metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from ..client.promql import Users
 from ..client.response import Series
 from ..client.worker import run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
-from ..timelines import Kept, Pieces, runs_of, timelines
+from ..timelines import Kept, Pieces, Run, brief_runs, runs_of, timelines
 from .base import StepRange, UsageSegment, having, scrape_instants
 
 
@@ -29,7 +29,8 @@ class ServerMetrics:
     `requests_metric` is what rules made the series of, if they did. A gap of at most `max_gap` in
     which the metrics were not scraped is bridged for servers that
     were there on both sides. `pod_namespaces` are those besides the Hub's in which rules found
-    users' pods, as patterns.
+    users' pods, as patterns. `brief_metric` is what rules recorded of servers that were there in
+    the minute before and at neither end of it; without one the metric itself says which were.
     """
 
     namespace: str
@@ -39,6 +40,7 @@ class ServerMetrics:
     max_gap: timedelta = timedelta(minutes=10)
     requests_metric: str = ""
     pod_namespaces: Sequence[str] = ()
+    brief_metric: str = ""
     resource: str = field(default="", init=False)
 
     async def read(
@@ -46,20 +48,32 @@ class ServerMetrics:
     ) -> UsageSegment:
         """See `Source.read`."""
         namespaces = tuple(filter(None, (self.namespace, *self.pod_namespaces)))
-        rates = promql.server_rates(self.metric, namespaces, users)
+        rates, brief_rates = self._queries(namespaces, users, steps)
         alive = {self.evidence: promql.seen(self.evidence, promql.in_namespace(self.namespace))}
         by_metric: dict[str, ScrapeInstants]
         series: Sequence[Series]
-        by_metric, series = await all_of(
+        brief: Sequence[Series]
+        by_metric, series, brief = await all_of(
             scrape_instants(prometheus, alive, steps.earlier),
             prometheus.query_range(rates, steps.start, steps.end, steps.step),
+            prometheus.query_range(brief_rates, steps.start, steps.end, steps.step),
         )
-        series = having(series, "username", "resource")
+        having((*series, *brief), "username", "resource")
         coverage = coverage_in(by_metric, *steps.span, steps.step.total_seconds())
-        usage = await run_in_worker(self._usage, series, coverage, steps)
-        recorded = {one.labels.get("resource", "") for one in series}
+        usage = await run_in_worker(self._usage, series, brief, coverage, steps)
+        recorded = {one.labels.get("resource", "") for one in (*series, *brief)}
         unmeasured = (steps.span,) if self.requests_metric and recorded == set(BY_RUNNING) else ()
         return UsageSegment(usage, coverage, unmeasured, sum(len(one.values) for one in series))
+
+    def _queries(
+        self, namespaces: Sequence[str], users: Users, steps: StepRange
+    ) -> tuple[str, str]:
+        """What servers asked for at instants, and what those did that were there between two."""
+        rates = promql.server_rates(self.metric, namespaces, users)
+        if self.brief_metric:
+            recorded = promql.recorded_rates(self.brief_metric, namespaces, users, steps.step)
+            return rates, recorded
+        return rates, promql.brief_server_rates(self.metric, namespaces, users, steps.step)
 
     async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """See `Source.was_there`."""
@@ -69,7 +83,11 @@ class ServerMetrics:
         )
 
     def _usage(
-        self, series: Sequence[Series], coverage: ScrapeCoverage, steps: StepRange
+        self,
+        series: Sequence[Series],
+        brief: Sequence[Series],
+        coverage: ScrapeCoverage,
+        steps: StepRange,
     ) -> Mapping[str, Kept[float]]:
         step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
 
@@ -80,13 +98,27 @@ class ServerMetrics:
 
         pieces: Pieces = {}
         for one in series:
-            server = ServerAttributes(
-                profile=one.labels.get("profile", ""),
-                profile_name=one.labels.get("profile_name", ""),
-                name=one.labels.get("servername", ""),
-                gpu=one.labels.get("gpu") == "true",
-            )
-            by_key = pieces.setdefault(one.labels.get("username", ""), {})
-            runs = by_key.setdefault((one.labels.get("resource", ""), server), [])
-            runs += runs_of(zip(one.instants, one.values, strict=True), step, bridge)
+            _runs_in(pieces, one).extend(runs_of(_samples(one), step, bridge))
+        for one in brief:
+            runs = _runs_in(pieces, one)
+            # What rules recorded of a brief server is besides what others of the user were.
+            those = () if self.brief_metric else runs
+            runs.extend(brief_runs(those, _samples(one), step))
         return timelines(pieces, *steps.span)
+
+
+def _runs_in(pieces: Pieces, series: Series) -> list[Run]:
+    """The runs of the server and the resource that a series is of."""
+    labels = series.labels
+    server = ServerAttributes(
+        profile=labels.get("profile", ""),
+        profile_name=labels.get("profile_name", ""),
+        name=labels.get("servername", ""),
+        gpu=labels.get("gpu") == "true",
+    )
+    by_key = pieces.setdefault(labels.get("username", ""), {})
+    return by_key.setdefault((labels.get("resource", ""), server), [])
+
+
+def _samples(series: Series) -> Iterable[tuple[float, float]]:
+    return zip(series.instants, series.values, strict=True)

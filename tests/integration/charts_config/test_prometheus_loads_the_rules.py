@@ -62,6 +62,7 @@ def test_prometheus_loads_the_rules_and_records(loaded):
     (group,) = answer(url, "rules")["groups"]
     assert [(rule["name"], rule["health"]) for rule in group["rules"]] == [
         (conventions.RECORDED_REQUESTS, "ok"),
+        (conventions.RECORDED_BRIEF, "ok"),
         (conventions.RECORDED_SEEN, "ok"),
     ]
     assert now(conventions.RECORDED_SEEN) == {(("namespace", NAMESPACE),): "1"}
@@ -70,3 +71,4 @@ def test_prometheus_loads_the_rules_and_records(loaded):
         tuple(sorted((labels | {"resource": "memory"}).items())): str(GIB),
         tuple(sorted((labels | {"resource": "time"}).items())): "1",
     }
+    assert now(conventions.RECORDED_BRIEF) == {}

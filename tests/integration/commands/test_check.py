@@ -154,6 +154,8 @@ def test_unknown(tmp_path, failover_open):
     ("config", "says"),
     [
         ("c = get_config()\nc.UsageQuotaManager.policy = [{}]\n", "policy[0].resource: is missing"),
+        ("c = get_config()\nc.UsageViewer.enabledd = True\n", "did you mean enabled?"),
+        ("c = get_config()\nc.UsageViewer.session_secret_key = 'short'\n", "easy to guess"),
         ("policy = [", "SyntaxError"),
         ("raise RuntimeError('the admin')", "RuntimeError: the admin"),
     ],
@@ -315,7 +317,7 @@ def test_without_a_database_groups_must_be_passed(config_file):
 def test_which_policies_apply_and_why(beside_a_hub):
     table = check(beside_a_hub, "--user", "over").stdout
     assert "day applies: the user is in the group students" in table
-    assert "pool does not apply: it covers the groups team" in table
+    assert "pool does not apply: it covers the group team, and the user is not in it" in table
     said = json.loads(check(beside_a_hub, "--user", "over", "--json").stdout)
     assert {one["policy"]: (one["applies"], one["by"]) for one in said["policies"]} == {
         "day": (True, "group"),

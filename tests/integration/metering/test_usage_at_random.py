@@ -108,6 +108,20 @@ class Chance:
     def asked(self) -> dict[str, dict[str, float]]:
         return asks(self.random.choice([1, 1, 2]), 0.5, self.random.choice([1, 2]))
 
+    def brief(self, kind: str) -> Iterator[Happened]:
+        """Some that run for less than a minute, often around the ends of others and of minutes."""
+        for number in range(12):
+            start = self.random.choice([self.random.uniform(BEGIN, NOW), *BORDERS])
+            start = max(start + self.random.uniform(-2, 2) * MINUTE, BEGIN)
+            end = start + self.random.uniform(1, MINUTE)
+            user, name = f"user-{number % 5}", f"brief-{number % 3}"
+            if kind == "pods":
+                stages = {start: RUNNING, end: self.random.choice(["Succeeded", GONE])}
+                asked = {0.0: self.asked(), self.random.uniform(start, end): self.asked()}
+                yield Life(user, stages, asked, name=name, uid=f"brief-{number}")
+            else:
+                yield Served(user, start, end, self.random.choice([1.0, 2.0]), servername=name)
+
     def servers(self, _targets: list[Target]) -> Iterator[Happened]:
         yield Alive()
         for number in range(5):
@@ -139,6 +153,7 @@ def test_what_is_said_is_true(prometheus, kind, seed):
     targets = chance.targets(
         chance.random.choice([namespace, "monitoring"]) if kind == "pods" else namespace
     )
-    things = [replace(one, namespace=namespace) for one in happens(chance, targets)]
+    happened = [*happens(chance, targets), *chance.brief(kind)]
+    things = [replace(one, namespace=namespace) for one in happened]
     ways = prometheus.ways(source(namespace), things, targets, seed=seed)
     ways.are_right(kind=Fresh | Stale)

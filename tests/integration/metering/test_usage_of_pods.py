@@ -111,7 +111,7 @@ CASES: dict[str, list[Life]] = {
         runs("mig", FROM, TO, ask={"notebook": {"nvidia_com_mig_1g_5gb": 2, "nvidia_com_gpu": 1}})
     ],
     "in one scrape only, which a minute sees": [runs("flash", FROM + 30, FROM + 40)],
-    "in one scrape only, which no minute sees": [runs("wink", FROM + 43, FROM + 58)],
+    "in one scrape only, between two minutes": [runs("wink", FROM + 43, FROM + 58)],
     "twenty short sessions": [
         runs("often", FROM + n * 331, FROM + n * 331 + 61 + n, uid=f"o{n}") for n in range(20)
     ],
@@ -233,7 +233,8 @@ def test_the_cases_are_what_they_are_called(ways):
     assert gib_hours("one") == pytest.approx(2 * (TO - FROM) / HOUR, abs=2 * 75 / HOUR)
     assert gib_hours("init") == pytest.approx((TO - FROM) / HOUR, abs=75 / HOUR)
     assert gib_hours("flash") == pytest.approx(1 / 60)
-    for user in ("wink", "waits", "pulls", "modest", "future"):
+    assert gib_hours("wink") == pytest.approx(1 / 60)
+    for user in ("waits", "pulls", "modest", "future"):
         assert gib_hours(user) == 0
     assert ways.whole.between("modest", "time", NOW - REACH, NOW) > HOUR
     assert ways.whole.coverage == 1

@@ -69,7 +69,7 @@ def failures(directory: Path, cases: list[Path], rules: Path) -> str:
 def test_the_rules_are_valid(path):
     done = promtool("check", "rules", "--lint=all", "--lint-fatal", path)
     assert done.returncode == 0, done.stderr
-    assert "2 rules found" in done.stdout
+    assert "3 rules found" in done.stdout
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -82,7 +82,7 @@ def test_they_are_evaluated_every_minute(path):
 def test_their_names_are_those_of_the_conventions(path):
     requests, seen = conventions.RECORDED_REQUESTS, conventions.RECORDED_SEEN
     expressions = rules_of(path)
-    assert list(expressions) == [requests, seen]
+    assert list(expressions) == [requests, conventions.RECORDED_BRIEF, seen]
     labels = ",".join(conventions.SERVER_LABELS)
     assert plain(expressions[requests]).startswith(f"sumby({labels})(")
     assert plain(expressions[seen]).startswith("groupby(namespace)(")
@@ -102,6 +102,30 @@ def test_their_names_are_those_of_the_conventions(path):
 
 
 @pytest.mark.parametrize("path", ALL)
+def test_what_brief_servers_requested_is_the_first_rule_over_a_minute(path):
+    rules = rules_of(path)
+    first, brief = rules[conventions.RECORDED_REQUESTS], rules[conventions.RECORDED_BRIEF]
+    known = re.sub(
+        r"(kube_pod_(?:annotations|container_\w+)({[^}]*})?)", r"max_over_time(\1[1m])", first
+    )
+    (phase,) = set(re.findall(r"kube_pod_status_phase{[^}]*}", first))
+    pod = re.search(r"\*\s*on \(([^)]*)\)", first)[1]
+    at_its_end = (
+        f"and on ({pod}) ({phase} == 1)unless on ({pod}) (kube_pod_deletion_timestamp <= time())"
+    )
+    in_between = f" unless on ({pod}) ".join(
+        (
+            f"and on ({pod}) (max_over_time({phase}[1m]) == 1",
+            f"({phase} == 1)",
+            f"({phase} offset 1m == 1)",
+            "(min_over_time(kube_pod_deletion_timestamp[1m]) <= time() - 60))",
+        )
+    )
+    assert plain(at_its_end) in plain(known)
+    assert plain(brief) == plain(known).replace(plain(at_its_end), plain(in_between))
+
+
+@pytest.mark.parametrize("path", ALL)
 def test_gpus_are_the_resources_of_the_default_configuration(path):
     """As kube-state-metrics writes them, "_" for every sign."""
     names = [re.sub(r"[^\w*?]", "_", name) for name in UsageQuotaManager().gpu_resources]
@@ -114,7 +138,7 @@ def test_gpus_are_the_resources_of_the_default_configuration(path):
 
 def test_what_is_recorded_is_documented():
     page = (FOLDER.parent.parent / "docs/reference/recording-rules.md").read_text()
-    for name in (conventions.RECORDED_REQUESTS, conventions.RECORDED_SEEN):
+    for name in rules_of(RULES):
         assert f"| `{name}` |" in page
     for label in conventions.SERVER_LABELS:
         assert f"`{label}`" in page
@@ -144,11 +168,11 @@ def test_the_file_for_renamed_namespaces_is_the_first_with_the_labels_renamed():
     # Where the namespace is renamed, a pod is told by its uid if its name is not renamed.
     labels = ("namespace", "pod")
     texts = {name: text.replace('exported_pod="", ', "") for name, text in first.items()}
-    whole = plain(texts[conventions.RECORDED_REQUESTS])
-    inner = whole.removeprefix(plain(f"{by} (")).removesuffix(plain(") > 0"))
-    assert plain(second[conventions.RECORDED_REQUESTS]) == plain(
-        f"{by} (label_replace({renamed(inner, *labels)}, {back})) > 0"
-    )
+    for name in (conventions.RECORDED_REQUESTS, conventions.RECORDED_BRIEF):
+        inner = plain(texts[name]).removeprefix(plain(f"{by} (")).removesuffix(plain(") > 0"))
+        assert plain(second[name]) == plain(
+            f"{by} (label_replace({renamed(inner, *labels)}, {back})) > 0"
+        )
     assert plain(second[conventions.RECORDED_SEEN]) == plain(
         "group by (namespace) (label_replace("
         f"{renamed(plain(texts[conventions.RECORDED_SEEN]), *labels)}, {back}))"
@@ -214,6 +238,12 @@ EACH = f"{IDENTITY}, container, exported_container"
         (" == 1", ""),
         ("<= time()", "<= time() - 60"),
         ("<= time()", "<= time() + 60"),
+        ("<= time() - 60", "<= time()"),
+        ("<= time() - 60", "<= time() - 120"),
+        (" offset 1m == 1", " offset 2m == 1"),
+        (" offset 1m == 1", " == 1"),
+        ("[1m]", "[2m]"),
+        ("[1m]", "[30s]"),
         ("unless on (namespace, pod, uid) (kube_pod_deletion", "unless on () (kube_pod_deletion"),
         ('phase="Running"', 'phase=~"Running|Pending"'),
         ('phase="Running"', 'phase=~"Running|Succeeded"'),

@@ -17,6 +17,7 @@ from jupyterhub_usage_quotas.metering.timelines import (
     Kept,
     Run,
     Timeline,
+    brief_runs,
     buckets,
     joined,
     keep,
@@ -262,3 +263,26 @@ def test_samples_closer_than_a_step_stand_for_no_more_than_their_distance(distan
 def test_samples_of_other_rates_closer_than_a_step_do_not_overlap():
     samples = [(60.0, 1.0), (90.0, 2.0), (100.0, 0.0), (130.0, 2.0)]
     assert runs_of(samples, 60.0) == [(0, 60, 1), (60, 90, 2), (100, 130, 2)]
+
+
+@given(
+    st.sets(st.integers(0, MINUTES), max_size=20),
+    st.dictionaries(st.integers(1, MINUTES), st.sampled_from(RATES), max_size=20),
+    st.integers(0, 4),
+)
+def test_brief_minutes_count_where_neither_end_was_seen(seen, brief, longest):
+    """By the minute: those seen, those between two of them where so few are missing, and those
+    that were brief, if neither end was seen, or bridged.
+    """
+    samples = [(float(minute), 1.0) for minute in sorted(seen)]
+    runs = runs_of(samples, 1.0, lambda last, following: following - 1 - last <= longest)
+    bridged = set(seen)
+    for before, after in pairwise(sorted(seen)):
+        if after - before - 1 <= longest:
+            bridged |= set(range(before, after))
+    expected = [
+        (minute - 1.0, float(minute), rate)
+        for minute, rate in sorted(brief.items())
+        if minute not in bridged and minute - 1 not in bridged
+    ]
+    assert brief_runs(runs, brief.items(), 1.0) == expected
