@@ -6,7 +6,7 @@
 #             users wait for the dashboard (they write pages in docs/explanation)
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
 # make docs   the documentation, as docs/_build/html
-# make lint   ruff, mypy, the order of imports (lint-imports) and the pages' scripts (tsc)
+# make lint   ruff and mypy only
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 
