@@ -22,7 +22,7 @@ from ..messages import one_of, wrong
 from ..phrases import PER_PERIOD, THIS, Phrase
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
-from .base import Account, OverTime, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, from_unix, only_keys, whole_minute
 
 ANCHOR = date(2001, 1, 1)
 """A Monday, and the first day of a year."""
@@ -250,6 +250,9 @@ def read_calendar(value: Mapping[Any, Any], _unit: Unit | None) -> Calendar:
         month=_named(given, "month", MONTH_NAMES, period in (Period.QUARTER, Period.YEAR)) + 1,
         hour=_number(given, "hour", 0, 23, period is not Period.HOUR),
     )
+
+
+CALENDAR = Notation("{calendar: week, starts: monday, timezone: UTC}", read_calendar)
 
 
 _Given = dict[str, tuple[str, object]]

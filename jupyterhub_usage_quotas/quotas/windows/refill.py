@@ -33,7 +33,7 @@ from ..units import (
     whole_times,
 )
 from ..usage import Usage
-from .base import Account, OverTime, Window, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, Window, from_unix, only_keys, whole_minute
 
 HISTORY = timedelta(days=30)
 """How far back usage is read to begin with a full balance."""
@@ -236,3 +236,6 @@ def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     # Without the limit's unit nothing depends on the amount, which may be beyond all floats.
     base = bounded_quantity(amount, unit, amount).base if unit else float(min(amount, 1e300))
     return Refill(base, length)
+
+
+REFILL = Notation('{refill: 5, every: "10 minutes"}', read_refill)
