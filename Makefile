@@ -25,10 +25,10 @@ PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 WITHOUT_IRIS = bin/pip uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean free-port programs static
 .DEFAULT_GOAL := test
 
-demo: programs static .venv/demo
+demo: free-port programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo$(if $(PORT), --port '$(PORT)')
 
 test: lint static .venv-hub5/test .venv-spawner6/test
@@ -63,7 +63,11 @@ lint: .venv/test frontend/node_modules/.package-lock.json
 	.venv/bin/lint-imports --no-cache
 	@npm run --silent --prefix frontend check
 
-programs:
+# Before the minutes that it takes to install everything.
+free-port:
+	@$(PYTHON) -I jupyterhub_usage_quotas/demo/ports.py '$(or $(PORT),8000)'
+
+programs: $(if $(filter demo,$(MAKECMDGOALS)),free-port)
 	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--tests)
 
 static: jupyterhub_usage_quotas/services/viewer/static/usage-quota.js

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 import httpx
 
@@ -337,6 +338,8 @@ def main() -> None:
         faults=", ".join(f"it {name}" for name in sorted(done)),
         table=table(hubs),
     )
+    paragraphs = (one if one.startswith("|") else fill(one, 100) for one in page.split("\n\n"))
+    page = "\n\n".join(paragraphs) + "\n"
     options.output.write_text(page)
     print(page)
     for seen in hubs:
