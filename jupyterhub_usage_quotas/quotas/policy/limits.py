@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..messages import printable, wrong
+from ..messages import wrong
 from ..resources import Resource
 from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Notation, Window
@@ -79,8 +79,7 @@ def _limit_from_number(value: float, resource: Resource) -> Quantity:
 
 def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantity:
     if set(value) != {"value", "unit"}:
-        given = ", ".join(map(str, value)) or "none"
-        raise InvalidQuantity(f"wrong keys: got {printable(given)}; expected value and unit")
+        raise InvalidQuantity(wrong("wrong keys", list(value), "value and unit"))
     number, unit = value["value"], value["unit"]
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise InvalidQuantity(wrong("value", number, "a number"))

@@ -224,7 +224,10 @@ def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     only_keys(value, "refill", "every")
     every, amount = value.get("every"), value["refill"]
     if not isinstance(every, str):
-        raise InvalidQuantity(wrong("every", every, 'a duration, for example "10 minutes"'))
+        expected = 'a duration, for example "10 minutes"'
+        if "every" not in value:
+            raise InvalidQuantity(wrong("every: is missing", expected=expected))
+        raise InvalidQuantity(wrong("every", every, expected))
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
         raise InvalidQuantity(wrong("refill", amount, "a number above 0, in the unit of the limit"))
     length = parse_duration(every)

@@ -172,6 +172,7 @@ def test_a_wrong_configuration(tmp_path, config, says):
 def test_a_configuration_that_is_not_there(tmp_path):
     done = check(tmp_path / "missing.py", "--user", "x")
     assert done.returncode == 2
+    assert "no such file: got '" in done.stderr
     assert "missing.py" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -183,6 +184,7 @@ def test_wrong_arguments(config_file, arguments):
     done = check(config_file, "--user", "x", *arguments)
     assert done.returncode == 2
     assert arguments[1] in done.stderr
+    assert "for example " in done.stderr or "an amount that a server can ask for" in done.stderr
 
 
 def test_a_name_cannot_steer_the_terminal(config_file):
