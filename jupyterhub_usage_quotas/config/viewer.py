@@ -14,15 +14,11 @@ from .. import conventions
 from ..errors import ConfigurationError
 from ..quotas.messages import wrong
 from .earlier import understood
+from .secrets import SHORTEST, easy_to_guess
 from .traits import WholeNumber
 from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
 from .validation import errors_in_options, remarks
-
-SHORTEST_SECRET = 16
-"""Characters of a session secret."""
-VARIED = 6
-"""How many of them must be different ones."""
 
 
 class UsageViewer(UsageConfig):
@@ -120,10 +116,10 @@ class UsageViewer(UsageConfig):
     @validate("session_secret_key")
     def _is_hard_to_guess(self, proposal: Any) -> str:
         secret = str(proposal.value)
-        if secret and (len(secret) < SHORTEST_SECRET or len(set(secret)) < VARIED):
+        if secret and easy_to_guess(secret):
             raise TraitError(
-                f"easy to guess: got {len(secret)} characters; expected at least"
-                f" {SHORTEST_SECRET}, for example of `openssl rand -hex 32`"
+                f"easy to guess: got {len(secret)} characters; expected at least {SHORTEST} random"
+                " ones, for example of `openssl rand -hex 32`"
             )
         return secret
 
