@@ -8,8 +8,8 @@ from itertools import pairwise
 SHORTEST = 16
 """Characters of a secret."""
 HARD_TO_GUESS = 7
-"""How many of them must neither belong to a common word nor follow from those before. Of 16 random
-hexadecimal digits about 13 do.
+"""How many of them must not follow from those before, where a common word counts as one. Of 16
+random hexadecimal digits about 13 do not.
 """
 
 _WORDS = re.compile(
@@ -19,6 +19,8 @@ _WORDS = re.compile(
     "|secure|use|monkey|dragon|sunshine|football|baseball|princess|master|shadow|super|secure|random|string"
     "|production|staging|development|value|long|text|key|todo|foo|bar|baz|none|null|true|false|my|me"
 )
+_MARKS = 0xE000
+"""Where the characters begin that stand for nothing."""
 _LOOKS_LIKE = str.maketrans("@013$5!7", "aoiessit")
 """Letters that are often written as something else."""
 _ROWS = ("qwertyuiop", "qwertzuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "1234567890")
@@ -27,7 +29,7 @@ _IN_A_ROW = {pair for row in _ROWS for way in (row, row[::-1]) for pair in pairw
 
 def easy_to_guess(secret: str) -> bool:
     """Whether a secret is one that somebody may try."""
-    return len(secret) < SHORTEST or _surprises(_without_words(_once(secret))) < HARD_TO_GUESS
+    return len(secret) < SHORTEST or _surprises(_in_words(_once(secret))) < HARD_TO_GUESS
 
 
 def _once(text: str) -> str:
@@ -38,16 +40,17 @@ def _once(text: str) -> str:
     return text
 
 
-def _without_words(text: str) -> str:
-    """A text without common words, however their letters are written."""
-    lower = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
-    for written in (lower.translate(_LOOKS_LIKE), lower):
-        spans = [found.span() for found in _WORDS.finditer(written)]
-        for start, end in reversed(spans):
-            lower = lower[:start] + lower[end:]
-        if spans:
-            return _without_words(lower)
-    return lower
+def _in_words(text: str) -> str:
+    """A text with one mark for each common word, however its letters are written, and without
+    what stands between words.
+    """
+    left = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
+    marks: dict[str, str] = {}
+    for read in (lambda written: written.translate(_LOOKS_LIKE), str):
+        for found in reversed(list(_WORDS.finditer(read(left)))):
+            mark = marks.setdefault(found[0], chr(_MARKS + 2 * len(marks)))
+            left = left[: found.start()] + mark + left[found.end() :]
+    return re.sub(r"[-\s_.]", "", left)
 
 
 def _surprises(text: str) -> int:

@@ -42,6 +42,7 @@ def configured(secret: str) -> str:
         "changeme-changeme",
         "CHANGE_ME_PLEASE!",
         "<use-a-secure-key>",
+        "<a long random text>",
         "my-jupyterhub-session-secret-key",
         "your-secret-key-here-1234",
         "replace this with a random string",
@@ -68,6 +69,19 @@ MAKERS = {
     ),
     "uuid": lambda made: str(uuid.UUID(int=made.getrandbits(128), version=4)),
 }
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        # as 2i2c's package shows them: long phrases, which deployments may have
+        "use-a-secure-random-key-in-production",
+        "<use-a-secure-key-in-production>",
+        "correct horse battery staple",
+    ],
+)
+def test_a_long_phrase_is_accepted(secret):
+    assert configured(secret) == secret
 
 
 @pytest.mark.parametrize("how", MAKERS)
