@@ -148,7 +148,7 @@ class Reason(enum.StrEnum):
     NOT_SCRAPED = "not_scraped"
     STALE = "stale"
     METRIC_MISSING = "metric_missing"
-    NOT_READ_YET = "not_read_yet"
+    NOT_READ_YET = "not_read_yet"  # only pages wait for that
     NOT_MEASURED = "not_measured"
     BAD_USERNAME = "bad_username"
     INTERNAL_ERROR = "internal_error"
