@@ -262,9 +262,9 @@ def importable_name(value: object) -> str:
 
 def _as_written(config: Mapping[str, Any], error: str) -> str:
     """An error at the place that the admin wrote, which may have an earlier name."""
-    for former, today in RENAMED[MANAGER].items():
-        if former in config.get(MANAGER, {}):
-            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)
+    for earlier, today in RENAMED[MANAGER].items():
+        if earlier in config.get(MANAGER, {}):
+            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{earlier}", 1)
     return error
 
 
