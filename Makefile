@@ -7,7 +7,7 @@
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
 # make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
-# make lint   ruff and mypy only
+# make lint   ruff, mypy, the order of imports (lint-imports) and the pages' scripts (tsc)
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 

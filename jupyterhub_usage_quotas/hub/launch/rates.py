@@ -83,7 +83,7 @@ def _of_the_server(spawner: HubSpawner | WithProfile, resource: Resource) -> flo
 
 
 def _amount(value: object, resource: Resource) -> float:
-    """An option's value: a number, or a text such as "2G" where the spawner reads it later."""
+    """An option's value: a number, or a text, for example "2G", which the spawner reads later."""
     if isinstance(value, str) and value.strip():
         return resource.amount(value)
     return float(value) if isinstance(value, int | float) and value > 0 else 0.0

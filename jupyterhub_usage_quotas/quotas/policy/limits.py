@@ -10,7 +10,7 @@ from typing import Any
 
 from ..messages import wrong
 from ..resources import Resource
-from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
+from ..units import SMALLEST_AMOUNT, InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Notation, Window
 from ..windows.calendar import CALENDAR
 from ..windows.gauge import Current
@@ -25,9 +25,6 @@ WINDOWS: Mapping[str, Notation] = {
 
 EXPORTED = "exported"
 """The limit of a gauge that its source reports for each user."""
-
-SMALLEST_AMOUNT = 1e-6
-"""In base units. A smaller limit, other than zero, is a typing error."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:

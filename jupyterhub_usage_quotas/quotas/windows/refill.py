@@ -25,6 +25,7 @@ from ..messages import wrong
 from ..phrases import OF_A_BALANCE, REFILLED, Phrase
 from ..units import (
     LONGEST_DURATION,
+    SMALLEST_AMOUNT,
     InvalidQuantity,
     Unit,
     bounded_quantity,
@@ -68,7 +69,9 @@ class Refill(OverTime):
 
     def cannot_hold(self, limit: float) -> str:
         """See `Window.cannot_hold`: a balance that is empty must be full again in a lifetime."""
-        if limit / self.amount * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
+        # Of a limit of zero, as if it was as small as a limit can be.
+        steps = max(limit, SMALLEST_AMOUNT) / self.amount
+        if steps * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
             return ""
         return wrong(
             "refill is too small to fill the limit",
@@ -150,8 +153,8 @@ class Refill(OverTime):
         if enough(missing):
             return minute
         # As far as anybody looks ahead, and no farther than until all has come back.
-        most = min(math.ceil(missing / self.amount), LONGEST_DURATION.total_seconds() // every)
-        steps = range(1, int(most) + 1)
+        most = min(missing / self.amount, LONGEST_DURATION.total_seconds() // every)
+        steps = range(1, math.ceil(most) + 1)
         found = bisect_left(steps, x=True, key=lambda one: enough(self.after_steps(missing, one)))
         if found == len(steps):
             return None
