@@ -9,12 +9,10 @@ import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 NOTHING = {"memory": 0, "cpu": 0, "gpu": 0, "time": 1}
-THESE = {name: RESOURCES[name] for name in NOTHING}
-"""The resources of these tests; any other has tests of its own."""
 
 CONTAINER = {"resources": {"requests": {"memory": "2Gi", "cpu": "500m"}}}
 SIDECAR = {"restartPolicy": "Always", "resources": {"limits": {"memory": "1Gi"}}}
@@ -71,7 +69,7 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
 
 @pytest.mark.parametrize(("options", "expected"), KUBERNETES)
 async def test_kubespawner(options, expected):
-    asked = asked_by(KubeSpawner(_mock=True, **options), THESE)
+    asked = asked_by(KubeSpawner(_mock=True, **options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert asked.unreadable == ()
 
@@ -120,7 +118,7 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
 
 @pytest.mark.parametrize(("options", "expected"), OTHERS)
 def test_docker_and_batch_systems(options, expected):
-    asked = asked_by(SimpleNamespace(**options), THESE)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert asked.unreadable == ()
 
@@ -143,7 +141,7 @@ def test_docker_and_batch_systems(options, expected):
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
-    asked = asked_by(SimpleNamespace(**options), THESE)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert set(NOTHING) - set(asked.rates) == unknown
     assert {line.partition(":")[0] for line in asked.unreadable} == unknown
     assert all(len(line) < 500 for line in asked.unreadable)
