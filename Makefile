@@ -5,8 +5,9 @@
 # make bench  how long decisions take; bench-meter and bench-viewer: what the meter costs, and how long
 #             users wait for the dashboard (they write pages in docs/explanation)
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
+# make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
-# make lint   ruff and mypy only
+# make lint   ruff, mypy, the order of imports (lint-imports) and the pages' scripts (tsc)
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 
@@ -24,10 +25,10 @@ PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 WITHOUT_IRIS = bin/pip uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial docs lint clean programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean free-port programs static
 .DEFAULT_GOAL := test
 
-demo: programs static .venv/demo
+demo: free-port programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo$(if $(PORT), --port '$(PORT)')
 
 test: lint static .venv-hub5/test .venv-spawner6/test
@@ -49,6 +50,9 @@ bench-viewer: .venv/bench .venv/test
 bench-first-denial: .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_first_denial
 
+soak: .venv/bench .venv/test .venv-hub5/test
+	.venv/bin/python -m benchmarks.soak
+
 docs: .venv/docs
 	.venv/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
@@ -59,7 +63,11 @@ lint: .venv/test frontend/node_modules/.package-lock.json
 	.venv/bin/lint-imports --no-cache
 	@npm run --silent --prefix frontend check
 
-programs:
+# Before the minutes that it takes to install everything.
+free-port:
+	@$(PYTHON) -I jupyterhub_usage_quotas/demo/ports.py '$(or $(PORT),8000)'
+
+programs: $(if $(filter demo,$(MAKECMDGOALS)),free-port)
 	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--tests)
 
 static: jupyterhub_usage_quotas/services/viewer/static/usage-quota.js

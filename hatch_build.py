@@ -37,8 +37,8 @@ class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
         if npm is None:
             raise SystemExit(
                 "npm was not found. The scripts of the Usage Quota Dashboard are made with it:"
-                " install Node.js 20 or newer (on Debian, `apt-get install nodejs npm`), or install"
-                " a released wheel, which includes them"
+                " install Node.js 20 or newer (`apt-get install nodejs npm` on Debian 13 or newer;"
+                " elsewhere from https://nodejs.org), or install a wheel, which includes them"
             )
         if not (frontend / "node_modules" / ".bin" / "esbuild").exists():
             _run(npm, "ci", "--omit=dev", "--ignore-scripts", "--loglevel=error", of=frontend)

@@ -38,7 +38,8 @@ traceback, and failover decides on the launch, with the reason `internal_error`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 from traitlets import TraitError
@@ -71,7 +72,7 @@ __all__ = [
 
 
 class UsageQuotasError(Exception):
-    """Anything that this package raises on purpose."""
+    """Anything that this package raises on purpose, but for the two outside of the tree."""
 
 
 class ConfigurationError(UsageQuotasError, TraitError):
@@ -85,6 +86,20 @@ class ConfigurationError(UsageQuotasError, TraitError):
         lines = "".join(f"\n  - {error}" for error in errors)
         super().__init__(f"Invalid usage quota configuration ({count}):{lines}")
         self.errors = tuple(errors)
+
+
+@contextmanager
+def all_errors(found: Iterable[str]) -> Iterator[None]:
+    """Raise what was found before and what is found within as one `ConfigurationError`, each error
+    once; nothing where there is none.
+    """
+    errors = list(found)
+    try:
+        yield
+    except ConfigurationError as error:
+        errors = [*error.errors, *errors]
+    if errors:
+        raise ConfigurationError(list(dict.fromkeys(errors)))
 
 
 class UsageUnknown(UsageQuotasError):
@@ -169,7 +184,9 @@ class LedgerError(UsageQuotasError):
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger could not be read or written; nothing of the request was written."""
+    """The ledger could not be read or written. Nothing was written, or it is not known whether:
+    repeat the request with its key.
+    """
 
 
 class AdjustmentRefused(LedgerError):

@@ -1,4 +1,8 @@
-"""The command line: `jupyterhub-usage-quotas check`, `doctor` and `demo`."""
+"""The command line: `jupyterhub-usage-quotas check`, `doctor` and `demo`.
+
+What lives here: arguments, what is printed, and exit codes, a file a command. What must not: what
+a command finds out or does (that is in `status`, `doctor` and `demo`).
+"""
 
 from __future__ import annotations
 

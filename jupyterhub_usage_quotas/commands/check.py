@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from traitlets.config import Config
 
 from ..config.loading import load_config
 from ..config.quotas import Enforcement, QuotaOptions
+from ..config.viewer import errors_in_viewer
 from ..conventions import HOME_STORAGE
-from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected
+from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected, all_errors
 from ..ledger.base import Ledger
 from ..metering.client.promql import Users
 from ..quotas.applicability import Applicability, CoveredBy, applicability
@@ -141,19 +143,7 @@ def add_check(commands: Any) -> None:
         metavar="NAME",
         help=f"a group of the user, instead of those in the Hub's database; {several}",
     )
-    for one in ASKED:
-        kind = partial(_amount, one)
-        what = f"{one.in_a_sentence} that the server asks for"
-        check.add_argument(
-            f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked, help=what
-        )
-    check.add_argument("--profile", default="", metavar="SLUG", help="slug of the server's profile")
-    check.add_argument(
-        "--profile-name", default="", metavar="DISPLAY-NAME", help="display name of the profile"
-    )
-    check.add_argument(
-        "--server", default="", metavar="NAME", help="server name (default: the default server)"
-    )
+    _add_server(check)
     check.add_argument(
         "--admin",
         action="store_true",
@@ -171,11 +161,30 @@ def add_check(commands: Any) -> None:
     check.set_defaults(run=run_check)
 
 
+def _add_server(check: argparse.ArgumentParser) -> None:
+    """Add what the server is and asks for."""
+    for one in ASKED:
+        kind = partial(_amount, one)
+        what = f"{one.several or one.in_a_sentence} that the server asks for"
+        check.add_argument(
+            f"--server-{one.name}", type=kind, default=0.0, metavar=one.asked, help=what
+        )
+    check.add_argument("--profile", default="", metavar="SLUG", help="slug of the server's profile")
+    check.add_argument(
+        "--profile-name", default="", metavar="DISPLAY-NAME", help="display name of the profile"
+    )
+    check.add_argument(
+        "--server", default="", metavar="NAME", help="server name (default: the default server)"
+    )
+
+
 def _amount(resource: Resource, text: str) -> float:
     try:
         amount = resource.amount(text)
-    except InvalidQuantity as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    except InvalidQuantity:
+        example = "8GiB" if resource.in_bytes else "1.5"
+        problem = wrong("not an amount", text, f"for example {example}")
+        raise argparse.ArgumentTypeError(problem) from None
     if not 0 <= amount < float("inf"):
         raise argparse.ArgumentTypeError(wrong("not an amount that a server can ask for", text))
     return amount
@@ -187,10 +196,9 @@ def run_check(options: argparse.Namespace) -> int:
         config, lines = load_config(Path(options.config))
         for line in lines:
             print(f"note: {line}", file=sys.stderr)
-        quotas = QuotaOptions(config=config)
+        quotas, ledger = _configured(config)
         for line in quotas.doubts():
             print(f"note: {line}", file=sys.stderr)
-        ledger = quotas.make_ledger()
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_CONFIGURATION
@@ -220,6 +228,15 @@ def run_check(options: argparse.Namespace) -> int:
     return EXIT_CODES[decision.outcome]
 
 
+def _configured(config: Config) -> tuple[QuotaOptions, Ledger]:
+    """The options, and the ledger; raises `ConfigurationError` with the errors of all options that
+    would stop the Hub, those of the dashboard among them.
+    """
+    with all_errors(errors_in_viewer(config)):
+        quotas = QuotaOptions(config=config)
+        return quotas, quotas.make_ledger()
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """The user whom a check is about, with the members of every pool, and lines for the admin.
@@ -247,7 +264,7 @@ def _who(options: argparse.Namespace, quotas: QuotaOptions) -> Who:
             notes = [f"the groups of the user could not be read: {error}; pass them with --group"]
     if in_hub is False:
         meant = f"; did you mean {shown(found.alike)}?" if found.alike else ""
-        expected = f"a user of the Hub, which has one from the first login on{meant}"
+        expected = f"a user of the Hub, added there at the first login{meant}"
         notes = [wrong("no such user", options.user, expected)]
     known = found.subject or Subject(options.user)
     subject = replace(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-LAST_PORT = 65535
+from ..demo.ports import port_of
 
 
 def add_demo(commands: Any) -> None:
@@ -36,7 +36,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    port = int(text) if text.isascii() and text.isdecimal() else 0
-    if not 0 < port <= LAST_PORT:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number from 1 to {LAST_PORT}")
-    return port
+    try:
+        return port_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from traitlets.config import Config
+
 from ..config.about import explained_at
 from ..config.loading import load_config, printable
+from ..config.viewer import errors_in_viewer
 from ..doctor.deployment import Deployment
 from ..doctor.examine import CONFIGURATION, examine
 from ..doctor.findings import Finding, Status, counted, failed, warning
@@ -80,7 +83,7 @@ async def _found(path: Path) -> Found:
     """What is found. Nothing can be checked without a configuration."""
     try:
         config, lines = load_config(path)
-        deployment = Deployment(config, UsageQuotaManager(config=config))
+        deployment = _deployment(config)
     except ConfigurationError as error:
         cure = f"Correct it in {path}, or in what that file reads it from."
         return Found([(CONFIGURATION, failed(one, cure)) for one in error.errors])
@@ -91,6 +94,14 @@ async def _found(path: Path) -> Found:
         return Found(found, deployment.manager.documentation_url)
     finally:
         await deployment.aclose()
+
+
+def _deployment(config: Config) -> Deployment:
+    """What is examined. Errors of the dashboard alone are found by its own check."""
+    try:
+        return Deployment(config, UsageQuotaManager(config=config))
+    except ConfigurationError as error:
+        raise ConfigurationError([*error.errors, *errors_in_viewer(config)]) from error
 
 
 def _report(found: Found) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from ..conventions import ENV_HANDED_OVER
 from ..errors import ConfigurationError
+from ..quotas.messages import wrong
 from .colon_assignments import apply_annotated_settings, apply_settings_of
 from .earlier import merge_later
 from .quotas import CONFIGURED
 from .validation import remarks
+from .viewer import UsageViewer
 from .whereabouts import find_database, whole
 
 
@@ -31,15 +33,19 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
     """
     try:
         path = whole(path)
+        if not path.exists():
+            raise ConfigurationError([wrong("no such file", str(path), "jupyterhub_config.py")])
         loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
         with redirect_stdout(sys.stderr):
             config: Config = loader.load_config()
         find_database(config, path)
         lines = apply_annotated_settings(config, str(path))
+    except ConfigurationError:
+        raise
     except Exception as error:
         # The file is the admin's code: it can fail in any way.
         raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
-    return config, [*lines, *remarks(config, CONFIGURED)]
+    return config, [*lines, *remarks(config, (*CONFIGURED, UsageViewer))]
 
 
 def load_service_config(

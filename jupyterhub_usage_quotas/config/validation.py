@@ -133,8 +133,9 @@ def _inside(value: Any) -> list[Any]:
 
 def _errors_in_defaults(probe: UsageConfig) -> Iterator[tuple[str, str]]:
     """Defaults that come from the environment can be wrong, too: their names, and lines."""
-    section = section_of(type(probe))
+    shared = UsageConfig.class_trait_names(config=True)
     for name, trait in probe.traits(config=True).items():
+        section = section_of(UsageConfig if name in shared else type(probe))
         value: Any = Undefined
         try:
             value = getattr(probe, name)

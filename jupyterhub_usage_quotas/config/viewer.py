@@ -175,6 +175,13 @@ CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, UsageViewer)
 """The classes whose sections the viewer's options are in."""
 
 
+def errors_in_viewer(config: Mapping[str, Any]) -> list[str]:
+    """A line for every error in the viewer's own section, and between its options and others."""
+    of_all = f"{UsageConfig.__name__}."
+    errors = errors_in_options(config, CONFIGURED, UsageViewer())
+    return [one for one in errors if not one.startswith(of_all)]
+
+
 def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
     """The options of a configuration; raises `ConfigurationError` with all their errors."""
     errors = list(errors_in_options(config, CONFIGURED, UsageViewer()))

@@ -88,6 +88,11 @@ class Program:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """The id of the process, also after it ended."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code; None while it runs."""
         return self._process.poll()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,9 @@ import httpx
 from .history import STEP, backfill
 from .homes import home_exporter
 from .month import usage_of_a_month
+from .ports import ANY, COULD_NOT_START, listening, not_usable
 from .processes import Program, ProgramFailed, find_program, start_prometheus
 
-ANY = 0
-"""The port that stands for any that is free."""
-LAST_PORT = 65535
 WHO = """
 Log in at {url} with any password as
 
@@ -59,46 +55,11 @@ class Ports:
         with ExitStack() as held:
             # All are held until the last is found, so that none is given twice.
             try:
-                held.enter_context(_listening(jupyterhub))
+                held.enter_context(listening(jupyterhub))
             except OSError as error:
-                raise ProgramFailed(_not_usable(jupyterhub, error)) from error
-            others = [held.enter_context(_listening(ANY)) for _ in range(4)]
+                raise ProgramFailed(not_usable(jupyterhub, error)) from error
+            others = [held.enter_context(listening(ANY)) for _ in range(4)]
             return cls(jupyterhub, *(one.getsockname()[1] for one in others))
-
-
-def _listening(port: int) -> socket.socket:
-    """A socket that listens on a port; raises `OSError` if that is taken or not allowed."""
-    listener = socket.socket()
-    try:
-        # A port at which a program listened a moment ago is free, as it is for that of the demo.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _not_usable(port: int, error: OSError) -> str:
-    """Why a port cannot be used, and what to do."""
-    taken = error.errno == errno.EADDRINUSE
-    why = "another program listens on it" if taken else error.strerror
-    other = _free_after(port)
-    return (
-        f"port {port} of 127.0.0.1 cannot be used: {why}.\nChoose another port: make demo"
-        f" PORT={other} (jupyterhub-usage-quotas demo --port {other})"
-        f"{', or stop that program' if taken else ''}."
-    )
-
-
-def _free_after(port: int) -> int:
-    """A free port, one of the next if there is one."""
-    for candidate in (*range(port + 1, min(port + 20, LAST_PORT)), ANY):
-        with suppress(OSError), _listening(candidate) as listener:
-            found: int = listener.getsockname()[1]
-            return found
-    raise ProgramFailed("no port of 127.0.0.1 is free")
 
 
 @contextmanager
@@ -126,7 +87,7 @@ def run(directory: Path, port: int) -> int:
         with _only_demo_in(directory):
             _run(directory, ports)
     except ProgramFailed as error:
-        print(f"The demo could not start: {error}", file=sys.stderr)
+        print(f"{COULD_NOT_START} {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.")

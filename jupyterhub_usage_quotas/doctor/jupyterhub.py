@@ -85,7 +85,8 @@ async def enforced(deployment: Deployment) -> list[Finding]:
         spawner = deployment.app.spawner_class
         require_hook(spawner)
     except ConfigurationError as error:
-        return [failed("; ".join(error.errors), "Do as it says.")]
+        cure = "Correct it in the configuration or in the spawner class; until then no Hub starts."
+        return [failed("; ".join(error.errors), cure)]
     return [ok(f"launches of {spawner.__name__} are decided on")]
 
 
@@ -99,7 +100,7 @@ async def denials(deployment: Deployment) -> list[Finding]:
                 f"JupyterHub {version} is older than {oldest}: denials may end the Hub, which"
                 " counts them as failed spawns (consecutive_failure_limit)",
                 f"Update to JupyterHub {oldest} or newer"
-                f"{': Zero to JupyterHub 4.2 or newer' * deployment.place.kubernetes}.",
+                f"{': Zero to JupyterHub 4.3 or newer' * deployment.place.kubernetes}.",
             )
         ]
     if jupyterhub.version_info[:2] >= NOT_TRIED:

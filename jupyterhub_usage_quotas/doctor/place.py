@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..hub.types import HubApp
 
@@ -65,11 +64,10 @@ class Place:
 
 def place_of(app: HubApp | None, environment: Mapping[str, str] = os.environ) -> Place:
     """Where a Hub is; None where its configuration cannot be read as a whole."""
-    spawner: Any = app.spawner_class if app is not None else None
+    spawner = app.spawner_class if app is not None else None
     name = spawner.__name__ if spawner is not None else "the spawner"
-    of_kubernetes = any(
-        one.__module__.partition(".")[0] == "kubespawner" for one in getattr(spawner, "__mro__", ())
-    )
+    classes = spawner.__mro__ if spawner is not None else ()
+    of_kubernetes = any(one.__module__.partition(".")[0] == "kubespawner" for one in classes)
     return Place(
         name,
         of_kubernetes,

@@ -50,9 +50,7 @@ async def cure(deployment: Deployment, error: PrometheusError) -> str:
     except PrometheusError:
         page = None
     said = _of_what_answers(url, page) if page is not None else ""
-    usual = (
-        f"Is {OPTION} right, path prefix included? Something answers there that is no Prometheus."
-    )
+    usual = f"Is {OPTION} right, path prefix included? What answers there is not a Prometheus."
     return said or CURES.get(type(error), usual)
 
 

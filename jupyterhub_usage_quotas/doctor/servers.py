@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from .. import conventions as names
 from ..config.usage import HUB
@@ -14,6 +14,7 @@ from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
 from ..hub.setup import require_profiles
+from ..hub.types import HubSpawner
 from ..metering.client.pod_queries import LABELS
 from ..metering.client.promql import duration, select
 from ..quotas.policy.selector import ServerAttributes, ServerSelector, marks_of
@@ -38,12 +39,18 @@ async def profiles(deployment: Deployment) -> list[Finding]:
     selecting = [one for one in deployment.manager.policies if one.servers.profile]
     try:
         spawner_class = deployment.app.spawner_class
+    except ConfigurationError:
+        return [skipped("not known, because of enforced")]
+    try:
         require_profiles(spawner_class, deployment.manager)
     except ConfigurationError as error:
-        return [failed("; ".join(error.errors), "Do as it says.")]
+        cure = "Or leave profile out of the policy's servers. Until then the Hub does not start."
+        return [failed("; ".join(error.errors), cure)]
     if "profile_list" not in spawner_class.class_trait_names(config=True):
         return [ok(f"{spawner_class.__name__} has no profiles of its own")]
     spawner = _made(spawner_class, deployment)
+    if spawner is None:
+        return [skipped("Kubernetes is not configured here: run this where the Hub runs")]
     if callable(getattr(spawner, "profile_list", None)):
         return [skipped("a function makes the profiles of each user: they are not known here")]
     found = await profiles_of(spawner)
@@ -57,10 +64,20 @@ async def profiles(deployment: Deployment) -> list[Finding]:
     return findings or [ok(f"there are {counted(len(found), 'profile')}, and all can be read")]
 
 
-def _made(spawner_class: Any, deployment: Deployment) -> Any:
-    """A spawner of nobody: KubeSpawner's, without a connection to Kubernetes."""
-    mock = {"_mock": True} if hasattr(spawner_class, "_expand_user_properties") else {}
-    return spawner_class(config=deployment.config, **mock)
+def _made(spawner_class: type[HubSpawner], deployment: Deployment) -> HubSpawner | None:
+    """A spawner of nobody; None of KubeSpawner's where it finds no configuration of Kubernetes,
+    which it reads when it is made.
+    """
+    if not deployment.place.pods:
+        return spawner_class(config=deployment.config)
+    from kubernetes_asyncio.config import ConfigException  # noqa: PLC0415 only where it is needed
+
+    # What it warns of is what we say.
+    logging.getLogger("kubernetes_asyncio.config.kube_config").setLevel(logging.ERROR)
+    try:
+        return spawner_class(config=deployment.config, _mock=True)
+    except ConfigException:
+        return None
 
 
 def _selects(pattern: str, profile: Profile) -> bool:
@@ -100,13 +117,15 @@ def _selects_nothing(policy: str, pattern: str, found: Sequence[Profile]) -> Fin
     else:
         hint = f'Is it "{close[0]}"? ' if close else f"There are {listed(slugs) or 'none'}. "
     return warning(
-        f'policy "{policy}" selects servers of a profile "{pattern}", and none is called so',
-        f"{hint}Until then the policy selects nothing. Write the slug or the display name, or of a"
-        " choice the slug, a slash and the choice.",
+        f'policy "{policy}" selects servers of a profile "{pattern}", which does not exist',
+        f"{hint}Until then the policy selects nothing. Write the slug or the display name, or,"
+        " for a choice, `slug/choice`.",
     )
 
 
-def _unreadable(spawner: Any, found: Sequence[Profile], resources: Resources) -> Iterator[Finding]:
+def _unreadable(
+    spawner: HubSpawner, found: Sequence[Profile], resources: Resources
+) -> Iterator[Finding]:
     for profile in found:
         try:
             every = choices_in(profile, (), {})

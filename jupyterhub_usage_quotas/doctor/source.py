@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from .. import conventions as names
 from ..config.pods import NAME
 from ..config.usage import HUB, RECORDED
-from ..metering.diagnosis import LATELY, SourceDiagnosis
+from ..metering.diagnosis import LAST_HOUR, SourceDiagnosis
 from ..metering.pod_series import found_labels, is_first_version
 from ..metering.sources.base import StepRange, whole_step
 from ..metering.sources.kube_state_metrics import FIRST_VERSION
@@ -51,7 +51,7 @@ async def source(deployment: Deployment) -> list[Finding]:
             return [failed(f"{deployment.source.name}: no server of this Hub is in it", no_pods)]
         renamed = await _renamed(deployment, diagnosis) if of_pods else None
         return [renamed or _elsewhere(deployment, diagnosis)]
-    return [await _scraped_lately(deployment)]
+    return [await _scraped_recently(deployment)]
 
 
 def _elsewhere(deployment: Deployment, diagnosis: SourceDiagnosis) -> Finding:
@@ -106,12 +106,12 @@ def _absent(deployment: Deployment, diagnosis: SourceDiagnosis) -> str:
 
 
 def _no_pods(deployment: Deployment) -> str:
-    """What to do where servers are no pods, and usage is looked for in Kubernetes'; else empty."""
+    """What to do where servers do not run as pods and the source reads pods; else empty."""
     place, source = deployment.place, deployment.manager.usage_source
     if source == HUB or place.kubernetes:
         return ""
     return (
-        f"Servers of {place.spawner} are no pods, and {source!r} reports pods: set"
+        f"Servers of {place.spawner} do not run as pods, and {source!r} reports pods: set"
         f" c.UsageConfig.usage_source = {HUB!r}. {place.scrape_hub}"
     )
 
@@ -134,10 +134,12 @@ def _cure_of_absence(deployment: Deployment, metric: str, diagnosis: SourceDiagn
     return by_source.get(deployment.manager.usage_source, SCRAPE_KSM)
 
 
-async def _scraped_lately(deployment: Deployment) -> Finding:
+async def _scraped_recently(deployment: Deployment) -> Finding:
     now = deployment.clock()
     end = whole_step(now)
-    part = await deployment.source.read(deployment.prometheus, None, StepRange(end - LATELY, end))
+    part = await deployment.source.read(
+        deployment.prometheus, None, StepRange(end - LAST_HOUR, end)
+    )
     stale_after = timedelta(seconds=deployment.manager.stale_after)
     cure = "Check Prometheus' page Status > Targets: the target is down, or was removed."
     if part.coverage.last_scrape is None:
@@ -155,7 +157,7 @@ async def _scraped_lately(deployment: Deployment) -> Finding:
             f" and launches are {then} (failover_open)",
             cure,
         )
-    missed = part.coverage.missed(*StepRange(end - LATELY, end).span) - age.total_seconds()
+    missed = part.coverage.missed(*StepRange(end - LAST_HOUR, end).span) - age.total_seconds()
     if missed > deployment.manager.max_gap:
         unseen = roughly(timedelta(seconds=missed))
         return warning(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY
@@ -20,10 +21,12 @@ from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.colon_assignments import apply_annotated_settings
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
 from ..config.usage import HUB
-from ..config.validation import remarks
+from ..config.validation import errors_in_options, remarks
+from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, all_errors
 from ..quotas.messages import shown
+from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
 from .launch.denial import NotAFailure, NoTraceback
@@ -117,9 +120,8 @@ def _config_was_read(change: Bunch) -> None:
     try:
         for line in apply_annotated_settings(app.config, app.config_file):
             app.log.warning(line)
-        manager = installation.manager(app)
-        require_hook(app.spawner_class)
-        require_profiles(app.spawner_class, manager)
+        with all_errors(_errors_beside(app)):
+            manager = installation.manager(app)
         of_viewer = declare_viewer(app, manager)
     except ConfigurationError as error:
         app.log.critical("%s", error)
@@ -140,6 +142,27 @@ def _config_was_read(change: Bunch) -> None:
         _show_on_pages(app, manager, snapshot)
     _say_which_version(app, manager)
     _log_summary(app, manager)
+
+
+def _errors_beside(app: HubApp) -> Iterator[str]:
+    """The errors in everything of ours but the manager's options: the dashboard's, and how the
+    spawner goes with those of the manager's that are right.
+    """
+    yield from errors_in_viewer(app.config)
+    options = QuotaOptions()
+    list(errors_in_options(app.config, CONFIGURED, options))
+    spawner_class = app.spawner_class
+    for check in (
+        partial(require_hook, spawner_class),
+        partial(require_profiles, spawner_class, options),
+    ):
+        try:
+            check()
+        except ConfigurationError as error:
+            yield from error.errors
+        except InvalidPolicies:
+            # The manager names them.
+            continue
 
 
 def require_hook(spawner_class: type[HubSpawner]) -> None:

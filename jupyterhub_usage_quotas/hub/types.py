@@ -66,6 +66,8 @@ class HubHandler(Protocol):
 class HubSpawner(Protocol):
     """What starts one server of a user, of whatever class."""
 
+    def __init__(self, **options: Any) -> None: ...  # values of its traits, and `config`
+
     consecutive_failure_limit: int
     # Wrapped, so that what a launch was decided on is stored with the server's state.
     get_state: Callable[[], Mapping[str, Any]]

@@ -49,9 +49,9 @@ class Journal(Ledger, Protocol):
     """A ledger that can be written. Nothing in it is ever changed, and voiding only adds to it.
 
     What a method returned is kept, whatever happens next. Each raises `LedgerUnavailable` where it
-    could not write; nothing was written then, or it is not known whether: who gives a `key` (any
-    text of their own making, up to 200 characters) can repeat the request, which is carried out
-    once and answered the same. Another request with the same key raises `KeyReused`.
+    could not write; nothing was written then, or it is not known whether. A caller that gives a
+    `key` (any text, up to 200 characters) can repeat the request, which is carried out once and
+    answered the same. Another request with the same key raises `KeyReused`.
     """
 
     async def record(

@@ -21,7 +21,7 @@ from .sources.base import StepRange, whole_step
 from .sources.kube_state_metrics import KubeStateMetrics
 from .sources.server_metrics import ServerMetrics
 
-LATELY = timedelta(hours=1)
+LAST_HOUR = timedelta(hours=1)
 """Series reported in this time are there."""
 DAY = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
@@ -168,7 +168,7 @@ def _by(label: str, counts: Iterable[Series]) -> dict[str, int]:
     return {one.labels.get(label, ""): round(one.last) for one in counts}
 
 
-def _lately(metric: str, *matchers: str, over: timedelta = LATELY) -> str:
+def _recent(metric: str, *matchers: str, over: timedelta = LAST_HOUR) -> str:
     return f"present_over_time({promql.select(metric, *matchers)}[{promql.duration(over)}])"
 
 
@@ -185,20 +185,20 @@ def _counts(labels: PodLabels, namespaces: Sequence[str]) -> dict[str, str]:
         names.KSM_USERNAME_LABEL: (names.KSM_ANNOTATIONS, _named()),
     }
     return {
-        name: f"count({_lately(metric, *labels.where(namespaces, *matchers))})"
+        name: f"count({_recent(metric, *labels.where(namespaces, *matchers))})"
         for name, (metric, *matchers) in metrics.items()
     }
 
 
 def _namespaces(labels: PodLabels) -> dict[str, str]:
     by = f"group by ({labels.namespace})"
-    of_users = _lately(names.KSM_ANNOTATIONS, *labels.where((), _named()))
-    of_pods = _lately(names.KSM_PHASE, *labels.where((), 'phase="Running"'))
+    of_users = _recent(names.KSM_ANNOTATIONS, *labels.where((), _named()))
+    of_pods = _recent(names.KSM_PHASE, *labels.where((), 'phase="Running"'))
     return {"of users": f"{by} ({of_users})", "of pods": f"{by} ({of_pods})"}
 
 
 def _users(labels: PodLabels, namespaces: Sequence[str]) -> str:
-    pods = _lately(names.KSM_ANNOTATIONS, *labels.where(namespaces, _named()), over=DAY)
+    pods = _recent(names.KSM_ANNOTATIONS, *labels.where(namespaces, _named()), over=DAY)
     user = names.KSM_USERNAME_LABEL
     return f"count by ({user}) (group by ({user}, {labels.identity}) ({pods}))"
 
@@ -214,8 +214,8 @@ async def _nameless(
         # Users' pods may have any name: none can be distinguished from others.
         return ()
     called = promql.like(labels.pod, pods_like)
-    ran = pod_queries.pods_that_ran(labels, namespaces, called, LATELY)
-    named = _lately(names.KSM_ANNOTATIONS, *labels.where(namespaces, called, _named()))
+    ran = pod_queries.pods_that_ran(labels, namespaces, called, LAST_HOUR)
+    named = _recent(names.KSM_ANNOTATIONS, *labels.where(namespaces, called, _named()))
     found = await prometheus.query(f"{ran} unless on ({labels.identity}) {named}", now)
     return tuple(one.labels.get(labels.pod, "") for one in found)
 
@@ -236,14 +236,14 @@ async def _of_servers(
 ) -> SourceDiagnosis:
     def counts(matcher: str) -> str:
         metrics = (source.evidence, source.metric)
-        return promql.labelled({one: f"count({_lately(one, matcher)})" for one in metrics})
+        return promql.labelled({one: f"count({_recent(one, matcher)})" for one in metrics})
 
     within = promql.in_namespace(source.namespace)
-    servers = _lately(source.metric, within, 'username!=""', over=DAY)
+    servers = _recent(source.metric, within, 'username!=""', over=DAY)
     inside, anywhere, namespaces, users, copies = await all_of(
         prometheus.query(counts(within), now),
         prometheus.query(counts(""), now),
-        prometheus.query(f"group by (namespace) ({_lately(source.evidence)})", now),
+        prometheus.query(f"group by (namespace) ({_recent(source.evidence)})", now),
         prometheus.query(f"count by (username) (group by (username, servername) ({servers}))", now),
         prometheus.query(_at_least(f"count({promql.select(source.evidence, within)})"), now),
     )

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from .messages import wrong
 from .policy.policy import Intersection, Policy
 from .subject import Subject
+from .units import InvalidQuantity
 
 WHOLE_SECOND = timedelta(seconds=1)
+AT_LEAST_NOTHING = "0, or more than that, and not infinite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +93,24 @@ def _same_instant(one: datetime, other: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Adjustment):
-    """A grant of more: `amount`, in base units."""
+    """A grant of more: `amount`, in base units. One below 0 or infinite is an `InvalidQuantity`."""
 
     amount: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.amount < math.inf:
-            raise ValueError(f"a grant must not be negative or infinite; got {self.amount!r}")
+            raise InvalidQuantity(wrong("amount of a grant", self.amount, AT_LEAST_NOTHING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override(Adjustment):
-    """Another limit: `limit`, in base units."""
+    """Another limit: `limit`, in base units. One below 0 or infinite is an `InvalidQuantity`."""
 
     limit: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.limit < math.inf:
-            raise ValueError(f"a limit must not be negative or infinite; got {self.limit!r}")
+            raise InvalidQuantity(wrong("limit of an override", self.limit, AT_LEAST_NOTHING))
 
 
 @dataclass(frozen=True, slots=True)

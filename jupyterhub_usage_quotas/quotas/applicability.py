@@ -101,9 +101,21 @@ def _covered(policy: Policy, subject: Subject) -> tuple[CoveredBy | None, str]:
         )
     if scope.everyone:
         return CoveredBy.EVERYONE, "it covers everyone"
-    kinds = ((scope.user, "users"), (scope.group, "groups"))
-    named = " and ".join(f"the {kind} {names}" for names, kind in kinds if names)
-    return None, f"it covers {named}"
+    kinds = ((scope.user, "user"), (scope.group, "group"))
+    named = " and ".join(f"the {_kind(kind, names)} {names}" for names, kind in kinds if names)
+    if scope.user:
+        return None, f"it covers only {named}"
+    them = "not in it" if _is_one(scope.group) else "in none of them"
+    return None, f"it covers {named}, and the user is {them}"
+
+
+def _kind(kind: str, names: Names) -> str:
+    return kind if _is_one(names) else f"{kind}s"
+
+
+def _is_one(names: Names) -> bool:
+    """Whether it is one name; a pattern can be of several."""
+    return len(names.exact) == 1 and not names.globs
 
 
 def _exempt(policy: Policy, subject: Subject) -> str:

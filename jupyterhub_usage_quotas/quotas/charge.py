@@ -5,7 +5,7 @@ a pool left.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from .policy.selector import ALL_SERVERS
 from .pools import settle
 from .resolve import Allotment, combine
 from .subject import EVERYONE
-from .usage import Fresh, Reading, Unknown, Usage, priced, together
+from .usage import Fresh, Reading, Stale, Unknown, Usage, priced, together
 from .windows.base import from_unix
 from .windows.gauge import GaugeReading
 
@@ -102,7 +102,7 @@ class PoolAccounts:
         self.pools = pools
         self._adjustments = adjustments
         self._readings: dict[str, Reading] = {}
-        self._left: dict[object, dict[str, Usage]] = {}
+        self._left: dict[object, dict[str, Fresh | Stale]] = {}
 
     def of_pool(self, pool: Policy) -> Reading:
         """What is charged to a pool: what it paid if it pays first, else all its members used."""
@@ -110,60 +110,85 @@ class PoolAccounts:
             self._settle(pool.measure)
         elif pool.name not in self._readings:
             members = self._members(pool)
-            self._readings[pool.name] = (
-                Fresh(together(members.values())) if isinstance(members, dict) else members
-            )
+            self._readings[pool.name] = of_all(members, lambda usages: together(usages.values()))
         return self._readings[pool.name]
 
     def left_to(self, user: str, measure: object) -> Reading | None:
         """What pools that pay first left to a user, None where they do not pay for the user."""
-        left = self._settle(measure).get(user)
-        return Fresh(left) if left is not None else None
+        return self._settle(measure).get(user)
 
-    def _settle(self, measure: object) -> dict[str, Usage]:
+    def _settle(self, measure: object) -> dict[str, Fresh | Stale]:
         """Let the pools for a measure pay, one after the other, in the order of their names;
         returns what is left to their members.
         """
         if measure in self._left:
             return self._left[measure]
-        left: dict[str, Usage] = {}
+        left: dict[str, Fresh | Stale] = {}
         chain = [one for one in self.policies if one.overflow and one.measure == measure]
         for pool in sorted(chain, key=lambda one: one.name):
-            members = self._members(pool)
-            if not isinstance(members, dict):
-                self._readings[pool.name] = members
+            # What an earlier pool left to a member, in place of all that the member used.
+            unsettled = self._members(pool)
+            members = {name: left.get(name, reading) for name, reading in unsettled.items()}
+            whole = self._readings[pool.name] = of_all(
+                members, lambda usages: together(usages.values())
+            )
+            if isinstance(whole, Unknown):
                 continue
             account = combine([pool], Intersection.MIN, EVERYONE)
             settlement = settle(
                 account.window,
                 partial(account.allowance, self._adjustments),
                 account.changes(self._adjustments, from_unix(0)),
-                {member: left.get(member, usage) for member, usage in members.items()},
+                {
+                    member: reading.usage
+                    for member, reading in members.items()
+                    if not isinstance(reading, Unknown)
+                },
             )
-            self._readings[pool.name] = Fresh(settlement.paid)
-            left |= settlement.left
+            # Who used what decides who pays: all of it is as old as the oldest reading.
+            self._readings[pool.name] = replace(whole, usage=settlement.paid)
+            left |= {
+                member: replace(whole, usage=usage) for member, usage in settlement.left.items()
+            }
         self._left[measure] = left
         return left
 
-    def _members(self, pool: Policy) -> dict[str, Usage] | Reading:
-        """The usage of all members that counts in a pool, or a reading that is not Fresh."""
-        usages = {}
+    def _members(self, pool: Policy) -> dict[str, Reading]:
+        """The readings of all members, as far as they count in a pool."""
+        found = {}
         for member, readings in self.pools.get(pool.name, {}).items():
             reading = reading_of(self.policies, pool.resource, readings)
-            if not isinstance(reading, Fresh):
-                return reading
-            usages[member] = reading.usage.of(pool.servers)
-        return usages or NOT_MEASURED
+            if not isinstance(reading, Unknown):
+                reading = replace(reading, usage=reading.usage.of(pool.servers))
+            found[member] = reading
+        return found
 
 
 def reading_of(policies: PolicySet, resource: str, readings: Readings) -> Reading:
     """A user's reading of a resource; of one that is bought, made of what it is the price of."""
     if not policies.bought(resource):
         return readings.get(resource, NOT_MEASURED)
-    usages = {}
-    for name in sorted(policies.measured(resource)):
-        reading = readings.get(name, NOT_MEASURED)
-        if not isinstance(reading, Fresh):
+    measured = sorted(policies.measured(resource))
+    parts = {name: readings.get(name, NOT_MEASURED) for name in measured}
+    return of_all(parts, lambda usages: priced(usages, policies.prices))
+
+
+def of_all(
+    parts: Mapping[str, Reading], together_: Callable[[Mapping[str, Usage]], Usage]
+) -> Reading:
+    """One reading of several: Unknown where one of them is, Stale where one of them is.
+
+    `together_` makes one usage of theirs. That of a Stale one is the least that it can be.
+    """
+    usages: dict[str, Usage] = {}
+    stale: Stale | None = None
+    for name, reading in parts.items():
+        if isinstance(reading, Unknown):
             return reading
         usages[name] = reading.usage
-    return Fresh(priced(usages, policies.prices)) if usages else NOT_MEASURED
+        if isinstance(reading, Stale):
+            stale = stale or reading
+    if not usages:
+        return NOT_MEASURED
+    usage = together_(usages)
+    return replace(stale, usage=usage) if stale else Fresh(usage)

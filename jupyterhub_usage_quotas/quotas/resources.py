@@ -71,6 +71,8 @@ class Resource:
 
     by_running: float = 0.0
     """How much of it every server uses just by running."""
+    several: str = ""
+    """Its display name where there are several of it; empty where it is not counted."""
     asked: str = ""
     """How much of it a server asks for, as a word or an example; empty where it does not ask."""
     spawner_options: tuple[str, ...] = ()
@@ -251,6 +253,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 amounts={"GPU": 1.0},
                 example="20 GPU-hours",
                 aliases={"gpus": "GPU"},
+                several="GPUs",
                 asked="GPUS",
                 docker_options=("device_requests",),
                 batch_option="req_ngpus",

@@ -46,12 +46,17 @@ LONGEST_DURATION = timedelta(days=3660)
 """The longest window or session: ten years. Longer is a typing error."""
 
 
+SMALLEST_AMOUNT = 1e-6
+"""In base units. A smaller limit, other than zero, is a typing error."""
+
 LARGEST_AMOUNT = 1e45
 """In base units. More than anybody has, and far from where floating point ends."""
 
 
 class InvalidQuantity(ValueError):
-    """A quantity, unit or duration that cannot be read; the message says what is expected."""
+    """A quantity, unit or duration that cannot be read or is out of bounds; the message says what
+    is expected.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .policy.selector import ServerAttributes
 from .resolve import Allotment
 from .resources import BY_RUNNING, has_gpu
 from .subject import Subject
+from .units import LONGEST_DURATION
 from .usage import Fresh, Reading, Stale, Usage
 from .windows.base import from_unix
 
@@ -114,7 +115,7 @@ def judge(
     used = remaining = retry_time = None
     # An unlimited allowance needs no reading.
     fits = True if math.isinf(allowance) else None
-    usage = _certain(charge, policies)
+    usage = _certain(charge)
     if usage is not None:
         known = allotment.window.used(usage, now)
         room = has_room(allowance, known, need)
@@ -140,20 +141,19 @@ def judge(
     )
 
 
-def _certain(charge: Charge, policies: PolicySet) -> Usage | None:
+def _certain(charge: Charge) -> Usage | None:
     """The least that was used, as far as anything is known; None where nothing can be said.
 
-    Usage over time only grows: what was known of it a while ago, and nothing at all, are the least
-    that it can be. What is there now may have become less. Of pools and what is bought, a reading
-    that is not Fresh is that of a part.
+    Usage over time only grows: what was known of it a while ago is the least that it can be. What
+    is there now may have become less, and nothing at all is the least of everything. Where the
+    limit is read with the usage, it is as old.
     """
-    allotment, reading = charge.allotment, charge.reading
+    window, reading = charge.allotment.window, charge.reading
     if isinstance(reading, Fresh):
         return reading.usage
-    if not allotment.window.comes_back:
+    if window.exported:
         return None
-    whole = not allotment.pool and not policies.bought(allotment.resource)
-    if isinstance(reading, Stale) and whole:
+    if isinstance(reading, Stale) and window.comes_back:
         return reading.usage
     return Usage((), from_unix(0))
 
@@ -184,10 +184,12 @@ def earliest(
     after: datetime,
 ) -> datetime | None:
     """The first whole minute from `after` on at which an allotment has room, if nothing more is
-    used: under each allowance that is going to be in force, as long as it is.
+    used: under each allowance that is going to be in force, as long as it is. None, never, where
+    that is beyond the horizon.
     """
-    begin = after
-    for end in [*allotment.changes(adjustments, after), None]:
+    begin, horizon = after, after + LONGEST_DURATION
+    changes = (one for one in allotment.changes(adjustments, after) if one <= horizon)
+    for end in [*changes, None]:
         allowance = allotment.allowance(adjustments, begin)
 
         def enough(used: float, allowance: float = allowance) -> bool:
@@ -195,6 +197,6 @@ def earliest(
 
         found = allotment.window.earliest(usage, enough, begin)
         if found is not None and (end is None or found < end):
-            return found
+            return found if found <= horizon else None
         begin = end or begin
     return None

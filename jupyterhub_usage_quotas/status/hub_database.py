@@ -86,7 +86,7 @@ def user_at(db_url: str, name: str, policies: Iterable[Policy]) -> UserInHub:
             return UserInHub(_subject(user), "", members)
         names = [one for (one,) in session.query(orm.User.name)]
         alike = difflib.get_close_matches(name, names, n=1)
-        # JupyterHub lowers names: who writes one as on the badge means that one.
+        # JupyterHub lowers names: an admin who writes one as on the badge means that one.
         lower = [one for one in names if one.lower() == name.lower()]
         return UserInHub(None, next(iter(lower + alike), ""), members)
 

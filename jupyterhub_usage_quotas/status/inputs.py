@@ -8,7 +8,7 @@ cached.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -142,12 +142,14 @@ async def gather(
     *,
     everyone: bool = False,
     also: Collection[str] = (),
+    decided: Awaitable[Adjustments] | None = None,
 ) -> Gathered:
     """Gather what decisions about these subjects need; never raises for what Prometheus does.
 
     `members` are those of every pooled policy; of one that is missing, only the subjects are.
     That the subjects are `everyone` asks for all usage at once, and not by their names. Resources
-    to read whether a policy limits them or not are `also`.
+    to read whether a policy limits them or not are `also`. `decided` are the adjustments, where the
+    ledger was queried before.
     """
     names = {one.name for one in subjects}
     wanted = _Wanted.of_all(policies) if everyone else _Wanted.of(policies, subjects)
@@ -160,8 +162,9 @@ async def gather(
     if resources:
         readings = await meter.read(users, resources, wanted.reach, now, named=names)
     pools = pool_readings(readings, drawing)
-    decided = await adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
-    return Gathered(policies, subjects, readings, pools, decided, drawing, now)
+    if decided is None:
+        decided = adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
+    return Gathered(policies, subjects, readings, pools, await decided, drawing, now)
 
 
 def gather_cached(

@@ -174,16 +174,18 @@ def explain(
         return _never(verdict, quota, smaller, language)
     if verdict.to_free is not None:
         return _to_free(verdict, verdict.to_free, resources[allotment.resource], language)
-    used = f"{text.part} {language.say(allotment.window.said)}"
+    window = language.say(allotment.window.said)
     if (verdict.remaining or 0.0) > 0:
         need = language.amount(verdict.need, unit)
         return gettext(
-            "Too little of {quota} is left: {used} are used, and this server needs at least"
-            " {need}.",
+            "Too little of {quota} is left: {used} were used {window}, and this server needs at"
+            " least {need}.",
             quota=quota.within,
-            used=used,
+            used=text.part,
+            window=window,
             need=need,
         )
+    used = f"{text.part} {window}"
     if allotment.pool is not None:
         return gettext("{quota} is used up: {used}.", quota=quota.first, used=used)
     resource = language.gettext(resources[allotment.resource].in_a_sentence)

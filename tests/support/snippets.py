@@ -35,6 +35,10 @@ from jupyterhub_usage_quotas.commands import parser
 from jupyterhub_usage_quotas.config.earlier import NO_LONGER_NEEDED, spelling_of_today
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
+from jupyterhub_usage_quotas.services.viewer.app import TEMPLATES
+from jupyterhub_usage_quotas.services.web.assets import Assets
+from jupyterhub_usage_quotas.services.web.page_handler import LAYOUT, LAYOUT_OF_PART
+from jupyterhub_usage_quotas.services.web.rendering import Renderer
 from tests.support.chart import FOLDER, faults_of_values, hub_config, objects
 from tests.support.documentation import Snippet
 from tests.support.rules import promtool, written
@@ -230,9 +234,27 @@ def plain(_text: str, _folder: Path) -> None:
     """What people read: there is nothing to validate."""
 
 
+def html(text: str, folder: Path) -> None:
+    """A page of the dashboard: the Hub's page around it, or only the part that changes."""
+    (folder / "recipe.html").write_text(text)
+    renderer = Renderer(
+        TEMPLATES,
+        Assets({}),
+        template_paths=[str(folder)],
+        hub_prefix="/hub/",
+        base_url="/services/usage-quota/",
+    )
+    for layout, is_whole in ((LAYOUT, True), (LAYOUT_OF_PART, False)):
+        page = renderer.render("recipe.html", None, "nonce", usage_quota_layout=layout)
+        assert ("</html>" in page) is is_whole
+        assert ('class="container usage-quota"' in page) is is_whole
+        assert '<div id="usage-quota-live">' in page
+
+
 VALIDATORS: dict[str, Callable[[str, Path], None]] = {
     "bash": bash,
     "console": console,
+    "html": html,
     "promql": promql,
     "python": python,
     "text": plain,

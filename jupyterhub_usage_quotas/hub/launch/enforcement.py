@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ...config.quotas import Enforcement, QuotaOptions
 from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
+from ...quotas.adjustments import Adjustment, Adjustments
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
 from ...quotas.in_flight import InFlight
@@ -18,14 +19,14 @@ from ...quotas.subject import Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
-from ...status.inputs import DecisionInputs, gather
+from ...status.inputs import DecisionInputs, adjustments_of, gather
 from ...status.members import Members
 from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
-from .kept import forget, keep
+from .kept import forget, keep, server_for_log
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
@@ -76,14 +77,17 @@ class UsageQuotaManager(QuotaOptions):
             if record.denied:
                 deny(self._denial(decision, launch, inputs), spawner)
         if launch is not None and launch.read:
-            self._keep(spawner, launch.request, asked)
+            self._keep(user, spawner, launch.request, asked)
 
-    def _keep(self, spawner: HubSpawner, request: Request, asked: datetime) -> None:
+    def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
             keep(spawner, request, asked)
         except Exception:
             # What comes of the launch is decided already.
-            self.log.exception("What a server requests could not be kept; its usage is not known")
+            self.log.exception(
+                "What %s requests could not be kept; report it, what the server uses is not known",
+                server_for_log(user.name, spawner.name),
+            )
 
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
         forget(spawner)
@@ -99,40 +103,75 @@ class UsageQuotaManager(QuotaOptions):
         except OptionsRefused as refused:
             raise refused.__cause__ or refused from None
         except Exception:
-            self.log.exception("What a server of %r requests cannot be read", user.name)
+            self.log.exception(
+                "What %s requests cannot be read; report it, what the server uses is not known",
+                server_for_log(user.name, spawner.name),
+            )
             return None
 
     async def _decide_in_time(
         self, user: HubUser, spawner: HubSpawner
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
-        launch = Launch(Request(subject_of_user(user)), read=False)
+        subject = subject_of_user(user)
+        launch = Launch(Request(subject), read=False)
+        # Begun first: what people decided holds where usage is not known in time, too.
+        decided = asyncio.create_task(
+            adjustments_of(self.ledger, self.policies, [subject], datetime.now(UTC))
+        )
         try:
             async with asyncio.timeout(self.deadline):
                 launch = await self._read(user, spawner)
                 members = pool_members_in(user.db, self.policies)
-                inputs = await self._gather(launch.request.subject, members)
+                inputs = await self._gather(launch.request.subject, members, decided)
                 # Nothing is awaited from here on until the launch is noted: of several launches
                 # at once each sees the ones before it.
                 return launch, *self._decide_with_in_flight(inputs, user, spawner, launch.request)
         except OptionsRefused as refused:
+            decided.cancel()
             # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
         except TimeoutError:
             unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
         except Exception as error:
             # A bug of ours must not become a failure of the Hub; failover is for exactly this.
-            self.log.exception("Deciding on a launch of %r failed; failover decides", user.name)
+            self.log.exception(
+                "Deciding on a launch of %s failed; failover decides; report it",
+                server_for_log(user.name, spawner.name),
+            )
             unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
-        readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
-        pools = {one.name: {user.name: readings} for one in self.policies if one.pooled}
-        subject, now = launch.request.subject, datetime.now(UTC)
-        nothing_known = DecisionInputs(subject, self.policies, readings, pools, (), now)
-        return launch, nothing_known, nothing_known.decide(launch.request)
+        adjustments = await self._decided_by_now(decided, launch.request.subject)
+        return launch, *self._decide_without_usage(launch.request, unknown, adjustments)
 
-    async def _gather(self, subject: Subject, members: Members) -> DecisionInputs:
+    @staticmethod
+    async def _decided_by_now(
+        decided: asyncio.Task[Adjustments], subject: Subject
+    ) -> Sequence[Adjustment]:
+        """What people decided about a user, as far as the ledger has answered."""
+        await asyncio.wait([decided], timeout=0)
+        if not decided.done():
+            decided.cancel()
+            return ()
+        answered = not decided.cancelled() and decided.exception() is None
+        return decided.result().of(subject) if answered else ()
+
+    def _decide_without_usage(
+        self, request: Request, unknown: Unknown, adjustments: Sequence[Adjustment]
+    ) -> tuple[DecisionInputs, Decision]:
+        """The decision on a launch where no usage is known."""
+        readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
+        subject, now = request.subject, datetime.now(UTC)
+        pools = {one.name: {subject.name: readings} for one in self.policies if one.pooled}
+        inputs = DecisionInputs(subject, self.policies, readings, pools, adjustments, now)
+        return inputs, inputs.decide(request)
+
+    async def _gather(
+        self, subject: Subject, members: Members, decided: Awaitable[Adjustments]
+    ) -> DecisionInputs:
         now = datetime.now(UTC)
-        gathered = await gather(self.policies, self.meter, self.ledger, [subject], now, members)
+        gathered = await gather(
+            self.policies, self.meter, self.ledger, [subject], now, members, decided=decided
+        )
         return gathered.of(subject)
 
     def _decide_with_in_flight(
@@ -185,7 +224,9 @@ class UsageQuotaManager(QuotaOptions):
                 denial.usage_quota_alternatives = alternatives(inputs, launch, self.texts)
             except Exception:
                 # A denial without advice is better than none.
+                asked = launch.request
                 self.log.exception(
-                    "Working out alternatives to a denied launch failed; it has none"
+                    "Working out alternatives to %s failed; the denial has none; report it",
+                    server_for_log(asked.subject.name, asked.server.name),
                 )
         return denial

@@ -7,14 +7,14 @@ launch was decided on becomes part of the state that JupyterHub stores of each s
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from ...quotas.messages import printable
+from ...quotas.messages import printable, shown
 from ...quotas.subject import Subject
 from ...quotas.verdict import Request
 from ..types import HubSpawner
@@ -76,22 +76,37 @@ def kept_of(spawner: HubSpawner) -> KeptLaunch | None:
     if hasattr(spawner, _KEPT):
         found: KeptLaunch | None = getattr(spawner, _KEPT)
         return found
-    stored = spawner.orm_spawner
-    kept = _read(stored.state if stored else None, spawner.log)
+    kept = _read(spawner)
     # From here on it is stored again whenever the Hub stores the spawner's state.
     _put(spawner, kept)
     return kept
 
 
-def _read(state: object, log: logging.Logger) -> KeptLaunch | None:
+def _read(spawner: HubSpawner) -> KeptLaunch | None:
+    state = spawner.orm_spawner.state if spawner.orm_spawner else None
     said = state.get(KEY) if isinstance(state, Mapping) else None
     if said is None:
         return None
     try:
         return KeptLaunch.model_validate(said)
     except ValidationError as error:
-        log.warning("What a server was started with cannot be read from its state: %s", error)
+        spawner.log.warning(
+            "What %s was started with cannot be read from its state: %s; restart the server, or"
+            " what it uses is not known",
+            server_for_log(getattr(spawner.user, "name", ""), spawner.name),
+            printable("; ".join(_line(one) for one in error.errors())),
+        )
         return None
+
+
+def _line(error: ErrorDetails) -> str:
+    return ": ".join(filter(None, (".".join(map(str, error["loc"])), error["msg"])))
+
+
+def server_for_log(user: str, server: str) -> str:
+    """Which server of which user, by their names, on one printable line of bounded length."""
+    named = f"the server {shown(server)}" if server else "the default server"
+    return f"{named} of {shown(user)}"
 
 
 def _put(spawner: HubSpawner, kept: KeptLaunch | None) -> None:

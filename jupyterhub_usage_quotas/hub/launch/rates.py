@@ -114,7 +114,7 @@ def _said(spawner: Spawner, resource: Resource, option: str, extra: str) -> dict
 
 
 def _amount(value: object, resource: Resource) -> float:
-    """An option's value: a number, or a text such as "2G" where the spawner reads it later."""
+    """An option's value: a number, or a text, for example "2G", which the spawner reads later."""
     if isinstance(value, int | float):
         return float(value)
     if value is not None and not isinstance(value, str):

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from ... import conventions
 from ...quotas.resources import BY_RUNNING, has_gpu
-from ..launch.kept import KeptLaunch, kept_of
+from ..launch.kept import KeptLaunch, kept_of, server_for_log
 from ..launch.servers import running_spawners
 from ..types import HubSpawner, HubUser
 
@@ -45,7 +45,11 @@ class ServerExporter(Collector):
             except Exception:
                 # One server that cannot be exported must not take the others with it.
                 unknown += 1
-                spawner.log.exception("The server %r of a user cannot be exported", spawner.name)
+                spawner.log.exception(
+                    "What %s requests cannot be exported; correct what the traceback names, or what"
+                    " the server uses is not known",
+                    server_for_log(user.name, spawner.name),
+                )
         yield requests
         not_known = self._unknown_family()
         not_known.add_metric([self._namespace], unknown)

@@ -37,11 +37,11 @@ from .pod_answers import (
 from .pod_evidence import PodEvidence, requests_exported
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
 
-LATELY = timedelta(days=7)
+USERNAMES_WITHIN = timedelta(days=7)
 """For how long no pod must have had a username to conclude that usernames are not exported."""
 
 OTHERS_COUNT = tuple(one.name for one in RESOURCES.values() if one.kubernetes)
-"""What pods of users that are no servers count for unless configured otherwise: what they request.
+"""What pods of users that run no server count for unless configured otherwise: what they request.
 """
 
 FEW_USERS = 50
@@ -65,7 +65,7 @@ class KubeStateMetrics:
     says that it is the same.
     `pod_namespaces` are the namespaces, besides the Hub's, in which users' pods are, as patterns.
     Where annotations are not exported, pods are identified by what they are `named`.
-    Pods of users that are no servers count for the resources `others_count`.
+    Pods of users that run no server count for the resources `others_count`.
     """
 
     namespace: str
@@ -117,14 +117,15 @@ class KubeStateMetrics:
 
     async def _nobody_is_named(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """Whether there are servers but none has a username: usernames are not exported. A pod that
-        is no user's may be named like theirs, so this looks further back, for users who are away.
+        belongs to no user may be named like theirs, so this goes further back, for users who are
+        away.
         """
         if self.named is not None:
             return False
         day = min(steps.over, timedelta(days=1))
         if not await prometheus.query(pod_queries.servers_there(self.namespaces, day), steps.end):
             return False
-        far = max(steps.over, LATELY)
+        far = max(steps.over, USERNAMES_WITHIN)
         return not await prometheus.query(
             pod_queries.usernames_there(self.namespaces, far), steps.end
         )

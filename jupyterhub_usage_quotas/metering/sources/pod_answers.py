@@ -26,8 +26,8 @@ class Pod:
 class PodAnswers:
     """The answers about pods: their users by uid, when they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. `brief` are those
-    that ran within a step and at neither end of it, `others` the kinds of those that are no
-    servers. It is `unmeasured` when some ran without requests, and nothing said then what any pod
+    that ran within a step and at neither end of it, `others` the kinds of those that run no
+    server. It is `unmeasured` when some ran without requests, and nothing said then what any pod
     requested.
     """
 
@@ -72,7 +72,7 @@ def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
 
 
 def kinds_of(found: Sequence[Series], owned: Mapping[str, Pod]) -> dict[str, str]:
-    """The kinds of pods that are no servers, by uid: the first of their containers' names.
+    """The kinds of pods that run no server, by uid: the first of their containers' names.
 
     What has annotations of a server is one, whatever runs in it.
     """

@@ -5,34 +5,26 @@ it got and what it expected.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..messages import printable, wrong
+from ..messages import wrong
 from ..resources import Resource
-from ..units import InvalidQuantity, Quantity, Unit, bounded_quantity
-from ..windows.base import Window
-from ..windows.calendar import read_calendar
+from ..units import SMALLEST_AMOUNT, InvalidQuantity, Quantity, Unit, bounded_quantity
+from ..windows.base import Notation, Window
+from ..windows.calendar import CALENDAR
 from ..windows.gauge import Current
-from ..windows.refill import read_refill
-from ..windows.rolling import read_rolling
+from ..windows.refill import REFILL
+from ..windows.rolling import EXAMPLES, read_rolling
 
-WINDOWS: Mapping[str, Callable[[Mapping[Any, Any], Unit | None], Window]] = {
-    "calendar": read_calendar,
-    "refill": read_refill,
+WINDOWS: Mapping[str, Notation] = {
+    "calendar": CALENDAR,
+    "refill": REFILL,
 }
-"""The readers of windows that are written as mappings, by the key that names the kind."""
-
-WINDOW_FORMS = (
-    'a number of days, a duration, for example "36h", {calendar: week, starts: monday,'
-    ' timezone: UTC} or {refill: 5, every: "10 minutes"}'
-)
+"""The kinds of windows that are written as mappings, by the key that names the kind."""
 
 EXPORTED = "exported"
 """The limit of a gauge that its source reports for each user."""
-
-SMALLEST_AMOUNT = 1e-6
-"""In base units. A smaller limit, other than zero, is a typing error."""
 
 
 def parse_limit(value: object, resource: Resource) -> Quantity:
@@ -84,8 +76,7 @@ def _limit_from_number(value: float, resource: Resource) -> Quantity:
 
 def _limit_from_mapping(value: Mapping[Any, Any], resource: Resource) -> Quantity:
     if set(value) != {"value", "unit"}:
-        given = ", ".join(map(str, value)) or "none"
-        raise InvalidQuantity(f"wrong keys: got {printable(given)}; expected value and unit")
+        raise InvalidQuantity(wrong("wrong keys", list(value), "value and unit"))
     number, unit = value["value"], value["unit"]
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise InvalidQuantity(wrong("value", number, "a number"))
@@ -105,10 +96,16 @@ def parse_window(value: object, unit: Unit | None) -> Window:
     limit itself has an error.
     """
     if isinstance(value, Mapping):
-        for key, read in WINDOWS.items():
+        for key, kind in WINDOWS.items():
             if key in value:
-                return read(value, unit)
-        raise InvalidQuantity(wrong("not a window", dict(value), WINDOW_FORMS))
+                return kind.read(value, unit)
+        raise InvalidQuantity(wrong("not a window", dict(value), _window_forms()))
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidQuantity(wrong("not a window", value, WINDOW_FORMS))
+        raise InvalidQuantity(wrong("not a window", value, _window_forms()))
     return read_rolling(value)
+
+
+def _window_forms() -> str:
+    """The ways in which a window can be written, for a message."""
+    *others, last = (EXAMPLES, *(kind.example for kind in WINDOWS.values()))
+    return f"{', '.join(others)} or {last}"

@@ -21,6 +21,9 @@ from .scope import Exempt, Scope
 from .selector import ServerSelector
 
 _EMPTY = "scope_backup_strategy.empty"
+A_POLICY = "one with resource, limit, window and scope"
+A_LIST = "a list of mappings, each with resource, limit, window and scope"
+DEFINITIONS = "names and their definitions, for example {licenses: {promql: ..., unit: licenses}}"
 _MODELS: Mapping[str, type[BaseModel]] = {
     "scope": Scope,
     "exempt": Exempt,
@@ -85,7 +88,7 @@ def _parse_resources(
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        errors.append(PolicyError(where, wrong("must be a mapping of names to definitions", given)))
+        errors.append(PolicyError(where, wrong("must be a mapping", given, DEFINITIONS)))
         return {}
     parsed = {}
     for name, entry in given.items():
@@ -177,7 +180,7 @@ def _parse_entries(
     where: str, given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> tuple[Policy, ...]:
     if not isinstance(given, list | tuple):
-        errors.append(PolicyError(where, wrong("must be a list of policies", given)))
+        errors.append(PolicyError(where, wrong("must be a list of policies", given, A_LIST)))
         return ()
     parsed = (
         _parse_entry(f"{where}[{index}]", entry, known, errors) for index, entry in enumerate(given)
@@ -189,7 +192,7 @@ def _parse_entry(
     where: str, entry: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> Policy | None:
     if not isinstance(entry, Mapping):
-        errors.append(PolicyError(where, wrong("must be a mapping", entry)))
+        errors.append(PolicyError(where, wrong("must be a mapping", entry, A_POLICY)))
         return None
     fields = dict(entry)
     if isinstance(entry.get("name"), str):

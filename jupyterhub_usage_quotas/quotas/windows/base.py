@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..messages import not_among, wrong
 from ..phrases import Phrase
-from ..units import InvalidQuantity
+from ..units import InvalidQuantity, Unit
 from ..usage import Usage
 
 MINUTE = 60
@@ -122,6 +123,20 @@ class Window(Protocol):
         is `plotted_from`.
         """
         ...
+
+    def __str__(self) -> str:
+        """In a table and in JSON, in English: "7 days"."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How windows of a kind are written as mappings: an `example` for messages, and what reads one
+    with the unit of its limit (None where the limit has an error), raising `InvalidQuantity`.
+    """
+
+    example: str
+    read: Callable[[Mapping[Any, Any], Unit | None], Window]
 
 
 class Account(Protocol):

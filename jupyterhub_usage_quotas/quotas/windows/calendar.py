@@ -22,7 +22,7 @@ from ..messages import one_of, wrong
 from ..phrases import PER_PERIOD, THIS, Phrase
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
-from .base import Account, OverTime, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, from_unix, only_keys, whole_minute
 
 ANCHOR = date(2001, 1, 1)
 """A Monday, and the first day of a year."""
@@ -238,7 +238,8 @@ def read_calendar(value: Mapping[Any, Any], _unit: Unit | None) -> Calendar:
         period = Period(value["calendar"])
     except ValueError:
         raise InvalidQuantity(wrong("calendar", value["calendar"], one_of(Period))) from None
-    given = {key: value[key] for key in ("weekday", "day", "month", "hour") if key in value}
+    keys = ("weekday", "day", "month", "hour")
+    given: _Given = {key: (key, value[key]) for key in keys if key in value}
     if "starts" in value:
         given |= _starts(period, value["starts"], given)
     return Calendar(
@@ -251,7 +252,14 @@ def read_calendar(value: Mapping[Any, Any], _unit: Unit | None) -> Calendar:
     )
 
 
-def _starts(period: Period, starts: object, given: Mapping[str, object]) -> dict[str, object]:
+CALENDAR = Notation("{calendar: week, starts: monday, timezone: UTC}", read_calendar)
+
+
+_Given = dict[str, tuple[str, object]]
+"""By key, as what it is written, and its value."""
+
+
+def _starts(period: Period, starts: object, given: _Given) -> _Given:
     """`starts` is the weekday of a week, the day of a month, the month of a quarter or year."""
     key = {
         Period.WEEK: "weekday",
@@ -263,7 +271,7 @@ def _starts(period: Period, starts: object, given: Mapping[str, object]) -> dict
         raise InvalidQuantity(f"starts does not go with calendar: {period}; expected hour")
     if key in given:
         raise InvalidQuantity(f"starts and {key} mean the same; leave one out")
-    return {key: starts}
+    return {key: ("starts", starts)}
 
 
 def _timezone(name: object) -> str:
@@ -278,24 +286,24 @@ def _timezone(name: object) -> str:
     return name
 
 
-def _number(given: Mapping[str, object], key: str, low: int, high: int, fits: bool) -> int:  # noqa: FBT001
-    value = given.get(key, low)
+def _number(given: _Given, key: str, low: int, high: int, fits: bool) -> int:  # noqa: FBT001
+    written, value = given.get(key, (key, low))
     _fits(given, key, fits)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidQuantity(wrong(key, value, f"a number from {low} to {high}"))
+        raise InvalidQuantity(wrong(written, value, f"a number from {low} to {high}"))
     return value
 
 
-def _named(given: Mapping[str, object], key: str, names: tuple[str, ...], fits: bool) -> int:  # noqa: FBT001
+def _named(given: _Given, key: str, names: tuple[str, ...], fits: bool) -> int:  # noqa: FBT001
     """The index of a name; its first three letters are enough."""
-    value = given.get(key, names[0])
+    written, value = given.get(key, (key, names[0]))
     _fits(given, key, fits)
     short = [name[:3] for name in names]
     if isinstance(value, str) and (value.lower() in names or value.lower() in short):
         return short.index(value.lower()[:3])
-    raise InvalidQuantity(wrong(key, value, one_of(names)))
+    raise InvalidQuantity(wrong(written, value, one_of(names)))
 
 
-def _fits(given: Mapping[str, object], key: str, fits: bool) -> None:  # noqa: FBT001
+def _fits(given: _Given, key: str, fits: bool) -> None:  # noqa: FBT001
     if key in given and not fits:
         raise InvalidQuantity(f"{key} does not go with this calendar period; leave it out")

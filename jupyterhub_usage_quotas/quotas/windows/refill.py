@@ -25,6 +25,7 @@ from ..messages import wrong
 from ..phrases import OF_A_BALANCE, REFILLED, Phrase
 from ..units import (
     LONGEST_DURATION,
+    SMALLEST_AMOUNT,
     InvalidQuantity,
     Unit,
     bounded_quantity,
@@ -33,7 +34,7 @@ from ..units import (
     whole_times,
 )
 from ..usage import Usage
-from .base import Account, OverTime, Window, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, Window, from_unix, only_keys, whole_minute
 
 HISTORY = timedelta(days=30)
 """How far back usage is read to begin with a full balance."""
@@ -68,7 +69,9 @@ class Refill(OverTime):
 
     def cannot_hold(self, limit: float) -> str:
         """See `Window.cannot_hold`: a balance that is empty must be full again in a lifetime."""
-        if limit / self.amount * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
+        # Of a limit of zero, as if it was as small as a limit can be.
+        steps = max(limit, SMALLEST_AMOUNT) / self.amount
+        if steps * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
             return ""
         return wrong(
             "refill is too small to fill the limit",
@@ -150,8 +153,8 @@ class Refill(OverTime):
         if enough(missing):
             return minute
         # As far as anybody looks ahead, and no farther than until all has come back.
-        most = min(math.ceil(missing / self.amount), LONGEST_DURATION.total_seconds() // every)
-        steps = range(1, int(most) + 1)
+        most = min(missing / self.amount, LONGEST_DURATION.total_seconds() // every)
+        steps = range(1, math.ceil(most) + 1)
         found = bisect_left(steps, x=True, key=lambda one: enough(self.after_steps(missing, one)))
         if found == len(steps):
             return None
@@ -224,7 +227,10 @@ def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     only_keys(value, "refill", "every")
     every, amount = value.get("every"), value["refill"]
     if not isinstance(every, str):
-        raise InvalidQuantity(wrong("every", every, 'a duration, for example "10 minutes"'))
+        expected = 'a duration, for example "10 minutes"'
+        if "every" not in value:
+            raise InvalidQuantity(wrong("every: is missing", expected=expected))
+        raise InvalidQuantity(wrong("every", every, expected))
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
         raise InvalidQuantity(wrong("refill", amount, "a number above 0, in the unit of the limit"))
     length = parse_duration(every)
@@ -233,3 +239,6 @@ def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     # Without the limit's unit nothing depends on the amount, which may be beyond all floats.
     base = bounded_quantity(amount, unit, amount).base if unit else float(min(amount, 1e300))
     return Refill(base, length)
+
+
+REFILL = Notation('{refill: 5, every: "10 minutes"}', read_refill)

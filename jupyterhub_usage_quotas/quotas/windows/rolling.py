@@ -22,6 +22,7 @@ from ..usage import Usage
 from .base import MINUTE, Account, OverTime, from_unix
 
 SHORTEST = timedelta(minutes=1)
+EXAMPLES = 'a number of days, a duration, for example "36h"'
 
 
 def read_rolling(value: float | str) -> Rolling:

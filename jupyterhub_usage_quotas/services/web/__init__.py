@@ -1,6 +1,7 @@
-"""What every service beside the Hub needs: its environment, handlers, the Hub's API, parameters,
-rendering, and how it is served and ended.
+"""What every service beside the Hub needs.
 
-What must not live here: anything about one service. A service brings its folders, its handlers and
-its context, and imports this; nothing here imports a service (`.importlinter` holds it).
+What lives here: a service's environment, handlers, the Hub's API, parameters, rendering, and how it
+is served and ended. What must not: anything about one service. A service brings its folders, its
+handlers and its context, and imports this; nothing here imports a service (`.importlinter` holds
+it).
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -125,5 +126,10 @@ class NoPage(PageHandler):
     needs_login = False
 
     async def prepare(self) -> None:
-        """Not found, whatever the method."""
+        """Not found, whatever the method; the page shows visitors as logged in if they are."""
+        with suppress(HTTPError):
+            await self._identify()
         raise HTTPError(404)
+
+    def not_logged_in(self) -> None:
+        """Nothing to log in for."""

@@ -154,6 +154,8 @@ def test_unknown(tmp_path, failover_open):
     ("config", "says"),
     [
         ("c = get_config()\nc.UsageQuotaManager.policy = [{}]\n", "policy[0].resource: is missing"),
+        ("c = get_config()\nc.UsageViewer.enabledd = True\n", "did you mean enabled?"),
+        ("c = get_config()\nc.UsageViewer.session_secret_key = 'short'\n", "easy to guess"),
         ("policy = [", "SyntaxError"),
         ("raise RuntimeError('the admin')", "RuntimeError: the admin"),
     ],
@@ -170,6 +172,7 @@ def test_a_wrong_configuration(tmp_path, config, says):
 def test_a_configuration_that_is_not_there(tmp_path):
     done = check(tmp_path / "missing.py", "--user", "x")
     assert done.returncode == 2
+    assert "no such file: got '" in done.stderr
     assert "missing.py" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -181,6 +184,7 @@ def test_wrong_arguments(config_file, arguments):
     done = check(config_file, "--user", "x", *arguments)
     assert done.returncode == 2
     assert arguments[1] in done.stderr
+    assert "for example " in done.stderr or "an amount that a server can ask for" in done.stderr
 
 
 def test_a_name_cannot_steer_the_terminal(config_file):
@@ -315,7 +319,7 @@ def test_without_a_database_groups_must_be_passed(config_file):
 def test_which_policies_apply_and_why(beside_a_hub):
     table = check(beside_a_hub, "--user", "over").stdout
     assert "day applies: the user is in the group students" in table
-    assert "pool does not apply: it covers the groups team" in table
+    assert "pool does not apply: it covers the group team, and the user is not in it" in table
     said = json.loads(check(beside_a_hub, "--user", "over", "--json").stdout)
     assert {one["policy"]: (one["applies"], one["by"]) for one in said["policies"]} == {
         "day": (True, "group"),

@@ -20,6 +20,8 @@ from typing import Any
 import jupyterhub
 import pytest
 from jupyterhub import orm
+from kubernetes_asyncio.config import kube_config
+from kubespawner import clients
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import __version__
@@ -341,7 +343,7 @@ def test_a_policy_selects_profiles_that_there_are(doctor, pattern):
 )
 def test_a_policy_that_selects_nothing(doctor, pattern, words):
     found = doctor(with_profiles("small", pattern))
-    only(found, "profiles", f'"{pattern}"', "none is called so", *words, status="warning")
+    only(found, "profiles", f'"{pattern}"', "which does not exist", *words, status="warning")
 
 
 @pytest.mark.parametrize(
@@ -367,6 +369,14 @@ def test_profiles_of_a_user(doctor):
 def test_a_spawner_without_profiles(doctor):
     lines = with_profiles("small").replace("kubespawner.KubeSpawner", "simple")
     only(doctor(lines), "profiles", "profile_of_server", "SimpleLocalProcessSpawner")
+
+
+def test_profiles_where_kubernetes_is_not_configured(doctor, monkeypatch, tmp_path, caplog):
+    clients.load_config.cache_clear()  # as in a process of its own
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    finding = doctor(with_profiles("small")).finding("profiles")
+    assert (finding["status"], "where the Hub runs" in finding["says"]) == ("skipped", True)
+    assert "Config not found" not in caplog.text
 
 
 def requested(**amounts: float) -> Iterator[Span]:

@@ -139,7 +139,7 @@ def test_how_one_machine_is_scraped(doctor, empty):
 def test_the_source_of_pods_where_there_are_none(doctor, empty):
     found = doctor(empty, "c.UsageConfig.usage_source = 'kube-state-metrics'")
     text = said(found, "source")
-    assert "Servers of SystemdSpawner are no pods" in text
+    assert "Servers of SystemdSpawner do not run as pods" in text
     assert "usage_source = 'hub'" in text
     assert "Scrape kube-state-metrics" not in text
 

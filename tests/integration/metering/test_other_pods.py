@@ -1,4 +1,4 @@
-"""Pods that have a username and are no servers, as dask-gateway starts them: what they count for,
+"""Pods that have a username and run no server, as dask-gateway starts them: what they count for,
 and what selects them.
 """
 

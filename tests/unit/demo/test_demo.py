@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -60,6 +61,25 @@ def test_a_taken_port_is_said_before_anything_is_done(tmp_path: Path, interface:
     assert re.findall(r"--port (\d+)", done.stderr) == suggested
     socket.create_server(("127.0.0.1", int(suggested[0]))).close()
     assert port < int(suggested[0]) < port + 20
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_make_says_it_before_anything_is_installed(tmp_path: Path, *, taken: bool):
+    """With the Python of the machine, in a checkout in which nothing can be installed."""
+    ports = Path("jupyterhub_usage_quotas/demo/ports.py")
+    (tmp_path / ports.parent).mkdir(parents=True)
+    for file in (Path("Makefile"), ports):
+        shutil.copy(ROOT / file, tmp_path / file)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        if not taken:
+            other.close()
+        command = ["make", "demo", f"PORT={port}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = f"The demo could not start: port {port} of 127.0.0.1 cannot be used: another program"
+    assert done.stderr.startswith(said) is taken
+    assert ("install-programs" in done.stderr) is not taken
 
 
 def test_another_demo_in_the_same_folder_is_left_alone(tmp_path: Path):

@@ -19,9 +19,10 @@ GIB = 1024**3
 
 
 def requested(spawner: DockerSpawner) -> dict[str, float]:
+    """What the page speaks of; other resources do not concern it."""
     asked = asked_by(spawner, RESOURCES)
     assert asked.unreadable == ()
-    return dict(asked.rates)
+    return {name: asked.rates[name] for name in ("memory", "cpu", "gpu", "time")}
 
 
 def of_the_page(tmp_path) -> Config:

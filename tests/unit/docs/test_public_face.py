@@ -4,13 +4,18 @@ names is there.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from jupyterhub_usage_quotas.config.about import imported
+from jupyterhub_usage_quotas.conventions import __version__
 from tests.support.documentation import PAGES
 from tests.support.paths import ROOT
 
@@ -169,3 +174,24 @@ def test_workflows_run_targets_that_there_are():
     assert targets == {"docs", "quick", "test"}
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_what_the_release_looks_for_is_what_the_command_prints(tmp_path):
+    """The step runs as it is written, with the tag of this version and of others."""
+    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    (step,) = (one["run"] for one in release["jobs"]["build"]["steps"] if "said=" in str(one))
+    programs = {"python": "true", NAME: f"echo {shlex.quote(imported())}"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "CHANGELOG.md").write_text(f"## {__version__} - 2026-12-01\n")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    def passes(tag: str) -> bool:
+        environment = {"PATH": path, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": tag}
+        bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step]
+        return subprocess.run(bash, cwd=tmp_path, env=environment, check=False).returncode == 0
+
+    assert passes(f"v{__version__}")
+    assert not passes(f"v{__version__}1")
+    assert not passes("v0.9")

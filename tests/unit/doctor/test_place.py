@@ -26,7 +26,7 @@ def hub(spawner: type, port: int = 8081) -> Any:
         (KubeSpawner, {}, True, True),
         (OWN, POD, True, True),
         (SYSTEMD, {}, False, False),
-        # Its servers are no pods, and the Hub is one.
+        # Its servers do not run as pods, and the Hub does.
         (SYSTEMD, POD, False, True),
     ],
 )

@@ -22,6 +22,7 @@ from jupyterhub_usage_quotas.quotas.adjustments import (
 from jupyterhub_usage_quotas.quotas.decide import Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.units import InvalidQuantity
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 
 HOUR, MINUTE = 3600, timedelta(minutes=1)
@@ -150,9 +151,10 @@ def test_what_changes_are_still_to_come_is_told_in_order():
 
 @pytest.mark.parametrize("amount", [-1, inf, nan])
 def test_an_amount_is_a_number_and_not_negative(amount):
-    with pytest.raises(ValueError, match="must not be negative or infinite"):
+    expected = f": got {amount!r}; expected 0, or more than that, and not infinite$"
+    with pytest.raises(InvalidQuantity, match=f"^amount of a grant{expected}"):
         Grant(**during(0, 1), amount=amount)
-    with pytest.raises(ValueError, match="must not be negative or infinite"):
+    with pytest.raises(InvalidQuantity, match=f"^limit of an override{expected}"):
         Override(**during(0, 1), limit=amount)
 
 

@@ -58,12 +58,12 @@ EMPTY = {"name": "rest", "resource": "time", "limit": "1 hour", "window": 7}
             "the user is in the group students (by the pattern stud*)",
         ),
         ({}, True, "everyone", "it covers everyone"),
-        ({"group": ["staff"]}, False, None, "it covers the groups staff"),
+        ({"group": ["staff"]}, False, None, "it covers the group staff, and the user is not in it"),
         (
             {"user": ["bob", "eve"], "group": ["staff"]},
             False,
             None,
-            "it covers the users bob, eve and the groups staff",
+            "it covers only the users bob, eve and the group staff",
         ),
     ],
 )

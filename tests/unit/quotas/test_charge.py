@@ -11,7 +11,7 @@ from jupyterhub_usage_quotas.quotas.decide import Decision, Outcome, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
-from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage, priced
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Unknown, Usage, priced
 from jupyterhub_usage_quotas.quotas.verdict import Request
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -244,3 +244,77 @@ def test_a_users_own_grant_is_waited_for():
     other = asked(policies, {"time": hours((4, 1))}, {}, grant, user="bob").retry_time
     assert other is not None
     assert other > NOW + timedelta(hours=9)
+
+
+# --- what is known of a while ago ---------------------------------------------------------------
+
+AWAY = Unknown("timeout", "no answer")
+
+
+def old(reading: Fresh) -> Stale:
+    """What was read three hours ago, and nothing since."""
+    usage = reading.usage.known(NOW - timedelta(hours=3), 1.0)
+    return Stale(usage, "unreachable", "three hours ago")
+
+
+TEN, MANY = rule("p", "10 hours", window=7), hours((50, 40), (30, 20))
+POOL = TEN | {"share": "pooled"}
+
+
+@pytest.mark.parametrize(
+    ("bob", "expected"),
+    [
+        (old(hours()), (Outcome.DENIED, 20.0)),  # ada's alone are over
+        (MANY, (Outcome.DENIED, 40.0)),
+        (AWAY, (Outcome.FAILOVER_OPEN, None)),
+    ],
+)
+def test_a_pool_that_was_over_and_cannot_have_come_back_is_over(bob, expected):
+    policies = parse_policies([POOL], failover_open=True)
+    members = {"p": {"ada": {"time": old(MANY)}, "bob": {"time": bob}}}
+    decision = decide(policies, {}, Request(Subject("ada")), NOW, pools=members)
+    (verdict,) = decision.verdicts
+    seen = verdict.used / HOUR if verdict.used is not None else None
+    assert (decision.outcome, seen) == expected
+
+
+def test_members_that_were_under_the_limit_each_are_over_it_together():
+    policies = parse_policies([POOL], failover_open=True)
+    six = {"time": old(hours((20, 14)))}
+    pools = {"p": {"ada": six, "bob": six}}
+    decision = decide(policies, {}, Request(Subject("ada")), NOW, pools=pools)
+    assert decision.outcome is Outcome.DENIED
+    # Both began 20 hours ago: one of their twelve hours each has left when eleven would.
+    assert decision.retry_time == NOW + timedelta(days=7, hours=-19, minutes=1)
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_pool_that_pays_first_and_the_rest_of_a_user_are_over(small):
+    """Of 20 hours three days' pool pays ten, and ten are left of an allowance of nine, or 12."""
+    own = rule("own", "9 hours" if small else "12 hours", window=7)
+    first = POOL | {"overflow": "individual"}
+    policies = parse_policies([first, own], failover_open=True)
+    ada = {"time": old(MANY)}
+    pools = {"p": {"ada": ada, "bob": {"time": hours()}}}
+    decision = decide(policies, ada, Request(Subject("ada")), NOW, pools=pools)
+    assert decision.outcome is (Outcome.DENIED if small else Outcome.FAILOVER_OPEN)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [
+        (old(hours((30, 28))), Outcome.DENIED),  # 20 and, for ten each, 20
+        (hours((30, 28)), Outcome.DENIED),
+        (old(hours()), Outcome.FAILOVER_OPEN),
+        (AWAY, Outcome.FAILOVER_OPEN),
+    ],
+)
+@pytest.mark.parametrize("pooled", [False, True])
+def test_credits_that_were_spent_and_cannot_have_come_back_are_spent(gpu, expected, pooled):
+    entry = rule("p", "30 credits", resource="credits", window=7)
+    entry |= {"share": "pooled"} if pooled else {}
+    policies = parse_policies([entry], credit_prices=PRICES, failover_open=True)
+    readings = {"cpu": old(MANY), "gpu": gpu}
+    pools = {"p": {"ada": readings}} if pooled else {}
+    decision = decide(policies, readings, Request(Subject("ada")), NOW, pools=pools)
+    assert decision.outcome is expected

@@ -32,6 +32,10 @@ def rule(limit, window="24h", *, resource="time", minimum_session=None, **scope)
     return entry | ({"minimum_session": minimum_session} if minimum_session else {})
 
 
+def without_window(entry):
+    return {key: value for key, value in entry.items() if key != "window"}
+
+
 def without_scope(entry):
     return {key: value for key, value in entry.items() if key != "scope"}
 
@@ -384,6 +388,37 @@ def test_a_limit_of_zero_needs_no_usage(reading, failover_open):
     assert told(decision) == "denied, never"
     assert decision.binding.never
     assert decision.failover is None
+
+
+@pytest.mark.parametrize("failover_open", [True, False])
+@pytest.mark.parametrize("intersection", ["min", "max", "sum"])
+@pytest.mark.parametrize("there", [None, 0, 5])
+def test_a_gauge_of_zero_needs_no_reading(there, intersection, failover_open):
+    """Nothing fits into it, whatever may have been deleted since it was read."""
+    reading = NO_ANSWER
+    if there is not None:
+        level = GaugeReading((), NOW - timedelta(hours=3), None, amount=there * GIB, limit=None)
+        reading = Stale(level, "unreachable", "seen three hours ago")
+    row = Row(
+        "",
+        [without_window(rule("0 GiB", resource="storage", group=one)) for one in ("staff", "x")],
+        "",
+        readings={"storage": reading},
+        groups=("staff", "x"),
+        backup={"intersection": intersection},
+        failover_open=failover_open,
+    )
+    assert told(decide_row(row)) == "denied, never"
+
+
+@pytest.mark.parametrize("limit", ["10 GiB", "exported"])
+@pytest.mark.parametrize("exported", [0.0, 10.0 * GIB, None])
+def test_a_gauge_with_another_limit_needs_one(limit, exported):
+    level = GaugeReading((), NOW - timedelta(hours=3), None, amount=99.0 * GIB, limit=exported)
+    for reading in (NO_ANSWER, Stale(level, "unreachable", "seen three hours ago")):
+        policy = without_window(rule(limit, resource="storage"))
+        row = Row("", [policy], "", readings={"storage": reading}, failover_open=True)
+        assert decide_row(row).outcome is Outcome.FAILOVER_OPEN
 
 
 @pytest.mark.parametrize("failover_open", [True, False])

@@ -4,7 +4,9 @@ own entry point, with every failure faked at the transport.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +14,8 @@ import pytest
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
+from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustments, Exemption, Grant, Override
 from tests.support.fake_prometheus import (
     FAILURES,
     NEVER,
@@ -116,3 +120,73 @@ async def test_statuses_are_configurable(prometheus):
         await asked.pre_spawn_start(USER, spawner())
     assert denied.value.status_code == 500
     await asked.aclose()
+
+
+# --- what people decided ------------------------------------------------------------------------
+
+NOW = datetime.now(UTC)
+FROM, UNTIL = NOW - timedelta(days=1), NOW + timedelta(days=1)
+NOTHING = {"name": "x", "resource": "cpu", "limit": 0, "window": 7, "scope": {"everyone": True}}
+BUG = "a bug of ours"
+EXEMPT = Exemption("x", FROM, UNTIL, user="alice")
+MORE = [
+    Grant("x", FROM, UNTIL, user="alice", amount=3600.0),
+    Override("x", FROM, UNTIL, user="alice", limit=3600.0),
+    Grant("x", FROM, datetime.max.replace(tzinfo=UTC), amount=3600.0),
+]
+OF_NO_HELP = [
+    Exemption("x", FROM, UNTIL, user="bob"),
+    Exemption("x", FROM, NOW - timedelta(hours=1), user="alice"),
+]
+
+
+async def outcome(failure, prometheus, adjustments, **options):
+    """The status of the denial of a launch amid a failure; 0 where it starts."""
+    prometheus.side_effect = ValueError(BUG) if failure == BUG else FAILURES[failure][0]
+    ledger = MemoryLedger(adjustments)
+    asked = failing(failure, policy=[NOTHING], ledger=ledger, **options)
+    try:
+        await asked.pre_spawn_start(USER, spawner())
+    except LaunchDenied as denied:
+        return denied.status_code
+    finally:
+        await asked.aclose()
+    return 0
+
+
+@pytest.mark.parametrize("failure", [*FAILURES, BUG])
+async def test_who_is_exempt_starts_whatever_fails(prometheus, failure):
+    assert await outcome(failure, prometheus, [EXEMPT], failover_open=False) == 0
+
+
+@pytest.mark.parametrize("failure", [NEVER, "connection refused", BUG])
+@pytest.mark.parametrize("adjustment", MORE)
+@pytest.mark.parametrize(("failover_open", "status"), [(True, 0), (False, 503)])
+async def test_with_more_than_a_limit_of_zero_failover_decides(
+    prometheus, failure, adjustment, failover_open, status
+):
+    found = await outcome(failure, prometheus, [adjustment], failover_open=failover_open)
+    assert found == status
+
+
+@pytest.mark.parametrize("failure", [NEVER, BUG])
+@pytest.mark.parametrize("adjustment", OF_NO_HELP)
+async def test_a_limit_of_zero_stays_zero_by_what_is_not_in_force(prometheus, failure, adjustment):
+    assert await outcome(failure, prometheus, [adjustment], failover_open=True) == 429
+
+
+@pytest.mark.parametrize("failure", [OSError("the disk is gone"), NEVER])
+async def test_a_ledger_that_fails_leaves_launches_to_failover(prometheus, failure):
+    class Failing(MemoryLedger):
+        async def active(self, _subjects, _at):
+            if isinstance(failure, Exception):
+                raise failure
+            await asyncio.Event().wait()
+            return Adjustments()
+
+    prometheus.side_effect = alive
+    asked = failing(str(failure), failover_open=False, ledger=Failing())
+    with pytest.raises(LaunchDenied) as denied:
+        await asked.pre_spawn_start(USER, spawner())
+    await asked.aclose()
+    assert denied.value.status_code == 503

@@ -15,6 +15,7 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from jupyterhub_usage_quotas.hub.launch.kept import KEY, LONGEST, forget, keep, kept_of
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from tests.support.hub_objects import hub_user
 
 NOW = datetime(2026, 3, 4, 12, 34, 56, tzinfo=UTC)
 ADA = Subject("ada")
@@ -83,6 +84,19 @@ def test_what_is_stored_of_a_server_that_ended_with_its_hub_is_of_no_launch_afte
 )
 def test_what_cannot_be_read_is_not_guessed(state):
     assert kept_of(launched(state)) is None
+
+
+def test_what_cannot_be_read_is_logged_with_the_server_on_a_line_of_bounded_length(caplog):
+    rates = {f"r{number}\n": -number for number in range(1, 1000)}
+    spawner = launched({KEY: {"rates": rates, "at": "yesterday"}})
+    spawner.user, spawner.orm_spawner.name = hub_user("ada\x1b"), "work"
+    kept_of(spawner)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("What the server 'work' of 'ada\\x1b' was started with cannot be read")
+    assert "rates.r1" in line
+    assert line.endswith("; restart the server, or what it uses is not known")
+    assert line.isprintable()
+    assert len(line) < 500
 
 
 @given(profile=st.text(), name=st.text(max_size=2000))

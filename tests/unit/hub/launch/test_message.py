@@ -65,8 +65,8 @@ def denied(*policies: dict, hours: float = 100, rates: dict | None = None) -> De
                 "window": 7,
                 "minimum_session": "20h",
             },
-            "Too little of your server time quota is left: 100h of 110h in the last 7 days are"
-            " used, and this server needs at least 20h.",
+            "Too little of your server time quota is left: 100h of 110h were used in the last 7"
+            " days, and this server needs at least 20h.",
         ),
         (
             {"resource": "time", "limit": "2h", "window": 7, "minimum_session": "3h"},

@@ -99,7 +99,7 @@ def test_a_name_that_cannot_be_exported_harms_no_other(name):
     assert requests(scrape(users)) == ADA
 
 
-def test_a_spawner_that_fails_harms_no_other():
+def test_a_spawner_that_fails_harms_no_other(caplog):
     class Broken(SimpleNamespace):
         @property
         def orm_spawner(self) -> Any:
@@ -111,6 +111,8 @@ def test_a_spawner_that_fails_harms_no_other():
     found = scraped(ada=server(profile="small"), bob=broken)
     assert requests(found) == ADA
     assert unknown(found) == 1
+    (line,) = {record.getMessage() for record in caplog.records}
+    assert line.startswith("What the default server of 'bob' requests cannot be exported; correct")
 
 
 @pytest.mark.parametrize("profile", ["x\ud800", "x" * 5_000_000, "a\nb", "\u200b", '"}\\'])

@@ -42,6 +42,14 @@ def error(resources: object = None, **changes: object) -> str:
         # what cannot work
         ({"window": {"refill": 0.001, "every": "3000 days"}}, "refill is too small to fill the"),
         ({"window": {"refill": 1e-300, "every": "1 minute"}}, "refill is too small to fill the"),
+        (
+            {"limit": 0, "window": {"refill": 1e-308, "every": "1 minute"}},
+            "refill is too small to fill the",
+        ),
+        (
+            {"limit": 0, "window": {"refill": 5e-324, "every": "1 minute"}},
+            "refill is too small to fill the",
+        ),
         # names
         ({"name": "half \ud800"}, "name that is not one line of text: got 'half \\ud800'"),
         ({"name": "nul \0"}, "name that is not one line of text"),

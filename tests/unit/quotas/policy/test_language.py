@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import yaml
 
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
+from jupyterhub_usage_quotas.quotas.policy.limits import WINDOWS as KINDS
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import Share, WhenExhausted
 from jupyterhub_usage_quotas.quotas.policy.selector import ALL_SERVERS
@@ -88,6 +90,15 @@ def test_a_refill_is_in_the_unit_that_the_limit_is_in():
         ("seats", "4 seat-days", 2 * 86400),
     ]:
         assert read(resource=resource, limit=limit, window=back).window.amount == base
+
+
+def test_what_is_no_window_is_answered_with_an_example_of_every_kind_which_can_be_read():
+    _where, said = the_error(entry(window={"rolling": 7}))
+    for key, kind in KINDS.items():
+        assert kind.example in said
+        written = yaml.safe_load(kind.example)
+        assert key in written
+        assert read(window=written).window == kind.read(written, read().limit.unit)
 
 
 WINDOW_ERRORS = [

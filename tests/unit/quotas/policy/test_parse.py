@@ -191,7 +191,7 @@ ERRORS = [
     ({"limit": {"value": "1000", "unit": "GiB-hours"}}, "limit", ["'1000'", "number"]),
     ({"limit": {"value": True, "unit": "GiB-hours"}}, "limit", ["True", "number"]),
     ({"limit": {"value": 9, "unit": 3}}, "limit", ["3", "GiB-hours"]),
-    ({"limit": {"value": 9}}, "limit", ["value and unit", "got value"]),
+    ({"limit": {"value": 9}}, "limit", ["value and unit", "got ['value']"]),
     ({"limit": {}}, "limit", ["value and unit"]),
     ({"limit": {"value": 9, "unit": "GiB-hours", "per": 1}}, "limit", ["value and unit", "per"]),
     ({"limit": True}, "limit", ["True", "GiB-hours"]),
@@ -264,7 +264,24 @@ def test_a_name_is_a_text_that_says_something(name):
 
 @pytest.mark.parametrize("given_entry", ["memory", None, 7, ["memory"], True])
 def test_an_entry_is_a_mapping(given_entry):
-    assert errors_of([OTHER, given_entry]) == [f"policy[1]: must be a mapping: got {given_entry!r}"]
+    (error,) = errors_of([OTHER, given_entry])
+    assert error.startswith(f"policy[1]: must be a mapping: got {given_entry!r}; expected ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"limit": {"value": 1, "unt": "GiB-hours"}}, "got ['value', 'unt']; expected value and "),
+        ({"window": {"calendar": "week", "starts": "mo"}}, ".window: starts: got 'mo'; expected "),
+        ({"window": {"calendar": "month", "starts": 0}}, ".window: starts: got 0; expected a num"),
+        ({"window": {"calendar": "week", "weekday": "mo"}}, ".window: weekday: got 'mo'; expect"),
+        ({"window": {"refill": 5}}, ".window: every: is missing: expected a duration, for example"),
+        ({"window": {"refill": 5, "every": None}}, ".window: every: got None; expected a durat"),
+    ],
+)
+def test_an_error_names_the_key_that_is_written(changes, says):
+    (error,) = errors_of([entry(**changes)])
+    assert says in error
 
 
 @pytest.mark.parametrize("policy", [None, "memory", 7, FINE, {}, True])

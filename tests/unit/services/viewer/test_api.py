@@ -499,3 +499,15 @@ def test_no_request_needs_a_body(viewer):
 @pytest.mark.parametrize("path", ["static/a%00b", "static/%00", "static/nothing.js"])
 def test_a_file_that_cannot_be_is_not_there(viewer, path):
     assert viewer.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("token", ["", "token-of-bob"])
+def test_where_no_page_is_visitors_are_shown_as_logged_in_if_they_are(viewer, token):
+    answer = viewer.get("nothing", token)
+    assert answer.status_code == 404
+    assert ('id="logout"' in answer.text, 'id="login"' in answer.text) == (bool(token), not token)
+
+
+def test_where_no_page_is_the_hub_need_not_answer(viewer):
+    viewer.hub.down = True
+    assert viewer.get("nothing", "token-of-bob").status_code == 404
