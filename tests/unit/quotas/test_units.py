@@ -353,23 +353,10 @@ def test_an_amount_is_read_as_kubernetes_reads_it(text, amount):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        ".",
-        "m",
-        "1,000",
-        "1_000",
-        "1 k",
-        " 1",
-        "1 ",
-        "1K",
-        "1e3Gi",
-        "1e",
-        "0x10",
-        "nan",
-        "inf",
-    ]
-    + ["1e400", "1kk", "--1", "1.2.3", "\u0661", "1\n", "True", "None", "1" * 2000],
+        *("", " ", ".", "m", "1,000", "1_000", "1 k", " 1", "1 ", "1K", "1e3Gi", "1e", "0x10"),
+        *("nan", "inf", "1e400", "1kk", "--1", "1.2.3", "\u0661", "1\n", "True", "None"),
+        "1" * 2000,
+    ],
 )
 def test_what_kubernetes_refuses_is_refused(text):
     with pytest.raises(InvalidQuantity):
