@@ -22,7 +22,6 @@ from tenacity import (
 )
 
 from ...errors import (
-    BadAnswer,
     PrometheusError,
     PrometheusTimeout,
     PrometheusUnauthorized,
@@ -30,6 +29,7 @@ from ...errors import (
     PrometheusUnreachable,
 )
 from ..events import NO_EVENTS, MeterEvents
+from .body import ENCODING, read_body
 from .connection import ANONYMOUS, Connection
 from .response import Answer, Series, read_answer
 from .tls import why_unreachable
@@ -40,8 +40,6 @@ MAX_POINTS = 10_000
 
 LARGE = 20_000
 """Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
-LARGEST = 64 * 2**20
-"""Bytes of an answer, decoded, beyond which it is none. Pieces of history are some megabytes."""
 
 
 class PrometheusClient:
@@ -73,6 +71,7 @@ class PrometheusClient:
             limits=httpx.Limits(max_connections=8),
             **connection.client_options(),
         )
+        self._http.headers["Accept-Encoding"] = ENCODING
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -157,7 +156,7 @@ class PrometheusClient:
     ) -> httpx.Response:
         try:
             async with self._http.stream(method, path, data=data) as response:
-                content = await _bounded(response)
+                content = await read_body(response)
         except httpx.TimeoutException as error:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
@@ -180,21 +179,6 @@ class PrometheusClient:
         return await run_in_worker(
             read_answer, content, where=where, success=success, asked=parameters
         )
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    """The body of an answer, decoded; raises `BadAnswer` for one that is too large to be one.
-
-    What answers can be any program at that address, and the Hub's memory is everybody's.
-    """
-    content = bytearray()
-    async for part in response.aiter_bytes():
-        content += part
-        if len(content) > LARGEST:
-            raise BadAnswer(
-                f"HTTP {response.status_code}: the answer is larger than {LARGEST // 2**20} MiB"
-            )
-    return bytes(content)
 
 
 async def all_of(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

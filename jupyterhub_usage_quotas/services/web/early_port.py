@@ -9,9 +9,12 @@ starting and loads itself again; everything else is answered with 503 and a `Ret
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -19,8 +22,10 @@ BACKLOG = 128
 LOOK_EVERY = 0.1
 """How often, in seconds, it checks whether the port was handed over."""
 PATIENCE = 1.0
-"""How long, in seconds, a client may take to send its request."""
+"""How long, in seconds, a client may take to send its whole request."""
 LARGEST_REQUEST = 16_384
+MOST_CLIENTS = 100
+"""Beyond so many at once, the one that waits longest is dropped."""
 
 _PAGE = (
     "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Starting</title>"
@@ -75,6 +80,21 @@ def _listener(family: int, kind: int, protocol: int, where: object) -> socket.so
     return made
 
 
+@dataclass(slots=True)
+class _Client:
+    """A client, until when it may send its request, and what it has sent of it."""
+
+    connection: socket.socket
+    until: float
+    head: bytes = b""
+
+    def has_sent_it(self) -> bool:
+        """Read what is there. Whether that is all: its headers have ended, or it has."""
+        more = self.connection.recv(4096)
+        self.head += more
+        return not more or b"\r\n\r\n" in self.head or len(self.head) >= LARGEST_REQUEST
+
+
 class EarlyPort:
     """Answers on the port of a service until it is handed over."""
 
@@ -82,11 +102,11 @@ class EarlyPort:
         self._sockets = sockets
         self._prefix = prefix
         self._ready = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._answer_on, args=(one,), daemon=True) for one in sockets
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._clients: dict[int, _Client] = {}
+        """By file descriptor, in the order in which they came."""
+        self._waiting = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._answer_all, daemon=True)
+        self._thread.start()
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> EarlyPort | None:
@@ -105,10 +125,12 @@ class EarlyPort:
             return None
 
     def hand_over(self) -> list[socket.socket]:
-        """Stop answering; the sockets, which listen on. Connections that wait are kept."""
+        """Stop answering; the sockets, which listen on. Connections that wait are kept.
+
+        Clients that have not sent their whole request yet do not delay it: they are answered.
+        """
         self._ready.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
         for one in self._sockets:
             one.setblocking(False)
         return self._sockets
@@ -118,16 +140,54 @@ class EarlyPort:
         for one in self.hand_over():
             one.close()
 
-    def _answer_on(self, listener: socket.socket) -> None:
-        listener.settimeout(LOOK_EVERY)
-        while not self._ready.is_set():
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                continue
-            with client, contextlib.suppress(OSError):
-                client.settimeout(PATIENCE)
-                client.sendall(self._answer(_head_of(client)))
+    def _answer_all(self) -> None:
+        """Serve all clients side by side, so that none keeps another from an answer."""
+        with self._waiting:
+            for listener in self._sockets:
+                self._waiting.register(listener, selectors.EVENT_READ)
+            while not self._ready.is_set():
+                for key, _ in self._waiting.select(LOOK_EVERY):
+                    if isinstance(key.data, _Client):
+                        self._read(key.data)
+                    elif isinstance(key.fileobj, socket.socket):
+                        self._accept(key.fileobj)
+                now = time.monotonic()
+                for client in [one for one in self._clients.values() if one.until < now]:
+                    self._drop(client)
+            for client in list(self._clients.values()):
+                self._finish(client)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        client = _Client(connection, time.monotonic() + PATIENCE)
+        self._clients[connection.fileno()] = client
+        self._waiting.register(connection, selectors.EVENT_READ, client)
+        if len(self._clients) > MOST_CLIENTS:
+            self._drop(next(iter(self._clients.values())))
+
+    def _read(self, client: _Client) -> None:
+        try:
+            if client.has_sent_it():
+                self._finish(client)
+        except OSError:
+            self._drop(client)
+
+    def _finish(self, client: _Client) -> None:
+        """Answer what a client has sent, and be done with it."""
+        with contextlib.suppress(OSError):
+            # The answer is short: it fits into the buffer of any connection.
+            client.connection.send(self._answer(client.head))
+        self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        self._clients.pop(client.connection.fileno(), None)
+        with contextlib.suppress(KeyError, ValueError):
+            self._waiting.unregister(client.connection)
+        client.connection.close()
 
     def _answer(self, head: bytes) -> bytes:
         method, _, rest = head.partition(b" ")
@@ -147,14 +207,3 @@ class EarlyPort:
         )
         headers = "\r\n".join(lines).encode() + b"\r\n\r\n"
         return headers if method == b"HEAD" else headers + body
-
-
-def _head_of(client: socket.socket) -> bytes:
-    """The request of a client up to the end of its headers, or as much of it as there is."""
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) < LARGEST_REQUEST:
-        more = client.recv(4096)
-        if not more:
-            break
-        head += more
-    return head

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -12,8 +15,9 @@ import pytest
 import respx
 
 from jupyterhub_usage_quotas import errors
+from jupyterhub_usage_quotas.metering.client.body import LARGEST, read_body
 from jupyterhub_usage_quotas.metering.client.connection import Connection
-from jupyterhub_usage_quotas.metering.client.prometheus import LARGEST, PrometheusClient
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from tests.support.meter_events import OnRequest
 
 URL = "http://prometheus.test:9090/prefix"
@@ -197,6 +201,103 @@ async def test_an_answer_that_is_too_large_is_read_no_further(client, server, co
     server.post("/api/v1/query").respond(content=body, headers=headers)
     with pytest.raises(errors.BadAnswer, match="larger than 64 MiB"):
         await client.query("up", NOW)
+
+
+def sent(body, headers):
+    """An answer that nothing has decoded yet."""
+    return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+
+def bomb(layers, length):
+    """So many zeros, compressed so often."""
+    body = b"\0" * length
+    for _ in range(layers):
+        body = gzip.compress(body, 1)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("encoding", "layers"),
+    [
+        ("gzip, gzip", 2),
+        ("gzip, identity, x-gzip", 2),
+        ("gzip,deflate", 1),
+        ("br", 1),
+        ("deflate", 1),
+        ("zstd", 1),
+        ("evil\u00e9", 1),
+    ],
+)
+async def test_an_answer_is_decoded_once_at_the_most(encoding, layers):
+    headers = [(b"content-encoding", encoding.encode("latin-1"))]
+    with pytest.raises(errors.BadAnswer, match="wrong Content-Encoding"):
+        await read_body(sent(bomb(layers, 1000), headers))
+
+
+@pytest.mark.parametrize("pieces", [1, 1000])
+async def test_what_decodes_to_much_takes_no_memory_and_not_the_event_loop(pieces):
+    """Three times what is read, in one piece or many: no more than the bound is made."""
+    body = bomb(1, 3 * LARGEST)
+
+    class Sent(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            size = len(body) // pieces + 1
+            for start in range(0, len(body), size):
+                yield body[start : start + size]
+
+    response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Sent())
+    longest, last, over = 0.0, time.thread_time(), asyncio.Event()
+
+    async def watch():
+        nonlocal longest, last
+        while not over.is_set():
+            now = time.thread_time()
+            longest, last = max(longest, now - last), now
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    tracemalloc.start()
+    with pytest.raises(errors.BadAnswer, match="larger than 64 MiB"):
+        await read_body(response)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    over.set()
+    await watching
+    assert peak < 2.5 * LARGEST
+    # Of this thread's own time, whatever else the machine does.
+    assert longest < 0.05
+
+
+@pytest.mark.parametrize("size", [1, 100, 10**6])
+@pytest.mark.parametrize("length", [0, 1, 19_999, 20_000, 20_001, 3_000_000])
+@pytest.mark.parametrize("encoded", [True, False])
+async def test_a_body_is_what_was_sent_in_whatever_pieces(size, length, encoded):
+    text = bytes(number * number % 251 for number in range(min(length, 50_000)))
+    text = (text * (length // max(len(text), 1) + 1))[:length]
+    body = gzip.compress(text) if encoded else text
+    if size == 1 and len(body) > 100_000:
+        body, text = body[:100_000], text[:100_000]
+
+    class Sent(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            for start in range(0, len(body), size):
+                yield body[start : start + size]
+
+    headers = {"content-encoding": "gzip"} if encoded else {}
+    assert await read_body(httpx.Response(200, headers=headers, stream=Sent())) == text
+
+
+async def test_what_is_not_encoded_as_it_says_is_no_answer():
+    with pytest.raises(errors.BadAnswer, match="is not gzip"):
+        await read_body(sent(b"{}", {"content-encoding": "gzip"}))
+
+
+async def test_one_encoding_is_asked_for_whatever_headers_are_configured(server):
+    route = server.post("/api/v1/query").respond(json=answer())
+    client = PrometheusClient(URL, connection=Connection(headers={"Accept-Encoding": "br"}))
+    await client.query("up", NOW)
+    await client.aclose()
+    assert route.calls.last.request.headers.get_list("accept-encoding") == ["gzip"]
 
 
 async def test_a_large_answer_that_is_one_is_read(client, server):

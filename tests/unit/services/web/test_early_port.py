@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import threading
 
 import httpx
 import pytest
@@ -61,6 +63,61 @@ def test_a_client_that_sends_no_request_keeps_nobody_from_an_answer(url, sent):
     with socket.create_connection((host, int(port))) as client:
         client.sendall(sent)
         assert httpx.get(url + PREFIX, trust_env=False, timeout=30).status_code == 200
+
+
+class Dripping:
+    """Clients that send their requests one byte after the other, for as long as they are let."""
+
+    def __init__(self, url, count):
+        host, _, port = url.removeprefix("http://").partition(":")
+        self.clients = [socket.create_connection((host, int(port))) for _ in range(count)]
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._drip)
+
+    def _drip(self):
+        while not self.over.wait(0.05):
+            for client in self.clients:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"x")
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        for client in self.clients:
+            client.close()
+
+
+@pytest.mark.parametrize("count", [1, 30, 150])
+def test_clients_that_drip_keep_nobody_from_an_answer(url, count):
+    with Dripping(url, count):
+        for _ in range(3):
+            assert httpx.get(url + PREFIX, trust_env=False, timeout=3).status_code == 200
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_client_has_one_deadline_for_its_whole_request(url, count):
+    with Dripping(url, count) as dripping:
+        for client in dripping.clients:
+            client.settimeout(10)
+            with contextlib.suppress(ConnectionError):
+                assert client.recv(1) == b""  # closed
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_clients_that_drip_do_not_delay_the_service(count):
+    port = free_port()
+    early = EarlyPort.of(environment(port))
+    assert early is not None
+    with Dripping(f"http://127.0.0.1:{port}", count):
+        done = threading.Event()
+        handing = threading.Thread(target=lambda: (early.close(), done.set()), daemon=True)
+        handing.start()
+        # Less than a client's own deadline would be for each, with time for a busy machine.
+        assert done.wait(5)
 
 
 async def test_a_connection_that_waits_is_answered_by_the_service():
