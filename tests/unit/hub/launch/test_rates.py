@@ -122,7 +122,7 @@ async def test_memory_and_cores_are_those_of_the_pod_that_kubespawner_makes(opti
     container = (await made.get_pod_manifest()).spec.containers[0]
     said = container.resources
     in_pod = {**(said.limits or {}), **(said.requests or {})}
-    asked = asked_by(made, RESOURCES).rates
+    asked = asked_by(made, ASKED).rates
     for name in ("memory", "cpu"):
         assert asked[name] == amount(in_pod.get(name, 0))
 
@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
     ],
 )
 def test_what_can_be_read_is_the_least_of_what_is_not_known(options, least):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert dict(asked.rates) == NOTHING | least
     assert asked.unknown == set(least)
     assert len(asked.unreadable) == 1
