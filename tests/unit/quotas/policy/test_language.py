@@ -234,11 +234,7 @@ ERRORS = [
     ({"minimum_session": "11 years"}, "minimum_session", ["'11 years'"]),
     (SEAT | {"servers": {"gpu": True}}, "", ["servers", "seats", "not kept by server"]),
     (SEAT | {"limit": "4 GPU-hours"}, "limit", ["'GPU-hours'", "10 seat-hours"]),
-    (
-        {"resource": "seat"},
-        "resource",
-        ["'seat'", "memory, cpu, gpu, time, credits, storage, seats"],
-    ),
+    ({"resource": "seat"}, "resource", ["'seat'", "memory, cpu, gpu", "credits", "seats"]),
     ({"resource": "credits"}, "limit", ["'GPU-hours'", "100 credits"]),
 ]
 
@@ -325,8 +321,8 @@ def test_what_costs_nothing_need_not_be_measured():
 CREDITS = entry(resource="credits", limit="100 credits")
 PRICE_ERRORS = [
     ("cpu", "credit_prices", ["mapping", "'cpu'"]),
-    ({"cpus": 1}, "credit_prices['cpus']", ["not a resource", "memory, cpu, gpu, time"]),
-    ({"credits": 1}, "credit_prices['credits']", ["not a resource", "memory, cpu, gpu, time"]),
+    ({"cpus": 1}, "credit_prices['cpus']", ["not a resource", "memory, cpu, gpu"]),
+    ({"credits": 1}, "credit_prices['credits']", ["not a resource", "memory, cpu, gpu"]),
     ({7: 1}, "credit_prices[7]", ["not a resource"]),
     ({"cpu": -1}, "credit_prices['cpu']", ["credits per hour", "-1"]),
     ({"cpu": "1"}, "credit_prices['cpu']", ["number", "'1'"]),
