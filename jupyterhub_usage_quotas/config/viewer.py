@@ -12,10 +12,10 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..errors import ConfigurationError
-from ..quotas.messages import wrong
+from ..quotas.messages import Verbatim, wrong
 from .earlier import understood
 from .secrets import SHORTEST, easy_to_guess
-from .traits import WholeNumber
+from .traits import WholeNumber, is_placeholder
 from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
 from .validation import errors_in_options, remarks
@@ -116,11 +116,11 @@ class UsageViewer(UsageConfig):
     @validate("session_secret_key")
     def _is_hard_to_guess(self, proposal: Any) -> str:
         secret = str(proposal.value)
-        if secret and easy_to_guess(secret):
-            raise TraitError(
-                f"easy to guess: got {len(secret)} characters; expected at least {SHORTEST} random"
-                " ones, for example of `openssl rand -hex 32`"
-            )
+        # A place of an example that is to be filled in is doubted, as elsewhere.
+        if secret and not is_placeholder(secret) and easy_to_guess(secret):
+            got = Verbatim(f"{len(secret)} characters")
+            expected = f"at least {SHORTEST} random ones, for example of `openssl rand -hex 32`"
+            raise TraitError(wrong("easy to guess", got, expected))
         return secret
 
     @default("session_secret_key")

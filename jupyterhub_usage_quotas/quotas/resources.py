@@ -76,11 +76,15 @@ class Resource:
     asked: str = ""
     """How much of it a server asks for, as a word or an example; empty where it does not ask."""
     spawner_options: tuple[str, ...] = ()
-    """The options of spawners that ask for it; the first that is set counts."""
+    """The options of spawners that ask for it: the one that guarantees it, and that for a limit."""
     docker_options: tuple[str, ...] = ()
     """The keys of Docker's host configuration that ask for it; the first that is set counts."""
+    docker_set: str = ""
+    """The key that lists what a container may use of it, where nothing else bounds that."""
     batch_option: str = ""
     """The option of BatchSpawner that asks for it."""
+    elsewhere: str = ""
+    """What it is called in options that spawners only pass on: a regular expression."""
     kubernetes: tuple[str, ...] = ()
     """Its names in Kubernetes, in requests of containers: patterns with `*` and `?`."""
 
@@ -193,7 +197,13 @@ DEVICES = (
     "habana.ai/gaudi",  # https://docs.habana.ai, the device plugin for Kubernetes
     "google.com/tpu",  # https://cloud.google.com/kubernetes-engine/docs/how-to/tpus
     "aws.amazon.com/neuron",  # https://awsdocs-neuron.readthedocs-hosted.com, whole devices
-    "huawei.com/Ascend*",  # https://gitee.com/ascend/ascend-device-plugin
+    # https://gitee.com/ascend/ascend-device-plugin: devices (Ascend910, Ascend310P; with HAMi also
+    # Ascend910B3), and parts of one (Ascend910-16c, Ascend310P-4c.3cpu); not Ascend910-memory.
+    "huawei.com/Ascend???",
+    "huawei.com/Ascend????",
+    "huawei.com/Ascend?????",
+    "huawei.com/Ascend*-?c*",
+    "huawei.com/Ascend*-??c*",
 )
 """What the vendors' own plugins for Kubernetes call devices that count as a GPU each. Amounts of
 memory and shares of devices, which have names of their own, do not count.
@@ -218,6 +228,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 spawner_options=("mem_guarantee", "mem_limit"),
                 docker_options=("mem_reservation", "mem_limit"),
                 batch_option="req_memory",
+                elsewhere=r"\bmem(_limit|_reservation|ory|orymax|orylimit|oryhigh|-per-\w+)?\b",
                 kubernetes=("memory",),
             ),
             Resource(
@@ -230,7 +241,10 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 asked="CORES",
                 spawner_options=("cpu_guarantee", "cpu_limit"),
                 docker_options=("nano_cpus", "cpu_quota"),
+                docker_set="cpuset_cpus",
                 batch_option="req_nprocs",
+                elsewhere=r"\b(n?cpus?|cpuset|cpuquota|cpu_(limit|reservation|quota)"
+                r"|nano_cpus|ntasks|ppn)\b|(?<!\S)-[cn]\b",
                 kubernetes=("cpu",),
             ),
             Resource(
@@ -243,6 +257,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 asked="GPUS",
                 docker_options=("device_requests",),
                 batch_option="req_ngpus",
+                elsewhere=r"gpu|nvidia|amd\.com|gaudi|neuron|ascend|\btpu|/dev/(kfd|dri)\b",
                 kubernetes=DEVICES,
             ),
             Resource(

@@ -35,6 +35,10 @@ _TIME_ALIASES = {
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
 # ASCII, since to Python the digits of every script are digits.
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\D.*?)?\s*", re.DOTALL | re.ASCII)
+_OF_KUBERNETES = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))"
+    r"(?:(?P<exponent>[eE][+-]?[0-9]+)|(?P<suffix>[a-zA-Z]*))"
+)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
 _LONGEST_TEXT = 1000
 
@@ -147,10 +151,14 @@ def parse_kubernetes(text: str) -> float:
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     Raises `InvalidQuantity`.
     """
-    number, suffix = split_quantity(text)
-    if suffix not in _KUBERNETES:
+    found = _OF_KUBERNETES.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    suffix = (found and found["suffix"]) or ""
+    if found is None or suffix not in _KUBERNETES:
         raise InvalidQuantity(wrong("not an amount of Kubernetes", text, 'for example "10Gi"'))
-    return number * _KUBERNETES[suffix]
+    value = float(found["number"] + (found["exponent"] or "")) * _KUBERNETES[suffix]
+    if not math.isfinite(value):
+        raise InvalidQuantity(wrong("not a finite number", text))
+    return value
 
 
 def is_unit(text: str) -> bool:

@@ -1,105 +1,125 @@
 """How much a server requests, read from its spawner: in base amounts (bytes, cores, GPUs).
 
-What a spawner's options say in a way that cannot be read is left out, which is not zero: of that
-resource it is not known how much the server requests.
+What a spawner's options say in a way that cannot be read is not zero: of that resource it is not
+known how much the server requests, and what can be read of it is the least.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...conventions import DOCKER_GPU
 from ...quotas.messages import printable, wrong
 from ...quotas.resources import BY_RUNNING, Resource, Resources
-from ...quotas.units import InvalidQuantity, parse_bytes, parse_kubernetes
+from ...quotas.units import InvalidQuantity, parse_kubernetes
 from ..types import HubSpawner
+from .elsewhere import ELSEWHERE, in_a_batch, said_elsewhere
+from .host_config import DOCKER, SWARM, AtLeast, of_host_config, set_aside
 from .profiles import WithProfile
 
 EXTRA_GUARANTEES, EXTRA_LIMITS = "extra_resource_guarantees", "extra_resource_limits"
 """The traits of KubeSpawner that request resources by the names that Kubernetes has for them."""
 CONTAINERS, INIT_CONTAINERS = "extra_containers", "init_containers"
 """Those with the other containers of its pods."""
-DOCKER = "extra_host_config"
-"""The trait of DockerSpawner with what Docker is told besides."""
-OTHER_TRAITS = (EXTRA_GUARANTEES, EXTRA_LIMITS, CONTAINERS, INIT_CONTAINERS, DOCKER)
+OTHER_TRAITS = (EXTRA_GUARANTEES, EXTRA_LIMITS, CONTAINERS, INIT_CONTAINERS, DOCKER, *ELSEWHERE)
 """The traits besides a resource's own that say how much of it a server requests."""
 
-_BATCH_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtKMGT])i?[bB]?")
+Spawner = HubSpawner | WithProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How much a server requests, by resource, and a line about everything that cannot be read."""
+    """How much a server requests, by resource; of those that are `unknown` it may be more than
+    that, with a line about everything that cannot be read.
+    """
 
     rates: Mapping[str, float]
     unreadable: tuple[str, ...] = field(default=())
+    unknown: frozenset[str] = frozenset()
 
 
-def asked_by(spawner: HubSpawner | WithProfile, resources: Resources) -> Asked:
+def asked_by(spawner: Spawner, resources: Resources) -> Asked:
     """What a spawner's server requests, and what it uses just by running."""
-    rates, unreadable = {}, []
+    rates, unreadable, unknown = {}, [], set()
     for resource in resources.values():
         if resource.asked:
-            try:
-                rates[resource.name] = float(sum(_asked(spawner, resource)))
-            except Exception as error:
-                # An admin can write anything there, also what only the spawner understands.
-                unreadable.append(printable(f"{resource.name}: {type(error).__name__}: {error}"))
-    return Asked({**rates, **BY_RUNNING}, tuple(unreadable))
+            amount, errors = _least(spawner, resource)
+            if amount or not errors:
+                rates[resource.name] = amount
+            if errors:
+                unknown.add(resource.name)
+            unreadable += [printable(f"{resource.name}: {error}") for error in errors]
+    return Asked({**rates, **BY_RUNNING}, tuple(unreadable), frozenset(unknown))
 
 
-def rates_of(spawner: HubSpawner | WithProfile, resources: Resources) -> Mapping[str, float]:
+def rates_of(spawner: Spawner, resources: Resources) -> Mapping[str, float]:
     """The same without what cannot be read."""
     return asked_by(spawner, resources).rates
 
 
-def _asked(spawner: HubSpawner | WithProfile, resource: Resource) -> Iterator[float]:
-    yield _of_the_server(spawner, resource)
-    for container in _other_containers(spawner):
-        said = container.get("resources") or {}
-        yield _by_kubernetes(said.get("requests"), said.get("limits"), resource)
-    if resource.batch_option and (value := getattr(spawner, resource.batch_option, None)):
-        yield _in_a_batch(str(value), resource)
+def _least(spawner: Spawner, resource: Resource) -> tuple[float, list[str]]:
+    """What can be read of how much a server requests, and why the rest cannot."""
+    amounts, errors = [], []
+    for read in _READERS:
+        try:
+            for amount in read(spawner, resource):
+                if not 0 <= amount < math.inf:
+                    raise InvalidQuantity(wrong("no amount that a server can have", amount))
+                amounts.append(amount)
+        except Exception as error:
+            # An admin can write anything there, also what only the spawner understands.
+            amounts += [error.least] if isinstance(error, AtLeast) else []
+            errors.append(f"{type(error).__name__}: {error}")
+    return float(sum(amounts)), errors
 
 
-def _of_the_server(spawner: HubSpawner | WithProfile, resource: Resource) -> float:
-    """What the server's own container requests: the guarantee; where there is none, the limit, as
-    Kubernetes does it. What is given by the name that Kubernetes has replaces the spawner's option.
+# --- the server's own container -------------------------------------------------------------------
+
+
+def _of_the_server(spawner: Spawner, resource: Resource) -> Iterator[float]:
+    """What the server's own container requests: what is guaranteed; of what is not, the limit, as
+    Kubernetes does it.
     """
-    extra = _by_kubernetes(
-        getattr(spawner, EXTRA_GUARANTEES, None), getattr(spawner, EXTRA_LIMITS, None), resource
-    )
-    if extra:
-        return extra
-    for option in resource.spawner_options:
-        value = getattr(spawner, option, None)
-        # DockerSpawner takes functions of the spawner.
-        if amount := _amount(value(spawner) if callable(value) else value, resource):
-            return amount
-    return _by_docker(getattr(spawner, DOCKER, None), resource)
+    on_docker = getattr(spawner, DOCKER, None)
+    if (amount := of_host_config(on_docker, resource)) is not None:
+        yield amount
+        return
+    guarantee, limit = resource.spawner_options or ("", "")
+    if on_docker is not None and not hasattr(spawner, SWARM):
+        # A container of Docker's has limits only.
+        guarantee = ""
+    guarantees = _said(spawner, resource, guarantee, EXTRA_GUARANTEES)
+    said = _said(spawner, resource, limit, EXTRA_LIMITS) | guarantees
+    yield from said.values()
+    if not said and resource.docker_set:
+        yield set_aside(on_docker, resource)
+
+
+def _said(spawner: Spawner, resource: Resource, option: str, extra: str) -> dict[str, float]:
+    """What a spawner's option says, by the name that Kubernetes has for it; what its trait for
+    such names says replaces it.
+    """
+    said = {}
+    value = getattr(spawner, option, None) if option else None
+    # DockerSpawner takes functions of the spawner.
+    if amount := _amount(value(spawner) if callable(value) else value, resource):
+        said[resource.kubernetes[0]] = amount
+    for name, value in _mapping(getattr(spawner, extra, None)).items():
+        if resource.is_called(name):
+            said.pop(name, None)
+            said |= {} if value is None else {name: parse_kubernetes(str(value))}
+    return said
 
 
 def _amount(value: object, resource: Resource) -> float:
     """An option's value: a number, or a text, for example "2G", which the spawner reads later."""
-    if isinstance(value, str) and value.strip():
-        return resource.amount(value)
-    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
-
-
-def _by_kubernetes(guarantees: object, limits: object, resource: Resource) -> float:
-    """What is requested by the names that Kubernetes has; of what only has a limit, that."""
-    asked = _mapping(limits) | _mapping(guarantees)
-    amounts = [
-        parse_kubernetes(str(amount))
-        for name, amount in asked.items()
-        if amount is not None and resource.is_called(name)
-    ]
-    if any(amount < 0 for amount in amounts):
-        raise InvalidQuantity(wrong("is negative", asked))
-    return sum(amounts)
+    if isinstance(value, int | float):
+        return float(value)
+    if value is not None and not isinstance(value, str):
+        raise InvalidQuantity(wrong("not an amount", value))
+    return resource.amount(value) if value and value.strip() else 0.0
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -110,7 +130,19 @@ def _mapping(value: object) -> dict[str, Any]:
     return dict(value)
 
 
-def _other_containers(spawner: HubSpawner | WithProfile) -> Iterator[Mapping[str, Any]]:
+# --- what else is in its pod ----------------------------------------------------------------------
+
+
+def _of_other_containers(spawner: Spawner, resource: Resource) -> Iterator[float]:
+    for container in _other_containers(spawner):
+        said = _mapping(container.get("resources"))
+        asked = _mapping(said.get("limits")) | _mapping(said.get("requests"))
+        for name, amount in asked.items():
+            if amount is not None and resource.is_called(name):
+                yield parse_kubernetes(str(amount))
+
+
+def _other_containers(spawner: Spawner) -> Iterator[Mapping[str, Any]]:
     """The containers that run beside the server's own: also those that only begin before it."""
     yield from _listed(getattr(spawner, CONTAINERS, None))
     for one in _listed(getattr(spawner, INIT_CONTAINERS, None)):
@@ -127,68 +159,10 @@ def _listed(containers: object) -> Iterator[Mapping[str, Any]]:
             yield one
 
 
-# --- Docker ---------------------------------------------------------------------------------------
-
-
-def _by_docker(config: object, resource: Resource) -> float:
-    """What `extra_host_config` requests (https://docker-py.readthedocs.io, HostConfig)."""
-    if callable(config):
-        raise InvalidQuantity(f"{DOCKER} is a function, which only the spawner calls")
-    said = _mapping(config)
-    for option in resource.docker_options:
-        if said.get(option):
-            return _DOCKER[option](said[option], said)
-    return 0.0
-
-
-def _docker_bytes(value: object, _said: Mapping[str, Any]) -> float:
-    """A number of bytes, or a text with the suffix b, k, m or g (1024 based)."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    text = re.sub(r"([kmgt])b?$", lambda unit: unit[1].upper(), str(value).strip().lower())
-    return float(text) if text.isdecimal() else parse_bytes(text.replace("b", "B"))
-
-
-def _docker_devices(value: object, _said: Mapping[str, Any]) -> float:
-    """How many GPUs Docker's device requests are for."""
-    if not isinstance(value, list | tuple):
-        raise InvalidQuantity(wrong("device_requests", value, "a list"))
-    return float(sum(_devices(one) for one in value))
-
-
-def _devices(request: object) -> float:
-    said = {str(key).lower(): value for key, value in _mapping(request).items()}
-    names = {str(one) for group in said.get("capabilities") or () for one in group}
-    if DOCKER_GPU not in names and said.get("driver") != "nvidia":
-        return 0.0
-    if ids := said.get("deviceids") or said.get("device_ids"):
-        return float(len(ids))
-    count = said.get("count") or 0
-    if count < 0:
-        raise InvalidQuantity("a device request is for all GPUs, however many there are")
-    return float(count)
-
-
-_DOCKER: Mapping[str, Callable[[Any, Mapping[str, Any]], float]] = {
-    "mem_reservation": _docker_bytes,
-    "mem_limit": _docker_bytes,
-    "nano_cpus": lambda value, _said: float(value) / 1e9,
-    "cpu_quota": lambda value, said: float(value) / float(said.get("cpu_period") or 100_000),
-    "device_requests": _docker_devices,
-}
-"""By key of the host configuration, how much its value and the other keys request."""
-
-
-# --- batch systems --------------------------------------------------------------------------------
-
-
-def _in_a_batch(text: str, resource: Resource) -> float:
-    """An option of BatchSpawner, which is a text for the batch system."""
-    if not resource.in_bytes:
-        return resource.amount(text)
-    found = _BATCH_MEMORY.fullmatch(text.strip())
-    if found is None:
-        # Each batch system has a unit of its own for a number alone.
-        expected = 'an amount with a unit, for example "4gb"'
-        raise InvalidQuantity(wrong(resource.batch_option, text, expected))
-    return parse_bytes(f"{found[1]}{found[2].upper()}")
+_READERS: tuple[Callable[[Spawner, Resource], Iterable[float]], ...] = (
+    _of_the_server,
+    _of_other_containers,
+    in_a_batch,
+    said_elsewhere,
+)
+"""Each gives some of what a server requests. It raises where it cannot: there may be more."""

@@ -41,8 +41,7 @@ def configured(secret: str) -> str:
         "passwordpassword1",
         "changeme-changeme",
         "CHANGE_ME_PLEASE!",
-        "<use-a-secure-key>",
-        "<a long random text>",
+        "use-a-secure-key",
         "my-jupyterhub-session-secret-key",
         "your-secret-key-here-1234",
         "replace this with a random string",
@@ -76,7 +75,8 @@ MAKERS = {
     [
         # as 2i2c's package shows them: long phrases, which deployments may have
         "use-a-secure-random-key-in-production",
-        "<use-a-secure-key-in-production>",
+        # to be filled in: doubted, not refused
+        "<a long random text>",
         "correct horse battery staple",
     ],
 )

@@ -17,6 +17,7 @@ from jupyterhub_usage_quotas.quotas.units import (
     Quantity,
     parse_bytes,
     parse_duration,
+    parse_kubernetes,
     show,
     show_days,
     show_duration,
@@ -323,6 +324,43 @@ def test_an_amount_of_memory_is_read(text, amount):
 def test_what_is_not_an_amount_of_memory_is_refused(text):
     with pytest.raises(InvalidQuantity):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("5", 5),
+        ("5.", 5),
+        (".5", 0.5),
+        ("+1.5", 1.5),
+        ("-1", -1),
+        ("500m", 0.5),
+        ("100u", 1e-4),
+        ("1k", 1000),
+        ("1Ki", 1024),
+        ("10Gi", 10 * 1024**3),
+        ("1E", 1e18),
+        ("1Ei", 1024**6),
+        ("1E3", 1000),
+        ("1e-3", 0.001),
+    ],
+)
+def test_an_amount_is_read_as_kubernetes_reads_it(text, amount):
+    """By apimachinery's `resource.ParseQuantity`."""
+    assert parse_kubernetes(text) == pytest.approx(amount)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", ".", "m", "1,000", "1_000", "1 k", " 1", "1 ", "1K", "1e3Gi", "1e", "0x10"),
+        *("nan", "inf", "1e400", "1kk", "--1", "1.2.3", "\u0661", "1\n", "True", "None"),
+        "1" * 2000,
+    ],
+)
+def test_what_kubernetes_refuses_is_refused(text):
+    with pytest.raises(InvalidQuantity):
+        parse_kubernetes(text)
 
 
 @pytest.mark.parametrize(

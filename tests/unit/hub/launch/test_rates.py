@@ -9,7 +9,7 @@ import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 NOTHING = {"memory": 0, "cpu": 0, "gpu": 0, "time": 1}
@@ -30,6 +30,17 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
     (
         {"extra_resource_limits": {"cpu": 16}, "extra_resource_guarantees": {"cpu": "500m"}},
         {"cpu": 0.5},
+    ),
+    ({"cpu_guarantee": 1, "extra_resource_limits": {"cpu": "16"}}, {"cpu": 1}),
+    ({"mem_guarantee": "1G", "extra_resource_limits": {"memory": "8Gi"}}, {"memory": GIB}),
+    (
+        {"mem_limit": "2G", "extra_resource_limits": {"memory": "8Gi"}, "cpu_limit": 3},
+        {"memory": 8 * GIB, "cpu": 3},
+    ),
+    ({"mem_limit": "8G", "extra_resource_guarantees": {"memory": "0"}}, {}),
+    (
+        {"extra_resource_limits": {"memory": "8Gi"}, "mem_limit": "2G", "cpu_guarantee": 0},
+        {"memory": 8 * GIB},
     ),
     ({"mem_guarantee": "1G", "extra_containers": [CONTAINER]}, {"memory": 3 * GIB, "cpu": 0.5}),
     (
@@ -63,15 +74,57 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
         {"gpu": 1},
     ),
     ({"extra_resource_limits": {"gpu.intel.com/xe": 1, "habana.ai/gaudi": 8}}, {"gpu": 9}),
+    (
+        {
+            "extra_resource_limits": {
+                "huawei.com/Ascend910": 1,
+                "huawei.com/Ascend910-memory": 2000,
+                "huawei.com/Ascend910B3": 2,
+                "huawei.com/Ascend910B3-core": 20,
+                "huawei.com/Ascend910-16c": 4,
+                "huawei.com/Ascend310P": 8,
+                "huawei.com/Ascend310P-4c.3cpu": 16,
+            }
+        },
+        {"gpu": 31},
+    ),
     ({"extra_resource_limits": {"ephemeral-storage": "10Gi"}}, {}),
+    # What of it requests nothing.
+    ({"extra_pod_config": {"nodeSelector": {"gpu": "cpu"}, "tolerations": ["nvidia.com/gpu"]}}, {}),
+    ({"extra_container_config": {"securityContext": {"runAsUser": 1000}}}, {}),
 ]
 
 
 @pytest.mark.parametrize(("options", "expected"), KUBERNETES)
 async def test_kubespawner(options, expected):
-    asked = asked_by(KubeSpawner(_mock=True, **options), RESOURCES)
+    asked = asked_by(KubeSpawner(_mock=True, **options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
-    assert asked.unreadable == ()
+    assert (asked.unreadable, asked.unknown) == ((), set())
+
+
+def amount(text: object) -> float:
+    """An amount in a pod, as far as the cases write one."""
+    number, factor = str(text), 1.0
+    for suffix, by in (("Gi", GIB), ("m", 1e-3), ("k", 1e3)):
+        if number.endswith(suffix):
+            number, factor = number.removesuffix(suffix), by
+    return float(number) * factor
+
+
+OWN_ONLY = [one for one, _ in KUBERNETES if not {"extra_containers", "init_containers"} & set(one)]
+
+
+@pytest.mark.parametrize("options", OWN_ONLY)
+async def test_memory_and_cores_are_those_of_the_pod_that_kubespawner_makes(options):
+    """Of what has a limit and is not guaranteed, Kubernetes guarantees the limit."""
+    made = KubeSpawner(_mock=True, **options)
+    made.user_options = {}
+    container = (await made.get_pod_manifest()).spec.containers[0]
+    said = container.resources
+    in_pod = {**(said.limits or {}), **(said.requests or {})}
+    asked = asked_by(made, ASKED).rates
+    for name in ("memory", "cpu"):
+        assert asked[name] == amount(in_pod.get(name, 0))
 
 
 def device(**said: Any) -> dict[str, Any]:
@@ -85,7 +138,52 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
     ({"extra_host_config": {"mem_limit": 2 * GIB}}, {"memory": 2 * GIB}),
     ({"extra_host_config": {"mem_limit": "512m", "mem_reservation": "256mb"}}, {"memory": GIB / 4}),
     ({"extra_host_config": {"mem_limit": "1073741824"}}, {"memory": GIB}),
-    ({"mem_limit": 4 * GIB, "extra_host_config": {"mem_limit": "2g"}}, {"memory": 4 * GIB}),
+    # DockerSpawner merges it over what it makes of the spawner's options.
+    ({"mem_limit": 4 * GIB, "extra_host_config": {"mem_limit": "2g"}}, {"memory": 2 * GIB}),
+    ({"mem_limit": "1G", "extra_host_config": {"mem_limit": "64g"}}, {"memory": 64 * GIB}),
+    ({"cpu_limit": 1, "extra_host_config": {"cpu_quota": 800_000}}, {"cpu": 8}),
+    ({"cpu_limit": 1, "extra_host_config": {"nano_cpus": 8 * 10**9}}, {"cpu": 8}),
+    ({"cpu_limit": 2, "extra_host_config": {"cpu_period": 50_000}}, {"cpu": 2}),
+    # To Docker -1 is no limit.
+    ({"cpu_limit": 1, "extra_host_config": {"cpu_quota": -1}}, {}),
+    ({"mem_limit": "1G", "extra_host_config": {"mem_limit": -1}}, {}),
+    ({"mem_limit": "1G", "extra_host_config": {"mem_limit": "-1"}}, {}),
+    ({"mem_limit": "8G", "extra_host_config": {"cpu_quota": -1}}, {"memory": 8 * GIB}),
+    # Docker guarantees nothing; Swarm does.
+    ({"mem_guarantee": "1G", "mem_limit": "8G", "extra_host_config": {}}, {"memory": 8 * GIB}),
+    (
+        {
+            "mem_guarantee": "1G",
+            "mem_limit": "8G",
+            "extra_host_config": {},
+            "extra_resources_spec": {},
+        },
+        {"memory": GIB},
+    ),
+    ({"extra_host_config": {"cpuset_cpus": "0-3,8"}}, {"cpu": 5}),
+    ({"cpu_limit": 1, "extra_host_config": {"cpuset_cpus": "0-3"}}, {"cpu": 1}),
+    (
+        {
+            "extra_host_config": {
+                "device_requests": [{"Driver": "", "Capabilities": [["nvidia"]], "Count": 2}]
+            }
+        },
+        {"gpu": 2},
+    ),
+    (
+        {
+            "extra_host_config": {
+                "device_requests": [
+                    {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0", "amd.com/gpu=1"]}
+                ]
+            }
+        },
+        {"gpu": 2},
+    ),
+    ({"extra_host_config": {"runtime": "runc", "devices": ["/dev/fuse"]}}, {}),
+    ({"unit_extra_properties": {"CPUWeight": "100", "LimitNOFILE": "16384"}}, {}),
+    ({"req_options": "--partition=students --time=8:00:00", "req_gres": ""}, {}),
+    ({"extra_create_kwargs": {"user": "root", "labels": {"cpu": "no"}}}, {}),
     ({"extra_host_config": {"nano_cpus": 1_500_000_000}}, {"cpu": 1.5}),
     ({"extra_host_config": {"cpu_quota": 50_000}}, {"cpu": 0.5}),
     ({"extra_host_config": {"cpu_quota": 50_000, "cpu_period": 25_000}}, {"cpu": 2}),
@@ -118,9 +216,9 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
 
 @pytest.mark.parametrize(("options", "expected"), OTHERS)
 def test_docker_and_batch_systems(options, expected):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
-    assert asked.unreadable == ()
+    assert (asked.unreadable, asked.unknown) == ((), set())
 
 
 @pytest.mark.parametrize(
@@ -132,16 +230,69 @@ def test_docker_and_batch_systems(options, expected):
         ({"extra_containers": [{"resources": {"requests": {"memory": "lots"}}}]}, {"memory"}),
         ({"extra_host_config": lambda spawner: {}}, {"memory", "cpu", "gpu"}),
         ({"extra_host_config": {"mem_limit": "2 elephants"}}, {"memory"}),
-        ({"extra_host_config": {"device_requests": [device(Count=-1)]}}, {"gpu"}),
         ({"extra_host_config": {"device_requests": ["all"]}}, {"gpu"}),
         ({"req_memory": "4000"}, {"memory"}),  # of what, each batch system says differently
         ({"req_nprocs": "a few"}, {"cpu"}),
+        ({"req_nprocs": "-4"}, {"cpu"}),
+        ({"cpu_limit": float("inf")}, {"cpu"}),
+        ({"mem_limit": float("nan")}, {"memory"}),
+        ({"mem_limit": -5}, {"memory"}),
+        ({"mem_limit": "-2G"}, {"memory"}),
+        ({"mem_limit": [1]}, {"memory"}),
+        ({"extra_host_config": {"mem_limit": float("inf")}}, {"memory"}),
+        ({"extra_resource_limits": {"cpu": "-1"}}, {"cpu"}),
+        ({"extra_resource_limits": {"nvidia.com/gpu": "1e400"}}, {"gpu"}),
+        ({"extra_host_config": {"runtime": "nvidia"}}, {"gpu"}),
+        ({"extra_host_config": {"devices": ["/dev/nvidia0:/dev/nvidia0"]}}, {"gpu"}),
+        ({"extra_host_config": {"devices": ["/dev/kfd", "/dev/dri"]}}, {"gpu"}),
+        ({"extra_host_config": {"cpuset_cpus": "all"}}, {"cpu"}),
+        ({"extra_create_kwargs": {"host_config": {"Memory": GIB, "mem_limit": GIB}}}, {"memory"}),
+        ({"extra_resources_spec": {"mem_limit": GIB, "cpu_limit": 10**9}}, {"memory", "cpu"}),
+        ({"extra_resources_spec": {"generic_resources": {"NVIDIA-GPU": 1}}}, {"gpu"}),
+        ({"extra_task_spec": {"resources": {"mem_limit": GIB}}}, {"memory"}),
+        ({"req_gres": "gpu:2"}, {"gpu"}),
+        ({"req_options": "--gres=gpu:2 --mem=64G"}, {"gpu", "memory"}),
+        ({"req_options": "-l select=1:ncpus=4:mem=8gb"}, {"cpu", "memory"}),
+        ({"req_options": "-c 8"}, {"cpu"}),
+        ({"unit_extra_properties": {"MemoryMax": "2G", "CPUQuota": "200%"}}, {"memory", "cpu"}),
+        (
+            {"extra_pod_config": {"containers": [{"resources": {"limits": {"memory": "8Gi"}}}]}},
+            {"memory"},
+        ),
+        ({"extra_container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}, {"gpu"}),
         ({"mem_guarantee": "x" * 1000}, {"memory"}),
         ({"mem_limit": lambda spawner: spawner.user_options["size"]}, {"memory"}),
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert set(NOTHING) - set(asked.rates) == unknown
+    assert asked.unknown == unknown
     assert {line.partition(":")[0] for line in asked.unreadable} == unknown
     assert all(len(line) < 500 for line in asked.unreadable)
+
+
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        ({"extra_host_config": {"device_requests": [device(Count=-1)]}}, {"gpu": 1}),
+        (
+            {
+                "extra_host_config": {
+                    "device_requests": [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=all"]}]
+                }
+            },
+            {"gpu": 1},
+        ),
+        (
+            {"mem_limit": "2G", "extra_containers": [{"resources": {"limits": {"memory": "?"}}}]},
+            {"memory": 2 * GIB},
+        ),
+        ({"cpu_limit": 2, "unit_extra_properties": {"CPUQuota": "400%"}}, {"cpu": 2}),
+    ],
+)
+def test_what_can_be_read_is_the_least_of_what_is_not_known(options, least):
+    asked = asked_by(SimpleNamespace(**options), ASKED)
+    assert dict(asked.rates) == NOTHING | least
+    assert asked.unknown == set(least)
+    assert len(asked.unreadable) == 1
