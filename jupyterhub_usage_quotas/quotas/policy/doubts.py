@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from ..messages import shown
-from ..resources import Resource
-from ..units import show, show_duration
+from ..resources import BY_RUNNING, Resource, with_gpu
+from ..units import show_duration
 from .limits import is_bare
-from .patterns import is_a_pattern, not_on_one_line
+from .patterns import is_a_pattern, looks_like_another, matches_everything, not_on_one_line
 from .policy import Policy, PolicySet
 from .scope import Names
+from .selector import SERVER, ServerAttributes, ServerSelector
 
 
 def doubts(policies: PolicySet) -> Iterator[str]:
@@ -41,29 +45,64 @@ def limits_without_unit(
 
 
 def _doubts_of_policy(policy: Policy) -> Iterator[str]:
+    if looks_like_another(policy.name):
+        yield "its name has characters that cannot be seen, or look like others"
     for field, covered in (("scope", policy.scope), ("exempt", policy.exempt)):
         yield from (f"{field}.user: {line}" for line in _doubts_of_users(covered.user))
         yield from (f"{field}.group: {line}" for line in _doubts_of_names(covered.group))
     for kind in ("user", "group"):
-        both = getattr(policy.scope, kind).shares_with(getattr(policy.exempt, kind))
+        both = getattr(policy.scope, kind).within(getattr(policy.exempt, kind))
         if both:
             names = ", ".join(map(shown, both[:3]))
             yield f"scope and exempt both name {kind} {names}; exempt takes precedence"
+    if policy.scope.everyone and any(map(matches_everything, policy.exempt.user.globs)):
+        yield "exempt has everybody, so the policy limits nobody"
+    yield from _doubts_of_kinds(policy.servers)
     for kind in ("profile", "name"):
         for pattern in getattr(policy.servers, kind):
             if pattern != pattern.strip():
                 yield f"servers.{kind}: {shown(pattern)} has space around it, which must match too"
 
 
+def _doubts_of_kinds(servers: ServerSelector) -> Iterator[str]:
+    if servers.kind and servers.name and not _has_server(servers.kind):
+        kinds = ", ".join(map(shown, servers.kind))
+        yield (
+            f"servers selects nothing: only servers of the kind {shown(SERVER)} have a name, and"
+            f" kind names {kinds}"
+        )
+    for pattern in servers.kind:
+        if not _has_server((pattern,)) and _has_server((pattern.lower(),)):
+            yield f"servers.kind: {shown(pattern)} matches no server; expected {shown(SERVER)}"
+
+
+def _has_server(kinds: Sequence[str]) -> bool:
+    return ServerSelector.model_construct(kind=tuple(kinds)).selects(ServerAttributes())
+
+
+def _least_rate(policy: Policy, policies: PolicySet) -> float:
+    """What any server that a policy selects uses of its resource per second, at the least: what
+    every server uses by running, and a GPU where it must have one.
+    """
+    rates = with_gpu(BY_RUNNING) if policy.servers.gpu else BY_RUNNING
+    if not policies.bought(policy.resource):
+        return rates.get(policy.resource, 0.0)
+    return math.fsum(rates.get(name, 0.0) * price for name, price in policies.prices.items())
+
+
 def _doubts_of_session(policy: Policy, policies: PolicySet) -> Iterator[str]:
-    """What a session takes is known only where a server uses a resource just by running."""
-    seconds = policy.minimum_session.total_seconds()
-    if policies.resources[policy.resource].by_running and 0 < policy.limit.base < seconds:
+    """What a session takes at the least is known where a server uses a resource by running."""
+    rate = _least_rate(policy, policies)
+    if 0 < policy.limit.base < rate * policy.minimum_session.total_seconds():
         session = show_duration(policy.minimum_session)
         yield (
             "minimum_session is longer than the limit, so no server can start without a grant:"
-            f" got {session}; expected at most {show(policy.limit.base, policy.limit.unit)}"
+            f" got {session}; expected at most {_longest_session(policy, rate)}"
         )
+
+
+def _longest_session(policy: Policy, rate: float) -> str:
+    return show_duration(timedelta(seconds=math.floor(policy.limit.base / rate)))
 
 
 def _doubts_of_users(names: Names) -> Iterator[str]:
@@ -82,6 +121,17 @@ def _doubts_of_names(names: Names) -> Iterator[str]:
             yield f"{shown(name)} has space around it, which is part of the name"
         elif not_on_one_line(name):
             yield f"{shown(name)} has characters that no name is likely to have"
+        elif looks_like_another(name):
+            yield (
+                f"{shown(name)} has characters that cannot be seen, or look like others; is it"
+                f" {shown(_as_usual(name))}?"
+            )
     for name in names.exact:
         if is_a_pattern(name):
             yield f"{shown(name)} is taken literally; write {{glob: {shown(name)}}} for a pattern"
+
+
+def _as_usual(name: str) -> str:
+    """A name in the usual characters that it looks like."""
+    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")
+    return unicodedata.normalize("NFKC", seen)

@@ -15,7 +15,7 @@ from ..messages import not_among, one_of, printable, shown, wrong
 from ..resources import RESOURCES, Resource, defined_resource
 from ..units import is_unit
 from .errors import InvalidPolicies, PolicyError
-from .patterns import cannot_be_written, not_on_one_line
+from .patterns import cannot_be_written, not_on_one_line, unclosed
 from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
@@ -23,6 +23,8 @@ from .selector import ServerSelector
 _EMPTY = "scope_backup_strategy.empty"
 A_POLICY = "one with resource, limit, window and scope"
 A_LIST = "a list of mappings, each with resource, limit, window and scope"
+SMALLEST_PRICE, LARGEST_PRICE = 1e-12, 1e9
+"""In credits per hour."""
 DEFINITIONS = "names and their definitions, for example {licenses: {promql: ..., unit: licenses}}"
 _MODELS: Mapping[str, type[BaseModel]] = {
     "scope": Scope,
@@ -118,6 +120,9 @@ def _problem_of_definition(entry: object) -> str:
     # An expression may have several lines.
     if cannot_be_written(entry["promql"]) or "\0" in entry["promql"]:
         return wrong("promql that Prometheus cannot read", entry["promql"], expected)
+    if end := unclosed(entry["promql"]):
+        what = f"promql with a {end} that has no other end"
+        return wrong(what, entry["promql"], "an expression")
     if not_on_one_line(entry.get("display_name", "")):
         return wrong("display_name that is not one line of text", entry["display_name"], expected)
     if is_unit(entry["unit"]):
@@ -144,13 +149,18 @@ def _parse_prices(
         elif resource is None or resource.bought or not resource.by_server:
             priced = [one.name for one in known.values() if one.by_server and not one.bought]
             errors.append(PolicyError(place, f"not a resource; expected {one_of(priced)}"))
-        elif isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < 1e9:  # noqa: PLR2004
+        elif isinstance(price, bool) or not isinstance(price, int | float) or not _sensible(price):
             problem = wrong("wrong price", price, "a number of credits per hour, not negative")
             errors.append(PolicyError(place, problem))
         elif price:
             # The example's unit is an hour of what people count in: GiB, CPUs, GPUs, servers.
             prices[name] = price / resource.usual_unit.factor
     return prices
+
+
+def _sensible(price: float) -> bool:
+    """Whether a price is one that somebody means: none at all, or neither tiny nor huge."""
+    return price == 0 or SMALLEST_PRICE <= price < LARGEST_PRICE
 
 
 def _backup_mapping(given: object, errors: list[PolicyError]) -> Mapping[str, Any]:

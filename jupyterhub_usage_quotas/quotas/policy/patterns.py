@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import unicodedata
 
 _LINE_BREAKS_AND_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -19,9 +20,36 @@ def not_on_one_line(text: str) -> bool:
     return any(unicodedata.category(one) in _LINE_BREAKS_AND_CONTROLS for one in text)
 
 
+def looks_like_another(text: str) -> bool:
+    """Whether a text has characters that cannot be seen, or that look like usual ones."""
+    unseen = any(unicodedata.category(one) == "Cf" for one in text)
+    return unseen or unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text)
+
+
+def matches_everything(pattern: str) -> bool:
+    """Whether a pattern of file names matches every name."""
+    return set(pattern) in ({"*"}, {"*", "?"}) and pattern.count("?") <= 1
+
+
 def is_a_pattern(text: str) -> bool:
     """Whether a text has characters that mean something in patterns of file names."""
     return any(one in text for one in "*?[")
+
+
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_TEXT = re.compile(r"""\"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`[^`]*`|#[^\n]*""", re.DOTALL)
+"""Texts in quotes, and comments."""
+
+
+def unclosed(promql: str) -> str:
+    """The first quote or bracket of an expression that has no other end; empty where all have."""
+    opened: list[str] = []
+    for one in _TEXT.sub("", promql):
+        if one in "\"'`" or (one in _CLOSES and (not opened or opened.pop() != _CLOSES[one])):
+            return one
+        if one in _CLOSES.values():
+            opened.append(one)
+    return opened[-1] if opened else ""
 
 
 def broken(pattern: str) -> str:

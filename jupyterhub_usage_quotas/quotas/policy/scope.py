@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, mo
 
 from ..messages import shown, wrong
 from ..subject import Subject
-from .patterns import broken, cannot_be_written
+from .patterns import broken, cannot_be_written, matches_everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,11 @@ class Names:
         """Whether a name is one of them."""
         return name in self.exact or any(fnmatch.fnmatchcase(name, glob) for glob in self.globs)
 
-    def shares_with(self, other: Names) -> tuple[str, ...]:
-        """The names and patterns that are in both."""
-        return tuple(
-            one
-            for mine, theirs in ((self.exact, other.exact), (self.globs, other.globs))
-            for one in mine
-            if one in theirs
-        )
+    def within(self, other: Names) -> tuple[str, ...]:
+        """The names and patterns of which everything is in the other set, too."""
+        everything = any(map(matches_everything, other.globs))
+        patterns = (one for one in self.globs if everything or one in other.globs)
+        return (*(one for one in self.exact if other.has(one)), *patterns)
 
     def have_any(self, names: Iterable[str]) -> bool:
         """Whether any of several names is one of them."""

@@ -108,6 +108,7 @@ def test_a_resource_is_something_that_can_be_counted(definition, says):
 
 
 LOWER = "makes usernames lower case"
+GPU = {"resource": "gpu", "limit": "10 GPU-hours", "servers": {"gpu": True}}
 LITERALLY = "is taken literally"
 
 
@@ -134,11 +135,42 @@ LITERALLY = "is taken literally"
             ["scope and exempt both name group 'a*'"],
         ),
         ({"scope": {"group": ["a"]}, "exempt": {"user": ["bob"]}}, []),
+        (
+            {"scope": {"user": ["bob", "ada"]}, "exempt": {"user": [{"glob": "b*"}]}},
+            ["scope and exempt both name user 'bob'; exempt takes precedence"],
+        ),
+        (
+            {"scope": {"group": ["a", {"glob": "b*"}]}, "exempt": {"group": [{"glob": "**"}]}},
+            ["scope and exempt both name group 'a', 'b*'"],
+        ),
+        ({"exempt": {"user": [{"glob": "*"}]}}, ["exempt has everybody, so the policy limits no"]),
+        ({"exempt": {"user": [{"glob": "?*"}]}}, ["exempt has everybody"]),
+        ({"exempt": {"user": [{"glob": "??*"}]}}, []),
+        ({"exempt": {"group": [{"glob": "*"}]}}, []),
+        (
+            {"scope": {"user": ["alice\u200b"]}},
+            ["'alice\\u200b' has characters that cannot be seen"],
+        ),
+        ({"scope": {"user": ["ａlice"]}}, ["look like others; is it 'alice'?"]),
+        ({"scope": {"group": ["ﬁnance"]}}, ["is it 'finance'?"]),
+        ({"exempt": {"group": [{"glob": "\u202ex*"}]}}, ["is it 'x*'?"]),
+        ({"scope": {"user": ["ünal", "u\u0308nal", "аня", "李"]}}, []),
+        (
+            {"servers": {"name": ["x"], "kind": ["dask-*"]}},
+            ["selects nothing: only servers of the"],
+        ),
+        ({"servers": {"name": ["x"], "kind": ["dask-*", "s*"]}}, []),
+        ({"servers": {"kind": ["Server"]}}, ["'Server' matches no server; expected 'server'"]),
+        ({"servers": {"kind": ["SERV*"]}}, ["'SERV*' matches no server"]),
+        ({"servers": {"kind": ["Dask-*"]}}, []),
         ({"servers": {"profile": [" gpu*"]}}, ["servers.profile: ' gpu*' has space around it"]),
         (TIME | {"minimum_session": "20 hours"}, ["got 20h; expected at most 10h"]),
         (TIME | {"minimum_session": "10 hours"}, []),
         (TIME | {"limit": 0, "minimum_session": "1h"}, []),
         ({"minimum_session": "20 hours"}, []),
+        (GPU | {"minimum_session": "20 hours"}, ["got 20h; expected at most 10h"]),
+        (GPU | {"minimum_session": "10 hours"}, []),
+        (GPU | {"servers": {"gpu": False}, "minimum_session": "20 hours"}, []),
     ],
 )
 def test_what_can_hardly_be_meant_is_doubted(changes, says):
@@ -148,6 +180,60 @@ def test_what_can_hardly_be_meant_is_doubted(changes, says):
         assert line.startswith("policy 'x': ")
         assert text in line
         assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("prices", "limit", "servers", "says"),
+    [
+        ({"time": 60}, "1 credits", None, "got 20h; expected at most 1m"),
+        ({"time": 1}, "20 credits", None, ""),
+        ({"time": 1, "gpu": 9}, "20 credits", {"gpu": True}, "got 20h; expected at most 2h"),
+        ({"time": 1, "gpu": 9}, "20 credits", None, ""),
+        ({"cpu": 60}, "1 credits", None, ""),
+    ],
+)
+def test_a_session_that_no_credits_pay_for_is_doubted(prices, limit, servers, says):
+    entry = FINE | {"resource": "credits", "limit": limit, "minimum_session": "20 hours"}
+    entry |= {"servers": servers} if servers else {}
+    lines = list(doubts(parse_policies([entry], credit_prices=prices)))
+    assert len(lines) == bool(says)
+    assert all(says in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["\u202ex", "x\u200b", "Ｘ"])
+def test_a_name_of_a_policy_that_looks_like_another_is_doubted(name):
+    (line,) = doubts(parse_policies([FINE | {"name": name}]))
+    assert "its name has characters that cannot be seen, or look like others" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("price", [1e-300, 5e-324, 1e-13, 1e9, -1, True])
+def test_a_price_that_nobody_means_is_refused(price):
+    with pytest.raises(InvalidPolicies, match="wrong price"):
+        parse_policies([FINE], credit_prices={"cpu": price})
+
+
+@pytest.mark.parametrize(
+    "promql", ["sum(up", "sum up)", "up{a='b}", 'up{a="b"', "up[5m", "sum((up)]", "up{a=`b}"]
+)
+def test_an_expression_that_cannot_be_one_is_refused(promql):
+    definition = {"promql": promql, "unit": "seat"}
+    assert "that has no other end" in error(resources={"seats": definition})
+
+
+@pytest.mark.parametrize(
+    "promql",
+    [
+        "up",
+        "sum(up{a=\"b)\", c='}'}[5m:1m])",
+        'up{a="\\")"}',
+        "up # (\n+ up",
+        "up{a=~`)`}",
+        "sum( # it's (\nup) # it's",
+    ],
+)
+def test_an_expression_that_can_be_one_is_accepted(promql):
+    assert parse_policies([], resources={"seats": {"promql": promql, "unit": "seat"}})
 
 
 @pytest.mark.parametrize(
