@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import homes, network, people, pods, prometheus, servers, source
+from . import devices, homes, network, people, pods, prometheus, servers, source
 from . import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
@@ -47,7 +47,7 @@ CHECKS: Sequence[Check] = (
     Check("groups", people.groups),
     Check("named-users", people.named_users),
     Check("profiles", servers.profiles),
-    Check("devices", servers.devices, (*_SCRAPED, "usernames")),
+    Check("devices", devices.devices, (*_SCRAPED, "usernames")),
     Check("home-storage", homes.home_storage, _REACHED),
     Check("ledger", hub.ledger),
     Check("service", hub.service),

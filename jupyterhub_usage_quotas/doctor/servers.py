@@ -1,37 +1,20 @@
-"""Checks of what servers are: which profiles they have, and which devices they request."""
+"""The check of profiles: that policies select by those that there are, and each can be read."""
 
 from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 
-from .. import conventions as names
-from ..config.usage import HUB
 from ..errors import ConfigurationError
 from ..hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ..hub.launch.rates import asked_by
 from ..hub.setup import require_profiles
 from ..hub.types import HubSpawner
-from ..metering.client.pod_queries import LABELS
-from ..metering.client.promql import duration, select
 from ..quotas.policy.selector import ServerAttributes, ServerSelector, marks_of
 from ..quotas.resources import Resources
 from .deployment import Deployment
 from .findings import Finding, counted, failed, listed, ok, skipped, warning
-
-LOOK_BACK = timedelta(days=1)
-NO_DEVICES = re.compile(r"[a-z]+|ephemeral_storage|(hugepages|attachable_volumes)_.*")
-"""The resources of Kubernetes itself, as kube-state-metrics writes them: those of devices have the
-domain of a vendor in front.
-"""
-NOT_COUNTED = (
-    "An amount of memory or a share of a device does not count, and need not. If one of them is a"
-    " device, add it to c.UsageConfig.gpu_resources, or limit it as a resource of its own"
-    " (c.UsageConfig.resources)."
-)
 
 
 async def profiles(deployment: Deployment) -> list[Finding]:
@@ -140,44 +123,3 @@ def _unreadable(
                 "Correct its kubespawner_override. Until then it is not suggested to users, and"
                 " what its servers request is not known.",
             )
-
-
-async def devices(deployment: Deployment) -> list[Finding]:
-    """Which devices servers requested, and what they count as."""
-    resources = deployment.manager.policies.resources
-    if deployment.manager.usage_source == HUB:
-        return [ok("the Hub exports how many GPUs its servers request, by no other name")]
-    requested = await _requested(deployment)
-    if not requested:
-        return [ok("no server requested a device in the last day")]
-    by_kind: dict[str, list[str]] = {}
-    for name in requested:
-        kind = next((one.display_name for one in resources.values() if one.is_called(name)), "")
-        by_kind.setdefault(kind, []).append(name)
-    others = by_kind.pop("", [])
-    findings = [
-        ok(f"servers requested {listed(those)}, counted as {kind}")
-        for kind, those in by_kind.items()
-    ]
-    if others:
-        says = f"servers requested {listed(others)}, counted as nothing"
-        findings.append(warning(says, NOT_COUNTED))
-    return findings
-
-
-async def _requested(deployment: Deployment) -> Sequence[str]:
-    """The resources of devices that pods with a username requested, as kube-state-metrics writes
-    them.
-    """
-    namespaces = getattr(deployment.source, "namespaces", ())
-    found: set[str] = set()
-    for labels in LABELS.values():
-        where = labels.where(namespaces)
-        over = duration(LOOK_BACK)
-        requests = f"present_over_time({select(names.KSM_REQUESTS, *where)}[{over}])"
-        whose = f'{names.KSM_USERNAME_LABEL}!=""'
-        users = f"present_over_time({select(names.KSM_ANNOTATIONS, *where, whose)}[{over}])"
-        query = f"group by (resource) ({requests} and on ({labels.identity}) {users})"
-        series = await deployment.prometheus.query(query, deployment.clock())
-        found |= {one.labels.get("resource", "") for one in series}
-    return sorted(name for name in found if name and not NO_DEVICES.fullmatch(name))

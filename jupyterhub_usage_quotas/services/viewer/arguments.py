@@ -8,11 +8,13 @@ An option may also be written as traitlets applications have it: `--UsageViewer.
 from __future__ import annotations
 
 import argparse
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from traitlets import Any as Anything
 from traitlets.config import Config
 
 from ...config.earlier import NO_LONGER_NEEDED, VIEWER, spelling_of_today
@@ -40,6 +42,15 @@ FLAGS: Mapping[str, str] = MappingProxyType(
 )
 """Which option of `c.UsageViewer` a flag sets."""
 
+SWITCHES: Mapping[str, tuple[str, object]] = MappingProxyType(
+    {
+        "--debug": ("log_level", "DEBUG"),
+        "--show-config": ("show_config", True),
+        "--show-config-json": ("show_config_json", True),
+    }
+)
+"""What a flag without a value, of any application of traitlets, sets to what."""
+
 SECTIONS = ("UsageConfig", VIEWER)
 FILES = ("config_file", "config_files")
 
@@ -57,15 +68,21 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[list[Path], Co
     add_config_files(parser)
     for flag, option in FLAGS.items():
         parser.add_argument(flag, dest=option, metavar="VALUE", help=_help(option))
+    for flag, (option, _) in SWITCHES.items():
+        parser.add_argument(flag, action="store_true", help=_help(option))
     given, others = parser.parse_known_args(arguments)
     files: list[Path] = given.config_files
     config = Config()
     for option in FLAGS.values():
         if (text := getattr(given, option)) is not None:
             config[VIEWER][option] = _value(VIEWER, option, text)
+    for flag, (option, value) in SWITCHES.items():
+        if getattr(given, flag.strip("-").replace("-", "_")):
+            config[VIEWER][option] = value
     for section, option, text in _in_sections(parser, others):
         if option in FILES:
-            files.append(Path(text))
+            named = _collection(text)
+            files += map(Path, named if isinstance(named, list | tuple) else [text])
         else:
             config[section][option] = _value(section, option, text)
     return files, config
@@ -90,11 +107,22 @@ def _in_sections(
         yield section, option, text if equals else next(rest, "")
 
 
+def _collection(text: str) -> object:
+    """The list or mapping that a text writes as Python does; None where it writes none."""
+    try:
+        written = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return written if isinstance(written, list | tuple | dict) else None
+
+
 def _value(section: str, option: str, text: str) -> Any:
     """A value as the option's kind reads it from text."""
     trait = UsageViewer.class_traits(config=True).get(spelling_of_today(section, option))
     if trait is None:
         return text
+    if isinstance(trait, Anything):
+        return _collection(text) or text
     try:
         return trait.from_string(text)
     except (TypeError, ValueError) as error:

@@ -53,12 +53,14 @@ class Service:
 def add_config_files(parser: argparse.ArgumentParser) -> None:
     """Let a service's command line name configuration files: `config_files`, a list of `Path`."""
     parser.add_argument(
+        "-f",
         "--config-files",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         type=Path,
         metavar="FILE",
-        help="a configuration file; may be given several times, later files take precedence",
+        help="configuration files; may be given several times, later files take precedence",
     )
 
 

@@ -72,6 +72,51 @@ def test_options_of_traitlets_applications_take_precedence_over_files(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "{a}", "-f", "{b}"],
+        ["-f", "{a}", "{b}"],
+        ["--config-files", "{a}", "{b}"],
+        ["--config-files={a}", "--config-files={b}"],
+        ["--UsageViewer.config_files=['{a}', '{b}']"],
+        ["--UsageViewer.config_files", "('{a}','{b}')"],
+        ["--UsageViewer.config_file={a}", "--UsageViewer.config_file={b}"],
+    ],
+)
+def test_several_files_however_they_are_given(tmp_path, arguments):
+    paths = {one: tmp_path / f"{one}.py" for one in "ab"}
+    paths["a"].write_text("c.UsageViewer.service_port = 1\nc.UsageConfig.hub_namespace = 'a'\n")
+    paths["b"].write_text("c.UsageViewer.service_port = 2\n")
+    files, options = command_line([one.format(**paths) for one in arguments])
+    assert files == list(paths.values())
+    viewer = read_configuration({}, files, options).viewer
+    assert (viewer.service_port, viewer.hub_namespace) == (2, "a")
+
+
+@pytest.mark.parametrize(
+    ("flag", "option"),
+    [
+        ("--debug", "log_level"),
+        ("--show-config", "show_config"),
+        ("--show-config-json", "show_config_json"),
+    ],
+)
+def test_flags_of_any_application_are_accepted_with_one_line(flag, option):
+    configured = read_configuration({}, *command_line(["--port=9000", flag]))
+    assert configured.viewer.service_port == 9000
+    (line,) = [one for one in configured.remarks if option in one]
+    assert "is no longer needed" in line
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_an_option_that_is_a_mapping(joined):
+    name, text = "--UsageViewer.prometheus_auth", "{'username': 'u', 'password': 'p,\"='}"
+    arguments = [f"{name}={text}"] if joined else [name, text]
+    viewer = read_configuration({}, *command_line(arguments)).viewer
+    assert viewer.prometheus_auth == {"username": "u", "password": 'p,"='}
+
+
+@pytest.mark.parametrize(
     ("argument", "says"),
     [
         ("--port=nine", "UsageViewer.service_port: got 'nine'; expected a port"),
