@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -322,6 +322,11 @@ def has_gpu(rates: Iterable[str] | Mapping[str, float]) -> bool:
     selectors call `gpu`.
     """
     return rates.get(_GPU, 0.0) > 0 if isinstance(rates, Mapping) else _GPU in rates
+
+
+def may_have_gpu(rates: Mapping[str, float], unknown: Collection[str]) -> bool:
+    """Whether it is not known if a server has one: of these resources it may ask for more."""
+    return _GPU in unknown and not has_gpu(rates)
 
 
 def with_gpu(rates: Mapping[str, float]) -> Mapping[str, float]:

@@ -27,10 +27,11 @@ from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
 from .kept import forget, keep, server_for_log
+from .logged_once import LOGGED
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
-from .request import Launch, OptionsRefused, read_launch, subject_of_user
+from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
 from .servers import Pending, running_servers
 
 
@@ -84,7 +85,8 @@ class UsageQuotaManager(QuotaOptions):
             keep(spawner, request, asked)
         except Exception:
             # What comes of the launch is decided already.
-            self.log.exception(
+            LOGGED.exception(
+                self.log,
                 "What %s requests could not be kept; report it, what the server uses is not known",
                 server_for_log(user.name, spawner.name),
             )
@@ -103,7 +105,8 @@ class UsageQuotaManager(QuotaOptions):
         except OptionsRefused as refused:
             raise refused.__cause__ or refused from None
         except Exception:
-            self.log.exception(
+            LOGGED.exception(
+                self.log,
                 "What %s requests cannot be read; report it, what the server uses is not known",
                 server_for_log(user.name, spawner.name),
             )
@@ -114,7 +117,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         subject = subject_of_user(user)
-        launch = Launch(Request(subject), read=False)
+        launch = unread(Request(subject, spawner.name), self.policies.resources)
         # Begun first: what people decided holds where usage is not known in time, too.
         decided = asyncio.create_task(
             adjustments_of(self.ledger, self.policies, [subject], datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -21,6 +21,9 @@ from .patterns import broken
 
 SERVER = "server"
 """The kind of what JupyterHub starts."""
+PROFILE: Final = "profile"
+GPU: Final = "gpu"
+"""The attributes of a server about to start that may not be known."""
 CHOSEN: Final = "="
 """Between an option of a profile and what is chosen."""
 LONGEST_PROFILE: Final = 253
@@ -124,13 +127,21 @@ class ServerSelector(BaseModel):
             raise ValueError(wrong("gpu", value["gpu"], "true or false"))
         return value
 
-    def selects(self, server: ServerAttributes) -> bool:
-        """Whether a server is one that the policy is about."""
+    def selects(self, server: ServerAttributes, unknown: Collection[str] = ()) -> bool:
+        """Whether a server is one that the policy is about. Where `profile` or `gpu` are unknown of
+        it, it is one that cannot be told apart from those.
+        """
         return (
-            (self.gpu is None or self.gpu == server.gpu)
-            and (not self.profile or self._selects_profile(server))
+            (self.gpu is None or GPU in unknown or self.gpu == server.gpu)
+            and (not self.profile or PROFILE in unknown or self._selects_profile(server))
             and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
             and (not self.kind or _any_match(self.kind, server.kind))
+        )
+
+    def depends_on(self, unknown: Collection[str]) -> bool:
+        """Whether what it selects depends on one of these attributes of a server."""
+        return bool(PROFILE in unknown and self.profile) or (
+            GPU in unknown and self.gpu is not None
         )
 
     def _selects_profile(self, server: ServerAttributes) -> bool:
