@@ -10,7 +10,7 @@ from datetime import datetime
 from .adjustments import Adjustment
 from .charge import Charge
 from .policy.policy import PolicySet
-from .policy.selector import GPU, PROFILE, ServerAttributes
+from .policy.selector import BY_GPU, BY_PROFILE, ServerAttributes
 from .resolve import Allotment
 from .resources import BY_RUNNING, has_gpu, may_have_gpu
 from .subject import Subject
@@ -54,8 +54,8 @@ class Request:
     @property
     def unknown_attributes(self) -> frozenset[str]:
         """What selectors can name of the server and is not known of it."""
-        profile = () if self.profile_known else (PROFILE,)
-        return frozenset((*profile, *((GPU,) if may_have_gpu(self.rates, self.unknown) else ())))
+        profile = () if self.profile_known else (BY_PROFILE,)
+        return frozenset((*profile, *((BY_GPU,) if may_have_gpu(self.rates, self.unknown) else ())))
 
     def asking(self, amounts: Mapping[str, float]) -> Request:
         """The same, for a server that asks for these amounts and runs."""

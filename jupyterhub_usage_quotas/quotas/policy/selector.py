@@ -21,8 +21,8 @@ from .patterns import broken
 
 SERVER = "server"
 """The kind of what JupyterHub starts."""
-PROFILE: Final = "profile"
-GPU: Final = "gpu"
+BY_PROFILE: Final = "profile"
+BY_GPU: Final = "gpu"
 """The attributes of a server about to start that may not be known."""
 CHOSEN: Final = "="
 """Between an option of a profile and what is chosen."""
@@ -132,16 +132,16 @@ class ServerSelector(BaseModel):
         it, it is one that cannot be told apart from those.
         """
         return (
-            (self.gpu is None or GPU in unknown or self.gpu == server.gpu)
-            and (not self.profile or PROFILE in unknown or self._selects_profile(server))
+            (self.gpu is None or BY_GPU in unknown or self.gpu == server.gpu)
+            and (not self.profile or BY_PROFILE in unknown or self._selects_profile(server))
             and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
             and (not self.kind or _any_match(self.kind, server.kind))
         )
 
     def depends_on(self, unknown: Collection[str]) -> bool:
         """Whether what it selects depends on one of these attributes of a server."""
-        return bool(PROFILE in unknown and self.profile) or (
-            GPU in unknown and self.gpu is not None
+        return bool(BY_PROFILE in unknown and self.profile) or (
+            BY_GPU in unknown and self.gpu is not None
         )
 
     def _selects_profile(self, server: ServerAttributes) -> bool:
