@@ -102,7 +102,7 @@ HOME_STORAGE: Final = "storage"
 USED: Final = "jupyterhub_usage_quotas_used"
 LIMIT: Final = "jupyterhub_usage_quotas_limit"
 REMAINING: Final = "jupyterhub_usage_quotas_remaining"
-FORMER_USAGE_METRICS: Final = MappingProxyType(
+BY_GROUP_METRICS: Final = MappingProxyType(
     {
         "memory": (
             "jupyterhub_memory_usage_byte_hours_total",
@@ -114,12 +114,12 @@ FORMER_USAGE_METRICS: Final = MappingProxyType(
         ),
     }
 )
-"""Earlier names of usage and limit, by resource, which dashboards still use."""
+"""Usage and limit by groups and window, and not by policy, by resource: dashboards use these."""
 
 # --- the same as 2i2c's package names it (earlier_metrics) ---------------------------------------
 EARLIER_USAGE_METRICS: Final = MappingProxyType(
     {
-        "memory": FORMER_USAGE_METRICS["memory"],
+        "memory": BY_GROUP_METRICS["memory"],
         "cpu": (
             "jupyterhub_cpu_usage_cpu_hours_total",
             "jupyterhub_cpu_limit_cpu_hours_total",
@@ -148,7 +148,7 @@ class Reason(enum.StrEnum):
     NOT_SCRAPED = "not_scraped"
     STALE = "stale"
     METRIC_MISSING = "metric_missing"
-    NOT_READ_YET = "not_read_yet"
+    NOT_READ_YET = "not_read_yet"  # only pages wait for that
     NOT_MEASURED = "not_measured"
     BAD_USERNAME = "bad_username"
     REQUEST_UNKNOWN = "request_unknown"

@@ -27,7 +27,7 @@
     ├── BadParameter               in `services.web.params`; a ValueError
     └── ProgramFailed              in `demo.processes`
 
-Two are outside, since the rules in `quotas/` depend on nothing of the package: `InvalidPolicies`
+Two are outside, since the rules in `quotas/` import no exceptions of the package: `InvalidPolicies`
 and `InvalidQuantity`, which are ValueErrors. Where a configuration is read they become lines of a
 `ConfigurationError`.
 

@@ -163,7 +163,7 @@ def _by_group(made: Dashboard) -> Dashboard:
     made = made.with_row(Row("By group"))
     for resource, divisor in (("memory", f" / {GIB}"), ("cpu", "")):
         title, unit = UNITS[resource]
-        metrics = names.FORMER_USAGE_METRICS[resource]
+        metrics = names.BY_GROUP_METRICS[resource]
         used, limit = (f'{metric}{{{HUB}, username=~"$user_name"}}' for metric in metrics)
         each, by = "namespace, username, policy_group, window", "namespace, policy_group, window"
         made = made.with_panel(

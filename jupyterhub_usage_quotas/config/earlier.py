@@ -98,9 +98,9 @@ def understood(config: Mapping[str, Any]) -> Config:
     """The configuration in the spelling of today, without what has no effect. A copy."""
     # Options that are objects are shared with the original, as traitlets' own copies do.
     copied = copy.deepcopy(config if isinstance(config, Config) else Config(config))
-    for former, section in SECTIONS.items():
-        if former in copied:
-            for name, value in copied.pop(former).items():
+    for earlier, section in SECTIONS.items():
+        if earlier in copied:
+            for name, value in copied.pop(earlier).items():
                 copied[section].setdefault(name, value)
     for section in ("UsageConfig", MANAGER, VIEWER):
         if section not in copied:
@@ -123,7 +123,7 @@ def merge_later(config: Config, later: Config) -> None:
         for name, value in _options_in(later, section).items():
             today = spelling_of_today(section, name)
             taken = _taken_as(section, name, value)
-            others = [former for former, one in RENAMED.get(section, {}).items() if one == today]
+            others = [earlier for earlier, one in RENAMED.get(section, {}).items() if one == today]
             for same in (today, *others, *(taken[:1] if taken else ())):
                 before.pop(same, None)
     config.merge(later)
@@ -131,9 +131,9 @@ def merge_later(config: Config, later: Config) -> None:
 
 def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str]:
     """A line for everything in a section that is written in an earlier spelling."""
-    for former, today in SECTIONS.items():
-        if today == section and former in config:
-            yield f"c.{former} is taken as c.{section}, its current name"
+    for earlier, today in SECTIONS.items():
+        if today == section and earlier in config:
+            yield f"c.{earlier} is taken as c.{section}, its current name"
     for name, value in _options_in(config, section).items():
         today = spelling_of_today(section, name)
         why = NO_LONGER_NEEDED.get(name)
@@ -148,14 +148,14 @@ def remarks_on_spelling(config: Mapping[str, Any], section: str) -> Iterator[str
 def said_twice(config: Mapping[str, Any], section: str) -> Iterator[str]:
     """An error for every option that is set under two names."""
     names = _options_in(config, section)
-    for former, today in RENAMED.get(section, {}).items():
-        if {former, today} <= set(names):
-            yield f"{section}.{former}: deprecated alias of {today}; set only one of the two"
+    for earlier, today in RENAMED.get(section, {}).items():
+        if {earlier, today} <= set(names):
+            yield f"{section}.{earlier}: deprecated alias of {today}; set only one of the two"
 
 
 def _options_in(config: Mapping[str, Any], section: str) -> dict[str, Any]:
-    former = [name for name, today in SECTIONS.items() if today == section]
+    earlier = [name for name, today in SECTIONS.items() if today == section]
     found: dict[str, Any] = {}
-    for one in (*former, section):
+    for one in (*earlier, section):
         found |= config.get(one, {})
     return found

@@ -27,6 +27,7 @@ from ..metering.client.tls import (
     check_pair,
     check_readable,
 )
+from ..quotas.messages import Verbatim, wrong
 from .traits import Anything
 from .urls import problem_of_prometheus, without_credentials
 
@@ -103,9 +104,8 @@ class PrometheusOptions(LoggingConfigurable):
             or set(given) != keys
             or not all(isinstance(value, str) for value in given.values())
         ):
-            raise TraitError(
-                f"got {_outline(given)}; expected a dict with the texts username and password"
-            )
+            expected = "a dict with the texts username and password"
+            raise TraitError(wrong(got=_outline(given), expected=expected))
         if ":" in given["username"]:
             raise TraitError("username with a colon, which HTTP's basic authentication cannot send")
         return dict(given)
@@ -159,7 +159,7 @@ class PrometheusOptions(LoggingConfigurable):
         option = proposal.trait.name
         given = proposal.value or ""
         if not isinstance(given, str | os.PathLike):
-            raise TraitError(f"got {_outline(given)}; expected the path of a file")
+            raise TraitError(wrong(got=_outline(given), expected="the path of a file"))
         path = os.fsdecode(given)
         if path:
             _check(partial(CHECKS[option], Path(path), option))
@@ -181,7 +181,7 @@ class PrometheusOptions(LoggingConfigurable):
     def _headers_can_be_sent(self, proposal: Any) -> dict[str, str]:
         given = _meant(proposal.value) or {}
         if not isinstance(given, Mapping):
-            raise TraitError(f"got {_outline(given)}; expected a dict of texts")
+            raise TraitError(wrong(got=_outline(given), expected="a dict of texts"))
         errors = connection.errors_of_headers(given, PREFIX)
         if errors:
             raise TraitError("; ".join(errors))
@@ -197,10 +197,11 @@ class PrometheusOptions(LoggingConfigurable):
             or not {"region"} <= set(given) <= {"region", "service"}
             or not all(_is_name_in_aws(value) for value in given.values())
         ):
-            raise TraitError(
-                f"got {_outline(given)}; expected a dict with the name of a region, for example"
-                " {'region': 'eu-central-1'}, and perhaps a service"
+            expected = (
+                "a dict with the name of a region, for example {'region': 'eu-central-1'}, and"
+                " perhaps a service"
             )
+            raise TraitError(wrong(got=_outline(given), expected=expected))
         _check(partial(check_botocore, PREFIX + SIGV4))
         return asdict(SigV4(**given))
 
@@ -275,9 +276,9 @@ def _meant(given: Any) -> Any:
     return given[0] if isinstance(given, tuple) and len(given) == 1 else given
 
 
-def _outline(given: Any) -> str:
+def _outline(given: Any) -> Verbatim:
     """The keys or the type of a value, which may be a secret."""
-    return str(sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__)
+    return Verbatim(sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__)
 
 
 def _check(check: Callable[[], Any]) -> None:

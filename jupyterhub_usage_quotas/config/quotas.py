@@ -12,7 +12,7 @@ from traitlets.utils.importstring import import_item
 
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
-from ..quotas.messages import wrong
+from ..quotas.messages import shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
@@ -152,12 +152,11 @@ class QuotaOptions(PageOptions, UsageConfig):
         except Exception as error:
             # A module of the admin's: it can fail in any way.
             why = f"{type(error).__name__}: {error}"
-            raise TraitError(f"{given!r} cannot be imported: {why}") from error
+            raise TraitError(f"{shown(given)} cannot be imported: {why}") from error
         if factory is None or callable(factory):
             return given
-        raise TraitError(
-            f"got {given!r}; expected a function that returns a ledger, or its importable name"
-        )
+        expected = "a function that returns a ledger, or its importable name"
+        raise TraitError(wrong(got=given, expected=expected))
 
     profile_of_server = Anything(
         None,
@@ -195,7 +194,7 @@ class QuotaOptions(PageOptions, UsageConfig):
             problem = f"{type(error).__name__}: {error}"
             raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"]) from error
         if not callable(getattr(made, "active", None)):
-            problem = f"it returned {made!r}; expected a Ledger, which has a method active"
+            problem = wrong("what it returned", made, "a Ledger, which has a method active")
             raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"])
         return made
 
@@ -263,9 +262,9 @@ def importable_name(value: object) -> str:
 
 def _as_written(config: Mapping[str, Any], error: str) -> str:
     """An error at the place that the admin wrote, which may have an earlier name."""
-    for former, today in RENAMED[MANAGER].items():
-        if former in config.get(MANAGER, {}):
-            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{former}", 1)
+    for earlier, today in RENAMED[MANAGER].items():
+        if earlier in config.get(MANAGER, {}):
+            return error.replace(f"{MANAGER}.{today}", f"{MANAGER}.{earlier}", 1)
     return error
 
 

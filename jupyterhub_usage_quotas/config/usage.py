@@ -219,27 +219,28 @@ class UsageConfig(
             # Usage is read at whole minutes, so it is as old as all of these at times.
             oldest = MINUTE + self.refresh_interval + self.prometheus_scrape_interval
             if self.stale_after < oldest:
+                others = " and prometheus_scrape_interval" * bool(self.prometheus_scrape_interval)
                 errors.append(
-                    "stale_after does not go with refresh_interval"
-                    f"{' and prometheus_scrape_interval' * bool(self.prometheus_scrape_interval)}:"
-                    f" usage would be stale again and again: got {self.stale_after:g};"
-                    f" expected at least {oldest:g}, a minute more than their sum"
+                    wrong(
+                        f"stale_after does not go with refresh_interval{others}: usage would be"
+                        " stale again and again",
+                        self.stale_after,
+                        f"at least {oldest:g}, a minute more than their sum",
+                    )
                 )
         return errors
 
     def doubts_together(self) -> Iterator[str]:
         """A line for options that are accepted and are probably not meant together."""
         if self.request_timeout > self.deadline:
-            yield (
-                "UsageConfig.request_timeout is longer than deadline, which ends a request before:"
-                f" got {self.request_timeout:g}; expected at most {self.deadline:g}"
-            )
+            what = "UsageConfig.request_timeout is longer than deadline, which ends requests before"
+            yield wrong(what, self.request_timeout, f"at most {self.deadline:g}")
         if self.max_gap < self.prometheus_scrape_interval:
-            yield (
+            what = (
                 "UsageConfig.max_gap is shorter than prometheus_scrape_interval, so the time"
-                f" between two scrapes counts as nothing: got {self.max_gap:g}; expected at least"
-                f" {self.prometheus_scrape_interval:g}"
+                " between two scrapes counts as nothing"
             )
+            yield wrong(what, self.max_gap, f"at least {self.prometheus_scrape_interval:g}")
         for name in (URL, "hub_namespace", "session_secret_key"):
             if is_placeholder(getattr(self, name, "")):
                 yield f"UsageConfig.{name} still has a placeholder in angle brackets; replace it"

@@ -65,8 +65,8 @@ def section_of(cls: type[UsageConfig]) -> str:
 
 def _options(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, str, Any]]:
     """What is written in a section, under its name of today or an earlier one."""
-    former = [name for name, today in SECTIONS.items() if today == section]
-    for written_in in (section, *former):
+    earlier = [name for name, today in SECTIONS.items() if today == section]
+    for written_in in (section, *earlier):
         for name, value in config.get(written_in, {}).items():
             yield f"{written_in}.{printable(str(name))}", name, value
 

@@ -12,7 +12,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 
 from .. import conventions
 from ..errors import ConfigurationError
-from ..quotas.messages import wrong
+from ..quotas.messages import Verbatim, wrong
 from .earlier import understood
 from .traits import WholeNumber
 from .urls import problem_of_url, without_credentials
@@ -121,10 +121,9 @@ class UsageViewer(UsageConfig):
     def _is_hard_to_guess(self, proposal: Any) -> str:
         secret = str(proposal.value)
         if secret and (len(secret) < SHORTEST_SECRET or len(set(secret)) < VARIED):
-            raise TraitError(
-                f"easy to guess: got {len(secret)} characters; expected at least"
-                f" {SHORTEST_SECRET}, for example of `openssl rand -hex 32`"
-            )
+            got = Verbatim(f"{len(secret)} characters")
+            expected = f"at least {SHORTEST_SECRET}, for example of `openssl rand -hex 32`"
+            raise TraitError(wrong("easy to guess", got, expected))
         return secret
 
     @default("session_secret_key")

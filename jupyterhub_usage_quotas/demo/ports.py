@@ -53,12 +53,21 @@ def not_usable(port: int, error: OSError) -> str:
     )
 
 
+def listening_after(port: int) -> socket.socket:
+    """A socket that listens on a free port, one of the next if there is one: most that are for any
+    purpose are taken for connections, too. Raises `OSError` where none is free.
+    """
+    for candidate in range(port + 1, min(port + 20, LAST_PORT)):
+        with suppress(OSError):
+            return listening(candidate)
+    return listening(ANY)
+
+
 def _free_after(port: int) -> int:
     """A free port, one of the next if there is one; 0 where none is free."""
-    for candidate in (*range(port + 1, min(port + 20, LAST_PORT)), ANY):
-        with suppress(OSError), listening(candidate) as listener:
-            found: int = listener.getsockname()[1]
-            return found
+    with suppress(OSError), listening_after(port) as listener:
+        found: int = listener.getsockname()[1]
+        return found
     return 0
 
 

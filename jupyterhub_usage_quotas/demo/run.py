@@ -19,7 +19,7 @@ import httpx
 from .history import STEP, backfill
 from .homes import home_exporter
 from .month import usage_of_a_month
-from .ports import ANY, COULD_NOT_START, listening, not_usable
+from .ports import COULD_NOT_START, listening, listening_after, not_usable
 from .processes import Program, ProgramFailed, find_program, start_prometheus
 
 WHO = """
@@ -58,7 +58,7 @@ class Ports:
                 held.enter_context(listening(jupyterhub))
             except OSError as error:
                 raise ProgramFailed(not_usable(jupyterhub, error)) from error
-            others = [held.enter_context(listening(ANY)) for _ in range(4)]
+            others = [held.enter_context(listening_after(jupyterhub)) for _ in range(4)]
             return cls(jupyterhub, *(one.getsockname()[1] for one in others))
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ..config.quotas import QuotaOptions
+from ..conventions import Reason
 from ..metering.gauge_reader import GaugeReader
 from ..metering.meter import Meter
 from ..quotas.policy.policy import PolicySet
@@ -61,7 +62,7 @@ class RefreshLoop:
             try:
                 await listener.refreshed(datetime.now(UTC))
             except Exception:
-                metrics.refreshes.labels(outcome="internal_error").inc()
+                metrics.refreshes.labels(outcome=Reason.INTERNAL_ERROR).inc()
                 self._log.exception(
                     "%s failed after a refresh; it is called again after the next",
                     type(listener).__name__,

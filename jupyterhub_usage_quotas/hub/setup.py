@@ -211,7 +211,7 @@ def _show_on_pages(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnap
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Show on the Hub's metrics endpoint where everybody stands."""
     namespace, earlier = manager.hub_namespace, manager.earlier_metrics
-    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, former=not earlier)
+    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, by_group=not earlier)
     REGISTRY.register(gauges)
     if earlier:
         REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from ..errors import InvalidAdjustment
 from ..quotas.adjustments import Adjustment, Exemption, Grant, Override, Voided
+from ..quotas.messages import Verbatim, one_of, shown, wrong
 from ..quotas.policy.policy import PolicySet
 from ..quotas.units import LONGEST_DURATION
 
@@ -77,7 +78,7 @@ def errors_with_policies(draft: Adjustment, policies: PolicySet) -> Iterator[str
     names = {policy.name: policy for policy in policies}
     policy = names.get(draft.policy)
     if policy is None:
-        yield f"unknown policy {draft.policy!r}; expected one of: {', '.join(names) or 'none'}"
+        yield wrong("unknown policy", draft.policy, one_of(names or ["none"]))
         return
     if draft.policy in policies.default_names:
         yield (
@@ -86,15 +87,17 @@ def errors_with_policies(draft: Adjustment, policies: PolicySet) -> Iterator[str
             ' for example "name": "memory-week"'
         )
     if policy.pooled and draft.user is not None:
-        yield (
-            f"policy {draft.policy!r} is one allowance for all its members (share: pooled), so it"
-            f" cannot be adjusted for one of them: got the user {draft.user!r}; leave the user out"
+        why = (
+            f"policy {shown(draft.policy)} is one allowance for all its members (share: pooled), so"
+            " it cannot be adjusted for one of them"
         )
+        yield wrong(why, draft.user, "no user")
 
 
 def _errors(draft: Adjustment) -> Iterator[str]:
     if not isinstance(draft, Grant | Override | Exemption):
-        yield f"got {type(draft).__name__}; expected a Grant, an Override or an Exemption"
+        kind = Verbatim(type(draft).__name__)
+        yield wrong(got=kind, expected="a Grant, an Override or an Exemption")
     if draft.id or draft.created or draft.voided:
         yield "id, created and voided are set by the ledger; leave them out"
     yield from _errors_of_text("policy", draft.policy, LONGEST_NAME)
@@ -115,24 +118,29 @@ def _errors_of_times(draft: Adjustment) -> Iterator[str]:
         yield f"{' and '.join(naive)} must have a time zone"
         return
     if not EARLIEST <= draft.start < LATEST or not EARLIEST <= draft.until < LATEST:
-        yield f"start and until must be in the years {EARLIEST.year} to {LATEST.year}"
+        years = f"instants in the years {EARLIEST.year} to {LATEST.year}"
+        yield wrong("start and until", _times(draft), years)
     elif not draft.start < draft.until:
-        yield f"until must be later than start: got {draft.start} and {draft.until}"
+        yield wrong("start and until", _times(draft), "until to be later than start")
     elif draft.until - draft.start > LONGEST_DURATION:
-        yield f"must not be in force for more than {LONGEST_DURATION.days} days"
+        yield wrong("start and until", _times(draft), f"at most {LONGEST_DURATION.days} days")
+
+
+def _times(draft: Adjustment) -> Verbatim:
+    return Verbatim(f"{draft.start} to {draft.until}")
 
 
 def _errors_of_amount(draft: Adjustment) -> Iterator[str]:
     match draft:
         case Grant(amount=amount) if not (0 < round(amount, DECIMALS) <= LARGEST):
-            yield f"the amount of a grant must be above 0 and at most {LARGEST:g}: got {amount!r}"
+            yield wrong("amount of a grant", amount, f"above 0, and at most {LARGEST:g}")
         case Override(limit=limit) if not 0 <= limit <= LARGEST:
-            yield f"a limit must be at least 0 and at most {LARGEST:g}: got {limit!r}"
+            yield wrong("limit of an override", limit, f"at least 0, and at most {LARGEST:g}")
 
 
 def _errors_of_reason(reason: str) -> Iterator[str]:
     if len(reason.strip()) < SHORTEST_REASON:
-        yield f"a reason is required: got {reason!r}; expected {SHORTEST_REASON} characters or more"
+        yield wrong("a reason is required", reason, f"{SHORTEST_REASON} characters or more")
     else:
         yield from _errors_of_text("reason", reason, LONGEST_REASON, allowed="\n\r\t")
 
@@ -144,6 +152,6 @@ def _errors_of_text(name: str, text: str, longest: int, allowed: str = "") -> It
     if not text.strip():
         yield f"{name} must not be empty"
     elif len(text) > longest:
-        yield f"{name} must have at most {longest} characters: got {len(text)}"
+        yield wrong(name, Verbatim(f"{len(text)} characters"), f"at most {longest} characters")
     elif any(unicodedata.category(one) in ("Cc", "Cs") and one not in allowed for one in text):
-        yield f"{name} must be text without control characters: got {text!r}"
+        yield wrong(name, text, "a text without control characters")

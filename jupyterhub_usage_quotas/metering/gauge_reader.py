@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from ..conventions import Reason
 from ..quotas.charge import Readings
-from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale, Unknown
+from ..quotas.usage import Fresh, Reading, Stale, Unknown
 from ..quotas.windows.gauge import GaugeReading
 from .client.breaker import Guard
 from .client.prometheus import PrometheusClient
@@ -70,7 +71,7 @@ class GaugeReader:
     ) -> Mapping[str, Readings]:
         """See `Reader.peek`; of users who are named only."""
         if self.values is None:
-            not_yet = Unknown(NOT_READ_YET, f"{self.name} is still being read")
+            not_yet = Unknown(Reason.NOT_READ_YET, f"{self.name} is still being read")
             return all_unknown(users or (), resources, self.problem or not_yet)
         return self._readings(self.values, users, now, self.problem)
 
@@ -125,9 +126,9 @@ class GaugeReader:
         try:
             key = self.source.key_of(user)
         except UnicodeError:
-            return Unknown("bad_username", f"{user!r} is not valid Unicode text")
+            return Unknown(Reason.BAD_USERNAME, f"{user!r} is not valid Unicode text")
         if not values:
-            return problem or Unknown("not_scraped", self.source.missing)
+            return problem or Unknown(Reason.NOT_SCRAPED, self.source.missing)
         value = values.get(key)
         last = max(one.measured for one in values.values())
         measured = datetime.fromtimestamp(value.measured if value else last, UTC)
@@ -141,4 +142,4 @@ class GaugeReader:
         if problem:
             return Stale(there, problem.reason, problem.detail)
         detail = f"{self.name} was last scraped at {measured:%Y-%m-%d %H:%M} UTC"
-        return Stale(there, "stale", detail)
+        return Stale(there, Reason.STALE, detail)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from ..conventions import Reason
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
@@ -201,7 +202,7 @@ class Meter:
 
 def _internal(error: Exception) -> Unknown:
     """What a bug of ours means for readings."""
-    return Unknown("internal_error", f"{type(error).__name__}: {error}")
+    return Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
 
 def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:

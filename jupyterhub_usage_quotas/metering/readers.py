@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ..conventions import Reason
 from ..errors import BadAnswer, QueryRejected
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
-from ..quotas.usage import NOT_READ_YET, Unknown
+from ..quotas.usage import Unknown
 from .client.breaker import Guard
 from .client.prometheus import PrometheusClient
 from .client.promql import Users
@@ -145,7 +146,7 @@ class UsageReader:
         snapshot, stale_after = self.snapshot, self._timing.stale_after
         if snapshot and self.reaches(over, now):
             return snapshot.readings(users, resources, over, now, stale_after, self.problem)
-        not_yet = Unknown(NOT_READ_YET, "the history is still being read")
+        not_yet = Unknown(Reason.NOT_READ_YET, "the history is still being read")
         return all_unknown(users, resources, self.problem or not_yet)
 
     async def ask(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
+from ..conventions import Reason
 from ..quotas.charge import Readings
 from ..quotas.resources import BY_RUNNING
 from ..quotas.subject import REST
@@ -153,7 +154,7 @@ class UsageSnapshot:
             return problem or self._never_seen(over)
         if resource not in BY_RUNNING and self._not_measured(user, start):
             metric = self.source.requests_metric
-            return Unknown("metric_missing", f"{metric} has no series for the pods that ran")
+            return Unknown(Reason.METRIC_MISSING, f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
         usage = self._until(until, user, resource).known(
             datetime.fromtimestamp(until, UTC),
@@ -164,7 +165,7 @@ class UsageSnapshot:
         if problem:
             return Stale(usage, problem.reason, problem.detail)
         detail = f"{self.source.name} was last scraped at {usage.covered_until:%Y-%m-%d %H:%M} UTC"
-        return Stale(usage, "stale", detail)
+        return Stale(usage, Reason.STALE, detail)
 
     def readings(
         self,
@@ -224,10 +225,10 @@ class UsageSnapshot:
 
     def _never_seen(self, over: timedelta) -> Unknown:
         if self.source.resource:
-            return Unknown("metric_missing", f"{self.source.name} has no series at all")
+            return Unknown(Reason.METRIC_MISSING, f"{self.source.name} has no series at all")
         where = f' in namespace "{self.source.namespace}"' if self.source.namespace else ""
         return Unknown(
-            "not_scraped",
+            Reason.NOT_SCRAPED,
             f"{self.source.name} was not scraped: no series of {self.coverage.missing}{where}"
             f" within {show_duration(over)}",
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..conventions import Reason
 from .adjustments import Adjustment
 from .policy.policy import Intersection, Policy, PolicySet
 from .policy.selector import ALL_SERVERS
@@ -25,7 +26,7 @@ Readings = Mapping[str, Reading]
 PoolReadings = Mapping[str, Mapping[str, Readings]]
 """By the name of a pooled policy, the readings of its members, by username."""
 
-NOT_MEASURED = Unknown("not_measured", "usage was not measured")
+NOT_MEASURED = Unknown(Reason.NOT_MEASURED, "usage was not measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _with_exported_limit(charge: Charge, policies: PolicySet) -> Charge:
     if there.limit is None:
         what = policies.resources[charge.allotment.resource].display_name
         detail = f"{what} is exported for the user, but without a hard limit"
-        return replace(charge, reading=Unknown("metric_missing", detail))
+        return replace(charge, reading=Unknown(Reason.METRIC_MISSING, detail))
     return replace(charge, allotment=charge.allotment.with_exported(there.limit))
 
 

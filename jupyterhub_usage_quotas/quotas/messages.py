@@ -21,6 +21,15 @@ CLOSE_ENOUGH: Final = 0.6
 _MISSING: Final = object()
 
 
+class Verbatim(str):
+    """A text that a message repeats as it is, for example the outline of a secret."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class _Repr(reprlib.Repr):
     """Shows mappings in the order in which they were written."""
 

@@ -15,14 +15,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
+from ..conventions import Reason
 from .decide import Decision, Outcome
 from .resources import Resource
 from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .verdict import Verdict
 from .windows.gauge import GaugeReading
-
-NOWHERE = "not_scraped"
-"""The reason where nothing exports a gauge: then there is nothing to report."""
 
 
 def iso(instant: datetime | None) -> str | None:
@@ -265,7 +263,7 @@ def there_of(reading: Reading | None) -> There | None:
 
 def report_gauge(reading: Reading, resource: Resource) -> GaugeReport | None:
     """What a user has now; None where nothing exports it."""
-    if isinstance(reading, Unknown) and reading.reason == NOWHERE:
+    if isinstance(reading, Unknown) and reading.reason == Reason.NOT_SCRAPED:
         return None
     there = there_of(reading)
     known = reading.usage if isinstance(reading, Fresh | Stale) else None

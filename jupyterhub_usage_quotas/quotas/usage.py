@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
+from ..conventions import Reason
 from .policy.selector import ALL_SERVERS, ServerAttributes, ServerSelector
 
 ANY_SERVER = ServerAttributes()
-
-NOT_READ_YET = "not_read_yet"
-"""The reason of readings while the history is still being read: only pages wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +246,11 @@ class Fresh:
 class Stale:
     """Usage that was known up to `usage.covered_until`, too long ago to decide on.
 
-    `reason` is one of a bounded set of words, `detail` a sentence for an admin.
+    `reason` is for metrics and pages, `detail` a sentence for an admin.
     """
 
     usage: Usage
-    reason: str
+    reason: Reason
     detail: str
 
 
@@ -260,7 +258,7 @@ class Stale:
 class Unknown:
     """Usage that could not be read, and why (`reason` and `detail` as in `Stale`)."""
 
-    reason: str
+    reason: Reason
     detail: str
 
 

@@ -16,7 +16,7 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
 from ..errors import ConfigurationError
-from ..quotas.messages import not_among, one_of, wrong
+from ..quotas.messages import one_of, shown, wrong
 from .language import ENGLISH, Language
 
 FOLDER = Path(__file__).parent / "locale"
@@ -82,11 +82,8 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _unknown(name: str, catalogues: Mapping[str, list[Path]]) -> ConfigurationError:
-    languages = sorted(catalogues)
-    said = not_among(wrong("has no catalogue", name), name, languages)
-    if "expected" not in said.lower():
-        said = f"{said}; expected {one_of(languages)}"
-    return ConfigurationError([f"language {said}"])
+    problem = wrong("language has no catalogue", name, one_of(sorted(catalogues)))
+    return ConfigurationError([problem])
 
 
 def checked(path: Path) -> Catalog:
@@ -99,9 +96,8 @@ def checked(path: Path) -> Catalog:
     ours = known_texts()
     entries = [one for one in catalogue if one.id]
     if not any(_key(one) in ours for one in entries):
-        raise ConfigurationError(
-            [f"{path}: has no text of this package; expected those of {TEMPLATE}"]
-        )
+        problem = wrong("has no text of this package", expected=f"those of {TEMPLATE}")
+        raise ConfigurationError([f"{path}: {problem}"])
     if wrong_ones := [said for one in entries for said in _faults(path, one)]:
         raise ConfigurationError(wrong_ones)
     return catalogue
@@ -128,13 +124,13 @@ def _faults(path: Path, message: Message) -> Iterator[str]:
         try:
             used = set(_placeholders(text))
         except ValueError as error:
-            yield f"{path}: translation of {ids[0]!r}: got {text!r}: {error}"
+            yield f"{path}: {wrong(f'translation of {shown(ids[0])}: {error}', text)}"
             continue
         missing = allowed - used - {"count"}
         if used - allowed or missing:
             wanted = ", ".join(f"{{{one}}}" for one in sorted(allowed)) or "none"
-            said = f"got {text!r}; expected the placeholders {wanted}"
-            yield f"{path}: translation of {ids[0]!r}: {said}"
+            said = wrong(f"translation of {shown(ids[0])}", text, f"the placeholders {wanted}")
+            yield f"{path}: {said}"
 
 
 def _placeholders(text: str) -> Iterator[str]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from ..conventions import Reason
 from ..quotas.decide import Decision, Outcome
 from ..quotas.phrases import mark
 from ..quotas.policy.selector import ServerSelector
 from ..quotas.resources import RESOURCES, Resource
 from ..quotas.units import show_more_than
-from ..quotas.usage import NOT_READ_YET, Fresh, Reading, Stale
+from ..quotas.usage import Fresh, Reading, Stale
 from ..quotas.verdict import Verdict
 from .language import ENGLISH, Language
 
@@ -142,7 +143,7 @@ def notice(reading: Reading, language: Language = ENGLISH, *, may_start: bool) -
     gettext = language.gettext
     if isinstance(reading, Fresh):
         return ""
-    if reading.reason == NOT_READ_YET:
+    if reading.reason == Reason.NOT_READ_YET:
         return gettext("Usage is still being calculated. Check again in a few minutes.")
     if isinstance(reading, Stale):
         if may_start:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 
+from ..conventions import Reason
 from ..ledger.base import NO_LEDGER, Ledger
 from ..metering.meter import Meter
 from ..quotas.adjustments import Adjustment
@@ -20,7 +21,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.policy.selector import ServerAttributes
 from ..quotas.resources import with_gpu
 from ..quotas.subject import Subject
-from ..quotas.usage import NOT_READ_YET, Fresh
+from ..quotas.usage import Fresh
 from ..quotas.verdict import Request, Verdict
 from .inputs import DecisionInputs, adjustments_of, gather, gather_cached
 from .members import NO_MEMBERS, Members
@@ -132,7 +133,7 @@ class Forecast:
         """Whether usage is not known only because the history is still being read: a launch would
         ask for itself.
         """
-        return getattr(self.decision.failover, "reason", "") == NOT_READ_YET
+        return getattr(self.decision.failover, "reason", "") == Reason.NOT_READ_YET
 
     @property
     def denied(self) -> bool:

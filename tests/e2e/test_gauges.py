@@ -43,7 +43,7 @@ c.JupyterHub.load_groups = {{"team": {{"users": {team!r}}}}}
 
 USED, REMAINING = "jupyterhub_usage_quotas_used", "jupyterhub_usage_quotas_remaining"
 LIMIT = "jupyterhub_usage_quotas_limit"
-FORMER = "jupyterhub_memory_usage_byte_hours_total"
+BY_GROUP = "jupyterhub_memory_usage_byte_hours_total"
 
 
 @pytest.fixture(scope="module", params=PYTHONS)
@@ -55,12 +55,12 @@ def hub(request, recorded: Recorded, tmp_path_factory) -> Iterator[Hub]:
 
 
 def scrape(hub: Hub) -> dict[tuple[str, str, str], float]:
-    """What is exported, by metric, username and policy (of the former names: its groups)."""
+    """What is exported, by metric, username and policy (of those by group: its groups)."""
     answer = httpx.get(f"{hub.url}/hub/metrics", trust_env=False, timeout=30)
     assert answer.is_success
     found: dict[tuple[str, str, str], float] = {}
     for family in text_string_to_metric_families(answer.text):
-        if family.name in (USED, REMAINING, LIMIT, FORMER):
+        if family.name in (USED, REMAINING, LIMIT, BY_GROUP):
             for sample in family.samples:
                 assert sample.labels["namespace"] == NAMESPACE
                 policy = sample.labels.get("policy", sample.labels.get("policy_group", "?"))
@@ -76,7 +76,7 @@ def everybody() -> set[tuple[str, str, str]]:
         *((name, user, "all") for name in (USED, LIMIT, REMAINING) for user in USERS),
         *((name, user, "team") for name in (USED, LIMIT, REMAINING) for user in TEAM),
         *((name, "", "pool") for name in (USED, LIMIT, REMAINING)),
-        *((FORMER, user, "") for user in USERS),
+        *((BY_GROUP, user, "") for user in USERS),
     }
 
 
@@ -95,7 +95,7 @@ def test_values_are_what_was_recorded_and_zero_for_who_used_nothing(hub: Hub):
     for user in USERS:
         used = RECORDED.get(user, 0.0)
         assert found[USED, user, "all"] == pytest.approx(used, rel=1e-9)
-        assert found[FORMER, user, ""] == found[USED, user, "all"]
+        assert found[BY_GROUP, user, ""] == found[USED, user, "all"]
         assert found[LIMIT, user, "all"] == 8 * GIB
         assert found[REMAINING, user, "all"] == pytest.approx(8 * GIB - used, rel=1e-9)
     assert found[USED, "", "pool"] == pytest.approx(sum(RECORDED.values()), rel=1e-9)

@@ -24,7 +24,7 @@ from tests.support.made_up import MadeUp, Session
 from tests.support.recorded_hub import OVER, WITHIN
 from tests.support.visitor import Visitor
 
-FORMER = {name for names in conventions.FORMER_USAGE_METRICS.values() for name in names}
+BY_GROUP = {name for names in conventions.BY_GROUP_METRICS.values() for name in names}
 USERS = {"admin", "broken", "newcomer", "", *OVER, *WITHIN}
 
 
@@ -68,7 +68,7 @@ def ours(hub: Hub) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
-        if family.name.startswith("jupyterhub_usage_quotas_") or family.name in FORMER
+        if family.name.startswith("jupyterhub_usage_quotas_") or family.name in BY_GROUP
     }
 
 

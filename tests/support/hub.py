@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -87,7 +90,19 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
 def launch(directory: Path, version: str, config_file: Path) -> Program:
     """Start the Hub of this configuration, without waiting for it."""
     command = [str(WITH_SPAWNERS[version]), "-m", "jupyterhub", "--config", str(config_file)]
-    return ForkedProgram(command, directory / "jupyterhub.log", directory=directory)
+    return HubProgram(command, directory / "jupyterhub.log", directory=directory)
+
+
+class HubProgram(ForkedProgram):
+    """A Hub of which no proxy is left, although it was killed and had no time to stop it."""
+
+    def stop(self) -> None:
+        """See `Program.stop`."""
+        super().stop()
+        noted = self.log.with_name("proxy.pid")
+        if noted.exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(noted.read_text().split()[0]), signal.SIGKILL)
 
 
 @contextmanager

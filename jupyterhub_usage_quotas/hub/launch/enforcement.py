@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ...config.quotas import Enforcement, QuotaOptions
+from ...conventions import Reason
 from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
@@ -135,14 +136,14 @@ class UsageQuotaManager(QuotaOptions):
             # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
         except TimeoutError:
-            unknown = Unknown("timeout", f"no decision within {self.deadline:g} s")
+            unknown = Unknown(Reason.TIMEOUT, f"no decision within {self.deadline:g} s")
         except Exception as error:
             # A bug of ours must not become a failure of the Hub; failover is for exactly this.
             self.log.exception(
                 "Deciding on a launch of %s failed; failover decides; report it",
                 server_for_log(user.name, spawner.name),
             )
-            unknown = Unknown("internal_error", f"{type(error).__name__}: {error}")
+            unknown = Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
         adjustments = await self._decided_by_now(decided, launch.request.subject)
         return launch, *self._decide_without_usage(launch.request, unknown, adjustments)
 

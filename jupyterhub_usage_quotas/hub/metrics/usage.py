@@ -19,7 +19,7 @@ from ...status.snapshot import PolicyStatus
 HOUR = 3600
 
 LABELS = ("namespace", "username", "policy", "resource")
-FORMER_LABELS = ("namespace", "username", "policy_group", "window")
+BY_GROUP_LABELS = ("namespace", "username", "policy_group", "window")
 
 
 class UsageGauges(Collector):
@@ -33,21 +33,21 @@ class UsageGauges(Collector):
         policies: PolicySet,
         namespace: str,
         *,
-        former: bool = True,
+        by_group: bool = True,
     ) -> None:
-        """With `former`, usage and limits of memory and CPU under their earlier names as well."""
+        """With `by_group`, usage and limits of memory and CPU by groups and window as well."""
         self._rows = rows
         self._policies = policies
         self._namespace = namespace
-        self._former = former
+        self._by_group = by_group
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The metrics, without samples: registering must not need a running Hub."""
-        return [*self._families().values(), *self._former_families().values()]
+        return [*self._families().values(), *self._families_by_group().values()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The samples as of the last refresh."""
-        families, former = self._families(), self._former_families()
+        families, by_group = self._families(), self._families_by_group()
         shown: set[tuple[str, ...]] = set()
         for one in self._rows():
             hours = self._hours(one.resource)
@@ -59,17 +59,17 @@ class UsageGauges(Collector):
             labels = [self._namespace, one.username, one.policy, one.resource]
             for name, value in values.items():
                 families[name].add_metric(labels, value)
-            names = conventions.FORMER_USAGE_METRICS.get(one.resource)
+            names = conventions.BY_GROUP_METRICS.get(one.resource)
             key = (one.resource, one.username, one.groups, one.days)
             # Several policies can have the same labels here; the first that was written is shown,
             # because a duplicate series is an error in every scrape.
-            if former and names and one.username and one.days and key not in shown:
+            if by_group and names and one.username and one.days and key not in shown:
                 shown.add(key)
                 labels = [self._namespace, one.username, one.groups, one.days]
-                former[names[0]].add_metric(labels, _or_nan(one.used) / HOUR)
-                former[names[1]].add_metric(labels, one.allowance / HOUR)
+                by_group[names[0]].add_metric(labels, _or_nan(one.used) / HOUR)
+                by_group[names[1]].add_metric(labels, one.allowance / HOUR)
         yield from families.values()
-        yield from former.values()
+        yield from by_group.values()
 
     def _hours(self, resource: str) -> int:
         known = self._policies.resources.get(resource)
@@ -84,14 +84,14 @@ class UsageGauges(Collector):
         }
         return {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in texts.items()}
 
-    def _former_families(self) -> Mapping[str, GaugeMetricFamily]:
-        if not self._former:
+    def _families_by_group(self) -> Mapping[str, GaugeMetricFamily]:
+        if not self._by_group:
             return {}
         return {
             name: GaugeMetricFamily(
-                name, "Usage or limit under its earlier name", labels=FORMER_LABELS
+                name, "Usage or limit by groups and window of a policy", labels=BY_GROUP_LABELS
             )
-            for names in conventions.FORMER_USAGE_METRICS.values()
+            for names in conventions.BY_GROUP_METRICS.values()
             for name in names
         }
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from ...conventions import Reason
 from ...errors import PrometheusError, UsageUnknown
 from ...quotas.units import show_duration
 from ...quotas.usage import Unknown
@@ -82,7 +83,7 @@ class Guard:
             async with asyncio.timeout(allowed.total_seconds()):
                 result = await step()
         except InvalidText as error:
-            return Unknown("bad_username", str(error))
+            return Unknown(Reason.BAD_USERNAME, str(error))
         except UsageUnknown as error:
             asked = "Prometheus: " if isinstance(error, PrometheusError) else ""
             unknown = Unknown(error.reason, f"{asked}{error}")
@@ -91,7 +92,7 @@ class Guard:
             self._failure = unknown
         except TimeoutError:
             detail = f"Prometheus: no answer within {show_duration(allowed)}"
-            self._failure = Unknown("timeout", detail)
+            self._failure = Unknown(Reason.TIMEOUT, detail)
         else:
             self.breaker.succeeded()
             return result

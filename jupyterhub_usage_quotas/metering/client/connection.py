@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from ...errors import ConfigurationError, PrometheusUnauthorized
+from ...quotas.messages import wrong
 from .sigv4 import SIGV4, SigV4Auth
 from .tls import CA_FILE, CERTIFICATE_FILE, KEY_FILE, TlsFiles, cannot_be_read
 
@@ -158,12 +159,9 @@ def read_token(path: Path, option: str) -> str:
     if not token:
         raise ConfigurationError([f"{option} names a file that is empty"])
     if len(content) > LARGEST_TOKEN or not _TOKEN.fullmatch(token):
-        raise ConfigurationError(
-            [
-                f"{option} names a file that holds no token; expected one line of printable"
-                " ASCII characters without spaces"
-            ]
-        )
+        expected = "one line of printable ASCII characters without spaces"
+        problem = wrong(f"{option} names a file that holds no token", expected=expected)
+        raise ConfigurationError([problem])
     return token.decode("ascii")
 
 

@@ -94,7 +94,7 @@ class _Number:
 
 
 class ServersPods:
-    """The pods of known servers, as the meter wants them; see `metering.pod_names.PodNames`."""
+    """The pods of known servers, for the meter: `metering.sources.pod_names.PodNames`."""
 
     def __init__(
         self,

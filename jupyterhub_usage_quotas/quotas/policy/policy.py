@@ -184,10 +184,8 @@ class Policy(BaseModel):
                 f"minimum_session is not for {self.resource}: a server does not use it by running"
             )
         if self.when_exhausted is WhenExhausted.STOP:
-            raise ValueError(
-                f"when_exhausted: stop is not for {self.resource}, for without a server nobody"
-                " frees any; expected one of: deny, warn"
-            )
+            why = f"when_exhausted: without a server nobody frees any {self.resource}"
+            raise ValueError(wrong(why, "stop", one_of(("deny", "warn"))))
 
     @property
     def pooled(self) -> bool:

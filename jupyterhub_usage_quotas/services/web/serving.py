@@ -67,6 +67,17 @@ def set_up_logging() -> None:
     form = "[%(levelname)s %(asctime)s %(name)s] %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("tornado.application").addFilter(_is_not_of_every_login)
+
+
+OF_EVERY_LOGIN = ("Setting new xsrf cookie for ", "Skipping XSRF check for insecure request ")
+"""How lines begin that JupyterHub logs at every login, one of them with the token, and at every
+page over HTTP. What changes anything is checked all the same.
+"""
+
+
+def _is_not_of_every_login(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(OF_EVERY_LOGIN)
 
 
 def run(

@@ -71,8 +71,8 @@ def exported() -> dict[str, set[str]]:
                     found[family.name] = labels
     for name in (conventions.USED, conventions.LIMIT, conventions.REMAINING):
         found[name] = set(gauges.LABELS)
-    for pair in conventions.FORMER_USAGE_METRICS.values():
-        found |= {name: set(gauges.FORMER_LABELS) for name in pair}
+    for pair in conventions.BY_GROUP_METRICS.values():
+        found |= {name: set(gauges.BY_GROUP_LABELS) for name in pair}
     servers = set(conventions.SERVER_LABELS)
     found |= {conventions.SERVER_REQUESTS: servers, conventions.RECORDED_REQUESTS: servers}
     found[conventions.SERVERS_UNKNOWN] = {"namespace"}

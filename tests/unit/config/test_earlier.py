@@ -220,7 +220,7 @@ def test_a_section_that_nobody_reads_is_named():
 
 
 @pytest.mark.parametrize(
-    ("section", "former", "today"),
+    ("section", "earlier", "today"),
     [
         ("UsageQuotaManager", "scope_fallback_strategy", "scope_backup_strategy"),
         ("UsageViewer", "secret_session_key", "session_secret_key"),
@@ -228,13 +228,13 @@ def test_a_section_that_nobody_reads_is_named():
         ("UsageViewer", "enable_home_storage", "home_storage"),
     ],
 )
-def test_two_names_of_one_option_exclude_each_other(section, former, today):
-    config = Config({section: {former: None, today: None}})
+def test_two_names_of_one_option_exclude_each_other(section, earlier, today):
+    config = Config({section: {earlier: None, today: None}})
     make = make_viewer if section == "UsageViewer" else lambda given: QuotaOptions(config=given)
     with pytest.raises(ConfigurationError) as refused:
         make(config)
     assert any(
-        f"{section}.{former}: deprecated alias of {today}; set only one" in line
+        f"{section}.{earlier}: deprecated alias of {today}; set only one" in line
         for line in refused.value.errors
     )
 

@@ -196,7 +196,7 @@ def broken() -> None:
         ("", "got ''; expected a function"),
         ("tests.support.decided.VARIABLE", "expected a function"),
         (broken, "OSError: no database"),
-        (dict, "it returned {}; expected a Ledger"),
+        (dict, "what it returned: got {}; expected a Ledger"),
     ],
 )
 def test_what_makes_no_ledger_stops_the_hub(factory, says):

@@ -47,10 +47,10 @@ def test_a_policy_without_a_name_has_no_adjustments_and_it_is_said_what_to_do(po
 
 def test_a_policy_that_is_not_there():
     (error,) = errors("weak")
-    assert error.startswith("unknown policy 'weak'; expected one of: week, team, ")
+    assert error.startswith("unknown policy: got 'weak'; expected one of: week, team, ")
     draft = Grant("week", NOW, NOW + timedelta(days=1), amount=60.0)
     assert list(errors_with_policies(draft, parse_policies([]))) == [
-        "unknown policy 'week'; expected one of: none"
+        "unknown policy: got 'week'; expected one of: none"
     ]
 
 

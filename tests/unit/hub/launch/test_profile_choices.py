@@ -10,8 +10,8 @@ from kubespawner import KubeSpawner
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
 from jupyterhub_usage_quotas.hub.launch.rates import rates_of
 from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, read_launch
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.hub_objects import hub_user
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 USER = hub_user("ada")
@@ -67,7 +67,7 @@ def spawner(profiles: Any = PROFILES, **user_options: str) -> KubeSpawner:
 
 
 async def own_size(**user_options: str) -> list[Offer]:
-    offers = await offers_of(USER, spawner(**user_options), RESOURCES)
+    offers = await offers_of(USER, spawner(**user_options), ASKED)
     return [one for one in offers if one.request.profile == "own"]
 
 
@@ -79,7 +79,7 @@ async def test_every_offer_requests_what_kubespawner_makes_of_it():
     for one in offers:
         chosen = spawner(profile="own", **one.choices)
         await chosen.load_user_options()
-        assert dict(one.request.rates) == rates_of(chosen, RESOURCES)
+        assert dict(one.request.rates) == rates_of(chosen, ASKED)
 
 
 @pytest.mark.parametrize("trait", ["mem_guarantee", "mem_limit", "cpu_guarantee", "cpu_limit"])
@@ -88,11 +88,11 @@ async def test_a_profile_that_takes_a_trait_away_is_an_offer_without_it(trait: s
     own = {"mem_guarantee": "1G", "mem_limit": "2G", "cpu_guarantee": 1, "cpu_limit": 2}
     profile = {"display_name": "Own", "slug": "own", "kubespawner_override": {trait: None}}
     made = KubeSpawner(_mock=True, profile_list=[profile], **own)
-    (only,) = await offers_of(USER, made, RESOURCES)
+    (only,) = await offers_of(USER, made, ASKED)
     made.user_options = {"profile": "own"}
     await made.load_user_options()
     assert getattr(made, trait) is None
-    assert dict(only.request.rates) == rates_of(made, RESOURCES)
+    assert dict(only.request.rates) == rates_of(made, ASKED)
 
 
 def refuses(spawner: Any) -> Any:
@@ -113,7 +113,7 @@ async def test_a_profile_that_cannot_be_read_is_no_offer_and_harms_no_other(over
     """KubeSpawner reads a profile only when it is chosen: then its launch fails, and no other."""
     wrong = {"display_name": "Wrong", "slug": "wrong", "kubespawner_override": override}
     small = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
-    launch = await read_launch(USER, spawner([wrong, small], profile="small"), RESOURCES)
+    launch = await read_launch(USER, spawner([wrong, small], profile="small"), ASKED)
     assert launch.request.rates["cpu"] == 2
     assert [one.request.profile for one in launch.offers] == ["small"]
     (logged,) = [one for one in caplog.messages if "Wrong" in one]
@@ -146,19 +146,18 @@ async def test_the_form_selects_what_was_chosen_the_last_time(saved: dict[str, s
 
 async def test_a_profile_without_choices_that_matter_is_one_offer():
     profile = OWN_SIZE | {"profile_options": {"image": OWN_SIZE["profile_options"]["image"]}}
-    (only,) = await offers_of(USER, spawner([profile]), RESOURCES)
+    (only,) = await offers_of(USER, spawner([profile]), ASKED)
     assert (only.choices, only.words, only.selected) == ({}, "", True)
 
 
 async def test_of_too_many_combinations_only_the_selected_one_is_an_offer():
     sizes = [f"{gib}G" for gib in range(1, MOST_CHOICES + 2)]
     options = {"memory": {"choices": choices("mem_guarantee", *sizes, default=4)}}
-    (only,) = await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), RESOURCES)
+    (only,) = await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), ASKED)
     assert only.choices == {"memory": "5G"}
     options["memory"]["choices"].pop("17G")
     assert (
-        len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), RESOURCES))
-        == 16
+        len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), ASKED)) == 16
     )
 
 
@@ -167,16 +166,16 @@ async def test_an_option_that_only_takes_what_users_write_is_no_choice():
         "unlisted_choice": {"enabled": True, "kubespawner_override": {"mem_limit": "{value}"}}
     }
     profile = OWN_SIZE | {"profile_options": {"memory": written}}
-    (only,) = await offers_of(USER, spawner([profile]), RESOURCES)
+    (only,) = await offers_of(USER, spawner([profile]), ASKED)
     assert only.choices == {}
 
 
 async def test_a_launch_is_of_what_was_chosen_and_changes_nothing_of_the_offers():
     made = spawner(profile="own", memory="2G", gpus="two")
-    before = await offers_of(USER, made, RESOURCES)
-    launch = await read_launch(USER, made, RESOURCES)
+    before = await offers_of(USER, made, ASKED)
+    launch = await read_launch(USER, made, ASKED)
     assert launch.request.rates == {"memory": 2 * GIB, "cpu": 1, "gpu": 2, "time": 1}
     assert made.mem_guarantee == GIB  # the spawner applies it itself, when it starts
-    assert tuple(launch.offers) == tuple(await offers_of(USER, made, RESOURCES)) == tuple(before)
+    assert tuple(launch.offers) == tuple(await offers_of(USER, made, ASKED)) == tuple(before)
     assert list(launch.profiles) == ["Small", "Your own size"]
     assert launch.profiles["Your own size"].rates["memory"] == 2 * GIB

@@ -15,6 +15,7 @@ from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.fake_prometheus import URL, alive
 from tests.support.hub_objects import hub_user
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 USER = hub_user("ada", admin=True)
@@ -41,7 +42,7 @@ def spawner(**options) -> KubeSpawner:
 
 
 async def test_every_profile_on_offer_has_a_request():
-    launch = await read_launch(USER, spawner(), RESOURCES)
+    launch = await read_launch(USER, spawner(), ASKED)
     assert {name: dict(one.rates) for name, one in launch.profiles.items()} == {
         "Small {x}": {"memory": GIB, "cpu": 0, "gpu": 0, "time": 1},
         "GPU <large>": {"memory": 8 * GIB, "cpu": 3, "gpu": 1, "time": 1},
@@ -54,7 +55,7 @@ async def test_every_profile_on_offer_has_a_request():
 async def test_without_a_choice_it_is_the_default_profile():
     undecided = spawner()
     undecided.user_options = {}
-    launch = await read_launch(USER, undecided, RESOURCES)
+    launch = await read_launch(USER, undecided, ASKED)
     assert launch.request.profile_name == "Small {x}"
     assert launch.request.profile  # the slug that KubeSpawner made of the name
 
@@ -74,7 +75,7 @@ async def test_overrides_that_depend_on_what_was_there_are_applied_once():
     )
     made.user_options = {}
     for _ in range(2):
-        launch = await read_launch(USER, made, RESOURCES)
+        launch = await read_launch(USER, made, ASKED)
         assert dict(launch.request.rates) == {"memory": 2 * GIB, "cpu": 0, "gpu": 1, "time": 1}
         assert made.mem_guarantee == GIB
         assert made.environment == {"OWN": "1"}
@@ -119,7 +120,7 @@ async def test_what_is_on_offer_and_not_chosen_changes_nothing(look):
 
 
 async def test_other_spawners_have_no_profiles():
-    launch = await read_launch(USER, SimpleLocalProcessSpawner(), RESOURCES)
+    launch = await read_launch(USER, SimpleLocalProcessSpawner(), ASKED)
     assert (launch.request.profile, launch.request.profile_name) == ("", "")
     assert launch.profiles == {}
     stamp_profile(SimpleLocalProcessSpawner(), "", "")
@@ -138,7 +139,7 @@ async def admins_async_hook(spawner, pod):
 async def test_the_profile_is_written_on_the_pod_as_it_is_sent_to_kubernetes(hook):
     """The way KubeSpawner goes: the hook, the profile once more, the manifest, the pod's hook."""
     made = spawner(modify_pod_hook=hook)
-    request = (await read_launch(USER, made, RESOURCES)).request
+    request = (await read_launch(USER, made, ASKED)).request
     for _ in range(3):  # it can be started again
         stamp_profile(made, request.profile, request.profile_name)
     await made.load_user_options()

@@ -9,7 +9,7 @@ import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 NOTHING = {"memory": 0, "cpu": 0, "gpu": 0, "time": 1}
@@ -97,7 +97,7 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
 
 @pytest.mark.parametrize(("options", "expected"), KUBERNETES)
 async def test_kubespawner(options, expected):
-    asked = asked_by(KubeSpawner(_mock=True, **options), RESOURCES)
+    asked = asked_by(KubeSpawner(_mock=True, **options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert (asked.unreadable, asked.unknown) == ((), set())
 
@@ -122,7 +122,7 @@ async def test_memory_and_cores_are_those_of_the_pod_that_kubespawner_makes(opti
     container = (await made.get_pod_manifest()).spec.containers[0]
     said = container.resources
     in_pod = {**(said.limits or {}), **(said.requests or {})}
-    asked = asked_by(made, RESOURCES).rates
+    asked = asked_by(made, ASKED).rates
     for name in ("memory", "cpu"):
         assert asked[name] == amount(in_pod.get(name, 0))
 
@@ -216,7 +216,7 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
 
 @pytest.mark.parametrize(("options", "expected"), OTHERS)
 def test_docker_and_batch_systems(options, expected):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert (asked.unreadable, asked.unknown) == ((), set())
 
@@ -265,7 +265,7 @@ def test_docker_and_batch_systems(options, expected):
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert set(NOTHING) - set(asked.rates) == unknown
     assert asked.unknown == unknown
     assert {line.partition(":")[0] for line in asked.unreadable} == unknown
@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_unknown_and_not_zero(options, unknown):
     ],
 )
 def test_what_can_be_read_is_the_least_of_what_is_not_known(options, least):
-    asked = asked_by(SimpleNamespace(**options), RESOURCES)
+    asked = asked_by(SimpleNamespace(**options), ASKED)
     assert dict(asked.rates) == NOTHING | least
     assert asked.unknown == set(least)
     assert len(asked.unreadable) == 1

@@ -7,8 +7,8 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.request import read_launch
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.hub_objects import hub_user
+from tests.support.resources import ASKED
 
 GIB = 1024**3
 USER = hub_user("alice", "students", "staff")
@@ -31,14 +31,14 @@ async def test_a_profile_counts_although_the_spawner_applies_it_only_later():
     spawner = KubeSpawner(_mock=True, profile_list=PROFILES, mem_guarantee="1G")
     spawner.user_options = {"profile": "large-gpu"}
     assert spawner.mem_guarantee == GIB
-    request = (await read_launch(USER, spawner, RESOURCES)).request
+    request = (await read_launch(USER, spawner, ASKED)).request
     assert request.profile == "large-gpu"
     assert request.subject.name == "alice"
     assert request.subject.groups == {"students", "staff"}
     assert request.rates == {"memory": 8 * GIB, "cpu": 2, "gpu": 1, "time": 1}
     # KubeSpawner does it again when it starts the pod.
     await spawner.load_user_options()
-    assert (await read_launch(USER, spawner, RESOURCES)).request == request
+    assert (await read_launch(USER, spawner, ASKED)).request == request
 
 
 async def test_a_profile_list_that_is_made_for_the_user():
@@ -47,7 +47,7 @@ async def test_a_profile_list_that_is_made_for_the_user():
 
     spawner = KubeSpawner(_mock=True, profile_list=profiles)
     spawner.user_options = {"profile": "large-gpu"}
-    assert (await read_launch(USER, spawner, RESOURCES)).request.rates["gpu"] == 1
+    assert (await read_launch(USER, spawner, ASKED)).request.rates["gpu"] == 1
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_a_profile_list_that_is_made_for_the_user():
 )
 async def test_the_guarantee_counts_and_the_limit_where_there_is_none(options, resource, amount):
     spawner = SimpleLocalProcessSpawner(**options)
-    assert (await read_launch(USER, spawner, RESOURCES)).request.rates[resource] == amount
+    assert (await read_launch(USER, spawner, ASKED)).request.rates[resource] == amount
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ async def test_extra_resources_of_kubernetes_that_are_gpus(limits, guarantees, g
     spawner = KubeSpawner(
         _mock=True, extra_resource_limits=limits, extra_resource_guarantees=guarantees
     )
-    assert (await read_launch(USER, spawner, RESOURCES)).request.rates["gpu"] == gpus
+    assert (await read_launch(USER, spawner, ASKED)).request.rates["gpu"] == gpus

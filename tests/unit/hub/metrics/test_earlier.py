@@ -105,11 +105,11 @@ async def test_series_stay_the_same_while_usage_grows():
     assert len(series) == 1
 
 
-async def test_with_them_the_former_names_are_not_there_twice():
+async def test_with_them_those_by_group_are_not_there_twice():
     rules = [rule("x", "5G"), rule("y", "8 CPU-hours", resource="cpu")]
     _, snapshot = await standings_of(rules, {"ada": [session(5, 2, memory=GIB)]}, users("ada"))
     policies = parse_policies(rules)
-    usual = UsageGauges(lambda: snapshot.rows, policies, "prod", former=False)
+    usual = UsageGauges(lambda: snapshot.rows, policies, "prod", by_group=False)
     found = scraped(usual, EarlierGauges(lambda: snapshot.rows, "prod"))
     assert [len(found[name]) for name in (USAGE, LIMIT, CPU_LIMIT)] == [1, 1, 1]
     assert "jupyterhub_cpu_limit_core_hours_total" not in found

@@ -229,7 +229,7 @@ async def test_hostile_names_are_read_back_as_they_were():
 
 # --- under the earlier names ----------------------------------------------------------------------
 
-FORMER = {
+BY_GROUP = {
     "memory": (
         "jupyterhub_memory_usage_byte_hours_total",
         "jupyterhub_memory_limit_byte_hours_total",
@@ -252,13 +252,13 @@ async def test_the_earlier_names_have_the_same_values_and_their_own_labels():
         return (name, tuple(sorted((labels | {"window": window}).items())))
 
     expected = {
-        key(FORMER["memory"][0], "group-0", "30"): 4 * GIB,
-        key(FORMER["memory"][1], "group-0", "30"): 10 * GIB,
-        key(FORMER["cpu"][0], "group-0,group-1", "7"): 3,
-        key(FORMER["cpu"][1], "group-0,group-1", "7"): 8,
+        key(BY_GROUP["memory"][0], "group-0", "30"): 4 * GIB,
+        key(BY_GROUP["memory"][1], "group-0", "30"): 10 * GIB,
+        key(BY_GROUP["cpu"][0], "group-0,group-1", "7"): 3,
+        key(BY_GROUP["cpu"][1], "group-0,group-1", "7"): 8,
     }
-    former = [name for names in FORMER.values() for name in names]
-    assert {key: value for key, value in samples.items() if key[0] in former} == expected
+    by_group = [name for names in BY_GROUP.values() for name in names]
+    assert {key: value for key, value in samples.items() if key[0] in by_group} == expected
 
 
 async def test_what_the_earlier_names_could_not_say_is_not_exported_under_them():
@@ -277,8 +277,8 @@ async def test_what_the_earlier_names_could_not_say_is_not_exported_under_them()
     sessions = {"ada": [session(5, 2, memory=2.0 * GIB), on_a_gpu]}
     gauges, _ = await standings_of(rules, sessions, users("ada"), members={"pool": {"ada"}})
     samples = scraped(gauges)
-    assert of(samples, FORMER["memory"][0], username="ada", window="7") == [5 * GIB]
-    assert of(samples, FORMER["memory"][1], username="ada", window="7") == [10 * GIB]
+    assert of(samples, BY_GROUP["memory"][0], username="ada", window="7") == [5 * GIB]
+    assert of(samples, BY_GROUP["memory"][1], username="ada", window="7") == [10 * GIB]
     assert len(of(samples, USED)) == 6
 
 

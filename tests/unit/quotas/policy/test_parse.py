@@ -173,7 +173,7 @@ def test_policies_are_frozen():
 
 ERRORS = [
     # what is changed in an entry that was fine; the field that is named; what the error says
-    ({"resource": "disk"}, "resource", ["'disk'", "memory, cpu, gpu, time"]),
+    ({"resource": "tape"}, "resource", ["'tape'", "memory, cpu, gpu"]),
     ({"resource": None}, "resource", ["None", "memory"]),
     ({"resource": "Memory"}, "resource", ["'Memory'", "memory"]),
     ({"resource": LEFT_OUT}, "resource", ["missing"]),
@@ -334,7 +334,7 @@ def test_two_policies_cannot_have_one_name(policy, backup_strategy):
 def test_all_errors_of_a_configuration_are_reported_at_once():
     errors = errors_of(
         [
-            entry(name="first", resource="disk", window=0, scope={"group": "a", "users": ["b"]}),
+            entry(name="first", resource="tape", window=0, scope={"group": "a", "users": ["b"]}),
             7,
             entry(name="third", limit="-1 GiB-hours", color="red", minimum_session=True),
             OTHER,

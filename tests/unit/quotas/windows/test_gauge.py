@@ -108,7 +108,7 @@ def test_the_exported_limit_is_each_users_own():
         ({"minimum_session": "10 minutes"}, "minimum_session is not for storage"),
         (
             {"when_exhausted": "stop"},
-            "without a server nobody frees any; expected one of: deny, warn",
+            "without a server nobody frees any storage: got 'stop'; expected one of: deny, warn",
         ),
         ({"resource": "memory", "limit": "exported", "window": 7}, "does not start with a number"),
         ({"resource": "memory", "limit": "1 GiB-hours"}, "window: is missing"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import os
 import signal
 import subprocess
@@ -12,8 +14,11 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from jupyterhub import _xsrf_utils
+from tornado.log import app_log
 
 from jupyterhub_usage_quotas import conventions
+from jupyterhub_usage_quotas.services.web.serving import OF_EVERY_LOGIN, set_up_logging
 from tests.support.programs import free_port
 from tests.support.visitor import PATIENCE
 
@@ -92,3 +97,16 @@ def test_it_ends_although_its_hub_ended_before_it_was_ready():
         output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output.splitlines()[-1] == "connections closed"
+
+
+@pytest.mark.parametrize("begin", OF_EVERY_LOGIN)
+def test_what_jupyterhub_logs_at_every_login_is_left_out_and_nothing_else(
+    monkeypatch, caplog, begin
+):
+    assert begin in inspect.getsource(_xsrf_utils), "JupyterHub logs nothing like it"
+    monkeypatch.setattr(app_log, "filters", [])
+    set_up_logging()
+    with caplog.at_level(logging.INFO):
+        app_log.warning(f"{begin}%r", "t0ken")
+        app_log.warning("xsrf id mismatch")
+    assert [record.getMessage() for record in caplog.records] == ["xsrf id mismatch"]
