@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
@@ -18,8 +18,18 @@ LONGEST_HOST = 253
 OURS = frozenset({"query", "time", "start", "end", "step", "timeout"})
 """Parameters of Prometheus' API that every request has its own of."""
 
-_ENDS_OF_PAGES = ("/api/v1/query_range", "/api/v1/query", "/api/v1", "/api", "/graph", "/query")
-"""What is behind the address of a Prometheus where it is copied from a browser or from examples."""
+_PAGE = re.compile(
+    r"(/api(/v1(/.*)?)?|(^|(?<=/prometheus))/metrics|/-/\w+|/(vmui|vmalert|consoles)(/.*)?"
+    r"|(/classic|/new)?/(graph|query|alerts|rules|targets|service-discovery|status|tsdb-status"
+    r"|config|flags|federate|alertmanager-discovery|notifications))$",
+    re.IGNORECASE,
+)
+"""What is behind the address of a Prometheus, or of a VictoriaMetrics, where it is copied from a
+browser or from examples. Some servers have their address behind a path "/metrics".
+"""
+_PAGE_OF_GRAFANA = re.compile(r"/(explore|dashboards|login|(d|d-solo)/.*)$")
+_OF_A_PAGE = re.compile(r"g\d+\..*|match(\[\])?|search|limit|stats|left|orgId|expr|tab")
+"""Parameters of such pages, beside `OURS`."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?")
 
@@ -50,16 +60,31 @@ def problem_of_url(url: str, example: str) -> str:
 
 def problem_of_prometheus(url: str) -> str:
     """The same for the address of a Prometheus, which may have parameters."""
-    if problem := problem_of_url(url, "http://prometheus:9090"):
+    example = "http://prometheus:9090"
+    page, _, fragment = url.partition("#")
+    # The # of a password is none of a page, and what is before it must not be shown.
+    if problem := problem_of_url(url if "@" in fragment else page, example):
         return problem
     parts = urlsplit(url)
-    path = parts.path.rstrip("/")
-    for end in _ENDS_OF_PAGES:
-        if path.endswith(end):
-            right = parts._replace(path=path.removesuffix(end)).geturl()
-            what = f"ends in {end}, and /api/v1 is appended"
-            return wrong(what, without_credentials(url), repr(without_credentials(right)))
-    return "; ".join(_problems_of_parameters(parts))
+    path = re.sub("/+", "/", parts.path).rstrip("/")
+    if _PAGE_OF_GRAFANA.search(path):
+        expected = f"the address of its Prometheus, for example {example!r}"
+        return wrong("is a page of Grafana", without_credentials(url), expected)
+    if end := _PAGE.search(path):
+        right = parts._replace(
+            path=path[: end.start()], query=_without_those_of_pages(parts.query), fragment=""
+        ).geturl()
+        what = f"ends in {end[0]}, and /api/v1 is appended"
+        return wrong(what, without_credentials(url), repr(without_credentials(right)))
+    return problem_of_url(url, example) or "; ".join(_problems_of_parameters(parts))
+
+
+def _without_those_of_pages(query: str) -> str:
+    """Parameters without those that a page of Prometheus has itself."""
+    names = ((part, unquote(part.partition("=")[0])) for part in query.split("&"))
+    return "&".join(
+        part for part, name in names if name not in OURS and not _OF_A_PAGE.fullmatch(name)
+    )
 
 
 def _problems_of_parameters(parts: SplitResult) -> Iterator[str]:

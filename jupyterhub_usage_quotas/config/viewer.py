@@ -14,15 +14,11 @@ from .. import conventions
 from ..errors import ConfigurationError
 from ..quotas.messages import Verbatim, wrong
 from .earlier import understood
-from .traits import WholeNumber
+from .secrets import SHORTEST, easy_to_guess
+from .traits import WholeNumber, is_placeholder
 from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
 from .validation import errors_in_options, remarks
-
-SHORTEST_SECRET = 16
-"""Characters of a session secret."""
-VARIED = 6
-"""How many of them must be different ones."""
 
 
 class UsageViewer(UsageConfig):
@@ -120,9 +116,10 @@ class UsageViewer(UsageConfig):
     @validate("session_secret_key")
     def _is_hard_to_guess(self, proposal: Any) -> str:
         secret = str(proposal.value)
-        if secret and (len(secret) < SHORTEST_SECRET or len(set(secret)) < VARIED):
+        # A place of an example that is to be filled in is doubted, as elsewhere.
+        if secret and not is_placeholder(secret) and easy_to_guess(secret):
             got = Verbatim(f"{len(secret)} characters")
-            expected = f"at least {SHORTEST_SECRET}, for example of `openssl rand -hex 32`"
+            expected = f"at least {SHORTEST} random ones, for example of `openssl rand -hex 32`"
             raise TraitError(wrong("easy to guess", got, expected))
         return secret
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..conventions import Reason
 from .adjustments import Adjustment
 from .charge import Charge
 from .policy.policy import PolicySet
@@ -19,7 +20,7 @@ from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .windows.base import from_unix
 
 REQUEST_UNKNOWN = Unknown(
-    "request_unknown", "what the server requests cannot be read from its spawner's options"
+    Reason.REQUEST_UNKNOWN, "what the server requests cannot be read from its spawner's options"
 )
 ROUNDING = 1e-9
 """The share of an allowance below which a difference is none."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from ..conventions import Reason
 from ..quotas.decide import Decision, Outcome
 from ..quotas.phrases import mark
-from ..quotas.policy.selector import ServerSelector
+from ..quotas.policy.selector import ServerSelector, bounded_name
 from ..quotas.resources import RESOURCES, Resource
 from ..quotas.units import show_more_than
 from ..quotas.usage import Fresh, Reading, Stale
@@ -262,7 +262,7 @@ def _to_free(verdict: Verdict, to_free: float, resource: Resource, language: Lan
 def for_log(decision: Decision) -> str:
     """One line about a decision that does not allow a launch."""
     request = decision.request
-    server = f" server {request.server_name!r}" if request.server_name else ""
+    server = f" server {bounded_name(request.server_name)!r}" if request.server_name else ""
     about = f"{request.subject.name!r}{server}"
     if decision.outcome is not Outcome.DENIED:
         reading = decision.failover

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ... import conventions
+from ...quotas.policy.selector import bounded_name
 from ...quotas.resources import BY_RUNNING, has_gpu
 from ..launch.kept import KeptLaunch, kept_of, server_for_log
 from ..launch.servers import running_spawners
@@ -66,11 +67,12 @@ class ServerExporter(Collector):
         profile_name = kept.profile_name if kept else ""
         gpu = "true" if has_gpu(rates) else "false"
         # Names that are not valid Unicode cannot be exported.
-        for name in (user.name, spawner.name):
+        server = bounded_name(spawner.name)
+        for name in (user.name, server):
             name.encode()
         for resource, amount in rates.items():
             if amount:
-                who = [self._namespace, user.name, spawner.name]
+                who = [self._namespace, user.name, server]
                 yield [*who, profile, profile_name, gpu, resource], amount
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -29,6 +30,19 @@ CHOSEN: Final = "="
 LONGEST_PROFILE: Final = 253
 """Characters of a slug with what is chosen, as Kubernetes limits names."""
 
+LONGEST_NAME: Final = 253
+"""Characters of a server's name."""
+
+
+def bounded_name(name: str) -> str:
+    """The name of a server as it is known here: of one that is too long the beginning, and what
+    tells it from others with the same beginning. Whoever starts a server writes its name.
+    """
+    if len(name) <= LONGEST_NAME:
+        return name
+    mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"{name[: LONGEST_NAME - len(mark) - 1]}-{mark}"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerAttributes:
@@ -45,6 +59,11 @@ class ServerAttributes:
     name: str = ""
     gpu: bool = False
     kind: str = SERVER
+
+    def __post_init__(self) -> None:
+        if len(self.name) > LONGEST_NAME:
+            # Written around the freezing: it has never been another.
+            object.__setattr__(self, "name", bounded_name(self.name))
 
     @property
     def slug(self) -> str:

@@ -13,8 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.hub.launch.kept import keep
 from jupyterhub_usage_quotas.hub.metrics.servers import ServerExporter
+from jupyterhub_usage_quotas.quotas.decide import decide
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
+from jupyterhub_usage_quotas.status.text import for_log
 from tests.support.hub_objects import hub_spawner, hub_user
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -97,6 +100,29 @@ def test_a_name_that_cannot_be_exported_harms_no_other(name):
     users = {0: hub_user("ada", spawners={"": server(profile="small")})}
     users[1] = hub_user(name, spawners={"": server()})
     assert requests(scrape(users)) == ADA
+
+
+@pytest.mark.parametrize("length", [254, 60_000])
+def test_names_of_any_length_are_bounded_and_stay_apart(length):
+    users = {0: hub_user("ada", spawners={one: server(one) for one in ("x" * length, "short")})}
+    same_beginning = ["y" * length, "y" * length + "z"]
+    users[1] = hub_user("bob", spawners={one: server(one) for one in same_beginning})
+    names = {key[:2] for key in requests(scrape(users))}
+    assert len(names) == 4
+    assert max(len(name) for _, name in names) <= 253
+    assert ("ada", "short") in names
+    # What the decision selects by is the same.
+    assert ("ada", Request(Subject("ada"), "x" * length).server.name) in names
+
+
+def test_a_line_of_the_log_has_a_bounded_name():
+    policies = parse_policies(
+        [{"resource": "time", "limit": 0, "window": 7, "scope": {"everyone": True}}]
+    )
+    request = Request(Subject("ada"), "x\n" * 30_000)
+    line = for_log(decide(policies, {}, request, NOW))
+    assert len(line) < 800
+    assert line.isprintable()
 
 
 def test_a_spawner_that_fails_harms_no_other(caplog):
