@@ -223,6 +223,9 @@ class UsageQuotaManager(QuotaOptions):
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial.usage_quota_starts = {
+            one.allotment.name: one.retry_time for one in decision.denying if one.retry_time
+        }
         if self.suggest_alternatives:
             try:
                 denial.usage_quota_alternatives = alternatives(inputs, launch, self.texts)
