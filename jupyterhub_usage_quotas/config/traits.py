@@ -1,4 +1,6 @@
-"""Traits that traitlets does not have: numbers with bounds, names in Kubernetes."""
+"""Traits that traitlets does not have: numbers with bounds, names in Kubernetes; and what patterns
+of such names must not be.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,16 @@ from traitlets import Any as AnyTrait
 from traitlets import Float, Int, TraitError, Undefined, Unicode
 
 from ..quotas.messages import wrong
+from ..quotas.policy.patterns import broken, is_a_pattern
+from ..quotas.resources import is_called
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DEVICE = re.compile(r"[-a-z0-9.*?\[\]!]+/[-\w.*?\[\]!]+", re.ASCII)
+"""A pattern of the names that Kubernetes has for devices: a domain, and a name in it."""
+_ANY_DEVICE = re.compile(r"[-\w.*?\[\]!]+", re.ASCII)
+"""One that leaves the slash to a `*` or a `?`."""
+_NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepages-2Mi")
+"""Resources that servers request and that no pattern of devices may match."""
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
@@ -83,3 +93,15 @@ class Namespace(Unicode[str, Any]):
 def is_placeholder(value: object) -> bool:
     """Whether a text is one of an example, as "<k8s-hub-namespace>": to be replaced."""
     return isinstance(value, str) and bool(_PLACEHOLDER.search(value))
+
+
+def why_of_no_device(pattern: str) -> str:
+    """Why a pattern of what Kubernetes calls devices cannot be meant; empty where it can."""
+    if why := broken(pattern):
+        return why
+    called = (one for name in _NO_DEVICES for one in (name, re.sub(r"\W", "_", name)))
+    if caught := [name for name in called if is_called(name, [pattern])]:
+        return f"pattern that counts {', '.join(caught)} as GPUs"
+    if _DEVICE.fullmatch(pattern) or (is_a_pattern(pattern) and _ANY_DEVICE.fullmatch(pattern)):
+        return ""
+    return "matches no device, which is called by a domain in lower case, a slash and a name"

@@ -174,11 +174,7 @@ class Resource:
         """Whether Kubernetes means it by the name of a resource, or kube-state-metrics by what that
         makes of it: "nvidia_com_mig_1g_5gb" of "nvidia.com/mig-1g.5gb".
         """
-        return any(
-            fnmatch.fnmatchcase(name, pattern)
-            or fnmatch.fnmatchcase(name, re.sub(r"[^\w*?]", "_", pattern))
-            for pattern in self.kubernetes
-        )
+        return is_called(name, self.kubernetes)
 
 
 _BYTES: Mapping[str, float] = MappingProxyType({one: float(by) for one, by in BYTES.items()})
@@ -315,6 +311,17 @@ BY_RUNNING: Mapping[str, float] = MappingProxyType(
 """What every server uses just by running, per second."""
 
 _GPU: Final = "gpu"
+
+
+def is_called(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of these patterns is of a resource that Kubernetes or kube-state-metrics calls
+    by this name.
+    """
+    return any(
+        fnmatch.fnmatchcase(name, pattern)
+        or fnmatch.fnmatchcase(name, re.sub(r"[^\w*?]", "_", pattern))
+        for pattern in patterns
+    )
 
 
 def has_gpu(rates: Iterable[str] | Mapping[str, float]) -> bool:
