@@ -5,6 +5,7 @@ of such names must not be.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from traitlets import Any as AnyTrait
@@ -19,8 +20,6 @@ _DEVICE = re.compile(r"[-a-z0-9.*?\[\]!]+/[-\w.*?\[\]!]+", re.ASCII)
 """A pattern of the names that Kubernetes has for devices: a domain, and a name in it."""
 _ANY_DEVICE = re.compile(r"[-\w.*?\[\]!]+", re.ASCII)
 """One that leaves the slash to a `*` or a `?`."""
-_NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepages-2Mi")
-"""Resources that servers request and that no pattern of devices may match."""
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
@@ -95,11 +94,13 @@ def is_placeholder(value: object) -> bool:
     return isinstance(value, str) and bool(_PLACEHOLDER.search(value))
 
 
-def why_of_no_device(pattern: str) -> str:
-    """Why a pattern of what Kubernetes calls devices cannot be meant; empty where it can."""
+def why_of_no_device(pattern: str, others: Iterable[str]) -> str:
+    """Why a pattern of what Kubernetes calls devices cannot be meant, which must not match the
+    names of `others`; empty where it can.
+    """
     if why := broken(pattern):
         return why
-    called = (one for name in _NO_DEVICES for one in (name, re.sub(r"\W", "_", name)))
+    called = (one for name in others for one in (name, re.sub(r"\W", "_", name)))
     if caught := [name for name in called if is_called(name, [pattern])]:
         return f"pattern that counts {', '.join(caught)} as GPUs"
     if _DEVICE.fullmatch(pattern) or (is_a_pattern(pattern) and _ANY_DEVICE.fullmatch(pattern)):

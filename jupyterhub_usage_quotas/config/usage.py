@@ -36,6 +36,9 @@ RECORDED = "recorded"
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800
 
+NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepages-2Mi")
+"""Kubernetes resources that servers request and that no pattern of GPUs may match."""
+
 
 class UsageConfig(
     PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions, LanguageOptions
@@ -91,7 +94,7 @@ class UsageConfig(
     @validate("gpu_resources")
     def _are_devices(self, proposal: Any) -> list[str]:
         for pattern in proposal.value:
-            if why := why_of_no_device(pattern):
+            if why := why_of_no_device(pattern, NO_DEVICES):
                 raise TraitError(wrong(why, pattern, "for example 'nvidia.com/gpu'"))
         return list(proposal.value)
 
