@@ -151,6 +151,7 @@ class Reason(enum.StrEnum):
     NOT_READ_YET = "not_read_yet"  # only pages wait for that
     NOT_MEASURED = "not_measured"
     BAD_USERNAME = "bad_username"
+    REQUEST_UNKNOWN = "request_unknown"
     INTERNAL_ERROR = "internal_error"
 
 

@@ -1,16 +1,25 @@
-"""Traits that traitlets does not have: numbers with bounds, names in Kubernetes."""
+"""Traits that traitlets does not have: numbers with bounds, names in Kubernetes; and what patterns
+of such names must not be.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from traitlets import Any as AnyTrait
 from traitlets import Float, Int, TraitError, Undefined, Unicode
 
 from ..quotas.messages import wrong
+from ..quotas.policy.patterns import broken, is_a_pattern
+from ..quotas.resources import is_called
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DEVICE = re.compile(r"[-a-z0-9.*?\[\]!]+/[-\w.*?\[\]!]+", re.ASCII)
+"""A pattern of the names that Kubernetes has for devices: a domain, and a name in it."""
+_ANY_DEVICE = re.compile(r"[-\w.*?\[\]!]+", re.ASCII)
+"""One that leaves the slash to a `*` or a `?`."""
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
@@ -83,3 +92,17 @@ class Namespace(Unicode[str, Any]):
 def is_placeholder(value: object) -> bool:
     """Whether a text is one of an example, as "<k8s-hub-namespace>": to be replaced."""
     return isinstance(value, str) and bool(_PLACEHOLDER.search(value))
+
+
+def why_of_no_device(pattern: str, others: Iterable[str]) -> str:
+    """Why a pattern of what Kubernetes calls devices cannot be meant, which must not match the
+    names of `others`; empty where it can.
+    """
+    if why := broken(pattern):
+        return why
+    called = (one for name in others for one in (name, re.sub(r"\W", "_", name)))
+    if caught := [name for name in called if is_called(name, [pattern])]:
+        return f"pattern that counts {', '.join(caught)} as GPUs"
+    if _DEVICE.fullmatch(pattern) or (is_a_pattern(pattern) and _ANY_DEVICE.fullmatch(pattern)):
+        return ""
+    return "matches no device, which is called by a domain in lower case, a slash and a name"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,6 @@ from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
 from ..quotas.messages import wrong
-from ..quotas.policy.patterns import broken
 from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
 from .gauges import GaugeKind
@@ -30,7 +28,7 @@ from .homes import HOME_STORAGE, HomeOptions
 from .language import LanguageOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
-from .traits import Anything, Namespace, Seconds, is_placeholder
+from .traits import Anything, Namespace, Seconds, is_placeholder, why_of_no_device
 
 KUBE_STATE_METRICS = "kube-state-metrics"
 HUB = "hub"
@@ -38,7 +36,7 @@ RECORDED = "recorded"
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800
 
-NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "ephemeral_storage", "pods", "storage")
+NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepages-2Mi")
 """Kubernetes resources that servers request and that no pattern of GPUs may match."""
 
 
@@ -96,17 +94,8 @@ class UsageConfig(
     @validate("gpu_resources")
     def _are_devices(self, proposal: Any) -> list[str]:
         for pattern in proposal.value:
-            if why := broken(pattern):
+            if why := why_of_no_device(pattern, NO_DEVICES):
                 raise TraitError(wrong(why, pattern, "for example 'nvidia.com/gpu'"))
-            caught = [name for name in NO_DEVICES if fnmatch.fnmatchcase(name, pattern)]
-            if caught:
-                raise TraitError(
-                    wrong(
-                        f"pattern that counts {', '.join(caught)} as GPUs",
-                        pattern,
-                        "for example 'nvidia.com/gpu'",
-                    )
-                )
         return list(proposal.value)
 
     resources = Anything(

@@ -96,7 +96,7 @@ def reserve_sessions(
     for server in servers:
         request = server.request
         left = session - max((now - server.since).total_seconds(), 0.0)
-        selected = allotment.servers.selects(request.server)
+        selected = allotment.servers.selects(request.server, request.unknown_attributes)
         if left > 0 and selected and (request.subject.name in members or REST in members):
             amount = request.rate(allotment.resource, policies) * left
             if amount > 0:

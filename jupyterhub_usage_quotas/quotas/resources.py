@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -174,11 +174,7 @@ class Resource:
         """Whether Kubernetes means it by the name of a resource, or kube-state-metrics by what that
         makes of it: "nvidia_com_mig_1g_5gb" of "nvidia.com/mig-1g.5gb".
         """
-        return any(
-            fnmatch.fnmatchcase(name, pattern)
-            or fnmatch.fnmatchcase(name, re.sub(r"[^\w*?]", "_", pattern))
-            for pattern in self.kubernetes
-        )
+        return is_called(name, self.kubernetes)
 
 
 _BYTES: Mapping[str, float] = MappingProxyType({one: float(by) for one, by in BYTES.items()})
@@ -317,11 +313,27 @@ BY_RUNNING: Mapping[str, float] = MappingProxyType(
 _GPU: Final = "gpu"
 
 
+def is_called(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of these patterns is of a resource that Kubernetes or kube-state-metrics calls
+    by this name.
+    """
+    return any(
+        fnmatch.fnmatchcase(name, pattern)
+        or fnmatch.fnmatchcase(name, re.sub(r"[^\w*?]", "_", pattern))
+        for pattern in patterns
+    )
+
+
 def has_gpu(rates: Iterable[str] | Mapping[str, float]) -> bool:
     """Whether a server that asks for these resources (or so much of them) is one of those that
     selectors call `gpu`.
     """
     return rates.get(_GPU, 0.0) > 0 if isinstance(rates, Mapping) else _GPU in rates
+
+
+def may_have_gpu(rates: Mapping[str, float], unknown: Collection[str]) -> bool:
+    """Whether it is not known if a server has one: of these resources it may ask for more."""
+    return _GPU in unknown and not has_gpu(rates)
 
 
 def with_gpu(rates: Mapping[str, float]) -> Mapping[str, float]:

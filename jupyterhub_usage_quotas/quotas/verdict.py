@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..conventions import Reason
 from .adjustments import Adjustment
 from .charge import Charge
 from .policy.policy import PolicySet
-from .policy.selector import ServerAttributes
+from .policy.selector import BY_GPU, BY_PROFILE, ServerAttributes
 from .resolve import Allotment
-from .resources import BY_RUNNING, has_gpu
+from .resources import BY_RUNNING, has_gpu, may_have_gpu
 from .subject import Subject
 from .units import LONGEST_DURATION
-from .usage import Fresh, Reading, Stale, Usage
+from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .windows.base import from_unix
 
+REQUEST_UNKNOWN = Unknown(
+    Reason.REQUEST_UNKNOWN, "what the server requests cannot be read from its spawner's options"
+)
 ROUNDING = 1e-9
 """The share of an allowance below which a difference is none."""
 
@@ -28,7 +32,8 @@ class Request:
 
     `rates` is what it uses of each resource per second, in base amounts: bytes of memory, cores,
     GPUs, and what every server uses by running. `choices` are what is chosen in the profile, as
-    `marks_of` writes them.
+    `marks_of` writes them. Of resources that are `unknown` it may use more than `rates` say; the
+    profile may not be known either.
     """
 
     subject: Subject
@@ -37,6 +42,8 @@ class Request:
     rates: Mapping[str, float] = field(default_factory=lambda: BY_RUNNING)
     profile_name: str = ""
     choices: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    profile_known: bool = True
 
     @property
     def server(self) -> ServerAttributes:
@@ -45,9 +52,15 @@ class Request:
         profile = "/".join((self.profile, *self.choices))
         return ServerAttributes(profile, self.profile_name, self.server_name, gpu)
 
+    @property
+    def unknown_attributes(self) -> frozenset[str]:
+        """What selectors can name of the server and is not known of it."""
+        profile = () if self.profile_known else (BY_PROFILE,)
+        return frozenset((*profile, *((BY_GPU,) if may_have_gpu(self.rates, self.unknown) else ())))
+
     def asking(self, amounts: Mapping[str, float]) -> Request:
         """The same, for a server that asks for these amounts and runs."""
-        return replace(self, rates={**amounts, **BY_RUNNING})
+        return replace(self, rates={**amounts, **BY_RUNNING}, unknown=frozenset())
 
     def rate(self, resource: str, policies: PolicySet) -> float:
         """What it uses of a resource per second, in base units; what is bought, by the prices."""
@@ -108,7 +121,7 @@ def judge(
 ) -> Verdict:
     """One verdict on a request at the instant `now`."""
     allotment, reading = charge.allotment, charge.reading
-    applies = allotment.servers.selects(request.server)
+    applies = allotment.servers.selects(request.server, request.unknown_attributes)
     rate = request.rate(allotment.resource, policies) if applies else 0.0
     need = rate * allotment.minimum_session.total_seconds()
     allowance = allotment.allowance(adjustments, now)
@@ -126,6 +139,9 @@ def judge(
             retry_time = earliest(allotment, usage, need, adjustments, now)
         if isinstance(reading, Fresh) or (isinstance(reading, Stale) and not room):
             used, remaining = known, rest(allowance, known)
+    if applies and fits and not math.isinf(allowance) and not _is_known(charge, policies, request):
+        # The least that it may need has room, and more may not have.
+        fits, reading, used, remaining = None, REQUEST_UNKNOWN, None, None
     return Verdict(
         allotment,
         reading,
@@ -139,6 +155,14 @@ def judge(
         charge.alternative,
         usage,
     )
+
+
+def _is_known(charge: Charge, policies: PolicySet, request: Request) -> bool:
+    """Whether a request says if an allotment is about it, and how much of that it needs."""
+    allotment = charge.allotment
+    of_what = policies.measured(allotment.resource)
+    selected_for_sure = not allotment.servers.depends_on(request.unknown_attributes)
+    return selected_for_sure and request.unknown.isdisjoint(of_what)
 
 
 def _certain(charge: Charge) -> Usage | None:

@@ -203,13 +203,13 @@ def test_each_profile_has_its_mark_in_the_time_zone_of_the_browser(page: Page, h
     assert re.fullmatch(rf"Not before {at:%a} \d\d:\d\d", gpu)
     assert told.inner_text() == f"{at:%a %H:%M}"
     assert told.get_attribute("title").endswith("UTC")
+    picture(page, "launch")
     # It belongs to the profile for who hears the page, too, and clicking it chooses the profile.
     expect(label).to_contain_text("Not before")
     label.locator(".usage-quota-mark").click()
     expect(page.locator("#profile-item-bme-gpu")).to_be_checked()
     # The same is not said twice.
     expect(page.locator("#usage-quota-profiles")).to_be_hidden()
-    picture(page, "launch")
 
 
 def test_without_scripts_there_is_a_table(browser: Browser, hub: Hub):
@@ -280,4 +280,7 @@ def test_after_a_denial_the_page_says_what_else_could_be_started(page: Page, hub
     page.goto(f"{hub.url}/hub/spawn-pending/ada")
     offered = page.locator(".usage-quota-alternatives li")
     expect(offered).to_have_text(["Minimal environment for 34h", "Large memory for 4h 15m"])
+    # The header and the text name one time.
+    (until,) = {one.get_attribute("datetime") for one in page.locator("time").all()}
+    assert until
     picture(page, "denied-with-alternatives")

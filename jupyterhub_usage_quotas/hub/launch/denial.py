@@ -17,6 +17,7 @@ from tornado.web import HTTPError
 
 from ...conventions import SPAWN_FAILURE_REASON
 from ...errors import UsageQuotasError
+from ...status.chip import ANY_SERVER, Starts
 from ..types import HubSpawner
 from .message import Message
 
@@ -52,6 +53,8 @@ class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: igno
         self.usage_quota_heading = message.heading
         self.usage_quota_alternatives: Sequence[object] = ()
         """Alternatives to the denied launch, for the page that shows the denial."""
+        self.usage_quota_starts: Starts = ANY_SERVER
+        """From when on each quota that denied it would not, for the header of that page."""
         self.headers: dict[str, str] = {}
         if retry_after is not None:
             # Rounded up: a client that waits exactly so long must not be early.

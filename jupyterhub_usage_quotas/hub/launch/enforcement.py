@@ -28,10 +28,11 @@ from ..pages.text import alternatives
 from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
 from .kept import forget, keep, server_for_log
+from .logged_once import LOGGED
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
-from .request import Launch, OptionsRefused, read_launch, subject_of_user
+from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
 from .servers import Pending, running_servers
 
 
@@ -85,7 +86,8 @@ class UsageQuotaManager(QuotaOptions):
             keep(spawner, request, asked)
         except Exception:
             # What comes of the launch is decided already.
-            self.log.exception(
+            LOGGED.exception(
+                self.log,
                 "What %s requests could not be kept; report it, what the server uses is not known",
                 server_for_log(user.name, spawner.name),
             )
@@ -104,7 +106,8 @@ class UsageQuotaManager(QuotaOptions):
         except OptionsRefused as refused:
             raise refused.__cause__ or refused from None
         except Exception:
-            self.log.exception(
+            LOGGED.exception(
+                self.log,
                 "What %s requests cannot be read; report it, what the server uses is not known",
                 server_for_log(user.name, spawner.name),
             )
@@ -115,7 +118,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         subject = subject_of_user(user)
-        launch = Launch(Request(subject), read=False)
+        launch = unread(Request(subject, spawner.name), self.policies.resources)
         # Begun first: what people decided holds where usage is not known in time, too.
         decided = asyncio.create_task(
             adjustments_of(self.ledger, self.policies, [subject], datetime.now(UTC))
@@ -220,6 +223,9 @@ class UsageQuotaManager(QuotaOptions):
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial.usage_quota_starts = {
+            one.allotment.name: one.retry_time for one in decision.denying if one.retry_time
+        }
         if self.suggest_alternatives:
             try:
                 denial.usage_quota_alternatives = alternatives(inputs, launch, self.texts)

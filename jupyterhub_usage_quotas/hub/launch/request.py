@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...errors import UsageQuotasError
+from ...quotas.messages import wrong
 from ...quotas.policy.selector import marks_of
 from ...quotas.resources import Resources
 from ...quotas.subject import Subject, in_utc
@@ -32,6 +33,7 @@ ON_OFFER = "_usage_quota_on_offer"
 """Where a launch leaves what the spawner's profiles offered before one was applied to it."""
 
 
+NO_PROFILE = "policies that select servers by profile leave such launches to failover"
 OVERRIDES = "its kubespawner_override in c.KubeSpawner.profile_list"
 
 
@@ -95,13 +97,25 @@ async def read_launch(
         await _load_user_options(spawner)
         asked = asked_by(spawner, resources)
     for line in asked.unreadable:
-        spawner.log.warning(
-            "What a server of %r requests cannot be read, so its usage of that is not known: %s",
-            user.name,
-            line,
-        )
-    chosen = chosen_profile(spawner, profiles) or _named_profile(spawner, profile_of_server)
-    return Launch(_with(base, chosen, asked.rates, _chosen_in(chosen, spawner)), offers)
+        if LOGGED.is_new(line.partition(":")[0], line):
+            spawner.log.warning(
+                "What a server of %r requests cannot be read: %s; until it is corrected policies on"
+                " that leave launches to failover, and usage of it is not known",
+                user.name,
+                line,
+            )
+    chosen = chosen_profile(spawner, profiles)
+    if chosen is None:
+        chosen = _named_profile(spawner, profile_of_server)
+    known, chosen = chosen is not None, chosen or {}
+    request = _with(base, chosen, asked.rates, _chosen_in(chosen, spawner))
+    return Launch(replace(request, unknown=asked.unknown, profile_known=known), offers)
+
+
+def unread(base: Request, resources: Resources) -> Launch:
+    """The launch of a server of which nothing is known but whose it is, and its name."""
+    unknown = frozenset(one.name for one in resources.values() if one.asked)
+    return Launch(replace(base, unknown=unknown, profile_known=False), read=False)
 
 
 def _chosen_in(profile: Profile, spawner: HubSpawner) -> Choices:
@@ -115,16 +129,29 @@ def _chosen_in(profile: Profile, spawner: HubSpawner) -> Choices:
 
 def _named_profile(
     spawner: HubSpawner, profile_of_server: Callable[[HubSpawner], str] | None
-) -> Profile:
-    """The profile that an admin's function names, where a spawner has no list of them."""
+) -> Profile | None:
+    """The profile that an admin's function names, where a spawner has no list of them; None where
+    it names none that can be: users may have written what it goes by.
+    """
     if profile_of_server is None:
         return {}
     try:
         name = profile_of_server(spawner)
     except Exception:
-        spawner.log.exception("c.UsageQuotaManager.profile_of_server failed; no profile is taken")
+        LOGGED.exception(
+            spawner.log, "c.UsageQuotaManager.profile_of_server failed; correct it: %s", NO_PROFILE
+        )
+        return None
+    if not name:
         return {}
-    return {"slug": name} if isinstance(name, str) and is_a_name(name) else {}
+    if isinstance(name, str) and is_a_name(name):
+        return {"slug": name}
+    if LOGGED.is_new("profile_of_server", type(name).__name__):
+        what = wrong("no name of a profile", name, "one printable line of at most 253 characters")
+        spawner.log.warning(
+            "c.UsageQuotaManager.profile_of_server: %s; correct it: %s", what, NO_PROFILE
+        )
+    return None
 
 
 async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
@@ -164,7 +191,9 @@ def _offers_in(
     saved = saved if is_saved else {}
     every = choices_in(profile, asking, saved)
     for number, choices in enumerate(every):
-        asked = asked_by(WithProfile(spawner, profile, choices), resources)
+        with unchanged(spawner):
+            # Its functions may change the spawner, which may start with another profile.
+            asked = asked_by(WithProfile(spawner, profile, choices), resources)
         if asked.unreadable:
             raise InvalidQuantity("; ".join(asked.unreadable))
         request = _with(base, profile, asked.rates, {**all_chosen(profile, saved), **choices})

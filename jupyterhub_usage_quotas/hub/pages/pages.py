@@ -122,9 +122,14 @@ class UserPages:
         return None if denied is None else denied.jupyterhub_html_message
 
     @staticmethod
-    def denied(user: HubUser, server_name: str) -> bool:
-        """Whether the last launch of a server was denied."""
-        return _denial(user.spawners.get(server_name or "")) is not None
+    def denied(user: HubUser, server_name: str) -> LaunchDenied | None:
+        """The denial of a server's last launch; None where none was denied."""
+        return _denial(user.spawners.get(server_name or ""))
+
+    def shows(self, failure: object) -> None:
+        """Let the header name the times of a denial that the page shows, if it is one."""
+        if isinstance(failure, LaunchDenied):
+            self._starts = failure.usage_quota_starts
 
     @staticmethod
     def settled(value: object) -> object:

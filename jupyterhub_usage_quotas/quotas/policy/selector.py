@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -22,6 +22,9 @@ from .patterns import broken
 
 SERVER = "server"
 """The kind of what JupyterHub starts."""
+BY_PROFILE: Final = "profile"
+BY_GPU: Final = "gpu"
+"""The attributes of a server about to start that may not be known."""
 CHOSEN: Final = "="
 """Between an option of a profile and what is chosen."""
 LONGEST_PROFILE: Final = 253
@@ -143,13 +146,21 @@ class ServerSelector(BaseModel):
             raise ValueError(wrong("gpu", value["gpu"], "true or false"))
         return value
 
-    def selects(self, server: ServerAttributes) -> bool:
-        """Whether a server is one that the policy is about."""
+    def selects(self, server: ServerAttributes, unknown: Collection[str] = ()) -> bool:
+        """Whether a server is one that the policy is about. Where `profile` or `gpu` are unknown of
+        it, it is one that cannot be told apart from those.
+        """
         return (
-            (self.gpu is None or self.gpu == server.gpu)
-            and (not self.profile or self._selects_profile(server))
+            (self.gpu is None or BY_GPU in unknown or self.gpu == server.gpu)
+            and (not self.profile or BY_PROFILE in unknown or self._selects_profile(server))
             and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
             and (not self.kind or _any_match(self.kind, server.kind))
+        )
+
+    def depends_on(self, unknown: Collection[str]) -> bool:
+        """Whether what it selects depends on one of these attributes of a server."""
+        return bool(BY_PROFILE in unknown and self.profile) or (
+            BY_GPU in unknown and self.gpu is not None
         )
 
     def _selects_profile(self, server: ServerAttributes) -> bool:

@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager, setup_usage_quotas
 from jupyterhub_usage_quotas.errors import ConfigurationError
+from jupyterhub_usage_quotas.hub.launch.logged_once import LoggedOnce
 from jupyterhub_usage_quotas.hub.launch.request import read_launch
 from jupyterhub_usage_quotas.hub.setup import require_profiles
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
@@ -66,13 +67,7 @@ def failing(spawner: Any) -> str:
         (lambda spawner: "x" * 253, "x" * 253),
         (lambda spawner: "", ""),
         (lambda spawner: None, ""),
-        (lambda spawner: 12, ""),
-        (lambda spawner: ["large"], ""),
-        (lambda spawner: "x" * 254, ""),
-        (lambda spawner: "a\nb", ""),
-        (lambda spawner: "x\ud800", ""),
         (lambda spawner: spawner.user_options.get("profile", ""), "written"),
-        (failing, ""),
         (None, ""),
     ],
 )
@@ -81,6 +76,33 @@ async def test_what_users_write_is_no_profile_and_what_an_admin_returns_is_one(n
     spawner.user_options = {"profile": "written"}
     launch = await read_launch(hub_user("ada"), spawner, RESOURCES, named)
     assert (launch.request.profile, launch.request.profile_name) == (profile, "")
+    assert launch.request.profile_known
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        failing,
+        lambda spawner: 12,
+        lambda spawner: ["large"],
+        lambda spawner: "x" * 254,
+        lambda spawner: "a\nb",
+        lambda spawner: "x\ud800",
+        lambda spawner: {"yes": "gpu", "no": "cpu"}[spawner.user_options["profile"]],
+    ],
+)
+async def test_what_is_no_profile_is_not_known_and_logged_once(named, caplog, monkeypatch):
+    monkeypatch.setattr("jupyterhub_usage_quotas.hub.launch.request.LOGGED", LoggedOnce())
+    for _ in range(3):
+        spawner = SimpleLocalProcessSpawner()
+        spawner.user_options = {"profile": "written"}
+        spawner.log = logging.getLogger("a hub")
+        launch = await read_launch(hub_user("ada"), spawner, RESOURCES, named)
+        assert launch.request.profile == ""
+        assert not launch.request.profile_known
+    (record,) = caplog.records
+    assert "profile_of_server" in record.getMessage()
+    assert record.getMessage().isprintable()
 
 
 @pytest.mark.parametrize("value", ["large", 1, [], {"x": 1}])

@@ -11,7 +11,8 @@ from traitlets.config import Config
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.launch.profiles import stamp_profile
-from jupyterhub_usage_quotas.hub.launch.request import read_launch
+from jupyterhub_usage_quotas.hub.launch.request import offers_of, read_launch
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from tests.support.fake_prometheus import URL, alive
 from tests.support.hub_objects import hub_user
 from tests.support.resources import ASKED
@@ -81,6 +82,41 @@ async def test_overrides_that_depend_on_what_was_there_are_applied_once():
         assert made.extra_resource_limits == {}
     await made.load_user_options()
     assert made.mem_guarantee == 2 * GIB
+
+
+def changing(spawner: KubeSpawner) -> str:
+    """An override that changes more than it says."""
+    spawner.cpu_guarantee = 16
+    spawner.environment["X"] = "1"
+    spawner.extra_resource_limits = {"nvidia.com/gpu": "8"}
+    return "64G"
+
+
+@pytest.mark.parametrize("look", ["launch", "page"])
+async def test_what_is_on_offer_and_not_chosen_changes_nothing(look):
+    profiles = [
+        {"display_name": "Big", "slug": "big", "kubespawner_override": {"mem_guarantee": changing}},
+        {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}},
+        {
+            "display_name": "Choice",
+            "slug": "choice",
+            "profile_options": {
+                "size": {"choices": {"all": {"kubespawner_override": {"mem_guarantee": changing}}}}
+            },
+        },
+    ]
+    made = KubeSpawner(_mock=True, profile_list=profiles, mem_guarantee="1G")
+    made.user_options = {"profile": "small"}
+    if look == "launch":
+        launch = await read_launch(USER, made, RESOURCES)
+        assert dict(launch.request.rates) == {"memory": GIB, "cpu": 2, "gpu": 0, "time": 1}
+        offers = launch.offers
+    else:
+        offers = await offers_of(USER, made, RESOURCES)
+    assert (made.cpu_guarantee, made.environment, made.extra_resource_limits) == (None, {}, {})
+    assert made.user_options == {"profile": "small"}
+    by_slug = {one.request.profile: dict(one.request.rates) for one in offers}
+    assert by_slug["small"] == {"memory": GIB, "cpu": 2, "gpu": 0, "time": 1}
 
 
 async def test_other_spawners_have_no_profiles():
