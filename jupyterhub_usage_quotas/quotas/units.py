@@ -40,6 +40,8 @@ _OF_KUBERNETES = re.compile(
     r"(?:(?P<exponent>[eE][+-]?[0-9]+)|(?P<suffix>[a-zA-Z]*))"
 )
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d{1,2}(?!\d)", re.ASCII)
+_NUMBER_GOES_ON = re.compile(r"[^a-z]*\d|x[\da-f]+\b", re.ASCII | re.IGNORECASE)
+"""What comes after a number that was not read to its end: no unit has a digit before a letter."""
 _LONGEST_TEXT = 1000
 
 LONGEST_DURATION = timedelta(days=3660)
@@ -104,6 +106,9 @@ def split_quantity(text: str) -> tuple[float, str]:
     if _DECIMAL_COMMA.match(text):
         right = printable(text.replace(",", ".", 1).strip())
         raise InvalidQuantity(wrong("has a decimal comma", text, repr(right)))
+    if _NUMBER_GOES_ON.match(unit):
+        expected = "a number of digits with a decimal point, for example 1000.5, and a unit"
+        raise InvalidQuantity(wrong("wrong number", text, expected))
     value = float(number.replace(",", "").replace("_", ""))
     if not math.isfinite(value):
         raise InvalidQuantity(wrong("not a finite number", text))

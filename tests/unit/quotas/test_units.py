@@ -460,3 +460,15 @@ def test_the_length_of_a_window_is_shown_in_the_largest_unit_that_divides_it(len
 def test_the_length_of_a_window_that_is_shown_reads_back_as_itself(seconds):
     """A window's length of whole seconds is shown without loss."""
     assert parse_duration(show_days(timedelta(seconds=seconds))).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1.000,5", "1 000", "0x10", "0xff", "1'000", "1,000.5,2", "1..5", "1,000,00", "1/2", "20:00"],
+)
+@pytest.mark.parametrize("unit", [" GiB-hours", ""])
+def test_a_number_that_is_written_otherwise_is_shown_as_a_whole(number, unit):
+    """Not the part of it that follows what could be read."""
+    with pytest.raises(InvalidQuantity) as refused:
+        RESOURCES["memory"].quantity(number + unit)
+    assert str(refused.value).startswith(f"wrong number: got {number + unit!r}; expected a number")
