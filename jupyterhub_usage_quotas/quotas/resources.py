@@ -75,7 +75,7 @@ class Resource:
     """Its display name where there are several of it; empty where it is not counted."""
     asked: str = ""
     """How much of it a server asks for, as a word or an example; empty where it does not ask."""
-    spawner_options: tuple[str, ...] = ()
+    spawner_options: tuple[str, str] | tuple[()] = ()
     """The options of spawners that ask for it: the one that guarantees it, and that for a limit."""
     docker_options: tuple[str, ...] = ()
     """The keys of Docker's host configuration that ask for it; the first that is set counts."""

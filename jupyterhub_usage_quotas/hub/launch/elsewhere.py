@@ -36,6 +36,8 @@ def in_a_batch(spawner: Any, resource: Resource) -> Iterator[float]:
 
 def said_elsewhere(spawner: Any, resource: Resource) -> Iterator[float]:
     """Nothing; raises `InvalidQuantity` where such an option is about the resource."""
+    if not resource.elsewhere:
+        return
     for trait, part in _PASSED_ON.items():
         said = getattr(spawner, trait, None)
         if callable(said):

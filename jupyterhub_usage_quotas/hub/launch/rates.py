@@ -105,7 +105,7 @@ def _said(spawner: Spawner, resource: Resource, option: str, extra: str) -> dict
     value = getattr(spawner, option, None) if option else None
     # DockerSpawner takes functions of the spawner.
     if amount := _amount(value(spawner) if callable(value) else value, resource):
-        said[resource.kubernetes[0]] = amount
+        said[next(iter(resource.kubernetes), resource.name)] = amount
     for name, value in _mapping(getattr(spawner, extra, None)).items():
         if resource.is_called(name):
             said.pop(name, None)

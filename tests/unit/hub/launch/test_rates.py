@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
+from jupyterhub_usage_quotas.quotas.resources import Resource
 from tests.support.resources import ASKED
 
 GIB = 1024**3
@@ -296,3 +298,23 @@ def test_what_can_be_read_is_the_least_of_what_is_not_known(options, least):
     assert dict(asked.rates) == NOTHING | least
     assert asked.unknown == set(least)
     assert len(asked.unreadable) == 1
+
+
+ADDED = Resource("disk", "Disk", {"GB": 1.0}, "10 GB-hours", asked="10", kubernetes=("disk",))
+PLAIN = replace(ADDED, kubernetes=(), spawner_options=("disk_guarantee", "disk_limit"))
+
+
+@pytest.mark.parametrize(
+    ("resource", "options", "expected"),
+    [
+        (ADDED, {"extra_resource_limits": {"disk": "5"}, "req_options": "--tmp=8G"}, 5),
+        (ADDED, {"extra_pod_config": {"containers": [{"resources": {}}]}}, 0),
+        (ADDED, {"extra_host_config": {"runtime": "nvidia", "cpuset_cpus": "0-3"}}, 0),
+        (PLAIN, {"disk_limit": 5}, 5),
+        (PLAIN, {"disk_limit": 5, "disk_guarantee": 3}, 3),
+    ],
+)
+def test_a_resource_that_is_added_needs_nothing_of_other_spawners(resource, options, expected):
+    asked = asked_by(SimpleNamespace(**options), {"disk": resource})
+    assert dict(asked.rates) == {"disk": expected, "time": 1}
+    assert asked.unknown == set()
