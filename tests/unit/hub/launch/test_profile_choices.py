@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 from kubespawner import KubeSpawner
 
+from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
 from jupyterhub_usage_quotas.hub.launch.rates import rates_of
 from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, read_launch
+from tests.support.fake_prometheus import alive, manager, prometheus
 from tests.support.hub_objects import hub_user
 from tests.support.resources import ASKED
+
+__all__ = ["prometheus"]
 
 GIB = 1024**3
 USER = hub_user("ada")
@@ -179,3 +183,34 @@ async def test_a_launch_is_of_what_was_chosen_and_changes_nothing_of_the_offers(
     assert tuple(launch.offers) == tuple(await offers_of(USER, made, ASKED)) == tuple(before)
     assert list(launch.profiles) == ["Small", "Your own size"]
     assert launch.profiles["Your own size"].rates["memory"] == 2 * GIB
+
+
+WITHOUT = [
+    {"mem_limit": "8G", "mem_guarantee": None},
+    {"cpu_limit": None},
+    {"mem_guarantee": None, "cpu_guarantee": None},
+    {"mem_limit": None, "cpu_limit": None},
+]
+
+
+@pytest.mark.parametrize("override", WITHOUT)
+@pytest.mark.parametrize("chosen", ["small", "without"])
+@pytest.mark.parametrize(("limit", "status"), [("10 GiB-hours", 0), ("0 GiB-hours", 429)])
+async def test_a_null_in_a_profile_changes_no_decision(prometheus, override, chosen, limit, status):
+    """Of a new user, who starts, and of one who may use nothing: failing closed would be a 503."""
+    prometheus.side_effect = alive
+    offers = [
+        {"display_name": "Small", "slug": "small", "kubespawner_override": {"mem_guarantee": "1G"}},
+        {"display_name": "Without", "slug": "without", "kubespawner_override": override},
+    ]
+    policy = {"resource": "memory", "limit": limit, "window": 7, "scope": {"everyone": True}}
+    launched = KubeSpawner(_mock=True, profile_list=offers)
+    launched.user_options = {"profile": chosen}
+    asked = manager(policy=[policy], failover_open=False)
+    denied = 0
+    try:
+        await asked.pre_spawn_start(USER, launched)
+    except LaunchDenied as error:
+        denied = error.status_code
+    await asked.aclose()
+    assert denied == status
