@@ -57,8 +57,12 @@ LARGEST_AMOUNT = 1e45
 
 class InvalidQuantity(ValueError):
     """A quantity, unit or duration that cannot be read or is out of bounds; the message says what
-    is expected.
+    is expected. `least` is what the quantity is at least, in base units.
     """
+
+    def __init__(self, message: str, least: float = 0.0) -> None:
+        super().__init__(message)
+        self.least = least
 
 
 @dataclass(frozen=True, slots=True)

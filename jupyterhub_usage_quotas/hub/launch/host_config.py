@@ -22,14 +22,6 @@ _GPU_MAKERS: Final = ("nvidia", "amd")
 _ALL: Final = "all"
 
 
-class AtLeast(InvalidQuantity):
-    """How much is requested cannot be read, but for the least that it is."""
-
-    def __init__(self, what: str, least: float) -> None:
-        super().__init__(what)
-        self.least = least
-
-
 def of_host_config(config: object, resource: Resource) -> float | None:
     """How much of a resource it requests; None where the spawner's options say that.
 
@@ -87,7 +79,7 @@ def _gpus(request: object) -> int:
         return 0
     count = said.get("count") or 0
     if count < 0 or any(one.rpartition("=")[2] == _ALL for one in ids):
-        raise AtLeast("a device request is for all GPUs, however many there are", 1)
+        raise InvalidQuantity("a device request is for all GPUs, however many there are", least=1)
     return len(ids) or int(count)
 
 

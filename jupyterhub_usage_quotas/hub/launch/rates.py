@@ -16,7 +16,7 @@ from ...quotas.resources import BY_RUNNING, Resource, Resources
 from ...quotas.units import InvalidQuantity, parse_kubernetes
 from ..types import HubSpawner
 from .elsewhere import ELSEWHERE, in_a_batch, said_elsewhere
-from .host_config import DOCKER, SWARM, AtLeast, of_host_config, set_aside
+from .host_config import DOCKER, SWARM, of_host_config, set_aside
 from .profiles import WithProfile
 
 EXTRA_GUARANTEES, EXTRA_LIMITS = "extra_resource_guarantees", "extra_resource_limits"
@@ -70,7 +70,7 @@ def _least(spawner: Spawner, resource: Resource) -> tuple[float, list[str]]:
                 amounts.append(amount)
         except Exception as error:
             # An admin can write anything there, also what only the spawner understands.
-            amounts += [error.least] if isinstance(error, AtLeast) else []
+            amounts += [error.least] if isinstance(error, InvalidQuantity) else []
             errors.append(f"{type(error).__name__}: {error}")
     return float(sum(amounts)), errors
 
