@@ -20,6 +20,8 @@ export HYPOTHESIS_PROFILE
 # What the machine has set must not slow down every program that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
+# That of Python itself takes more than twice as long to find out what to install; it would do.
+NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 # It checks IRIs in JSON schemas, which none here has, and its import takes three seconds of every start of
 # a Hub or of a server.
 WITHOUT_IRIS = bin/pip uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
@@ -82,6 +84,7 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 # The newest JupyterHub: what the package is developed against.
 .venv/bin/python: | programs static
 	$(PYTHON) -m venv .venv
+	.venv/$(NEWER_PIP)
 
 .venv/demo: pyproject.toml | .venv/bin/python
 	.venv/$(PIP_INSTALL) --editable '.[demo]'
@@ -103,6 +106,7 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
 .venv-hub5/test: pyproject.toml | programs static
 	$(PYTHON) -m venv .venv-hub5
+	.venv-hub5/$(NEWER_PIP)
 	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
 	.venv-hub5/$(WITHOUT_IRIS)
 	@touch $@
@@ -110,6 +114,7 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 # The KubeSpawner before it had slug schemes, in a JupyterHub that it works with.
 .venv-spawner6/test: pyproject.toml | programs static
 	$(PYTHON) -m venv .venv-spawner6
+	.venv-spawner6/$(NEWER_PIP)
 	.venv-spawner6/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyterhub-kubespawner>=6.2,<7' 'jupyter-server>=2'
 	.venv-spawner6/$(WITHOUT_IRIS)
 	@touch $@
