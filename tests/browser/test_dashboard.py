@@ -97,6 +97,10 @@ def campus(browser: Browser, prometheus: str, seats: Seats, tmp_path_factory) ->
         made = admin.api("POST", "/users", json={"usernames": EVERYBODY})
         assert made.is_success, made.text
         campus = Campus(hub, browser, seats, prometheus)
+        with visiting(campus, "newcomer") as page:
+            # The history is read the newest first, and what is read meanwhile changes pages.
+            days = page.locator("figure tbody").first
+            Visitor.wait_until(lambda: page.reload() and "not known" not in days.text_content())
         with visiting(campus, "live") as page:
             watch(campus, page)
             yield campus

@@ -205,7 +205,12 @@ class FaultyProxy:
         self.let_go.wait(seconds)
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        length = int(handler.headers["Content-Length"])
+        body = handler.rfile.read(length)
+        if len(body) < length:
+            # It was given up before it was asked.
+            handler.close_connection = True
+            return
         asked = Asked(handler.path, body, handler.headers["Content-Type"], self, self.count())
         with self._lock:
             self.asked.append(asked)
