@@ -150,6 +150,7 @@ def _errors_beside(app: HubApp) -> Iterator[str]:
     """
     yield from errors_in_viewer(app.config)
     options = QuotaOptions()
+    # This sets those that are right; what it finds of the others the manager finds, too.
     list(errors_in_options(app.config, CONFIGURED, options))
     spawner_class = app.spawner_class
     for check in (

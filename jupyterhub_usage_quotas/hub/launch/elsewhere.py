@@ -14,6 +14,7 @@ from typing import Any
 from ...quotas.messages import wrong
 from ...quotas.resources import Resource
 from ...quotas.units import InvalidQuantity, parse_bytes
+from .host_config import DOCKER, SWARM
 
 _BATCH_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtKMGT])i?[bB]?")
 
@@ -68,10 +69,10 @@ _PASSED_ON: Mapping[str, Callable[[Any], object]] = {
     "req_options": _all,
     "req_gres": _all,
     "unit_extra_properties": _all,
-    "extra_resources_spec": _all,
+    SWARM: _all,
     "extra_task_spec": _keys("resources"),
     "extra_create_kwargs": _keys("host_config", "mem_limit", "cpu_quota", "cpuset", "nano_cpus"),
-    "extra_host_config": _keys("runtime", "devices"),
+    DOCKER: _keys("runtime", "devices"),
     "extra_container_config": _keys("resources"),
     "extra_pod_config": _keys("resources", "containers", "initContainers", "init_containers"),
 }

@@ -118,11 +118,24 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[Launch, DecisionInputs, Decision]:
         """The decision within the deadline, whatever happens: a launch never hangs on us."""
         subject = subject_of_user(user)
-        launch = unread(Request(subject, spawner.name), self.policies.resources)
         # Begun first: what people decided holds where usage is not known in time, too.
         decided = asyncio.create_task(
             adjustments_of(self.ledger, self.policies, [subject], datetime.now(UTC))
         )
+        try:
+            return await self._decide_with(decided, subject, user, spawner)
+        finally:
+            decided.cancel()
+
+    async def _decide_with(
+        self,
+        decided: asyncio.Task[Adjustments],
+        subject: Subject,
+        user: HubUser,
+        spawner: HubSpawner,
+    ) -> tuple[Launch, DecisionInputs, Decision]:
+        """The same with the adjustments that are on their way."""
+        launch = unread(Request(subject, spawner.name), self.policies.resources)
         try:
             async with asyncio.timeout(self.deadline):
                 launch = await self._read(user, spawner)
@@ -132,7 +145,6 @@ class UsageQuotaManager(QuotaOptions):
                 # at once each sees the ones before it.
                 return launch, *self._decide_with_in_flight(inputs, user, spawner, launch.request)
         except OptionsRefused as refused:
-            decided.cancel()
             # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
         except TimeoutError:
@@ -153,10 +165,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> Sequence[Adjustment]:
         """What people decided about a user, as far as the ledger has answered."""
         await asyncio.wait([decided], timeout=0)
-        if not decided.done():
-            decided.cancel()
-            return ()
-        answered = not decided.cancelled() and decided.exception() is None
+        answered = decided.done() and not decided.cancelled() and decided.exception() is None
         return decided.result().of(subject) if answered else ()
 
     def _decide_without_usage(

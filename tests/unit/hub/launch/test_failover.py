@@ -175,6 +175,29 @@ async def test_a_limit_of_zero_stays_zero_by_what_is_not_in_force(prometheus, fa
     assert await outcome(failure, prometheus, [adjustment], failover_open=True) == 429
 
 
+async def test_a_launch_that_is_given_up_asks_the_ledger_no_longer(prometheus):
+    prometheus.side_effect = alive
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryLedger):
+        async def active(self, _subjects, _at):
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    asking = manager(policy=[NOTHING], ledger=Slow([]), deadline=60)
+    launch = asyncio.create_task(asking.pre_spawn_start(USER, spawner()))
+    await asked.wait()
+    launch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await launch
+    async with asyncio.timeout(10):
+        await ended.wait()
+    await asking.aclose()
+
+
 @pytest.mark.parametrize("failure", [OSError("the disk is gone"), NEVER])
 async def test_a_ledger_that_fails_leaves_launches_to_failover(prometheus, failure):
     class Failing(MemoryLedger):
