@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 SHORTEST = 16
 """Characters of a secret."""
 GUESSES = 10**12
@@ -9,10 +11,11 @@ GUESSES = 10**12
 OURS = ("jupyterhub", "jupyter", "hub", "usage", "quota", "quotas", "dashboard", "viewer")
 LIKELY = (*OURS, "session", "secret", "cookie", "token", "key", "changeme", "replace", "secure")
 """What somebody who guesses tries first here, besides what is tried everywhere."""
-LOOKED_AT = 72
-"""Characters: zxcvbn takes no more, and so many random ones are enough."""
+LOOKED_AT = 32
+"""Characters: so many random ones are enough, and zxcvbn takes time by the square of them."""
 
 
+@lru_cache(maxsize=8)
 def easy_to_guess(secret: str) -> bool:
     """Whether a secret is one that somebody may try."""
     if len(secret) < SHORTEST:

@@ -149,4 +149,5 @@ async def test_the_event_loop_is_never_held(monkeypatch):
         gc.enable()
         monkeypatch.undo()
     assert len(held) > 20
-    assert max(held) < 0.020
+    # A fortieth of the work is 20 ms where the machine is not slow.
+    assert max(held) < max(0.020, sum(held) / 40)

@@ -63,7 +63,8 @@ async def read_body(response: httpx.Response) -> bytes:
                 raise BadAnswer(f"{where}: the answer is not {ENCODING}: {error}") from error
         if max(sent, len(content)) > LARGEST:
             raise too_large
-    return bytes(content)
+    # A copy of much takes long, too.
+    return await run_in_worker(bytes, content) if len(content) > AT_ONCE else bytes(content)
 
 
 async def _decoded(part: bytes, decoder: zlib._Decompress) -> AsyncIterator[bytes]:
