@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..conventions import __version__
+from ..errors import UsageQuotasError
 from ..quotas.policy.selector import ServerAttributes
 from .coverage import ScrapeCoverage
 from .snapshot import UsageSnapshot
@@ -40,8 +41,8 @@ LEVEL = 1
 """Of compression: more takes several times as long, and saves little."""
 
 
-class NotUsable(Exception):
-    """A file that cannot be used, and why."""
+class CheckpointNotUsable(UsageQuotasError):
+    """The file cannot be used, and why; the history is read from Prometheus then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Checkpoint:
         self._complete = False
 
     def load(self, sources: Iterable[Source]) -> Restored | None:
-        """What is known of these sources; None where there is no file. Raises `NotUsable`."""
+        """What is known of these sources; None where there is no file. Raises `CheckpointNotUsable`."""
         try:
             with self.path.open("rb") as file:
                 line = file.readline(LONGEST_LINE)
@@ -75,16 +76,18 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise NotUsable(f"it cannot be read: {error.strerror}") from error
+            raise CheckpointNotUsable(f"it cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != _field(line, "sha256"):
-            raise NotUsable("it is damaged: its content has another sum than it says")
+            raise CheckpointNotUsable("it is damaged: its content has another sum than it says")
         by_identity = {self._identity(one): one for one in sources}
         try:
             snapshots = {one.source.name: one for one in _unpacked(content, by_identity)}
         except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
-            raise NotUsable(f"it is damaged: {type(error).__name__}: {error}") from error
+            raise CheckpointNotUsable(f"it is damaged: {type(error).__name__}: {error}") from error
         if not snapshots:
-            raise NotUsable("it is of another Prometheus, or of a source configured otherwise")
+            raise CheckpointNotUsable(
+                "it is of another Prometheus, or of a source configured otherwise"
+            )
         return Restored(snapshots, written)
 
     def due(self, now: datetime, *, complete: bool) -> bool:
@@ -128,16 +131,16 @@ class Checkpoint:
 
 
 def _written(line: bytes) -> datetime:
-    """When a file with this first line was written. Raises `NotUsable` for files of others."""
+    """When a file with this first line was written. Raises `CheckpointNotUsable` for files of others."""
     try:
         kind, made_by = _field(line, "kind"), (_field(line, "format"), _field(line, "version"))
         written = datetime.fromisoformat(_field(line, "written"))
     except (ValueError, KeyError, TypeError) as error:
-        raise NotUsable("it is no checkpoint") from error
+        raise CheckpointNotUsable("it is no checkpoint") from error
     if kind != KIND or written.tzinfo is None:
-        raise NotUsable("it is no checkpoint")
+        raise CheckpointNotUsable("it is no checkpoint")
     if made_by != (FORMAT, __version__):
-        raise NotUsable("another version of jupyterhub-usage-quotas wrote it")
+        raise CheckpointNotUsable("another version of jupyterhub-usage-quotas wrote it")
     return written
 
 

@@ -17,7 +17,7 @@ from ..conventions import Reason
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
-from .checkpoint import Checkpoint, NotUsable
+from .checkpoint import Checkpoint, CheckpointNotUsable
 from .client.breaker import Breaker, Guard
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import Users
@@ -201,7 +201,7 @@ class Meter:
         sources = [one.source for one in self._usage]
         try:
             restored = await run_in_worker(self._checkpoint.load, sources)
-        except NotUsable as error:
+        except CheckpointNotUsable as error:
             self._events.not_restored(str(error))
             return
         except Exception as error:

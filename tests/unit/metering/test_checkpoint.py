@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.errors import PrometheusUnreachable
-from jupyterhub_usage_quotas.metering.checkpoint import FILE, Checkpoint, NotUsable
+from jupyterhub_usage_quotas.metering.checkpoint import FILE, Checkpoint, CheckpointNotUsable
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.events import NoEvents
 from jupyterhub_usage_quotas.metering.meter import Meter
@@ -279,13 +279,13 @@ def test_what_usage_depends_on_is_what_a_checkpoint_is_of(tmp_path):
     assert KubeStateMetrics("hub").identity == KubeStateMetrics("hub").identity
     Checkpoint(tmp_path, URL, writer=True).save([], START, complete=True)
     for address in (URL, "http://elsewhere.test"):
-        with pytest.raises(NotUsable, match="of another Prometheus"):
+        with pytest.raises(CheckpointNotUsable, match="of another Prometheus"):
             Checkpoint(tmp_path, address, writer=False).load(sources)
 
 
 async def test_another_prometheus_has_another(tmp_path):
     hub = await Process(tmp_path, MadeUp(SESSIONS)).read()
-    with pytest.raises(NotUsable, match="of another Prometheus"):
+    with pytest.raises(CheckpointNotUsable, match="of another Prometheus"):
         Checkpoint(tmp_path, "http://elsewhere.test", writer=False).load([hub.source])
 
 
