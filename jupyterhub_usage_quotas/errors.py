@@ -24,6 +24,7 @@
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
     ├── InvalidText                in `metering.client.promql`; a ValueError
+    ├── InvalidLedgerUrl           in `ledger.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError
     └── ProgramFailed              in `demo.processes`
 

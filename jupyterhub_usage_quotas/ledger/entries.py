@@ -67,6 +67,27 @@ def checked_key(key: str) -> str:
     return key
 
 
+def can_be_kept(name: str) -> bool:
+    """Whether a ledger can have a user of this name."""
+    return not list(_errors_of_text("user", name, LONGEST_NAME))
+
+
+def another_request(key: str) -> str:
+    """What a request is answered whose key was used before."""
+    return f"the key {key!r} belongs to another request; use a new one"
+
+
+def unknown_adjustment(number: int) -> str:
+    """What a voiding of an adjustment that is not there is answered."""
+    return f"there is no adjustment {number}"
+
+
+def voided_before(number: int, voided: Voided) -> str:
+    """What a voiding is answered after another."""
+    at = f"{voided.at:%Y-%m-%d %H:%M} UTC"
+    return f"adjustment {number} was voided before, by {voided.actor} at {at}"
+
+
 def errors_with_policies(draft: Adjustment, policies: PolicySet) -> Iterator[str]:
     """A line for everything because of which a draft would have no effect on these policies, or
     might lose it.

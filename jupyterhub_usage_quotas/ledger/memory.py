@@ -8,10 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..errors import AlreadyVoided, KeyReused, UnknownAdjustment
-from ..quotas.adjustments import Adjustment, Adjustments, Voided, group_by_user
+from ..quotas.adjustments import Adjustment, Adjustments, group_by_user
 from ..quotas.subject import EVERYONE, Everyone, Subject
 from .base import PAGE, Check, no_check
-from .entries import checked, checked_key, checked_voiding
+from .entries import (
+    another_request,
+    checked,
+    checked_key,
+    checked_voiding,
+    unknown_adjustment,
+    voided_before,
+)
 
 
 def _now() -> datetime:
@@ -71,9 +78,9 @@ class MemoryLedger:
             return self._kept[number]
         kept = self._kept.get(number)
         if kept is None:
-            raise UnknownAdjustment(f"there is no adjustment {number}")
+            raise UnknownAdjustment(unknown_adjustment(number))
         if kept.voided:
-            raise AlreadyVoided(f"adjustment {number} was voided before, {_by_whom(kept.voided)}")
+            raise AlreadyVoided(voided_before(number, kept.voided))
         self._kept[number] = replace(kept, voided=voided)
         self._answer(key, request, [kept])
         return self._kept[number]
@@ -105,11 +112,11 @@ class MemoryLedger:
         if before is None:
             return None
         if before[0] != request:
-            raise KeyReused(f"the key {key!r} belongs to another request; use a new one")
+            raise KeyReused(another_request(key))
         return before[1]
 
     def _answer(self, key: str, request: object, written: Sequence[Adjustment]) -> None:
-        if key:
+        if key and written:
             self._answers[key] = (request, tuple(one.id for one in written))
 
 
@@ -127,7 +134,3 @@ def _about(
         return one.user in by_name and one.is_for(by_name[one.user])
 
     return is_about
-
-
-def _by_whom(voided: Voided) -> str:
-    return f"by {voided.actor} at {voided.at:%Y-%m-%d %H:%M} UTC"

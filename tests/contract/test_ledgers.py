@@ -1,14 +1,13 @@
 """What every ledger keeps to, whatever it keeps adjustments in.
 
-Another ledger is a line in `LEDGERS`: how it is opened, with a clock.
+Another ledger is a line in `LEDGERS`: how it is opened, with a clock, in a folder or on a server.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from jupyterhub_usage_quotas.errors import (
     UnknownAdjustment,
 )
 from jupyterhub_usage_quotas.ledger.base import Journal
-from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.quotas.adjustments import (
     Adjustment,
     Exemption,
@@ -34,34 +32,32 @@ from jupyterhub_usage_quotas.quotas.adjustments import (
     Voided,
 )
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
+from tests.support.databases import Databases
+from tests.support.examples import FEW
+from tests.support.ledgers import (
+    ADA,
+    BOB,
+    DAY,
+    HOUR,
+    JOINED,
+    NOW,
+    Clock,
+    Open,
+    grant,
+    in_memory,
+    in_sqlite,
+    on,
+    subject,
+    times,
+    who,
+)
 
-NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-JOINED = NOW - 400 * DAY
-
-
-@dataclass
-class Clock:
-    """Passes a second at every look."""
-
-    at: datetime = NOW
-    seen: list[datetime] = field(default_factory=list)
-
-    def __call__(self) -> datetime:
-        self.at += timedelta(seconds=1)
-        self.seen.append(self.at)
-        return self.at
-
-
-@asynccontextmanager
-async def in_memory(_path: Path, clock: Clock) -> AsyncIterator[Journal]:
-    journal = MemoryLedger(clock=clock)
-    yield journal
-    await journal.aclose()
-
-
-Open = Callable[[Path, Clock], AbstractAsyncContextManager[Journal]]
-LEDGERS: dict[str, Open] = {"memory": in_memory}
+LEDGERS: dict[str, Open] = {
+    "memory": in_memory,
+    "sqlite": in_sqlite,
+    "postgresql": on("postgresql"),
+    "mariadb": on("mariadb"),
+}
 
 
 @pytest.fixture
@@ -70,29 +66,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=LEDGERS)
-async def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Any:
-    async with LEDGERS[request.param](tmp_path, clock) as opened:
+async def journal(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, databases: Databases
+) -> Any:
+    async with LEDGERS[request.param](tmp_path, clock, databases) as opened:
         yield opened
-
-
-def times(start: timedelta = -HOUR, until: timedelta = 7 * DAY) -> dict[str, datetime]:
-    return {"start": NOW + start, "until": NOW + until}
-
-
-def who(user: str | None = "ada") -> dict[str, Any]:
-    made = JOINED if user else None
-    return {"user": user, "user_created": made, "actor": "tutor", "reason": "a late deadline"}
-
-
-def grant(amount: float = 7200.0, user: str | None = "ada", **more: Any) -> Grant:
-    return Grant(**{"policy": "week", **times(), **who(user), "amount": amount} | more)
-
-
-def subject(name: str, created: datetime | None = JOINED) -> Subject:
-    return Subject(name, created=created)
-
-
-ADA, BOB = subject("ada"), subject("bob")
 
 
 async def active_of(journal: Journal, one: Subject, at: datetime = NOW) -> Sequence[Adjustment]:
@@ -483,15 +461,20 @@ RECORD = st.tuples(
 VOID = st.tuples(st.just("void"), st.integers(1, 8), st.sampled_from("  kl"))
 
 
+@FEW
 @given(steps=st.lists(RECORD | VOID, max_size=12), at=HOURS)
 @pytest.mark.parametrize("opened", LEDGERS.values(), ids=LEDGERS)
 def test_a_ledger_is_a_list_of_rows_and_a_list_of_what_was_voided(
-    opened: Open, tmp_path_factory: pytest.TempPathFactory, steps: list[Any], at: int
+    opened: Open,
+    tmp_path_factory: pytest.TempPathFactory,
+    databases: Databases,
+    steps: list[Any],
+    at: int,
 ):
     """Whatever is done in whatever order: kept against two plain lists and a dictionary."""
 
     async def run() -> None:
-        async with opened(tmp_path_factory.mktemp("ledger"), Clock()) as journal:
+        async with opened(tmp_path_factory.mktemp("ledger"), Clock(), databases) as journal:
             await compared(journal, steps, NOW + at * HOUR)
 
     asyncio.run(run())

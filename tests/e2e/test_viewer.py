@@ -68,7 +68,7 @@ def under_base(port: int) -> str:
 
 @contextmanager
 def started(directory: Path, version: str, config_file: Path, port: int) -> Iterator[Hub]:
-    with launch(directory, version, config_file) as program:
+    with launch(directory, version, config_file, fork_services=False) as program:
         url = f"http://127.0.0.1:{port}"
         program.wait_for_url(f"{url}{HUB}/health")
         program.wait_for_url(f"{url}{SERVICE}/api/v1/openapi.json")

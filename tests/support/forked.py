@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
-from tests.support.programs import Program
 
 COMMAND = "jupyterhub-usage-quotas"
 
@@ -103,12 +102,16 @@ def fork(
     *,
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    fork_services: bool = False,
 ) -> Forked:
-    """Start `[python, "-m", module, ...]` or `[python, script, ...]`, its output in files."""
+    """Start `[python, "-m", module, ...]` or `[python, script, ...]`, its output in files.
+
+    `fork_services`: of a Hub, whether it starts services in Python by a fork, too.
+    """
     order = {
         "command": [*command],
-        "stdout": str(stdout),
-        "stderr": str(stderr),
+        "output": [str(stdout), str(stderr)],
+        "fork_services": fork_services,
         "environment": dict(os.environ if environment is None else environment),
         "directory": str(directory or Path.cwd()),
     }
@@ -116,15 +119,6 @@ def fork(
         one.touch()
     server = _server(command[0])
     return Forked(server, server.ask(run=order)["pid"])
-
-
-class ForkedProgram(Program):
-    """A `Program` whose command begins with the Python of a virtual environment."""
-
-    def _start(
-        self, command: Sequence[str], *, environment: Mapping[str, str], directory: Path | None
-    ) -> Any:
-        return fork(command, self.log, self.log, environment=environment, directory=directory)
 
 
 def run_command(

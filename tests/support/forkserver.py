@@ -3,7 +3,8 @@
     python tests/support/forkserver.py FD
 
 A request on the socket FD is a line of JSON, its answer another (see `tests.support.forked`). Most
-of the seconds until a Hub answers are imports, the same for every Hub.
+of the seconds until a Hub answers are imports, the same for every Hub. The same goes for the
+dashboard that a Hub starts: beside the Hub there is such a process of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 from importlib.metadata import entry_points
 from typing import Any
@@ -24,6 +26,7 @@ MODULES = [
     "jupyterhub.app",
     "jupyterhub_usage_quotas.commands",
     "jupyterhub_usage_quotas.hub.setup",
+    "jupyterhub_usage_quotas.services.viewer.app",
 ]
 GROUPS = ["jupyterhub.authenticators", "jupyterhub.proxies", "jupyterhub.spawners"]
 
@@ -60,17 +63,21 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
     return None
 
 
-def become(order: dict[str, Any]) -> None:
-    """Be the program, as if the interpreter had been started for it."""
+def surround(order: dict[str, Any]) -> None:
+    """Give this process what surrounds the program: a session, output, directory, environment."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for fd, path in enumerate([os.devnull, order["stdout"], order["stderr"]]):
+    for fd, path in enumerate([os.devnull, *order["output"]]):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(opened, fd)
         os.close(opened)
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
+
+
+def become(order: dict[str, Any]) -> None:
+    """Be the program, as if the interpreter had been started for it."""
     _, *sys.argv = order["command"]
     if sys.argv[0] == "-m":
         _, name, *sys.argv[1:] = sys.argv
@@ -81,10 +88,70 @@ def become(order: dict[str, Any]) -> None:
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-if __name__ == "__main__":
+class Service(subprocess.Popen[bytes]):
+    """A service that a Hub starts: forked where Python runs it, with what JupyterHub uses of it."""
+
+    forks: Any = None
+    """The connection to the process that forks them."""
+
+    def __init__(self, command: list[str], **options: Any) -> None:
+        self._forked = command[:2] == [sys.executable, "-m"]
+        if not self._forked:
+            super().__init__(command, **options)
+            return
+        self.args, self.returncode = command, None
+        self.stdin = self.stdout = self.stderr = None
+        directory = options["cwd"] or os.getcwd()
+        run = {"command": command, "directory": directory, "environment": options["env"]}
+        self.pid = self._ask(run=run | {"output": []})["pid"]
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs."""
+        if self._forked and self.returncode is None:
+            self.returncode = self._ask(poll=self.pid)["code"]
+        return self.returncode if self._forked else super().poll()
+
+    def _ask(self, **order: Any) -> dict[str, Any]:
+        self.forks.write(json.dumps(order) + "\n")
+        self.forks.flush()
+        answer: dict[str, Any] = json.loads(self.forks.readline())
+        return answer
+
+
+def fork_services() -> dict[str, Any] | None:
+    """Fork, beside the Hub that this process becomes, the one that its services are forked from.
+
+    Returns what to become in such a service, and None in the Hub.
+    """
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        ours.close()
+        wanted = serve(theirs)
+        if wanted is None:
+            sys.exit()
+        return wanted
+    theirs.close()
+    from jupyterhub.services import service  # noqa: PLC0415 only a Hub's Python has it
+
+    Service.forks = ours.makefile("rw", encoding="utf-8")
+    service.Popen = Service
+    return None
+
+
+def main() -> None:
+    """Be the process that others are forked from; in each of these, be what was ordered."""
     # Ctrl-C is for the tests, which end this by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
     wanted = serve(socket.socket(fileno=int(sys.argv[1])))
-    if wanted:
-        become(wanted)
+    if wanted is None:
+        return
+    surround(wanted)
+    service = fork_services() if wanted["fork_services"] else None
+    if service:
+        surround(service)
+    become(service or wanted)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,14 +7,15 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from tests.support.forked import ForkedProgram
+from tests.support.forked import fork
 from tests.support.paths import ROOT
 from tests.support.programs import Program, find_program, free_port
 
@@ -87,14 +88,36 @@ def write_config(directory: Path, version: str, config: str, port: int) -> Path:
     return path
 
 
-def launch(directory: Path, version: str, config_file: Path) -> Program:
-    """Start the Hub of this configuration, without waiting for it."""
+def launch(
+    directory: Path, version: str, config_file: Path, *, fork_services: bool = True
+) -> Program:
+    """Start the Hub of this configuration, without waiting for it; see `HubProgram`."""
     command = [str(WITH_SPAWNERS[version]), "-m", "jupyterhub", "--config", str(config_file)]
-    return HubProgram(command, directory / "jupyterhub.log", directory=directory)
+    return HubProgram(command, directory, fork_services=fork_services)
 
 
-class HubProgram(ForkedProgram):
-    """A Hub of which no proxy is left, although it was killed and had no time to stop it."""
+class HubProgram(Program):
+    """A Hub of which no proxy is left, although it was killed and had no time to stop it.
+
+    It forks the dashboard from a process that has imported what that needs, if `fork_services`;
+    else it starts it as it does for an admin.
+    """
+
+    def __init__(self, command: Sequence[str], directory: Path, *, fork_services: bool) -> None:
+        self._fork_services = fork_services
+        super().__init__(command, directory / "jupyterhub.log", directory=directory)
+
+    def _start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], directory: Path | None
+    ) -> Any:
+        return fork(
+            command,
+            self.log,
+            self.log,
+            environment=environment,
+            directory=directory,
+            fork_services=self._fork_services,
+        )
 
     def stop(self) -> None:
         """See `Program.stop`."""

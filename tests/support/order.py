@@ -27,6 +27,8 @@ OF_ONE_HUB = {
     "tests/promises/test_12_bounded_labels.py",
 }
 """Files whose tests use `recorded_hub.hub`, which is started once for each worker."""
+OF_DATABASES = "tests/contract/test_ledger"
+"""Files whose tests use the same PostgreSQL and MariaDB."""
 WITH_HUBS = ("tests/e2e/", "tests/promises/")
 VERSION = re.compile(r"\[([56])[-\]]")
 """Of JupyterHub, in the name of a case: fixtures that start Hubs have it as their parameter."""
@@ -55,6 +57,8 @@ def group_of(name: str) -> str:
     if name.startswith(EACH_BY_ITSELF):
         return name
     file, _, case = name.partition("::")
+    if file.startswith(OF_DATABASES):
+        return "the databases"
     version = VERSION.search(case) if file.startswith(WITH_HUBS) else None
     if version is None:
         return file

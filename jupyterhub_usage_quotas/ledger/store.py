@@ -1,0 +1,112 @@
+"""The ledger in SQL: a `Journal` in SQLite, PostgreSQL or MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from ..quotas.adjustments import Adjustment, Adjustments, group_by_user
+from ..quotas.subject import EVERYONE, Everyone, Subject
+from . import statements
+from .base import PAGE, Check, no_check
+from .database import Database
+from .entries import can_be_kept, checked, checked_key, checked_voiding
+from .rows import ChainReport
+from .statements import Clock
+from .url import parse_ledger_url
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlLedger:
+    """A `Journal` in a database, which any number of processes may share.
+
+    Entries are only added, one transaction after the other: each continues the chain of hashes. It
+    queries the database for everything; `CachedLedger` answers from memory.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock = _now) -> None:
+        self.database = database
+        self._clock = clock
+
+    @classmethod
+    def at(cls, url: str, *, upgrade: bool = False, clock: Clock = _now) -> SqlLedger:
+        """The ledger at a URL, which is connected when it is first used; raises `InvalidLedgerUrl`.
+
+        Only the Hub makes its tables, and brings them up to date: with `upgrade`.
+        """
+        return cls(Database(parse_ledger_url(url), upgrade=upgrade), clock=clock)
+
+    async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:
+        """See `Ledger`."""
+        names = _names(subjects)
+        found = await self.database.read(
+            lambda connection: list(statements.in_force(connection, names, at))
+        )
+        return group_by_user(found)
+
+    async def record(
+        self, drafts: Sequence[Adjustment], *, key: str = "", check: Check = no_check
+    ) -> Sequence[Adjustment]:
+        """See `Journal`."""
+        made = [checked(draft) for draft in drafts]
+        key = checked_key(key)
+        return await self.database.write(
+            lambda connection: statements.record(connection, made, key, check, self._clock)
+        )
+
+    async def void(self, number: int, *, actor: str, reason: str, key: str = "") -> Adjustment:
+        """See `Journal`."""
+        by = checked_voiding(actor, reason, self._clock())
+        key = checked_key(key)
+        return await self.database.write(
+            lambda connection: statements.void(connection, number, by, key)
+        )
+
+    async def history(
+        self,
+        subjects: Collection[Subject] | Everyone,
+        *,
+        before: int | None = None,
+        limit: int = PAGE,
+    ) -> Sequence[Adjustment]:
+        """See `Journal`."""
+        names = _names(subjects)
+        by_name = None if subjects == EVERYONE else {one.name: one for one in subjects}
+        found: list[Adjustment] = []
+        below = statements.LARGEST_NUMBER if before is None else before
+        while len(found) < limit:
+            page = await self.database.read(
+                partial(statements.page_before, names=names, before=below, limit=limit)
+            )
+            found += [one for one in page if _is_about(one, by_name)]
+            if len(page) < limit:
+                break
+            below = page[-1].id
+        return found[:limit]
+
+    async def verify(self) -> ChainReport:
+        """Look whether all entries are as they were written."""
+        return await self.database.read(statements.verify)
+
+    async def aclose(self) -> None:
+        """See `Ledger`."""
+        await self.database.aclose()
+
+
+def _names(subjects: Collection[Subject] | Everyone) -> list[str] | None:
+    """The names that a ledger can have; None for everyone's."""
+    if subjects == EVERYONE:
+        return None
+    return [one.name for one in subjects if can_be_kept(one.name)]
+
+
+def _is_about(one: Adjustment, by_name: Mapping[str, Subject] | None) -> bool:
+    """Whether it is about a user of these, and about nobody who had the name before."""
+    if by_name is None:
+        return True
+    subject = by_name.get(one.user or "")
+    return subject is not None and one.is_for(subject)

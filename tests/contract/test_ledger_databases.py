@@ -1,0 +1,351 @@
+"""What a ledger in SQL keeps to besides, in SQLite, PostgreSQL and MariaDB: nobody changes what is
+in it, whatever they do to the database; writers wait for each other; who is killed leaves it whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from jupyterhub_usage_quotas.errors import AdjustmentRefused, LedgerUnavailable
+from jupyterhub_usage_quotas.ledger.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
+from jupyterhub_usage_quotas.quotas.subject import EVERYONE
+from tests.support.databases import Databases
+from tests.support.ledger_writers import EACH, amount_of
+from tests.support.ledgers import ADA, grant
+from tests.support.paths import ROOT
+
+KINDS = ["sqlite", "postgresql", "mariadb"]
+TABLE = ENTRIES.name
+COLUMNS = ", ".join(column.name for column in ENTRIES.columns)
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> str:
+    """An empty ledger with its tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(databases.sqlite, tmp_path / 'ledger.sqlite')}"
+    databases[request.param].empty()
+    return databases[request.param].url
+
+
+@pytest.fixture
+def raw(url: str) -> Iterator[sa.Engine]:
+    """Whoever else has the password: no setting of ours on the connection."""
+    engine = sa.create_engine(parse_ledger_url(url).url, poolclass=sa.NullPool)
+    yield engine
+    engine.dispose()
+
+
+def run(engine: sa.Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+async def opened(url: str, number: int = 1) -> list[SqlLedger]:
+    return [SqlLedger.at(url) for _ in range(number)]
+
+
+async def close(journals: Sequence[SqlLedger]) -> None:
+    await asyncio.gather(*(one.aclose() for one in journals))
+
+
+# --- append-only ---------------------------------------------------------------------------------
+
+SAME = f"SELECT {COLUMNS} FROM {TABLE} WHERE id = 1".replace("reason", "'another'")
+AT_ONE_VOIDING = (
+    f"SELECT {COLUMNS.replace(' voids', ' 1').replace('id,', '77,', 1)} FROM {TABLE} WHERE id = 3"
+)
+CHANGES = {
+    "sqlite": [
+        f"INSERT OR REPLACE INTO {TABLE} ({COLUMNS}) {SAME}",
+        f"REPLACE INTO {TABLE} ({COLUMNS}) {SAME}",
+        f"REPLACE INTO {TABLE} ({COLUMNS}) {AT_ONE_VOIDING}",
+        f"UPDATE OR REPLACE {TABLE} SET id = 1 WHERE id = 2",
+        f"UPDATE OR IGNORE {TABLE} SET reason = 'another'",
+        f"INSERT INTO {TABLE} ({COLUMNS}) {SAME} ON CONFLICT (id) DO UPDATE SET reason = 'another'",
+    ],
+    "postgresql": [
+        f"TRUNCATE {TABLE} CASCADE",
+        f"INSERT INTO {TABLE} ({COLUMNS}) {SAME} ON CONFLICT (id) DO UPDATE SET reason = 'another'",
+        f"WITH gone AS (DELETE FROM {TABLE} RETURNING id) SELECT id FROM gone",
+    ],
+    "mariadb": [
+        f"TRUNCATE TABLE {TABLE}",
+        f"REPLACE INTO {TABLE} ({COLUMNS}) {SAME}",
+        f"REPLACE INTO {TABLE} ({COLUMNS}) {AT_ONE_VOIDING}",
+        f"INSERT INTO {TABLE} ({COLUMNS}) {SAME} ON DUPLICATE KEY UPDATE reason = 'another'",
+        f"UPDATE IGNORE {TABLE} SET reason = 'another'",
+        f"DELETE IGNORE FROM {TABLE}",
+    ],
+}
+EVERYWHERE = [
+    f"UPDATE {TABLE} SET reason = 'another'",
+    f"UPDATE {TABLE} SET amount = '1' WHERE id = 2",
+    f"DELETE FROM {TABLE} WHERE id = 3",
+    f"DELETE FROM {TABLE}",
+]
+
+
+async def test_whatever_is_done_to_an_entry_is_refused(url: str, raw: sa.Engine):
+    (journal,) = await opened(url)
+    first, _ = await journal.record([grant(1), grant(2)], key="k")
+    await journal.void(first.id, actor="head", reason="a slip")
+    before = await journal.history(EVERYONE)
+    for statement in EVERYWHERE + CHANGES[parse_ledger_url(url).database]:
+        with pytest.raises(sa.exc.DBAPIError):
+            run(raw, statement)
+        assert await journal.history(EVERYONE) == before, statement
+    found = await journal.verify()
+    assert (found.entries, found.broken_at) == (3, None)
+    # What is only added can be.
+    await journal.record([grant(3)])
+    await close([journal])
+
+
+# --- the chain -----------------------------------------------------------------------------------
+
+TAMPERED = {
+    "policy": "'other'",
+    "username": "NULL",
+    "user_created": "1",
+    "starts": "starts - 1",
+    "ends": "ends + 1",
+    "amount": "'1'",
+    "actor": "'nobody'",
+    "reason": "'another'",
+    "created": "created + 1",
+    "request_key": "'other'",
+    "hash": "'0'",
+}
+
+
+@pytest.fixture
+def unguarded(tmp_path: Path, databases: Databases) -> Path:
+    """Somebody has dropped the triggers."""
+    file = Path(shutil.copy(databases.sqlite, tmp_path / "ledger.sqlite"))
+    with sqlite3.connect(file) as connection:
+        for name in ("update", "delete", "replace"):
+            connection.execute(f"DROP TRIGGER usage_quotas_no_{name}")
+    return file
+
+
+async def chain_after(file: Path, statement: str) -> int | None:
+    """Where the chain of five entries is broken once somebody has run a statement."""
+    journal = SqlLedger.at(f"sqlite:///{file}")
+    for number in range(1, 6):
+        await journal.record([grant(number)], key=f"{number}")
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    found = await journal.verify()
+    await journal.aclose()
+    return found.broken_at
+
+
+@pytest.mark.parametrize(("column", "value"), TAMPERED.items(), ids=TAMPERED)
+async def test_an_entry_that_somebody_changed_is_named(unguarded: Path, column: str, value: str):
+    assert await chain_after(unguarded, f"UPDATE {TABLE} SET {column} = {value} WHERE id = 3") == 3
+
+
+async def test_an_entry_that_is_missing_is_named_by_the_next(unguarded: Path):
+    assert await chain_after(unguarded, f"DELETE FROM {TABLE} WHERE id = 3") == 4
+
+
+async def test_entries_that_were_exchanged_are_named(unguarded: Path):
+    exchange = (
+        f"UPDATE {TABLE} SET amount = (SELECT amount FROM {TABLE} o WHERE o.id = 5 - {TABLE}.id)"
+        " WHERE id IN (2, 3)"
+    )
+    assert await chain_after(unguarded, exchange) == 2
+
+
+async def test_a_chain_that_nobody_touched_is_whole_and_its_head_says_how_far(unguarded: Path):
+    assert await chain_after(unguarded, "SELECT 1") is None
+    journal = SqlLedger.at(f"sqlite:///{unguarded}")
+    before = await journal.verify()
+    with sqlite3.connect(unguarded) as connection:
+        connection.execute(f"DELETE FROM {TABLE} WHERE id = 5")
+    after = await journal.verify()
+    assert (before.entries, after.entries) == (5, 4)
+    assert before.head != after.head
+    await journal.aclose()
+
+
+# --- several writers -----------------------------------------------------------------------------
+
+
+def at_most(most: int) -> Any:
+    def check(held: Sequence[Adjustment]) -> None:
+        if len(held) >= most:
+            raise AdjustmentRefused(f"no more than {most}")
+
+    return check
+
+
+async def test_of_several_processes_no_two_pass_a_check_together(url: str):
+    """Each journal has a thread and a connection of its own, as another process has."""
+    journals = await opened(url, 4)
+    calls = (one.record([grant(1)], check=at_most(3)) for one in journals for _ in range(4))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(one, AdjustmentRefused) for one in answers) == 13
+    assert len(await journals[0].history([ADA])) == 3
+    await close(journals)
+
+
+async def test_one_key_in_several_processes_is_one_request(url: str):
+    journals = await opened(url, 4)
+    answers = await asyncio.gather(*(one.record([grant(1)], key="k") for one in journals))
+    assert answers == [answers[0]] * 4
+    (written,) = await journals[0].history(EVERYONE)
+    voidings = (one.void(written.id, actor="head", reason="slip", key="v") for one in journals)
+    voided = await asyncio.gather(*voidings)
+    assert len({one.voided.at for one in voided}) == 1
+    assert (await journals[0].verify()).entries == 2
+    await close(journals)
+
+
+async def test_a_number_is_given_once_the_one_before_is_committed(url: str, raw: sa.Engine):
+    """So nobody who has read up to a number has missed one below it."""
+    if parse_ledger_url(url).file is not None:
+        lock = "BEGIN IMMEDIATE"
+    else:
+        lock = f"SELECT id FROM {LOCK.name} WHERE id = 1 FOR UPDATE"
+    (journal,) = await opened(url)
+    await journal.record([grant(1)])
+    with raw.connect() as other:
+        other.exec_driver_sql(lock)
+        values = "2, 'exemption', 'week', '', 'slow', 'reason', 0, 0, '0'"
+        columns = "id, kind, policy, username, actor, reason, created, request_position, hash"
+        other.exec_driver_sql(f"INSERT INTO {TABLE} ({columns}) VALUES ({values})")
+        writing = asyncio.ensure_future(journal.record([grant(3)]))
+        done, _ = await asyncio.wait([writing], timeout=0.2)
+        assert not done
+        other.commit()
+    (written,) = await writing
+    assert written.id == 3
+    await close([journal])
+
+
+# --- killed --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def writers() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.support.ledger_writers"]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def killed_after(
+    writers: subprocess.Popen[str], url: str, acknowledged: list[int], wanted: int
+) -> None:
+    """Let four clients go on, and kill all once so many more were acknowledged."""
+    writers.stdin.write(f"{url} {' '.join(map(str, acknowledged))}\n")
+    writers.stdin.flush()
+    pids: list[int] = []
+    while (line := writers.stdout.readline().split()) != ["done"]:
+        if line[0] == "pids":
+            pids = [int(one) for one in line[1:]]
+        else:
+            client, number = map(int, line[1:])
+            acknowledged[client] = number + 1
+            wanted -= 1
+        if wanted <= 0 and pids:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            pids = []
+
+
+async def test_what_was_acknowledged_is_there_once_whoever_is_killed(
+    url: str, writers: subprocess.Popen[str]
+):
+    acknowledged = [0] * 4
+    (journal,) = await opened(url)
+    for wanted in (20, 31, 42, 10**9):
+        killed_after(writers, url, acknowledged, wanted)
+        kept = [int(one.amount) for one in await journal.history(EVERYONE, limit=10**6)]
+        assert len(kept) == len(set(kept))
+        told = {amount_of(c, n) for c, most in enumerate(acknowledged) for n in range(most)}
+        assert told <= set(kept)
+        # Each client was at one more at the most, which may have been written.
+        assert len(kept) <= len(told) + 4
+        found = await journal.verify()
+        assert (found.entries, found.broken_at) == (len(kept), None)
+    assert len(kept) == 4 * EACH
+    await close([journal])
+
+
+# --- the tables ----------------------------------------------------------------------------------
+
+
+def drop_tables(url: str, raw: sa.Engine) -> None:
+    for table in (LOCK.name, TABLE, VERSION_TABLE):
+        run(raw, f"DROP TABLE {table}")
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(url: str, raw: sa.Engine):
+    ours = {"version_table": VERSION_TABLE, "compare_type": True}
+    with raw.connect() as connection:
+        context = MigrationContext.configure(connection, opts=ours)
+        assert compare_metadata(context, METADATA) == []
+
+
+async def test_of_several_hubs_that_start_at_once_one_makes_the_tables(url: str, raw: sa.Engine):
+    drop_tables(url, raw)
+    hubs = [SqlLedger.at(url, upgrade=True) for _ in range(3)]
+    await asyncio.gather(*(one.record([grant(1)]) for one in hubs))
+    assert (await hubs[0].verify()).entries == 3
+    await close(hubs)
+
+
+async def test_an_upgrade_that_was_interrupted_is_made_again(url: str, raw: sa.Engine):
+    run(raw, f"DROP TABLE {VERSION_TABLE}")
+    journal = SqlLedger.at(url, upgrade=True)
+    await journal.record([grant(1)])
+    await close([journal])
+    with pytest.raises(sa.exc.DBAPIError):
+        run(raw, f"DELETE FROM {TABLE}")
+
+
+async def test_without_its_tables_only_the_hub_makes_them(url: str, raw: sa.Engine):
+    drop_tables(url, raw)
+    other = SqlLedger.at(url)
+    with pytest.raises(LedgerUnavailable, match="no tables yet: the Hub of this version"):
+        await other.verify()
+    hub = SqlLedger.at(url, upgrade=True)
+    await hub.record([grant(1)])
+    assert (await other.verify()).entries == 1
+    await close([hub, other])
+
+
+@pytest.mark.parametrize("upgrade", [True, False])
+async def test_tables_of_a_newer_version_are_refused(url: str, raw: sa.Engine, upgrade: bool):
+    run(raw, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    journal = SqlLedger.at(url, upgrade=upgrade)
+    with pytest.raises(LedgerUnavailable, match="got revision 9999; expected 0001 or older"):
+        await journal.record([grant(1)])
+    run(raw, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    assert replace((await journal.record([grant(1)]))[0], id=0, created=None) == grant(1)
+    await close([journal])
