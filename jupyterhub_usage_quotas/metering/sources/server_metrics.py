@@ -43,6 +43,11 @@ class ServerMetrics:
     brief_metric: str = ""
     resource: str = field(default="", init=False)
 
+    @property
+    def identity(self) -> str:
+        """See `Source.identity`."""
+        return repr(self)
+
     async def read(
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:
