@@ -119,7 +119,7 @@ def _runs_in(pieces: Pieces, series: Series) -> list[Run]:
         profile=labels.get("profile", ""),
         profile_name=labels.get("profile_name", ""),
         name=labels.get("servername", ""),
-        gpu=labels.get("gpu") == "true",
+        gpu=names.GPU_LABELS.get(labels.get("gpu", "")),
     )
     by_key = pieces.setdefault(labels.get("username", ""), {})
     return by_key.setdefault((labels.get("resource", ""), server), [])
