@@ -67,7 +67,10 @@ class Checkpoint:
         self._complete = False
 
     def load(self, sources: Iterable[Source]) -> Restored | None:
-        """What is known of these sources; None where there is no file. Raises `CheckpointNotUsable`."""
+        """What is known of these sources; None where there is no file.
+
+        Raises `CheckpointNotUsable`.
+        """
         try:
             with self.path.open("rb") as file:
                 line = file.readline(LONGEST_LINE)
@@ -131,7 +134,10 @@ class Checkpoint:
 
 
 def _written(line: bytes) -> datetime:
-    """When a file with this first line was written. Raises `CheckpointNotUsable` for files of others."""
+    """When a file with this first line was written.
+
+    Raises `CheckpointNotUsable` for files of others.
+    """
     try:
         kind, made_by = _field(line, "kind"), (_field(line, "format"), _field(line, "version"))
         written = datetime.fromisoformat(_field(line, "written"))
