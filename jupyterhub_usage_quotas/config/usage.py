@@ -28,6 +28,7 @@ from .homes import HOME_STORAGE, HomeOptions
 from .language import LanguageOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
+from .state import StateOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder, why_of_no_device
 
 KUBE_STATE_METRICS = "kube-state-metrics"
@@ -41,7 +42,7 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepage
 
 
 class UsageConfig(
-    PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions, LanguageOptions
+    PodOptions, PrometheusOptions, HomeOptions, StateOptions, DocumentationOptions, LanguageOptions
 ):
     """Options common to all parts of the quota system.
 
@@ -287,11 +288,16 @@ class UsageConfig(
         return [source for source in made if source]
 
     def make_meter(
-        self, events: MeterEvents = NO_EVENTS, *, kept: Collection[str] | None = None
+        self,
+        events: MeterEvents = NO_EVENTS,
+        *,
+        kept: Collection[str] | None = None,
+        writer: bool = False,
     ) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        Of the gauges, those of the resources that are `kept` are kept up to date, all for None.
+        Of the gauges, those of the resources that are `kept` are kept up to date, all for None. The
+        `writer` of the checkpoint is one process, the Hub.
         """
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
         sources: list[Source] = [self.make_source(events), *defined]
@@ -302,6 +308,7 @@ class UsageConfig(
             gauges=self.make_gauges(),
             kept=kept,
             events=events,
+            checkpoint=self.make_checkpoint(self.shown_prometheus_url, writer=writer),
         )
 
     def _timing(self) -> Timing:
