@@ -48,14 +48,16 @@ class StateOptions(LoggingConfigurable):
 
 def beside(database: str) -> str:
     """The folder for files that belong beside a Hub's database, by its URL; empty where that is in
-    memory, and nothing is to stay.
+    memory, and nothing is to stay, or where there is no such folder.
     """
     try:
         url = make_url(database)
+        file = url.database or "" if url.drivername.startswith("sqlite") else None
     except (ArgumentError, ValueError):
-        return str(Path.cwd())
-    if not url.drivername.startswith("sqlite"):
-        return str(Path.cwd())
-    if url.database in (None, "", ":memory:"):
+        file = None
+    if file in ("", ":memory:"):
         return ""
-    return str(Path(url.database).absolute().parent)
+    try:
+        return str(Path(file).absolute().parent if file else Path.cwd())
+    except OSError:
+        return ""  # the working directory was deleted
