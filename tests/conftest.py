@@ -55,15 +55,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
 @pytest.fixture(autouse=True)
 def loggers_as_they_were() -> Iterator[None]:
     """Programs configure the loggers of their process; no other test must see that."""
-    known = [logging.root, *_loggers()]
-    before = [(one, one.level, one.disabled, one.propagate, [*one.handlers]) for one in known]
+    before = {
+        one: (one.level, one.disabled, one.propagate, [*one.handlers])
+        for one in (logging.root, *_loggers())
+    }
     yield
     for logger in _loggers():
-        if logger not in known:
+        if logger not in before:
             logger.setLevel(logging.NOTSET)
             logger.disabled, logger.propagate = False, True
             logger.handlers[:] = []
-    for logger, level, disabled, propagate, handlers in before:
+    for logger, (level, disabled, propagate, handlers) in before.items():
         if logger.level != level:
             logger.setLevel(level)
         logger.disabled, logger.propagate, logger.handlers[:] = disabled, propagate, handlers
