@@ -26,6 +26,7 @@ from .about import DocumentationOptions
 from .gauges import GaugeKind
 from .homes import HOME_STORAGE, HomeOptions
 from .language import LanguageOptions
+from .ledger import LedgerOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder, why_of_no_device
@@ -41,7 +42,12 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepage
 
 
 class UsageConfig(
-    PodOptions, PrometheusOptions, HomeOptions, DocumentationOptions, LanguageOptions
+    PodOptions,
+    PrometheusOptions,
+    HomeOptions,
+    LedgerOptions,
+    DocumentationOptions,
+    LanguageOptions,
 ):
     """Options common to all parts of the quota system.
 
