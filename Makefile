@@ -19,12 +19,13 @@ HYPOTHESIS_PROFILE ?= ci
 export HYPOTHESIS_PROFILE
 # What the machine has set must not slow down every program that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
-PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
+# Python compiles a module when it imports it: most of those that are installed, nothing ever imports.
+PIP_INSTALL = install --quiet --disable-pip-version-check --no-compile
 # That of Python itself takes more than twice as long to find out what to install; it would do.
 NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 # It checks IRIs in JSON schemas, which none here has, and its import takes three seconds of every start of
 # a Hub or of a server.
-WITHOUT_IRIS = bin/pip uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
+WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
 .PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean free-port programs static
@@ -81,42 +82,42 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	@npm ci --prefix frontend --ignore-scripts --loglevel=error
 	@touch $@
 
-# The newest JupyterHub: what the package is developed against.
+# The newest JupyterHub: what the package is developed against. Its pip serves the others, too.
 .venv/bin/python: | programs static
 	$(PYTHON) -m venv .venv
-	.venv/$(NEWER_PIP)
+	.venv/bin/pip $(NEWER_PIP)
 
 .venv/demo: pyproject.toml | .venv/bin/python
-	.venv/$(PIP_INSTALL) --editable '.[demo]'
+	.venv/bin/pip $(PIP_INSTALL) --editable '.[demo]'
 	@touch $@
 
 .venv/bench: pyproject.toml | .venv/bin/python
-	.venv/$(PIP_INSTALL) --editable '.[bench]'
+	.venv/bin/pip $(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
 .venv/docs: pyproject.toml | .venv/bin/python
-	.venv/$(PIP_INSTALL) --editable '.[docs]'
+	.venv/bin/pip $(PIP_INSTALL) --editable '.[docs]'
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python
-	.venv/$(PIP_INSTALL) --editable '.[test]'
-	.venv/$(WITHOUT_IRIS)
+	.venv/bin/pip $(PIP_INSTALL) --editable '.[test]'
+	.venv/bin/pip $(WITHOUT_IRIS)
 	@touch $@
 
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
-.venv-hub5/test: pyproject.toml | programs static
-	$(PYTHON) -m venv .venv-hub5
-	.venv-hub5/$(NEWER_PIP)
-	.venv-hub5/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
-	.venv-hub5/$(WITHOUT_IRIS)
+.venv-hub5/test: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m venv --without-pip .venv-hub5
+	.venv/bin/pip --python .venv-hub5 $(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
+	.venv/bin/pip --python .venv-hub5 $(WITHOUT_IRIS)
 	@touch $@
 
-# The KubeSpawner before it had slug schemes, in a JupyterHub that it works with.
-.venv-spawner6/test: pyproject.toml | programs static
-	$(PYTHON) -m venv .venv-spawner6
-	.venv-spawner6/$(NEWER_PIP)
-	.venv-spawner6/$(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyterhub-kubespawner>=6.2,<7' 'jupyter-server>=2'
-	.venv-spawner6/$(WITHOUT_IRIS)
+# The KubeSpawner before it had slug schemes, in the same JupyterHub: a copy, in which programs name their Python.
+.venv-spawner6/test: .venv-hub5/test
+	rm -rf .venv-spawner6
+	cp -a .venv-hub5 .venv-spawner6 && rm .venv-spawner6/test
+	grep -rlI '\.venv-hub5' .venv-spawner6/bin | xargs sed -i 's,\.venv-hub5,.venv-spawner6,g'
+	.venv/bin/pip --python .venv-spawner6 $(PIP_INSTALL) 'jupyterhub-kubespawner>=6.2,<7'
+	.venv/bin/pip --python .venv-spawner6 $(WITHOUT_IRIS)
 	@touch $@
 
 clean:

@@ -64,6 +64,8 @@ SERVER_LABELS: Final = (
     "gpu",
     "resource",
 )
+GPU_LABELS: Final = MappingProxyType({"true": True, "false": False})
+"""What the label `gpu` says of a server; it is empty where that is not known."""
 EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 """Gauge, always 1: evidence that the Hub was scraped, even when no server runs."""
 SERVERS_UNKNOWN: Final = "jupyterhub_usage_quotas_servers_unknown"

@@ -24,6 +24,7 @@
     │       └── KeyReused
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
+    ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError
     ├── InvalidLedgerUrl           in `ledger.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError

@@ -21,14 +21,20 @@ OURS = frozenset({"query", "time", "start", "end", "step", "timeout"})
 _PAGE = re.compile(
     r"(/api(/v1(/.*)?)?|(^|(?<=/prometheus))/metrics|/-/\w+|/(vmui|vmalert|consoles)(/.*)?"
     r"|(/classic|/new)?/(graph|query|alerts|rules|targets|service-discovery|status|tsdb-status"
-    r"|config|flags|federate|alertmanager-discovery|notifications))$",
+    r"|config|flags|federate|alertmanager-discovery|notifications|agent|starting)"
+    r"|(?<=/api/prom)/push)$",
     re.IGNORECASE,
 )
 """What is behind the address of a Prometheus, or of a VictoriaMetrics, where it is copied from a
-browser or from examples. Some servers have their address behind a path "/metrics".
+browser or from examples, or where samples are pushed to. Some servers have their address behind a
+path "/metrics".
 """
-_PAGE_OF_GRAFANA = re.compile(r"/(explore|dashboards|login|(d|d-solo)/.*)$")
-_OF_A_PAGE = re.compile(r"g\d+\..*|match(\[\])?|search|limit|stats|left|orgId|expr|tab")
+_PAGE_OF_GRAFANA = re.compile(
+    r"/(explore|dashboards|login|(d|d-solo|connections|alerting)/.*|(?<!/api/)datasources/.*)$"
+)
+_OF_A_PAGE = re.compile(
+    r"g\d+\..*|match(\[\])?|search|limit|stats|left|orgId|expr|tab|state|pool|health"
+)
 """Parameters of such pages, beside `OURS`."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?")
@@ -48,7 +54,7 @@ def problem_of_url(url: str, example: str) -> str:
     if not reachable:
         return wrong("not a URL", seen, f"a URL, for example {example!r}")
     if not _has_a_port_or_none(parts):
-        return wrong("wrong port", seen, f"a number from 1 to {HIGHEST_PORT}")
+        return _no_port(url, parts)
     if "#" in url:
         return wrong("has a fragment", seen, f"a URL without it, {seen.partition('#')[0]!r}")
     try:
@@ -103,8 +109,16 @@ def without_credentials(url: str) -> str:
     head, _, rest = url.rpartition("@")
     shown = f"{head.partition('//')[0]}//{rest}" if head else url
     base, mark, query = shown.partition("?")
-    names = [part.partition("=")[0] for part in query.split("&")] if mark else []
+    names = [part.partition("=")[0] for part in query.split("&")] if query else []
     return f"{base}{mark}{'&'.join(f'{name}=...' for name in names)}"
+
+
+def _no_port(url: str, parts: SplitResult) -> str:
+    what, expected = "wrong port", f"a number from 1 to {HIGHEST_PORT}"
+    if "@" in url and "@" not in parts.netloc:
+        what = "password with a character that ends the host"
+        expected = "credentials in which you write %23 for #, %2F for / and %3F for ?"
+    return wrong(what, without_credentials(url), expected)
 
 
 def _has_a_port_or_none(parts: SplitResult) -> bool:

@@ -29,6 +29,7 @@ from .language import LanguageOptions
 from .ledger import LedgerOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
+from .state import StateOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder, why_of_no_device
 
 KUBE_STATE_METRICS = "kube-state-metrics"
@@ -46,6 +47,7 @@ class UsageConfig(
     PrometheusOptions,
     HomeOptions,
     LedgerOptions,
+    StateOptions,
     DocumentationOptions,
     LanguageOptions,
 ):
@@ -293,11 +295,16 @@ class UsageConfig(
         return [source for source in made if source]
 
     def make_meter(
-        self, events: MeterEvents = NO_EVENTS, *, kept: Collection[str] | None = None
+        self,
+        events: MeterEvents = NO_EVENTS,
+        *,
+        kept: Collection[str] | None = None,
+        writer: bool = False,
     ) -> Meter:
         """A meter of the configured sources in the configured Prometheus.
 
-        Of the gauges, those of the resources that are `kept` are kept up to date, all for None.
+        Of the gauges, those of the resources that are `kept` are kept up to date, all for None. The
+        `writer` of the checkpoint is one process, the Hub.
         """
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
         sources: list[Source] = [self.make_source(events), *defined]
@@ -308,6 +315,7 @@ class UsageConfig(
             gauges=self.make_gauges(),
             kept=kept,
             events=events,
+            checkpoint=self.make_checkpoint(self.shown_prometheus_url, writer=writer),
         )
 
     def _timing(self) -> Timing:

@@ -42,7 +42,7 @@ from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
 from .types import HubApp, HubSpawner
-from .viewer_service import declare_viewer, is_viewer
+from .viewer_service import GrantedAsMeant, declare_viewer, is_viewer
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -133,6 +133,7 @@ def _config_was_read(change: Bunch) -> None:
     for line in [*remarks(app.config, CONFIGURED), *manager.doubts(), *of_viewer]:
         app.log.warning(line)
     app.log.addFilter(NoTraceback())
+    app.log.addFilter(GrantedAsMeant())
     logging.getLogger("asyncio").addFilter(NotAFailure())
     add_layer(app)
     app.template_vars = dict(app.template_vars) | {VARIABLE: None}

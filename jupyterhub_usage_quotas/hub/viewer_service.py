@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import socket
 import sys
@@ -93,6 +94,19 @@ SCOPE_DEFINITION = {"description": "See usage and usage quotas."}
 def needed_scopes(ledger: Ledger) -> frozenset[str]:
     """The scopes that the viewer needs of the Hub's, with this ledger."""
     return NEEDED_SCOPES if ledger is NO_LEDGER else NEEDED_SCOPES | {SCOPE_FOR_A_LEDGER}
+
+
+class GrantedAsMeant(logging.Filter):
+    """Drops JupyterHub's warning that a user who opens the viewer is granted less than that
+    requests: it requests to see everybody's usage, and each user is granted what they have of it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is another one."""
+        if record.levelno != logging.WARNING:
+            return True
+        requested, _, granted = record.getMessage().partition(" granting only ")
+        return names.SCOPE_READ not in requested or f"{names.SCOPE_READ}!" not in granted
 
 
 def is_viewer(spec: Mapping[str, Any]) -> bool:

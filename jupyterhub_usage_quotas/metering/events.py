@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from ..quotas.usage import Unknown
@@ -44,6 +45,18 @@ class MeterEvents(Protocol):
         """This many pods ran that are named like users' servers and belong to no known server."""
         ...
 
+    def restored(self, source: str, written: datetime) -> None:
+        """What a checkpoint had of a source is used: it was written then."""
+        ...
+
+    def not_restored(self, why: str) -> None:
+        """What a checkpoint had is not used, and why: the history is read from Prometheus."""
+        ...
+
+    def not_saved(self, path: Path, why: str) -> None:
+        """A checkpoint could not be written, and why."""
+        ...
+
 
 class NoEvents:
     """Ignores everything; a base for those that want some of it."""
@@ -59,6 +72,15 @@ class NoEvents:
 
     def unowned_pods(self, number: int) -> None:
         """See `MeterEvents.unowned_pods`."""
+
+    def restored(self, source: str, written: datetime) -> None:
+        """See `MeterEvents.restored`."""
+
+    def not_restored(self, why: str) -> None:
+        """See `MeterEvents.not_restored`."""
+
+    def not_saved(self, path: Path, why: str) -> None:
+        """See `MeterEvents.not_saved`."""
 
 
 NO_EVENTS = NoEvents()

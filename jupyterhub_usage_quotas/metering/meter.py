@@ -17,9 +17,11 @@ from ..conventions import Reason
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
+from .checkpoint import Checkpoint, CheckpointNotUsable
 from .client.breaker import Breaker, Guard
 from .client.prometheus import PrometheusClient, all_of
 from .client.promql import Users
+from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents, Refresh
 from .gauge_reader import GaugeReader
 from .readers import USUAL, Reader, Timing, UsageReader
@@ -32,7 +34,8 @@ class Meter:
     resource that an admin defined, and gauges.
 
     `events` gets what happens: readings, refreshes, failures. Gauges of the resources that are
-    `kept` are kept up to date, all for None; others are queried when they are needed.
+    `kept` are kept up to date, all for None; others are queried when they are needed. What is kept
+    begins with what the `checkpoint` has, and is written into it.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class Meter:
         events: MeterEvents = NO_EVENTS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         breaker: Breaker | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.timing = timing
         self._prometheus = prometheus
         self._events = events
         self._clock = clock
+        self._checkpoint = checkpoint
         self._guard = Guard(breaker or Breaker())
         self._usage = [UsageReader(prometheus, one, self._guard, timing, events) for one in sources]
         self.gauges: Sequence[GaugeReader] = [
@@ -153,6 +158,7 @@ class Meter:
                 self._events.refreshed(Refresh("what follows a refresh", failure, error))
 
         await tell()
+        await self.restore()
         while True:
             until = self._clock() + self.timing.refresh_every
             await self.refresh(reach)
@@ -160,6 +166,7 @@ class Meter:
             more = True
             while more and self._clock() < until:
                 more = await self.extend()
+            await self.save()
             pause = max(until - self._clock(), self._guard.breaker.remaining)
             await asyncio.sleep(max(pause.total_seconds(), 0.0))
 
@@ -186,6 +193,41 @@ class Meter:
         await self.refresh(reach)
         while await self.extend():
             pass
+
+    async def restore(self) -> None:
+        """Begin with what was known before this process. Never raises."""
+        if self._checkpoint is None:
+            return
+        sources = [one.source for one in self._usage]
+        try:
+            restored = await run_in_worker(self._checkpoint.load, sources)
+        except CheckpointNotUsable as error:
+            self._events.not_restored(str(error))
+            return
+        except Exception as error:
+            # The history can be read without it, whatever is wrong.
+            self._events.not_restored(f"{type(error).__name__}: {error}")
+            return
+        if restored is None:
+            return
+        for one in self._usage:
+            one.restored = restored.snapshots.get(one.name)
+            if one.restored:
+                self._events.restored(one.name, restored.written)
+
+    async def save(self) -> None:
+        """Write what is known for the next process, where it is time to. Never raises."""
+        now, complete = self._clock(), self.complete
+        if self._checkpoint is None or not self._checkpoint.due(now, complete=complete):
+            return
+        save, snapshots = self._checkpoint.save, self.snapshots
+        try:
+            await run_in_worker(save, snapshots, now, complete=complete)
+        except OSError as error:
+            self._events.not_saved(self._checkpoint.path, error.strerror or str(error))
+        except Exception as error:
+            # Usage must be kept up to date, whatever is wrong.
+            self._events.not_saved(self._checkpoint.path, f"{type(error).__name__}: {error}")
 
     async def _attempt(
         self, reader: Reader, step: Callable[[datetime], Awaitable[None]]

@@ -6,6 +6,7 @@ otherwise both are alike for the meter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,9 @@ class Timing:
 
 
 USUAL = Timing()
+
+CONFIRMED_OVER = timedelta(minutes=30)
+"""How much of what was known before this process is compared with what the source says now."""
 
 
 class Reader(Protocol):
@@ -113,6 +117,8 @@ class UsageReader:
         self.source = source
         self.sync: SourceSync | None = None
         self.problem: Unknown | None = None
+        self.restored: UsageSnapshot | None = None
+        """What was known before this process, until the first refresh."""
         self._prometheus = prometheus
         self._guard = guard
         self._timing = timing
@@ -187,7 +193,11 @@ class UsageReader:
         return snapshot
 
     def _make_sync(
-        self, reach: timedelta, users: Users = None, longest: timedelta = LONGEST
+        self,
+        reach: timedelta,
+        users: Users = None,
+        longest: timedelta = LONGEST,
+        restored: UsageSnapshot | None = None,
     ) -> SourceSync:
         return SourceSync(
             self._prometheus,
@@ -198,16 +208,41 @@ class UsageReader:
             interval=self._timing.interval,
             users=users,
             longest=longest,
+            restored=restored,
         )
 
     async def refresh(self, reach: timedelta, now: datetime) -> None:
         """See `Reader.refresh`."""
-        self.sync = self.sync or self._make_sync(reach)
+        if self.sync is None:
+            if self.restored and not await self._is_confirmed(self.restored):
+                self._events.not_restored(f"{self.name} says otherwise now")
+                self.restored = None
+            self.sync = self._make_sync(reach, restored=self.restored)
+            self.restored = None
         try:
             await self.sync.refresh(now)
         finally:
             if self.sync.snapshot:
                 self._report(self.sync.snapshot, now)
+
+    async def _is_confirmed(self, restored: UsageSnapshot) -> bool:
+        """Whether the source still says of some of the time what it said before this process: of
+        the last that is not read again anyway. Where it was not seen it says nothing.
+        """
+        gap = self._timing.max_gap
+        until = whole_step(restored.end - self._timing.late)
+        read = await self._make_sync(CONFIRMED_OVER + 2 * gap).read_all(until)
+        if read is None:
+            return True
+        # At either end gaps may be bridged by what is not part of the answer.
+        start, end = ((one - gap).timestamp() for one in (until - CONFIRMED_OVER, read.end))
+        if start >= end or any(one.coverage.missed(start, end) for one in (read, restored)):
+            return True
+        now, before = read.amounts(start, end), restored.amounts(start, end)
+        return all(
+            math.isclose(now.get(at, 0.0), before.get(at, 0.0), rel_tol=1e-6)
+            for at in {**now, **before}
+        )
 
     async def extend(self, now: datetime) -> None:
         """See `Reader.extend`."""

@@ -116,6 +116,16 @@ class UsageSnapshot:
             _prepared={},
         )
 
+    def amounts(self, start: float, end: float) -> Mapping[tuple[str, str], float]:
+        """What was used in `(start, end]`, in base units, by user and resource."""
+        amounts: dict[tuple[str, str], float] = {}
+        for user, kept in self.usage.items():
+            for (resource, _), timeline in parts_of(kept):
+                for begin, until, rate in timeline.within(start, end):
+                    at = user, resource
+                    amounts[at] = amounts.get(at, 0.0) + rate * (until - begin)
+        return amounts
+
     def _until_last_scrape(self) -> UsageSnapshot:
         """What Prometheus shows after the last scrape is what it saw then: it is not known."""
         gap = self.coverage.gap_at(self.coverage.end)

@@ -37,6 +37,7 @@ class SourceSync:
 
     `late` is how long after their time samples may still come; `interval` the distance of scrapes
     in seconds, if it is not to be found out. `snapshot` is replaced as a whole, never changed.
+    `restored` is what to go on with: it may be old, so it is brought up to date before it is shown.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class SourceSync:
         interval: float | None = None,
         users: Users = None,
         longest: timedelta = LONGEST,
+        restored: UsageSnapshot | None = None,
     ) -> None:
         self.source = source
+        self._restored = restored
         self.snapshot: UsageSnapshot | None = None
         self._prometheus = prometheus
         self._reach = reach
@@ -88,7 +91,7 @@ class SourceSync:
         """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
         end = whole_step(now)
         first = end - self._reach
-        snapshot = self.snapshot
+        snapshot = self.snapshot or self._restored
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))
             # A source that was never seen may have been there: only its evidence was missing.
@@ -103,8 +106,11 @@ class SourceSync:
             newest = steps.end == end
             if new := self._without_lost(snapshot, read, newest=newest):
                 snapshot = await run_in_worker(snapshot.updated, new, keep=keep, newest=newest)
-            spent = [self.snapshot, read, new]
-            self.snapshot = snapshot
+            spent: list[object] = [self.snapshot or self._restored, read, new]
+            if self._restored is None or newest:
+                self.snapshot, self._restored = snapshot, None
+            else:
+                self._restored = snapshot
             del read, new
             await free_in_worker(spent)
             start = end if newest else self._after(snapshot, steps)

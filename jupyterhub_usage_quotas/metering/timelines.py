@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..quotas.policy.selector import ServerAttributes
 from ..quotas.usage import Bucket, sum_of_runs
@@ -136,12 +136,13 @@ def keep(parts: Iterable[tuple[Key, Timeline]]) -> Kept[float]:
     kept: Kept[float] = array("d")
     for key, timeline in parts:
         if timeline:
-            kept.extend((_number(key), len(timeline.packed)))
+            kept.extend((number_of(key), len(timeline.packed)))
             kept.extend(timeline.packed)
     return kept
 
 
-def _number(key: Key) -> int:
+def number_of(key: Key) -> int:
+    """The number that stands for a key in `Kept`, in this process."""
     number = _numbers.get(key)
     if number is not None:
         return number
@@ -151,6 +152,11 @@ def _number(key: Key) -> int:
             _keys.append(key)
             _numbers[key] = len(_keys) - 1
         return _numbers[key]
+
+
+def keys_so_far() -> Sequence[Key]:
+    """The keys that have numbers, in the order of these."""
+    return list(_keys)
 
 
 def parts_of(kept: Kept[float]) -> Iterator[tuple[Key, Timeline]]:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .messages import wrong
+from .other_names import CPU, DEVICES, GPU, MEMORY
 from .phrases import mark, several
 from .units import (
     BYTES,
@@ -180,31 +181,6 @@ class Resource:
 _BYTES: Mapping[str, float] = MappingProxyType({one: float(by) for one, by in BYTES.items()})
 _BYTES_SHOWN = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
-DEVICES = (
-    "nvidia.com/gpu",  # https://github.com/NVIDIA/k8s-device-plugin
-    "nvidia.com/gpu.shared",  # time-sliced or by MPS, where they are renamed
-    "nvidia.com/mig-*",  # a part of one, also shared
-    "amd.com/gpu",  # https://github.com/ROCm/k8s-device-plugin
-    "amd.com/?px_nps?",  # a partition: spx_nps1, dpx_nps1, qpx_nps1, cpx_nps1, cpx_nps4 ...
-    # https://github.com/intel/intel-device-plugins-for-kubernetes; its memory.max, millicores and
-    # tiles say how much of one of these is used, and its i915_monitoring is for looking at them.
-    "gpu.intel.com/i915",
-    "gpu.intel.com/xe",
-    "habana.ai/gaudi",  # https://docs.habana.ai, the device plugin for Kubernetes
-    "google.com/tpu",  # https://cloud.google.com/kubernetes-engine/docs/how-to/tpus
-    "aws.amazon.com/neuron",  # https://awsdocs-neuron.readthedocs-hosted.com, whole devices
-    # https://gitee.com/ascend/ascend-device-plugin: devices (Ascend910, Ascend310P; with HAMi also
-    # Ascend910B3), and parts of one (Ascend910-16c, Ascend310P-4c.3cpu); not Ascend910-memory.
-    "huawei.com/Ascend???",
-    "huawei.com/Ascend????",
-    "huawei.com/Ascend?????",
-    "huawei.com/Ascend*-?c*",
-    "huawei.com/Ascend*-??c*",
-)
-"""What the vendors' own plugins for Kubernetes call devices that count as a GPU each. Amounts of
-memory and shares of devices, which have names of their own, do not count.
-"""
-
 RESOURCES: Mapping[str, Resource] = MappingProxyType(
     {
         resource.name: resource
@@ -224,7 +200,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 spawner_options=("mem_guarantee", "mem_limit"),
                 docker_options=("mem_reservation", "mem_limit"),
                 batch_option="req_memory",
-                elsewhere=r"\bmem(_limit|_reservation|ory|orymax|orylimit|oryhigh|-per-\w+)?\b",
+                elsewhere=MEMORY,
                 kubernetes=("memory",),
             ),
             Resource(
@@ -239,8 +215,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 docker_options=("nano_cpus", "cpu_quota"),
                 docker_set="cpuset_cpus",
                 batch_option="req_nprocs",
-                elsewhere=r"\b(n?cpus?|cpuset|cpuquota|cpu_(limit|reservation|quota)"
-                r"|nano_cpus|ntasks|ppn)\b|(?<!\S)-[cn]\b",
+                elsewhere=CPU,
                 kubernetes=("cpu",),
             ),
             Resource(
@@ -253,7 +228,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 asked="GPUS",
                 docker_options=("device_requests",),
                 batch_option="req_ngpus",
-                elsewhere=r"gpu|nvidia|amd\.com|gaudi|neuron|ascend|\btpu|/dev/(kfd|dri)\b",
+                elsewhere=GPU,
                 kubernetes=DEVICES,
             ),
             Resource(

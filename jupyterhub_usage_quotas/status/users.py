@@ -133,7 +133,18 @@ class Forecast:
         """Whether usage is not known only because the history is still being read: a launch would
         ask for itself.
         """
-        return getattr(self.decision.failover, "reason", "") == Reason.NOT_READ_YET
+        return self._reason == Reason.NOT_READ_YET
+
+    @property
+    def waits_for_usage(self) -> bool:
+        """Whether the server may start once usage is known: not where it is known, and what the
+        server requests is not.
+        """
+        return self._reason not in {Reason.NOT_READ_YET, Reason.REQUEST_UNKNOWN}
+
+    @property
+    def _reason(self) -> str:
+        return getattr(self.decision.failover, "reason", "")
 
     @property
     def denied(self) -> bool:

@@ -1,5 +1,5 @@
-"""`usage_source: hub`, over a restart: servers go on counting as what they were let in on, whatever
-users wrote into their options.
+"""A Hub that was killed and starts again: servers go on counting as what they were let in on,
+whatever users wrote into their options, and usage is not read again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import signal
 import httpx
 import pytest
 
+from jupyterhub_usage_quotas.metering.checkpoint import FILE
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.ports import free_port
-from tests.support.visitor import Visitor
+from tests.support.recorded_hub import assert_explained, quotas
+from tests.support.visitor import Visitor, text_of
 
 CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
@@ -39,6 +41,8 @@ setup_usage_quotas(c)
 """
 REQUESTS = "jupyterhub_usage_quotas_server_requests"
 GIB = 1024**3
+WINDOW = 24 * 3600
+"""Seconds of the longest rolling window of Hubs with a known history; their year is longer."""
 
 
 def exported(hub: Hub) -> dict[str, float]:
@@ -75,3 +79,28 @@ def test_running_servers_count_as_what_they_were_let_in_on(version, tmp_path):
         for name in expected:
             Visitor(hub.url, name).stop()
         assert exported(hub) == {}
+
+
+def wait_for_history(hub: Hub) -> str:
+    """Wait until the whole window is known; what was logged so far."""
+    history = "jupyterhub_usage_quotas_history_seconds"
+    Visitor.wait_until(lambda: hub.metric(history, source="kube-state-metrics") >= WINDOW)
+    return hub.program.log.read_text()
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_usage_that_was_cached_is_not_read_again(version, tmp_path, recorded):
+    """A file that is damaged is said to be, and the history is read again."""
+    config, port = quotas(recorded) + "c.UsageConfig.refresh_interval = 1.0\n", free_port()
+    checkpoint = tmp_path / FILE
+    with running_hub(tmp_path, version, config, port) as hub:
+        wait_for_history(hub)
+        hub.program.send_signal(signal.SIGKILL)
+        hub.program.wait_for_exit()
+    with running_hub(tmp_path, version, config, port) as hub:
+        assert "Usage from kube-state-metrics was cached 20" in wait_for_history(hub)
+        assert_explained(text_of(Visitor(hub.url, "over").start()))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    with running_hub(tmp_path, version, config, port) as hub:
+        assert "is not used: it is damaged" in wait_for_history(hub)
+        assert_explained(text_of(Visitor(hub.url, "over").start()))

@@ -383,6 +383,12 @@ def test_a_session_survives_a_restart_of_the_service(hub: Hub):
     assert "Your usage" in text_of(page)
 
 
+def test_that_users_are_granted_less_than_everything_is_no_warning(hub: Hub):
+    """Users have logged in by now, who see themselves only."""
+    lines = hub.program.output().splitlines()
+    assert not [line for line in lines if "granting only" in line]
+
+
 def test_no_secret_is_in_a_log_or_in_the_database(hub: Hub):
     """The last test of this file: whatever was done before is in the log by now."""
     directory = hub.program.log.parent

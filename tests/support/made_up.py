@@ -40,6 +40,11 @@ class MadeUp:
     asked: list[StepRange] = field(default_factory=list)
     """What was asked for."""
 
+    @property
+    def identity(self) -> str:
+        """See `Source.identity`."""
+        return self.name
+
     async def read(
         self, _prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:

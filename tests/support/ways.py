@@ -1,5 +1,6 @@
-"""The three ways to a reading, which must give the same numbers: a query at launch, a meter that
-was started now, and one that has been kept while time went on.
+"""The four ways to a reading, which must give the same numbers: a query at launch, a meter that was
+started now, one that has been kept while time went on, and one that went on with what another had
+kept.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +20,16 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.metering.checkpoint import Checkpoint
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.events import NoEvents, Refresh
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.readers import Timing
 from jupyterhub_usage_quotas.metering.sources.base import Source
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.charge import Readings
 from jupyterhub_usage_quotas.quotas.subject import REST
-from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale, Unknown
-from tests.support.meter_events import OnRefresh
+from jupyterhub_usage_quotas.quotas.usage import Fresh, Reading, Stale
 
 from .oracle import Oracle, Truth
 from .samples import HOUR, MINUTE, NOW, Happened, Target, scraped
@@ -39,6 +42,8 @@ SLICE = 10 * MINUTE
 
 GROWS = 43 * MINUTE
 """For how long time goes on."""
+RESTARTS = 0.3
+"""How often, each time, another meter goes on."""
 PIECES = 60
 """More pieces of history than any of these needs."""
 
@@ -60,14 +65,21 @@ class Asking:
     run: Callable[[Any], Any]
     """Runs a coroutine; all on one event loop, to which the connections belong."""
 
-    def meter(self, source: Source, clock: Callable[[], float], **timing: Any) -> Meter:
-        """A meter that fails the test when a refresh fails."""
+    def meter(
+        self,
+        source: Source,
+        clock: Callable[[], float],
+        checkpoint: Checkpoint | None = None,
+        **timing: Any,
+    ) -> Meter:
+        """A meter that fails the test when a refresh fails, or a checkpoint."""
         long = timedelta(minutes=5)
         return Meter(
             self.client,
             [source],
             Timing(deadline=long, refresh_deadline=long, **timing),
-            events=OnRefresh(_succeeds),
+            events=Succeeding(),
+            checkpoint=checkpoint,
             clock=lambda: instant(clock()),
         )
 
@@ -89,8 +101,17 @@ def asking(directory: Path) -> Iterator[Asking]:
         runner.run(client.aclose())
 
 
-def _succeeds(why: Unknown | None, error: Exception | None) -> None:
-    assert why is None, (why, error)
+class Succeeding(NoEvents):
+    """Fails the test where something does not succeed."""
+
+    def refreshed(self, refresh: Refresh) -> None:
+        assert refresh.failure is None, (refresh.failure, refresh.bug)
+
+    def not_restored(self, why: str) -> None:
+        raise AssertionError(why)
+
+    def not_saved(self, path: Path, why: str) -> None:
+        raise AssertionError((path, why))
 
 
 async def read_all(asked: Meter) -> None:
@@ -134,7 +155,11 @@ class Ways:
 
     async def _keep(self) -> dict[str, Meter]:
         kept = {"started": await self._started()}
-        return {**kept, "grown": await self._grown()} if self.grows else kept
+        if not self.grows:
+            return kept
+        with tempfile.TemporaryDirectory() as folder:
+            restarted = await self._grown(Path(folder))
+        return {**kept, "grown": await self._grown(), "restarted": restarted}
 
     async def _started(self) -> Meter:
         """A meter that was started now."""
@@ -143,14 +168,27 @@ class Ways:
         await read_all(asked)
         return asked
 
-    async def _grown(self) -> Meter:
-        """A meter that was started a while ago and refreshed every few minutes since."""
+    async def _grown(self, folder: Path | None = None) -> Meter:
+        """A meter that was started a while ago and refreshed every few minutes since; where there
+        is a folder, one after the other, each of which goes on with what the one before knew.
+        """
         chance = random.Random(self.seed)
         clock = self.now - GROWS - chance.randrange(MINUTE)
-        asked = self.prometheus.meter(self.source, lambda: clock)
+
+        def another() -> Meter:
+            kept_in = Checkpoint(folder, self.prometheus.url, writer=True) if folder else None
+            return self.prometheus.meter(self.source, lambda: clock, kept_in)
+
+        asked = another()
         while True:
             await asked.refresh(timedelta(seconds=REACH))
             await asked.extend()
+            if folder and chance.random() < RESTARTS:
+                await asked.save()
+                known, asked = asked.snapshots[0], another()
+                await asked.restore()
+                await asked.refresh(timedelta(seconds=REACH))
+                assert asked.snapshots[0].start <= known.start
             self._is_right_so_far(asked, clock)
             if clock == self.now:
                 break
@@ -192,7 +230,7 @@ class Ways:
                 assert usage.covered_until == instant(truth.last), way
                 assert usage.coverage == pytest.approx(truth.coverage, rel=1e-9), way
                 true = [truth.slices(user, resource, SLICE)]
-                if way == "grown":
+                if way != "started":
                     true.append(known_more.slices(user, resource, SLICE)[1:])
                 found = self._slices(reading)
                 right = any(found == pytest.approx(one, rel=1e-9, abs=1e-6) for one in true)

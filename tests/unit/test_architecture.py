@@ -117,6 +117,7 @@ def told_apart(source: str, kinds: Set[str]) -> list[str]:
 
 RESOURCES_NAMED_IN = {
     "quotas/resources.py",
+    "quotas/other_names.py",
     # Where home storage comes from, and its options.
     "metering/sources/home_storage.py",
     "config/homes.py",

@@ -57,7 +57,7 @@ class UsageQuotaManager(QuotaOptions):
     def meter(self) -> Meter:
         """What brings usage from Prometheus."""
         events = MeterMetrics(self.log, self.on_request)
-        return self.make_meter(events, kept=self.policies.all_measured)
+        return self.make_meter(events, kept=self.policies.all_measured, writer=True)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus, and the ledger."""

@@ -31,8 +31,9 @@ Text = Annotated[str, Field(max_length=LONGEST)]
 
 
 class KeptLaunch(BaseModel):
-    """A launch that was let pass: the profile, by slug and display name, what is chosen in it and
-    what the server requests (as in a `Request`), and the instant of the decision.
+    """A launch that was let pass: the profile, by slug and display name, what is chosen in it,
+    what the server requests and what of that is unknown (as in a `Request`), and the instant of the
+    decision.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,6 +42,7 @@ class KeptLaunch(BaseModel):
     profile_name: Text = ""
     choices: tuple[Text, ...] = ()
     rates: Mapping[str, Amount] = {}
+    unknown: frozenset[Text] = frozenset()
     at: AwareDatetime
 
     def request(self, subject: Subject, server_name: str) -> Request:
@@ -57,6 +59,7 @@ def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
         profile_name=printable(request.profile_name, LONGEST),
         choices=request.choices,
         rates=dict(request.rates),
+        unknown=request.unknown,
         at=at,
     )
     _put(spawner, kept)

@@ -131,6 +131,16 @@ def _first(option: Mapping[str, Any], saved: object) -> Iterator[str]:
     yield from (key for key, choice in choices.items() if choice.get("default"))
 
 
+def is_written(profile: Profile, traits: Collection[str]) -> bool:
+    """Whether a user writes some of what changes these traits, since there is nothing to choose."""
+    return any(
+        trait in ((option.get("unlisted_choice") or {}).get("kubespawner_override") or {})
+        for option in (profile.get("profile_options") or {}).values()
+        if not option.get("choices")
+        for trait in traits
+    )
+
+
 def in_words(profile: Profile, choices: Choices) -> str:
     """What is chosen in a profile, as its form calls it: "CPUs: 2, Memory: 8 GiB"."""
     said = []
@@ -148,29 +158,48 @@ class WithProfile:
 
     def __init__(self, spawner: HubSpawner, profile: Profile, choices: Choices) -> None:
         """`spawner` must not have had a profile applied."""
-        self._spawner = spawner
         chosen = (
             profile["profile_options"][key]["choices"][choice] for key, choice in choices.items()
         )
-        self._overrides = [one.get("kubespawner_override") or {} for one in (profile, *chosen)]
+        self._before: HubSpawner | _Overridden = spawner
+        for one in (profile, *chosen):
+            for name, value in (one.get("kubespawner_override") or {}).items():
+                self._before = _Overridden(self._before, name, value, spawner)
 
     def __getattr__(self, name: str) -> Any:
         """The overridden value, read as the spawner reads it ("8G" is a number of bytes)."""
-        value = getattr(self._spawner, name)
-        for overrides in self._overrides:
-            if name in overrides:
-                value = self._overridden(name, value, overrides[name])
-        return value
+        return getattr(self._before, name)
 
-    def _overridden(self, name: str, before: Any, value: Any) -> Any:
-        if callable(value):
-            value = value(self._spawner)
-        if isinstance(before, dict) and isinstance(value, dict):
-            # KubeSpawner adds to what is there; None takes a key away.
-            return {key: one for key, one in (before | value).items() if one is not None}
+
+class _Overridden:
+    """A spawner as it would be with one override more: functions get it as it was before that."""
+
+    def __init__(self, before: Any, name: str, value: Any, spawner: HubSpawner) -> None:
+        self._before, self._name, self._value, self._spawner = before, name, value, spawner
+
+    def __getattr__(self, name: str) -> Any:
+        was = getattr(self._before, name)
+        if name != self._name:
+            return was
+        value = self._value(self._before) if callable(self._value) else self._value
+        if isinstance(was, dict) and isinstance(value, dict):
+            return _added(was, value)
         trait = self._spawner.traits().get(name)
         # As when it is set: None, too, where the trait allows it.
         return trait._validate(self._spawner, value) if trait else value
+
+
+def _added(was: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """KubeSpawner adds to what is there, at every depth; None takes a key away."""
+    both = dict(was)
+    for key, one in value.items():
+        if isinstance(one, Mapping):
+            both[key] = _added(both.get(key, {}), one)
+        elif one is None:
+            both.pop(key, None)
+        else:
+            both[key] = one
+    return both
 
 
 @contextmanager

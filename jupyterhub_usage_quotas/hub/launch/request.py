@@ -11,7 +11,6 @@ from ...quotas.messages import wrong
 from ...quotas.policy.selector import marks_of
 from ...quotas.resources import Resources
 from ...quotas.subject import Subject, in_utc
-from ...quotas.units import InvalidQuantity
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import is_a_name
@@ -24,6 +23,7 @@ from .profiles import (
     choices_in,
     chosen_profile,
     in_words,
+    is_written,
     profiles_of,
     unchanged,
 )
@@ -44,7 +44,8 @@ class OptionsRefused(UsageQuotasError):
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A server that a user could choose: its request, and of the choices in its profile those that
-    change what it asks for, also in words. `selected` is whether the form has them at first.
+    change what it asks for, also in words. `selected` is whether the form has them at first. Of
+    what its request has as `unknown` it is not known how much it asks for.
     """
 
     request: Request
@@ -64,8 +65,11 @@ class Launch:
 
     @property
     def profiles(self) -> Mapping[str, Request]:
-        """By display name, the request of every profile, with what its form has selected."""
-        return {one.request.profile_name: one.request for one in self.offers if one.selected}
+        """By display name, the request of every profile of which it is known, with what its form
+        has selected.
+        """
+        known = (one for one in self.offers if one.selected and not one.request.unknown)
+        return {one.request.profile_name: one.request for one in known}
 
 
 def subject_of_user(user: HubUser) -> Subject:
@@ -169,18 +173,24 @@ def _offers(
     for profile in profiles:
         name = _display_name(profile)
         try:
-            offers += list(_offers_in(profile, base, spawner, resources))
-            LOGGED.forget(name)
+            made = list(_offers_in(profile, base, spawner, resources))
         except Exception as error:
             # An admin can write anything there, and the spawner reads a profile only when it is
             # chosen: launches of the others are not to suffer from it.
             LOGGED.warn(spawner.log, name, error, OVERRIDES)
+            continue
+        offers += [offer for offer, _ in made]
+        if unreadable := {line for _, lines in made for line in lines}:
+            LOGGED.warn(spawner.log, name, "; ".join(sorted(unreadable)), OVERRIDES)
+        else:
+            LOGGED.forget(name)
     return tuple(offers)
 
 
 def _offers_in(
     profile: Profile, base: Request, spawner: HubSpawner, resources: Resources
-) -> Iterator[Offer]:
+) -> Iterator[tuple[Offer, tuple[str, ...]]]:
+    """Each with a line about everything in it that cannot be read."""
     saved = spawner.user_options or {}
     asking = {
         *OTHER_TRAITS,
@@ -190,14 +200,16 @@ def _offers_in(
     is_saved = saved.get("profile") == profile.get("slug")
     saved = saved if is_saved else {}
     every = choices_in(profile, asking, saved)
+    written = is_written(profile, asking)
+    all_asked = frozenset(one.name for one in resources.values() if one.asked)
     for number, choices in enumerate(every):
         with unchanged(spawner):
             # Its functions may change the spawner, which may start with another profile.
             asked = asked_by(WithProfile(spawner, profile, choices), resources)
-        if asked.unreadable:
-            raise InvalidQuantity("; ".join(asked.unreadable))
         request = _with(base, profile, asked.rates, {**all_chosen(profile, saved), **choices})
-        yield Offer(request, choices, in_words(profile, choices), number == 0)
+        request = replace(request, unknown=all_asked if written else asked.unknown)
+        offer = Offer(request, choices, in_words(profile, choices), number == 0)
+        yield offer, asked.unreadable
 
 
 async def _load_user_options(spawner: HubSpawner) -> None:

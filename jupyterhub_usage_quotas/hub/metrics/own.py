@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
@@ -99,6 +100,7 @@ class MeterMetrics:
         """Each of `on_request` gets the outcome of every request."""
         self._log = log
         self._on_request = on_request
+        self._not_saved = ""
 
     def requested(self, outcome: str, seconds: float) -> None:
         """Count a request."""
@@ -132,3 +134,29 @@ class MeterMetrics:
     def unowned_pods(self, number: int) -> None:
         """Show how many there are."""
         pods_without_user.set(number)
+
+    def restored(self, source: str, written: datetime) -> None:
+        """Log since when usage is known."""
+        self._log.info(
+            "Usage from %s was cached %s UTC; only what is newer is read from Prometheus",
+            source,
+            f"{written:%Y-%m-%d %H:%M}",
+        )
+
+    def not_restored(self, why: str) -> None:
+        """Log why the history has to be read."""
+        self._log.warning(
+            "The usage cached before this start is not used: %s; it is read from Prometheus", why
+        )
+
+    def not_saved(self, path: Path, why: str) -> None:
+        """Log it once for each reason: it is tried again and again."""
+        if why != self._not_saved:
+            self._log.warning(
+                "Usage could not be cached in %s: %s; after a restart all of it is read from"
+                " Prometheus again. Set UsageConfig.state_dir to a folder that the Hub can write"
+                ' to, or to "" to cache nothing',
+                path,
+                why,
+            )
+        self._not_saved = why

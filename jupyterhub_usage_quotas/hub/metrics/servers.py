@@ -6,17 +6,24 @@ never sees a half-written state, and a server that stopped is gone from the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ... import conventions
 from ...quotas.policy.selector import bounded_name
-from ...quotas.resources import BY_RUNNING, has_gpu
+from ...quotas.resources import BY_RUNNING, has_gpu, may_have_gpu
 from ..launch.kept import KeptLaunch, kept_of, server_for_log
 from ..launch.servers import running_spawners
 from ..types import HubSpawner, HubUser
+
+
+def _gpu(rates: Mapping[str, float], unknown: Collection[str]) -> str:
+    """The label for a server that requests so much, and perhaps more of what is unknown."""
+    if may_have_gpu(rates, unknown):
+        return ""
+    return next(label for label, has in conventions.GPU_LABELS.items() if has is has_gpu(rates))
 
 
 class ServerExporter(Collector):
@@ -65,7 +72,7 @@ class ServerExporter(Collector):
         rates = kept.rates if kept else BY_RUNNING
         profile = "/".join((kept.profile, *kept.choices)) if kept else ""
         profile_name = kept.profile_name if kept else ""
-        gpu = "true" if has_gpu(rates) else "false"
+        gpu = _gpu(rates, kept.unknown) if kept else ""
         # Names that are not valid Unicode cannot be exported.
         server = bounded_name(spawner.name)
         for name in (user.name, server):

@@ -21,7 +21,7 @@ from ...status.chip import ANY_SERVER, Chip, chip
 from ...status.permissions import permissions_of
 from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
-from ..launch.rates import rates_of
+from ..launch.rates import asked_by
 from ..launch.request import Offer, offers_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from ..types import HubSpawner, HubUser
@@ -176,11 +176,13 @@ class UserPages:
         status = await self._status(self._user)
         if spawner.active or spawner.options_form or not status.enforced:
             return banner(status, [], self._language)
+        asked = asked_by(spawner, self._pages.options.policies.resources)
         request = Request(
             subject_of_user(self._user),
             spawner.name,
             profile_name=self._language.gettext("Your server"),
-            rates=rates_of(spawner, self._pages.options.policies.resources),
+            rates=asked.rates,
+            unknown=asked.unknown,
         )
         made = banner(status, [Offer(request)], self._language)
         if made:

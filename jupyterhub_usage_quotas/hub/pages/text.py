@@ -161,7 +161,7 @@ def could_run(forecast: Forecast, language: Language = ENGLISH) -> str:
             if decision.retry_time:
                 return gettext("Not before")
             return gettext("Not within your quotas")
-        case Outcome.FAILOVER_CLOSED if not forecast.still_read:
+        case Outcome.FAILOVER_CLOSED if forecast.waits_for_usage:
             return gettext("Not before usage is known")
         case _:
             return gettext(NOT_KNOWN)

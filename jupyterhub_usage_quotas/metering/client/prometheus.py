@@ -38,6 +38,9 @@ from .worker import run_in_worker
 MAX_POINTS = 10_000
 """Points per series in one request; Prometheus refuses more than 11,000."""
 
+AT_ONCE = 8
+"""Requests that are under way at a time; others wait for their turn, in order."""
+
 LARGE = 20_000
 """Bytes of an answer that is not read on the event loop, so that others need not wait for it."""
 
@@ -68,10 +71,12 @@ class PrometheusClient:
             base_url=address.rstrip("/") + "/api/v1/",
             params=httpx.QueryParams(parameters),
             timeout=request_timeout.total_seconds(),
-            limits=httpx.Limits(max_connections=8),
+            limits=httpx.Limits(max_connections=AT_ONCE),
             **connection.client_options(),
         )
         self._http.headers["Accept-Encoding"] = ENCODING
+        # The pool looks through all that wait whenever one comes or goes: it is to have none.
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -155,7 +160,7 @@ class PrometheusClient:
         self, method: str, path: str, data: Mapping[str, str] | None = None
     ) -> httpx.Response:
         try:
-            async with self._http.stream(method, path, data=data) as response:
+            async with self._turn, self._http.stream(method, path, data=data) as response:
                 content = await read_body(response)
         except httpx.TimeoutException as error:
             raise PrometheusTimeout(f"no answer in time ({type(error).__name__})") from error

@@ -119,6 +119,11 @@ class ServersPods:
         """See `PodNames.like`."""
         return self._like
 
+    @property
+    def identity(self) -> str:
+        """See `PodNames.identity`."""
+        return repr(self._naming)
+
     async def owners(self) -> Mapping[PodName, Owner]:
         """See `PodNames.owners`. Raises `PodOwnersUnknown`."""
         servers = list(await self._servers())

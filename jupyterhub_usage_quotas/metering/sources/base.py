@@ -113,6 +113,13 @@ class Source(Protocol):
         """The one resource that it has; empty where it has what servers ask for."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """Everything that its usage depends on, as a text that is the same in every process: what
+        was read of a source with another identity is not what this would read.
+        """
+        ...
+
     async def read(
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:

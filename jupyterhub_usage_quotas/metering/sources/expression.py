@@ -39,6 +39,11 @@ class Expression:
         """See `Source.name`."""
         return f"the expression of {self.resource}"
 
+    @property
+    def identity(self) -> str:
+        """See `Source.identity`."""
+        return repr(self)
+
     async def read(
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:

@@ -83,6 +83,11 @@ class KubeStateMetrics:
         """The namespaces that are queried, as patterns; none for all."""
         return tuple(filter(None, (self.namespace, *self.pod_namespaces)))
 
+    @property
+    def identity(self) -> str:
+        """See `Source.identity`."""
+        return f"{replace(self, named=None)!r} {self.named.identity if self.named else ''}"
+
     async def read(
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:

@@ -36,6 +36,11 @@ class PodNames(Protocol):
         """Patterns (with `*`) that all such names have, to narrow a search; none for any name."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What names are made of, as a text that is the same in every process."""
+        ...
+
     async def owners(self) -> Mapping[PodName, Owner]:
         """The pods of all known servers, running or not. May be called from one thread only."""
         ...

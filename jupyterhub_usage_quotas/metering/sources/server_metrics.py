@@ -43,6 +43,11 @@ class ServerMetrics:
     brief_metric: str = ""
     resource: str = field(default="", init=False)
 
+    @property
+    def identity(self) -> str:
+        """See `Source.identity`."""
+        return repr(self)
+
     async def read(
         self, prometheus: PrometheusClient, users: Users, steps: StepRange
     ) -> UsageSegment:
@@ -114,7 +119,7 @@ def _runs_in(pieces: Pieces, series: Series) -> list[Run]:
         profile=labels.get("profile", ""),
         profile_name=labels.get("profile_name", ""),
         name=labels.get("servername", ""),
-        gpu=labels.get("gpu") == "true",
+        gpu=names.GPU_LABELS.get(labels.get("gpu", "")),
     )
     by_key = pieces.setdefault(labels.get("username", ""), {})
     return by_key.setdefault((labels.get("resource", ""), server), [])

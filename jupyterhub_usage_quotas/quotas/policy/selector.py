@@ -49,7 +49,8 @@ class ServerAttributes:
     """What selectors can name of a server. Usage is kept by these.
 
     `profile` and `profile_name` are the slug and the display name of the chosen profile, empty
-    where there is none; `name` is that of a named server, empty for the default one. What is chosen
+    where there is none; `name` is that of a named server, empty for the default one. `gpu` is
+    whether it has one, None where that is not known: it is then selected by neither. What is chosen
     in the profile's options follows its slug: "large/memory=mem_488". `kind` is `SERVER`, or what
     else runs in a user's name: a Dask worker, for example.
     """
@@ -57,7 +58,7 @@ class ServerAttributes:
     profile: str = ""
     profile_name: str = ""
     name: str = ""
-    gpu: bool = False
+    gpu: bool | None = False
     kind: str = SERVER
 
     def __post_init__(self) -> None:

@@ -870,6 +870,22 @@ def test_homes_that_are_called_otherwise(doctor, serve_history):
     assert doctor(pattern, url=url).wrong == {}
 
 
+# --- resources of the admin's own ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("promql", "words", "status"),
+    [
+        ("kube_pod_status_phase", ["have no label username", "sum by (username)"], "failed"),
+        ("rate(kube_pod_status_phase)", ["refuses the expression of seats"], "failed"),
+        ("seats_in_use", ["had no series in the last day", "no policy limits it"], "warning"),
+    ],
+)
+def test_resources_of_the_admins_own(doctor, promql, words, status):
+    defined = {"seats": {"promql": promql, "unit": "seat"}}
+    only(doctor(f"c.UsageConfig.resources = {defined}"), "resources", *words, status=status)
+
+
 # --- the ledger ----------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ from tests.support.samples import (
 )
 from tests.support.ways import REACH, Asking, asking
 
-SEEDS = 10
+SEEDS = 60
 BEGIN, END = NOW - REACH - 20 * MINUTE, NOW + 10 * MINUTE
 BORDERS = [NOW - REACH, NOW - 3 * HOUR, NOW - HOUR, *(NOW - n * 6 * MINUTE for n in range(8))]
 

@@ -7,7 +7,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas.config.usage import UsageConfig
-from jupyterhub_usage_quotas.quotas.resources import DEVICES
+from jupyterhub_usage_quotas.quotas.other_names import DEVICES
 
 
 @pytest.mark.parametrize(

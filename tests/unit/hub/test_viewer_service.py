@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.hub.viewer_service import declare_viewer
+from jupyterhub_usage_quotas.hub.viewer_service import GrantedAsMeant, declare_viewer
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
@@ -298,3 +299,34 @@ def test_a_menu_of_the_admin_is_the_menu():
 def test_a_link_that_is_none_is_refused(link):
     with pytest.raises(ConfigurationError, match="services_menu"):
         declared(UsageViewer={"services_menu": [link]})
+
+
+IDENTIFYING = "read:users:name!user,access:services!service=usage-quota,read:users:groups!user"
+LOGIN = (
+    f"Service JupyterHub service usage-quota requested scopes {IDENTIFYING},{READ} for user live,"
+    " granting only "
+)
+
+
+@pytest.mark.parametrize(
+    ("granted", "level", "passes"),
+    [
+        # As JupyterHub 5 and 6 write them.
+        (f"{IDENTIFYING},{READ}!user=live.", logging.WARNING, False),
+        (f"{READ}!user=live,{READ}!user=near,{IDENTIFYING}.", logging.WARNING, False),
+        (f"{READ}!group=lab,{IDENTIFYING}.", logging.WARNING, False),
+        # Without any of it the dashboard shows nothing to them.
+        (f"{IDENTIFYING}.", logging.WARNING, True),
+        ("[].", logging.WARNING, True),
+        (f"{IDENTIFYING},{READ}!user=live.", logging.ERROR, True),
+    ],
+)
+def test_of_logins_to_the_viewer_only_those_are_logged_that_see_nothing(granted, level, passes):
+    record = logging.LogRecord("JupyterHub", level, "auth.py", 319, LOGIN + granted, (), None)
+    assert GrantedAsMeant().filter(record) is passes
+
+
+def test_the_logins_to_other_services_are_logged_as_ever():
+    said = "Service grades requested scopes admin:users for user a, granting only []."
+    record = logging.LogRecord("JupyterHub", logging.WARNING, "auth.py", 319, said, (), None)
+    assert GrantedAsMeant().filter(record)

@@ -36,7 +36,7 @@ class Server(Model):
     name: str = Field(description="empty for the default server")
     profile: str = Field(description="the slug of its profile; empty without one")
     profile_name: str = Field(description="the display name of its profile; empty without one")
-    gpu: bool = Field(description="whether it has a GPU")
+    gpu: bool | None = Field(description="whether it has a GPU; null where that is not known")
 
 
 class Amount(Model):

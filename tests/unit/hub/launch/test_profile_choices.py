@@ -110,18 +110,94 @@ def refuses(spawner: Any) -> Any:
         {"cpu_guarantee": [1]},
         {"mem_guarantee": refuses},
         {"extra_resource_limits": None},
-        {"extra_resource_guarantees": {"nvidia.com/gpu": "some"}},
     ],
 )
-async def test_a_profile_that_cannot_be_read_is_no_offer_and_harms_no_other(override, caplog):
+async def test_a_profile_that_cannot_be_read_is_suggested_to_nobody_and_harms_no_other(
+    override, caplog
+):
     """KubeSpawner reads a profile only when it is chosen: then its launch fails, and no other."""
     wrong = {"display_name": "Wrong", "slug": "wrong", "kubespawner_override": override}
     small = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
     launch = await read_launch(USER, spawner([wrong, small], profile="small"), ASKED)
     assert launch.request.rates["cpu"] == 2
-    assert [one.request.profile for one in launch.offers] == ["small"]
+    assert [bool(one.request.unknown) for one in launch.offers] == [True, False]
+    assert list(launch.profiles) == ["Small"]
     (logged,) = [one for one in caplog.messages if "Wrong" in one]
     assert "kubespawner_override" in logged
+
+
+def sidecar(**requests: str) -> dict[str, Any]:
+    return {"name": "side", "image": "side:1", "resources": {"requests": requests}}
+
+
+BUILDS_ON: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+    # Functions of what was there get what the overrides before them made of it.
+    (
+        {"mem_guarantee": "2G"},
+        [{"mem_guarantee": lambda it: it.mem_guarantee * 2}, {"mem_guarantee": "512M"}],
+    ),
+    ({"mem_limit": "6G", "mem_guarantee": lambda it: it.mem_limit // 2}, [{"cpu_limit": 2}]),
+    (
+        {"cpu_guarantee": 3},
+        [{"cpu_limit": lambda it: it.cpu_guarantee + 1, "cpu_guarantee": None}],
+    ),
+    # What is in each other is added to at every depth.
+    (
+        {"extra_containers": {"side": sidecar(memory="1Gi", cpu="1")}},
+        [{"extra_containers": {"side": {"resources": {"requests": {"memory": "4Gi"}}}}}],
+    ),
+    (
+        {"extra_containers": {"side": sidecar(memory="1Gi", cpu="1")}},
+        [{"extra_containers": {"side": {"resources": {"requests": {"cpu": None}}}}}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("override", "overrides"), BUILDS_ON)
+async def test_a_choice_builds_on_its_profile_as_it_does_in_kubespawner(override, overrides):
+    every = {str(number): {"kubespawner_override": one} for number, one in enumerate(overrides)}
+    profile = {
+        "display_name": "Own",
+        "slug": "own",
+        "kubespawner_override": override,
+        "profile_options": {"size": {"choices": every}},
+    }
+    offers = await offers_of(USER, spawner([profile]), ASKED)
+    assert [one.choices["size"] for one in offers] == list(every)
+    for one in offers:
+        chosen = spawner([profile], profile="own", **one.choices)
+        await chosen.load_user_options()
+        assert dict(one.request.rates) == rates_of(chosen, ASKED)
+
+
+async def test_what_cannot_be_read_of_a_profile_is_not_known_of_its_offer(caplog):
+    """KubeSpawner takes it, so it may start: pages must not say for how long."""
+    override = {"mem_guarantee": "2G", "extra_resource_guarantees": {"nvidia.com/gpu": "some"}}
+    odd = {"display_name": "Odd", "slug": "odd", "kubespawner_override": override}
+    small = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
+    launch = await read_launch(USER, spawner([odd, small], profile="small"), ASKED)
+    first, second = launch.offers
+    assert (first.request.profile, first.request.unknown) == ("odd", {"gpu"})
+    assert first.request.rates["memory"] == 2 * GIB
+    assert (second.request.profile, second.request.unknown) == ("small", set())
+    # It is suggested to nobody.
+    assert list(launch.profiles) == ["Small"]
+    (logged,) = [one for one in caplog.messages if "Odd" in one]
+    assert "gpu" in logged
+    assert "kubespawner_override" in logged
+
+
+async def test_what_users_write_into_a_form_is_not_known_before(caplog):
+    written = {
+        "unlisted_choice": {"enabled": True, "kubespawner_override": {"mem_limit": "{value}"}}
+    }
+    profile = {"display_name": "Free", "slug": "free", "profile_options": {"memory": written}}
+    (only,) = await offers_of(USER, spawner([profile]), ASKED)
+    assert only.request.unknown == {"memory", "cpu", "gpu"}
+    assert not [one for one in caplog.messages if "Free" in one]  # nothing is wrong with it
+    written["unlisted_choice"]["kubespawner_override"] = {"image": "{value}"}
+    (only,) = await offers_of(USER, spawner([profile]), ASKED)
+    assert only.request.unknown == set()
 
 
 async def test_what_the_form_has_selected_comes_first():

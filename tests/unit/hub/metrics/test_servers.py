@@ -88,7 +88,7 @@ def test_a_server_counts_from_its_launch_on():
 
 def test_of_a_server_that_nothing_is_known_of_it_is_only_said_that_it_runs():
     found = scraped(ada=server(profile="small"), bob=server(decided=False))
-    assert requests(found) == ADA | {("bob", "", "", "", "false", "time"): 1.0}
+    assert requests(found) == ADA | {("bob", "", "", "", "", "time"): 1.0}
     assert unknown(found) == 1
 
 
@@ -148,3 +148,22 @@ def test_what_a_launch_was_called_is_bounded_and_valid(profile):
     for labels in found:
         assert all(len(one) <= 253 for one in labels)
         assert all(one.isprintable() for one in labels)
+
+
+@pytest.mark.parametrize(
+    ("rates", "unknown", "gpu"),
+    [
+        ({"gpu": 1.0}, set(), "true"),
+        ({"gpu": 1.0}, {"gpu"}, "true"),  # it has one at least
+        ({}, set(), "false"),
+        ({"gpu": 0.0}, {"memory"}, "false"),
+        ({}, {"gpu"}, ""),
+    ],
+)
+def test_a_server_of_which_it_is_not_known_if_it_has_a_gpu_is_neither(rates, unknown, gpu):
+    """Also when its Hub has been restarted, and knows only what was stored of it."""
+    made = server(decided=False)
+    keep(made, Request(Subject("x"), rates=RATES | rates, unknown=frozenset(unknown)), NOW)
+    stored = SimpleNamespace(started=NOW.replace(tzinfo=None), state=made.get_state())
+    for one in (made, server(decided=False, orm_spawner=stored)):
+        assert {labels[4] for labels in requests(scraped(ada=one))} == {gpu}

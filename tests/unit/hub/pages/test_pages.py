@@ -243,6 +243,15 @@ def test_how_long_a_profile_could_run():
     assert lasting(2, cpu=Unknown("not_read_yet", "")) == "not known"
 
 
+@pytest.mark.parametrize("open_", [True, False])
+def test_of_a_request_that_cannot_be_read_no_time_is_named(open_: bool):
+    """Waiting for usage would not help."""
+    rules = [rule("cpu", "10 CPU-hours", window="36h", minimum_session="1h")]
+    inputs = status(*rules, failover_open=open_, cpu=spent(0)).inputs
+    request = Request(Subject("ada"), rates={"cpu": 2.0}, unknown=frozenset({"cpu"}))
+    assert could_run(forecast(inputs, request)) == "not known"
+
+
 async def test_what_runs_already_draws_on_the_same():
     inputs = status(rule("cpu", "10 CPU-hours"), cpu=spent(0)).inputs
     two = Request(Subject("ada"), rates={"cpu": 2.0})
@@ -375,6 +384,31 @@ async def test_a_page_asks_nobody_and_reads_little_of_the_database(database: Dat
         *("10 CPU-hours", "20 GiB-hours", "2 GPU-hours", "1 GPU-hour")
     ]
     assert [row.text for row in launch.profiles] == ["20h", "2h 30m"]
+
+
+async def test_what_cannot_be_read_of_a_server_is_said_before_it_is_started(database: Database):
+    """On the home page, and on the one with the profiles: of the others a time is named."""
+    made = manager()
+    odd = {"extra_resource_limits": {"nvidia.com/gpu": "some"}}
+    profiles = [
+        {"display_name": "Odd", "kubespawner_override": odd},
+        {"display_name": "Large", "kubespawner_override": {"mem_guarantee": 8 * GIB}},
+    ]
+    app = SimpleNamespace(db=database.db, log=LOG)
+    snapshot = StatusSnapshot(made.policies, made.meter, NO_LEDGER)
+    loop = make_refresh_loop(app, made, made.meter, snapshot)
+    user = database.user("u7")
+    user.spawners = {"": KubeSpawner(_mock=True, profile_list=profiles)}
+    with respx.mock(base_url=URL) as router:
+        router.route(method="POST").side_effect = alive
+        await made.meter.refresh(made.policies.reach)
+        while await made.meter.extend():
+            pass
+        await loop.call_listeners()
+        _, home, launch = await look(pages_of(made, snapshot), user, hub_spawner(**odd))
+    await made.aclose()
+    assert [row.text for row in home.profiles] == ["not known"]
+    assert [row.text for row in launch.profiles] == ["not known", "2h 30m"]
 
 
 async def test_before_the_history_is_read_nothing_is_asked_either(database: Database):

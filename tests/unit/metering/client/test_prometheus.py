@@ -7,9 +7,12 @@ import base64
 import gc
 import gzip
 import json
+import re
 import time
 import tracemalloc
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -356,3 +359,37 @@ async def test_what_it_says_is_one_bounded_line(client, server, said):
     text = str(refused.value)
     assert text.isprintable()
     assert len(text) < 400
+
+
+@asynccontextmanager
+async def answering(body: bytes) -> AsyncIterator[str]:
+    """A server that answers anything with this, and goes on; its address."""
+
+    async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while asked := await reader.readuntil(b"\r\n\r\n"):
+                length = re.search(rb"(?i)content-length: (\d+)", asked)
+                await reader.readexactly(int(length[1]) if length else 0)
+                writer.write(head % len(body) + body)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer_all, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_many_at_once_cost_no_more_each_than_few():
+    """Hundreds of launches at once, each with several queries, wait for their turn."""
+    body = json.dumps(answer(vector("1.5", resource="cpu"))).encode()
+    seconds: dict[int, float] = {}
+    async with answering(body) as url:
+        for many in (20, 100, 1600):
+            asking = PrometheusClient(url, request_timeout=timedelta(seconds=60))
+            begun = time.thread_time()
+            found = await asyncio.gather(*(asking.query("up", NOW) for _ in range(many)))
+            seconds[many] = time.thread_time() - begun
+            assert [one[0].last for one in found] == [1.5] * many
+            await asking.aclose()
+    assert seconds[1600] / 1600 < 2 * seconds[100] / 100, seconds

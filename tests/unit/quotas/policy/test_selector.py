@@ -12,7 +12,7 @@ from jupyterhub_usage_quotas.quotas.adjustments import Exemption
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.policy.doubts import doubts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
-from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes, ServerSelector
 from jupyterhub_usage_quotas.quotas.resolve import resolve
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
@@ -317,3 +317,10 @@ def test_a_pool_that_has_nowhere_to_overflow_to_is_doubted():
     assert "'pool'" in line
     assert "overflow has no effect" in line
     assert list(doubts(parse_policies([pool, rule("9 hours")]))) == []
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_of_a_server_that_may_have_a_gpu_usage_counts_for_neither(gpu: bool):
+    servers = ServerSelector(gpu=gpu)
+    assert not servers.selects(ServerAttributes(gpu=None))
+    assert ServerSelector(name=[""]).selects(ServerAttributes(gpu=None))
