@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         InvalidAdjustment,
         KeyReused,
         LedgerError,
+        LedgerNewer,
         LedgerUnavailable,
         PartialAnswer,
         PodOwnersUnknown,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .hub.setup import setup_usage_quotas
     from .ledger.base import NO_LEDGER, Journal, Ledger
     from .ledger.memory import MemoryLedger
+    from .ledger.store import SqlLedger
     from .quotas.adjustments import (
         Adjustment,
         Adjustments,
@@ -80,6 +82,7 @@ __all__ = [
     "LaunchDenied",
     "Ledger",
     "LedgerError",
+    "LedgerNewer",
     "LedgerUnavailable",
     "MemoryLedger",
     "Outcome",
@@ -93,6 +96,7 @@ __all__ = [
     "PrometheusUnreachable",
     "QueryRejected",
     "Request",
+    "SqlLedger",
     "Subject",
     "UnknownAdjustment",
     "UsageQuotaManager",
@@ -111,6 +115,7 @@ _ELSEWHERE = {
     "hub.setup": ("setup_usage_quotas",),
     "ledger.base": ("NO_LEDGER", "Journal", "Ledger"),
     "ledger.memory": ("MemoryLedger",),
+    "ledger.store": ("SqlLedger",),
     "quotas.adjustments": (
         *("Adjustment", "Adjustments", "Exemption", "Grant", "Override", "Voided"),
     ),

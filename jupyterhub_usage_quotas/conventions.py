@@ -92,6 +92,8 @@ REFRESHES: Final = "jupyterhub_usage_quotas_refreshes_total"
 HISTORY: Final = "jupyterhub_usage_quotas_history_seconds"
 COVERAGE: Final = "jupyterhub_usage_quotas_history_coverage_ratio"
 PODS_WITHOUT_USER: Final = "jupyterhub_usage_quotas_pods_without_user"
+LEDGER_AGE: Final = "jupyterhub_usage_quotas_ledger_age_seconds"
+LEDGER_FAILURES: Final = "jupyterhub_usage_quotas_ledger_failures_total"
 BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
 """Gauge, always 1; the labels `version` and `documentation_url` carry the information."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
@@ -154,6 +156,7 @@ class Reason(enum.StrEnum):
     NOT_MEASURED = "not_measured"
     BAD_USERNAME = "bad_username"
     REQUEST_UNKNOWN = "request_unknown"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 

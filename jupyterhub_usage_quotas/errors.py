@@ -16,6 +16,7 @@
     ├── HubUnavailable             the Hub's API does not answer
     ├── LedgerError
     │   ├── LedgerUnavailable      the ledger's store does not answer
+    │   │   └── LedgerNewer              its tables are those of a newer version
     │   └── AdjustmentRefused      a person's decision cannot be written
     │       ├── InvalidAdjustment        a ValueError
     │       ├── UnknownAdjustment        a LookupError
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidAdjustment",
     "KeyReused",
     "LedgerError",
+    "LedgerNewer",
     "LedgerUnavailable",
     "PartialAnswer",
     "PodOwnersUnknown",
@@ -189,6 +191,10 @@ class LedgerUnavailable(LedgerError):
     """The ledger could not be read or written. Nothing was written, or it is not known whether:
     repeat the request with its key.
     """
+
+
+class LedgerNewer(LedgerUnavailable):
+    """A newer version has upgraded the tables of the ledger; this one cannot read them."""
 
 
 class AdjustmentRefused(LedgerError):

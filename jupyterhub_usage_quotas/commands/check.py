@@ -19,8 +19,14 @@ from traitlets.config import Config
 from ..config.loading import load_config
 from ..config.quotas import Enforcement, QuotaOptions
 from ..config.viewer import errors_in_viewer
-from ..conventions import HOME_STORAGE
-from ..errors import ConfigurationError, DatabaseUnreadable, QueryRejected, all_errors
+from ..conventions import HOME_STORAGE, Reason
+from ..errors import (
+    ConfigurationError,
+    DatabaseUnreadable,
+    LedgerUnavailable,
+    QueryRejected,
+    all_errors,
+)
 from ..ledger.base import Ledger
 from ..metering.client.promql import Users
 from ..quotas.applicability import Applicability, CoveredBy, applicability
@@ -42,9 +48,10 @@ from ..quotas.units import InvalidQuantity
 from ..quotas.usage import Reading, Stale, Unknown
 from ..quotas.verdict import Request
 from ..status.hub_database import UserInHub, user_at
-from ..status.inputs import DecisionInputs
+from ..status.inputs import DecisionInputs, without_usage
 from ..status.members import Members
 from ..status.users import UserStatuses, forecast
+from .adjusted import AdjustmentReport, adjustment_lines, adjustment_reports
 from .explained import explained, gauge_lines
 
 EXIT_CODES = {
@@ -96,6 +103,10 @@ class CheckReport(DecisionReport):
     policies: tuple[PolicyReport, ...] = Field(
         description="every policy of the configuration, in the order in which they are written"
     )
+    adjustments: tuple[AdjustmentReport, ...] = Field(
+        description="what people decided about the user, or about everyone, that is in force or to"
+        " come, in the order in which it was decided"
+    )
 
 
 def check_report(
@@ -106,6 +117,7 @@ def check_report(
     applicabilities: Sequence[Applicability] = (),
     *,
     in_hub: bool | None = None,
+    adjustments: tuple[AdjustmentReport, ...] = (),
 ) -> CheckReport:
     """What `check --json` prints of a decision."""
     why = decision.failover
@@ -121,6 +133,7 @@ def check_report(
             PolicyReport(policy=one.policy, applies=one.applies, by=one.by, why=one.why)
             for one in applicabilities
         ),
+        adjustments=adjustments,
     )
 
 
@@ -216,12 +229,16 @@ def run_check(options: argparse.Namespace) -> int:
     decision, lasts, enforcement = launch.decision, launch.lasts, quotas.enforcement
     allotments = [one.allotment for one in decision.verdicts]
     why = applicability(quotas.policies, who.subject, allotments)
+    adjusted = adjustment_reports(inputs.adjustments, quotas.policies, inputs.now)
     if options.json:
         gauges = report_gauges(inputs.gauges, resources)
-        found = check_report(decision, lasts, gauges, enforcement, why, in_hub=who.in_hub)
+        found = check_report(
+            decision, lasts, gauges, enforcement, why, in_hub=who.in_hub, adjustments=adjusted
+        )
         print(json.dumps(found.model_dump(by_alias=True), allow_nan=False, indent=2))
     else:
         lines = explained(decision, lasts, enforcement, resources, why)
+        lines += adjustment_lines(adjusted)
         for name, reading in sorted(inputs.gauges.items()):
             lines += gauge_lines(resources[name], reading)
         print("\n".join(lines))
@@ -301,6 +318,9 @@ async def _gather(options: QuotaOptions, ledger: Ledger, who: Who) -> DecisionIn
             await meter.read_history(policies.reach)
             inputs = await statuses.inputs(who.subject, datetime.now(UTC), who.pools)
         return inputs
+    except LedgerUnavailable as error:
+        unknown = Unknown(Reason.LEDGER_UNAVAILABLE, str(error))
+        return without_usage(policies, who.subject, unknown, (), datetime.now(UTC))
     finally:
         await meter.aclose()
         await ledger.aclose()

@@ -21,7 +21,7 @@ from .earlier import merge_later
 from .quotas import CONFIGURED
 from .validation import remarks
 from .viewer import UsageViewer
-from .whereabouts import find_database, whole
+from .whereabouts import find_databases, whole
 
 
 def load_config(path: Path) -> tuple[Config, list[str]]:
@@ -38,7 +38,7 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
         loader = PyFileConfigLoader(path.name, path=str(path.parent.absolute()))
         with redirect_stdout(sys.stderr):
             config: Config = loader.load_config()
-        find_database(config, path)
+        find_databases(config, path)
         lines = apply_annotated_settings(config, str(path))
     except ConfigurationError:
         raise

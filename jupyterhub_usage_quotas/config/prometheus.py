@@ -33,7 +33,9 @@ from .urls import problem_of_prometheus, without_credentials
 
 PREFIX = "prometheus_"
 """The options are named like the fields of a `Connection`, after this prefix."""
-SECRETS = frozenset({"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"})
+SECRETS = frozenset(
+    {"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database", "ledger_url"}
+)
 """Options whose values no message repeats."""
 
 URL = f"{PREFIX}url"

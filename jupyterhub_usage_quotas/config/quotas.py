@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,8 @@ from traitlets.utils.importstring import import_item
 
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
+from ..ledger.cached import CachedLedger
+from ..ledger.store import SqlLedger
 from ..quotas.messages import shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
@@ -140,7 +142,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         What keeps people's decisions about quotas (grants, overrides, exemptions): a function or
         class that is called without arguments and returns a `Ledger`, or its importable name, for
         example "our_hub.quotas.make_ledger". By its name the Usage Quota Dashboard and the command
-        line can use it, too: each calls it in its own process. Without one there are no decisions.
+        line can use it, too: each calls it in its own process. `ledger_url` needs none.
         """,
     ).tag(config=True)
 
@@ -176,17 +178,26 @@ class QuotaOptions(PageOptions, UsageConfig):
             raise TraitError(wrong(got=proposal.value, expected="a function, or None"))
         return proposal.value
 
+    def errors_together(self, refused: Collection[str] = ()) -> list[str]:
+        """See `UsageConfig.errors_together`."""
+        errors = super().errors_together(refused)
+        if self.ledger_url and self.ledger_factory is not None:
+            errors.append(f"ledger_url does not go with {MANAGER}.ledger_factory; leave one out")
+        return errors
+
     @property
     def importable_ledger_factory(self) -> str:
         """The name by which other processes find it; empty for none, or one without a name."""
         given = self.ledger_factory
         return given if isinstance(given, str) else importable_name(given)
 
-    def make_ledger(self) -> Ledger:
-        """Make the configured ledger; raises `ConfigurationError` where it cannot be made."""
-        factory = self.ledger_factory
+    def make_ledger(self, ledger_url: str = "") -> Ledger:
+        """Make the configured ledger, of a service that has one of its own at a URL; raises
+        `ConfigurationError` where it cannot be made.
+        """
+        factory, url = self.ledger_factory, ledger_url or self.ledger_url
         if factory is None:
-            return NO_LEDGER
+            return CachedLedger(SqlLedger.at(url)) if url else NO_LEDGER
         try:
             made: Ledger = (import_item(factory) if isinstance(factory, str) else factory)()
         except Exception as error:

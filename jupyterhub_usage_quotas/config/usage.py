@@ -26,6 +26,7 @@ from .about import DocumentationOptions
 from .gauges import GaugeKind
 from .homes import HOME_STORAGE, HomeOptions
 from .language import LanguageOptions
+from .ledger import LedgerOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
 from .state import StateOptions
@@ -42,7 +43,13 @@ NO_DEVICES = ("cpu", "memory", "ephemeral-storage", "storage", "pods", "hugepage
 
 
 class UsageConfig(
-    PodOptions, PrometheusOptions, HomeOptions, StateOptions, DocumentationOptions, LanguageOptions
+    PodOptions,
+    PrometheusOptions,
+    HomeOptions,
+    LedgerOptions,
+    StateOptions,
+    DocumentationOptions,
+    LanguageOptions,
 ):
     """Options common to all parts of the quota system.
 

@@ -35,22 +35,29 @@ def whole(path: Path) -> Path:
     return next((one for one in every if one.is_file()), path)
 
 
-def find_database(config: Config, path: Path) -> None:
-    """Set `UsageConfig.hub_database` to where the Hub's database is, if that is a file, and not
-    here.
+def find_databases(config: Config, path: Path) -> None:
+    """Set `UsageConfig.hub_database` to where the Hub's database is, and `ledger_url` to where the
+    ledger is, if that is a file, and not here.
 
-    It is searched in the directories in which a Hub starts: that of its configuration, that of the
-    images, the state directory of The Littlest JupyterHub.
+    They are searched in the directories in which a Hub starts: that of its configuration, that of
+    the images, the state directory of The Littlest JupyterHub.
     """
     sections: Mapping[str, Any] = config
+    ours = sections.get("UsageConfig", {})
     url = str(sections.get("JupyterHub", {}).get("db_url", DB_URL))
+    if "hub_database" not in ours and (found := _elsewhere(url, path)):
+        config.UsageConfig.hub_database = found
+    if found := _elsewhere(str(ours.get("ledger_url", "")), path):
+        config.UsageConfig.ledger_url = found
+
+
+def _elsewhere(url: str, path: Path) -> str:
+    """The URL of a database that is not here, and is where a Hub starts; else empty."""
     file = Path(url.removeprefix(SQLITE))
     if not url.startswith(SQLITE) or file.is_absolute() or file.is_file():
-        return
-    if "hub_database" in sections.get("UsageConfig", {}):
-        return
+        return ""
     of_tljh = Path(os.environ.get(ENV_TLJH, TLJH)) / "state"
     for directory in (path.absolute().parent, IMAGES, of_tljh):
         if (directory / file).is_file():
-            config.UsageConfig.hub_database = f"{SQLITE}{directory / file}"
-            return
+            return f"{SQLITE}{directory / file}"
+    return ""

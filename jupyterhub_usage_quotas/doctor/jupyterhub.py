@@ -13,11 +13,13 @@ from jupyterhub.scopes import expand_scopes
 from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.quotas import Enforcement
 from ..conventions import DISTRIBUTION
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LedgerUnavailable
 from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
+from ..ledger.cached import CachedLedger
+from ..ledger.sqlite import ROLLBACK
 from ..quotas.adjustments import Adjustments
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import EVERYONE
@@ -197,6 +199,15 @@ async def ledger(deployment: Deployment) -> list[Finding]:
     try:
         async with asyncio.timeout(SECONDS):
             decided = await kept.active(EVERYONE, deployment.clock())
+            database = await _of_database(kept) if isinstance(kept, CachedLedger) else []
+    except LedgerUnavailable as error:
+        return [
+            failed(
+                f"the ledger cannot be read: {error}",
+                "The Hub goes on with what it has read before; where it has read nothing since it"
+                " started, launches fail over. docs/how-to/ledger.md has what each needs.",
+            )
+        ]
     except Exception as error:
         # Whatever keeps it: its failures are its own.
         return [
@@ -206,7 +217,28 @@ async def ledger(deployment: Deployment) -> list[Finding]:
                 " its database, and the network in between.",
             )
         ]
-    return [ok("the ledger can be read"), *_of_policies(decided, deployment.manager.policies)]
+    policies = deployment.manager.policies
+    return [ok("the ledger can be read"), *database, *_of_policies(decided, policies)]
+
+
+async def _of_database(kept: CachedLedger) -> list[Finding]:
+    """Whether a ledger in SQL is as it was written, and how SQLite writes it."""
+    found = []
+    report = await kept.journal.verify()
+    if report.broken_at is None:
+        head = f"{report.head[:12]}…" if report.head else "none"
+        found.append(ok(f"all {report.entries} entries are as they were written (head: {head})"))
+    else:
+        found.append(
+            failed(
+                f"entry {report.broken_at} of the ledger is not as it was written: {report.why}",
+                "Somebody has changed the database past its triggers. Compare it with a backup, and"
+                " find out who may do so.",
+            )
+        )
+    if await kept.journal.journal_mode() == ROLLBACK:
+        found.append(ok("SQLite keeps a rollback journal: this file system has no write-ahead log"))
+    return found
 
 
 def _of_policies(decided: Adjustments, policies: PolicySet) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..config.quotas import QuotaOptions
 from ..conventions import Reason
@@ -142,13 +142,13 @@ class UnmatchedKeys:
             )
 
 
-def start(loop: RefreshLoop) -> None:
-    """Start a loop on the running event loop; a command without one serves nobody."""
+def start(work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+    """Start what never ends on the running event loop; a command without one serves nobody."""
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:
         return
-    task = running.create_task(loop.run(), name="usage quotas: refresh")
+    task = running.create_task(work(), name=f"usage quotas: {what}")
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 

@@ -25,6 +25,7 @@ from ..config.validation import errors_in_options, remarks
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
+from ..ledger.cached import keeping
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
@@ -32,6 +33,7 @@ from ..status.users import UserStatuses
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
+from .ledger import open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
 from .metrics.servers import ServerExporter
@@ -122,6 +124,7 @@ def _config_was_read(change: Bunch) -> None:
             app.log.warning(line)
         with all_errors(_errors_beside(app)):
             manager = installation.manager(app)
+        open_ledger(manager.ledger, app.log)
         of_viewer = declare_viewer(app, manager)
     except ConfigurationError as error:
         app.log.critical("%s", error)
@@ -139,7 +142,9 @@ def _config_was_read(change: Bunch) -> None:
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
-        start(make_refresh_loop(app, manager, manager.meter, snapshot))
+        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
+        for keep in keeping(manager.ledger):
+            start(keep, "ledger")
         _show_on_pages(app, manager, snapshot)
     _say_which_version(app, manager)
     _log_summary(app, manager)

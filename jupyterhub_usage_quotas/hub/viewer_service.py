@@ -82,7 +82,8 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
         handed = environment_of(hand_over(app, manager, viewer))
         handed[names.ENV_HUB_PID] = str(os.getpid())
         ours["environment"] = handed | dict(ours.get("environment") or {})
-        if manager.ledger is not NO_LEDGER and not manager.importable_ledger_factory:
+        shared = manager.importable_ledger_factory or manager.ledger_url
+        if manager.ledger is not NO_LEDGER and not shared:
             lines = [*lines, LEDGER_NOT_SHARED]
     return lines
 

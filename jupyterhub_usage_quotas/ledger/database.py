@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..errors import LedgerUnavailable
+from ..errors import LedgerNewer, LedgerUnavailable
 from . import sqlite
 from .schema import LOCK, LOCK_ROW, REVISIONS, VERSION_TABLE
 from .url import MARIADB, POSTGRESQL, LedgerUrl
@@ -35,14 +35,14 @@ LONGEST_TEXT: Final = 300
 class Database:
     """A database that holds a ledger, used by one thread of its own.
 
-    It is opened at its first use, and again after a failure. With `upgrade` it makes the tables, or
-    brings them up to date; without, it refuses a database in which they are missing or older.
+    It is opened at its first use, and again after a failure. If it `upgrades`, it makes the tables,
+    or brings them up to date; else it refuses a database in which they are missing or older.
     Everything raises `LedgerUnavailable` where the database cannot be used.
     """
 
     def __init__(self, where: LedgerUrl, *, upgrade: bool = False) -> None:
         self.where = where
-        self._upgrade = upgrade
+        self.upgrades = upgrade
         self._engine: Engine | None = None
         self._ready = False
         self._closed = False
@@ -135,7 +135,7 @@ class Database:
         """Make sure that the tables are those which we know."""
         file = self.where.file
         if file is not None and not file.is_file():
-            if not self._upgrade:
+            if not self.upgrades:
                 raise LedgerUnavailable(
                     f"{self._named} is not there: the Hub makes it when it starts"
                 )
@@ -145,11 +145,11 @@ class Database:
         if found == REVISIONS[-1]:
             return
         if found is not None and found not in REVISIONS:
-            raise LedgerUnavailable(
+            raise LedgerNewer(
                 f"{self._named} has tables of a newer version of jupyterhub-usage-quotas: got"
                 f" revision {found}; expected {REVISIONS[-1]} or older: install that version"
             )
-        if not self._upgrade:
+        if not self.upgrades:
             what = "no tables yet" if found is None else f"older tables (revision {found})"
             raise LedgerUnavailable(
                 f"{self._named} has {what}: the Hub of this version brings them up to date when"

@@ -106,6 +106,11 @@ class Position:
     whole: int = 0
     beyond: frozenset[int] = frozenset()
 
+    @property
+    def last(self) -> int:
+        """The highest number that was read."""
+        return max(self.whole, *self.beyond) if self.beyond else self.whole
+
     def after(self, numbers: Collection[int]) -> Position:
         """The position once these were read, too."""
         known, whole = self.beyond.union(numbers), self.whole

@@ -92,6 +92,14 @@ class SqlLedger:
         """Look whether all entries are as they were written."""
         return await self.database.read(statements.verify)
 
+    async def journal_mode(self) -> str:
+        """How SQLite writes: "wal" or "delete", a rollback journal; empty of other databases."""
+        if self.database.where.file is None:
+            return ""
+        return await self.database.read(
+            lambda connection: str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+        )
+
     async def aclose(self) -> None:
         """See `Ledger`."""
         await self.database.aclose()

@@ -90,8 +90,10 @@ class Quantity:
 
 
 def hyphenated(unit: str) -> str:
-    """A unit as it is kept: "GiB hours", "GiB*hours" and "GiB·hours" are "GiB-hours"."""
-    return re.sub(r"[\s·*]+", "-", unit.strip())
+    """A unit as it is kept: "GiB hours", "GiB*hours" and "GiB·hours" are "GiB-hours", and so it is
+    with the dashes that word processors make of a hyphen.
+    """
+    return re.sub(r"[\s·*\u2010-\u2015\u2212]+", "-", unit.strip())
 
 
 def time_symbol(text: str) -> str | None:

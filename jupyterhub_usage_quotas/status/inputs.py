@@ -23,6 +23,7 @@ from ..quotas.in_flight import InFlight, Running, add_running, add_running_to_po
 from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import EVERYONE, REST, Everyone, Subject
+from ..quotas.usage import Unknown
 from ..quotas.verdict import Request
 from .members import NO_MEMBERS, Members
 
@@ -185,6 +186,19 @@ def gather_cached(
     names = [one.name for one in subjects]
     readings = meter.peek(names, wanted.resources, wanted.reach, now)
     return Gathered(policies, subjects, readings, pools, decided, NO_MEMBERS, now)
+
+
+def without_usage(
+    policies: PolicySet,
+    subject: Subject,
+    unknown: Unknown,
+    adjustments: Sequence[Adjustment],
+    now: datetime,
+) -> DecisionInputs:
+    """The inputs of a decision for which no usage is known."""
+    readings = dict.fromkeys([*policies.resources, *policies.prices], unknown)
+    pools = {one.name: {subject.name: readings} for one in policies if one.pooled}
+    return DecisionInputs(subject, policies, readings, pools, adjustments, now)
 
 
 async def adjustments_of(

@@ -32,26 +32,8 @@ from tests.support.ledger_writers import EACH, amount_of
 from tests.support.ledgers import ADA, grant
 from tests.support.paths import ROOT
 
-KINDS = ["sqlite", "postgresql", "mariadb"]
 TABLE = ENTRIES.name
 COLUMNS = ", ".join(column.name for column in ENTRIES.columns)
-
-
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> str:
-    """An empty ledger with its tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{shutil.copy(databases.sqlite, tmp_path / 'ledger.sqlite')}"
-    databases[request.param].empty()
-    return databases[request.param].url
-
-
-@pytest.fixture
-def raw(url: str) -> Iterator[sa.Engine]:
-    """Whoever else has the password: no setting of ours on the connection."""
-    engine = sa.create_engine(parse_ledger_url(url).url, poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
 
 
 def run(engine: sa.Engine, statement: str) -> None:

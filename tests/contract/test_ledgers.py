@@ -43,6 +43,7 @@ from tests.support.ledgers import (
     NOW,
     Clock,
     Open,
+    cached,
     grant,
     in_memory,
     in_sqlite,
@@ -55,6 +56,7 @@ from tests.support.ledgers import (
 LEDGERS: dict[str, Open] = {
     "memory": in_memory,
     "sqlite": in_sqlite,
+    "cached": cached,
     "postgresql": on("postgresql"),
     "mariadb": on("mariadb"),
 }

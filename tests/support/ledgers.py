@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub_usage_quotas.ledger.base import Journal
+from jupyterhub_usage_quotas.ledger.cached import CachedLedger
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
@@ -51,6 +52,16 @@ async def in_sqlite(path: Path, clock: Clock, databases: Databases) -> AsyncIter
     journal = SqlLedger.at(f"sqlite:///{file}", clock=clock)
     yield journal
     await journal.aclose()
+
+
+@asynccontextmanager
+async def cached(path: Path, clock: Clock, databases: Databases) -> AsyncIterator[Journal]:
+    """One that was read before anything was written: the hardest."""
+    async with in_sqlite(path, clock, databases) as journal:
+        assert isinstance(journal, SqlLedger)
+        made = CachedLedger(journal)
+        await made.refresh()
+        yield made
 
 
 def on(server: str) -> Open:

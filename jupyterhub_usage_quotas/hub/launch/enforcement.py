@@ -10,6 +10,7 @@ from typing import Any
 
 from ...config.quotas import Enforcement, QuotaOptions
 from ...conventions import Reason
+from ...errors import LedgerUnavailable
 from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
@@ -20,7 +21,7 @@ from ...quotas.subject import Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
-from ...status.inputs import DecisionInputs, adjustments_of, gather
+from ...status.inputs import DecisionInputs, adjustments_of, gather, without_usage
 from ...status.members import Members
 from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
@@ -149,6 +150,9 @@ class UsageQuotaManager(QuotaOptions):
             raise refused.__cause__ or refused from None
         except TimeoutError:
             unknown = Unknown(Reason.TIMEOUT, f"no decision within {self.deadline:g} s")
+        except LedgerUnavailable as error:
+            # It was never read, or the next launch would find what was read before.
+            unknown = Unknown(Reason.LEDGER_UNAVAILABLE, str(error))
         except Exception as error:
             # A bug of ours must not become a failure of the Hub; failover is for exactly this.
             self.log.exception(
@@ -172,10 +176,8 @@ class UsageQuotaManager(QuotaOptions):
         self, request: Request, unknown: Unknown, adjustments: Sequence[Adjustment]
     ) -> tuple[DecisionInputs, Decision]:
         """The decision on a launch where no usage is known."""
-        readings = dict.fromkeys([*self.policies.resources, *self.policies.prices], unknown)
-        subject, now = request.subject, datetime.now(UTC)
-        pools = {one.name: {subject.name: readings} for one in self.policies if one.pooled}
-        inputs = DecisionInputs(subject, self.policies, readings, pools, adjustments, now)
+        now = datetime.now(UTC)
+        inputs = without_usage(self.policies, request.subject, unknown, adjustments, now)
         return inputs, inputs.decide(request)
 
     async def _gather(

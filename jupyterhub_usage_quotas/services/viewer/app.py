@@ -20,6 +20,7 @@ from ... import conventions
 from ...config.quotas import Enforcement
 from ...config.viewer import UsageViewer
 from ...errors import ConfigurationError
+from ...ledger.cached import keeping
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.everyone import EveryoneStatuses
@@ -88,7 +89,7 @@ def make_viewer_service(
         default_handler_args={"context": context},
     )
     closing = [meter.aclose, hub.aclose, configured.ledger.aclose]
-    return Service(application, [statuses.keep], closing)
+    return Service(application, [statuses.keep, *keeping(configured.ledger)], closing)
 
 
 class _RefreshLog(NoEvents):

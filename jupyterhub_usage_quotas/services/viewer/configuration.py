@@ -44,4 +44,5 @@ def read_configuration(
             "There are no policies. Where the Hub does not run this service itself, set"
             " c.UsageQuotaManager.policy in one of its --config-files"
         )
-    return Configured(viewer, manager, manager.make_ledger(), (*remarks, *viewer_remarks(config)))
+    ledger = manager.make_ledger(viewer.ledger_url)
+    return Configured(viewer, manager, ledger, (*remarks, *viewer_remarks(config)))

@@ -15,7 +15,7 @@ from typing import Any
 from jupyterhub.services.auth import HubOAuth, HubOAuthenticated, UserNotAllowed
 from tornado.web import HTTPError, RequestHandler
 
-from ...errors import HubUnavailable
+from ...errors import HubUnavailable, LedgerUnavailable
 from ...quotas.subject import Subject
 from ...status.permissions import Permissions, permissions_of
 from .hub_api import HUB_PATIENCE, HubClient
@@ -150,6 +150,8 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         """
         if isinstance(value, HubUnavailable):
             self.context.log.warning("The Hub does not answer: %s", value)
+        elif isinstance(value, LedgerUnavailable):
+            self.context.log.warning("The ledger does not answer: %s", value)
         elif not isinstance(value, BadParameter):
             super().log_exception(typ, value, tb)
 
@@ -159,7 +161,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         error = info[1] if info else None
         if isinstance(error, BadParameter):
             status_code = 400
-        elif isinstance(error, HubUnavailable):
+        elif isinstance(error, HubUnavailable | LedgerUnavailable):
             status_code = 503
         self.set_status(status_code)
         if status_code == 405:  # noqa: PLR2004

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas.commands.adjusted import adjustment_lines, adjustment_reports
 from jupyterhub_usage_quotas.commands.check import CheckReport, check_report
 from jupyterhub_usage_quotas.config.quotas import Enforcement
+from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
 from jupyterhub_usage_quotas.quotas.decide import decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
@@ -25,7 +27,10 @@ POLICY = {"name": "day", "resource": "cpu", "limit": "4 CPU-hours", "window": 1}
 KEYS = {
     *("user", "groups", "allow_server_launch", "outcome", "retry_time", "failover", "verdicts"),
     *("failover_detail", "lasts_seconds", "enforcement", "gauges", "home_storage"),
-    *("in_hub", "policies"),
+    *("in_hub", "policies", "adjustments"),
+}
+KEYS_OF_ADJUSTMENTS = {
+    *("id", "kind", "policy", "user", "amount", "unit", "start", "until", "actor", "reason")
 }
 KEYS_OF_POLICIES = {"policy", "applies", "by", "why"}
 KEYS_OF_VERDICTS = {
@@ -90,9 +95,40 @@ def test_a_name_that_is_not_valid_unicode_can_be_printed():
         ("VerdictReport", KEYS_OF_VERDICTS),
         ("HomeStorage", KEYS_OF_HOMES),
         ("PolicyReport", KEYS_OF_POLICIES),
+        ("AdjustmentReport", KEYS_OF_ADJUSTMENTS),
     ],
 )
 def test_every_key_is_explained_where_the_reference_is_made_from(name, keys):
     described = schemas([CheckReport])[name]["properties"]
     assert set(described) == keys
     assert [key for key, one in described.items() if not one.get("description")] == []
+
+
+def test_every_adjustment_that_is_not_over_is_told_in_the_unit_of_its_policy():
+    policies = parse_policies([POLICY | {"scope": {"everyone": True}}])
+    week = timedelta(days=7)
+    common = {"actor": "tutor", "reason": "late\nwork\x1b[31m"}
+    reports = adjustment_reports(
+        [
+            Exemption("day", NOW, NOW + week, id=3, **common),
+            Grant("day", NOW - week, NOW + week, "ada", id=1, amount=7200.0, **common),
+            Override("gone", NOW + week, NOW + 2 * week, "ada", id=2, limit=5.0, **common),
+            Grant("day", NOW - 2 * week, NOW, "ada", id=4, amount=1.0, **common),
+        ],
+        policies,
+        NOW,
+    )
+    told = [(one.id, one.kind, one.user, one.amount, one.unit) for one in reports]
+    assert told == [
+        (1, "grant", "ada", 2, "CPU-hours"),
+        (2, "override", "ada", 5, None),
+        (3, "exemption", None, None, "CPU-hours"),
+    ]
+    assert list(adjustment_lines(reports)) == [
+        "adjustment 1: grant of 2 CPU-hours for ada, policy day, from 2026-11-17 10:05 to"
+        " 2026-12-01 10:05 UTC, by tutor: late\\nwork\\x1b[31m",
+        "adjustment 2: override of 5 base units for ada, policy gone, from 2026-12-01 10:05 to"
+        " 2026-12-08 10:05 UTC, by tutor: late\\nwork\\x1b[31m",
+        "adjustment 3: exemption for everyone, policy day, from 2026-11-24 10:05 to"
+        " 2026-12-01 10:05 UTC, by tutor: late\\nwork\\x1b[31m",
+    ]

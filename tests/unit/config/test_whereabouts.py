@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas.config.whereabouts import find_database
+from jupyterhub_usage_quotas.config.whereabouts import find_databases
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def config_file(tmp_path, monkeypatch):
 
 def found(config_file, **sections) -> str:
     config = Config(sections)
-    find_database(config, config_file)
+    find_databases(config, config_file)
     return str(config.get("UsageConfig", {}).get("hub_database", ""))
 
 

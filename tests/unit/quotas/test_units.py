@@ -41,6 +41,8 @@ READ = [
     ("memory", "2 GiB hours", 2 * GIB * HOUR),
     ("memory", "2 GiB·h", 2 * GIB * HOUR),
     ("memory", "2 GiB*hours", 2 * GIB * HOUR),
+    ("memory", "2 GiB\u2011hours", 2 * GIB * HOUR),  # as word processors write it
+    ("memory", "2 GiB\u2013hours", 2 * GIB * HOUR),
     ("memory", "2 gib-HOURS", 2 * GIB * HOUR),
     ("memory", "1 GiB-hour", GIB * HOUR),
     ("memory", "1 GiB-days", GIB * DAY),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyterhub_usage_quotas import Grant, SqlLedger
 from tests.support.decided import LEDGER, VARIABLE, granted
 from tests.support.viewer import running_viewer
 
@@ -43,3 +46,34 @@ def test_a_grant_is_shown_to_its_user_and_not_to_the_next_of_the_same_name(monke
         allowed[created] = (verdict["allowance"], len(verdict["grants"]), of_row["allowance"])
     assert list(allowed.values()) == [(10, 1, 10), (8, 0, 8)]
     assert datetime.fromisoformat(FROM) < datetime.now(UTC) < datetime.fromisoformat(UNTIL)
+
+
+def test_decisions_in_a_database_are_shown_and_until_it_can_be_read_nothing_is(tmp_path: Path):
+    """What is not known is not shown as if nobody had been given anything."""
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    rules = {"UsageConfig": {"ledger_url": url}, "UsageQuotaManager": {"policy": [POLICY]}}
+    with running_viewer(rules) as viewer:
+        viewer.hub.add_user("ada")
+        viewer.hub.users["ada"]["created"] = MADE
+        assert viewer.api("me", "ada").status_code == 503
+        answer = viewer.api("users/ada", "ada")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            503,
+            "application/problem+json",
+        )
+        assert "sqlite" not in answer.text
+        asyncio.run(write(url))
+        (verdict,) = viewer.api("users/ada", "ada").json()["verdicts"]
+        assert (verdict["allowance"], len(verdict["grants"])) == (10, 1)
+
+
+async def write(url: str) -> None:
+    """What the Hub and a person would do."""
+    ledger = SqlLedger.at(url, upgrade=True)
+    common = {"user": "ada", "user_created": datetime.fromisoformat(MADE)}
+    start = datetime.now(UTC) - timedelta(hours=1)
+    more = Grant(
+        "week", start, start + timedelta(days=7), **common, actor="t", reason="late", amount=7200.0
+    )
+    await ledger.record([more])
+    await ledger.aclose()

@@ -1,0 +1,112 @@
+"""A ledger in SQL beside a real Hub: what somebody decides elsewhere is in force within a moment,
+outlasts the Hub, and is listed by `check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyterhub_usage_quotas import Adjustment, Exemption, SqlLedger
+from tests.support.command_line import check
+from tests.support.hub import PYTHONS, running_hub
+from tests.support.ports import free_port
+from tests.support.visitor import Visitor
+
+CONFIG = """
+from jupyterhub_usage_quotas import setup_usage_quotas
+
+setup_usage_quotas(c)
+c.UsageConfig.ledger_url = "sqlite:///quotas.sqlite"
+c.UsageConfig.prometheus_url = "http://127.0.0.1:9"  # nobody is there
+c.UsageConfig.hub_namespace = "with-ledger"
+c.UsageConfig.deadline = 1
+c.UsageConfig.request_timeout = 1
+c.UsageQuotaManager.policy = [
+    {"name": "none", "resource": "time", "limit": "0 hours", "window": 7,
+     "scope": {"everyone": True}}
+]
+"""
+AGE = "jupyterhub_usage_quotas_ledger_age_seconds"
+
+
+def decide(file: Path, void: int | None = None) -> Adjustment:
+    """What somebody does with the database, in another process than the Hub."""
+
+    async def done() -> Adjustment:
+        ledger = SqlLedger.at(f"sqlite:///{file}")
+        now = datetime.now(UTC)
+        exempt = Exemption(
+            "none", now, now + timedelta(days=1), "ada", actor="tutor", reason="a deadline"
+        )
+        try:
+            if void is not None:
+                return await ledger.void(void, actor="tutor", reason="a slip")
+            return (await ledger.record([exempt]))[0]
+        finally:
+            await ledger.aclose()
+
+    return asyncio.run(done())
+
+
+def launched(visitor: Visitor) -> bool:
+    return visitor.api("POST", f"/users/{visitor.username}/server").is_success
+
+
+def seconds_until(visitor: Visitor, wanted: bool) -> float:
+    began = time.monotonic()
+    while launched(visitor) is not wanted:
+        assert time.monotonic() < began + 60
+    return time.monotonic() - began
+
+
+def told(folder: Path, user: str) -> tuple[int, list[tuple[int, str, str]]]:
+    """What `check` says of a user, from elsewhere than where the Hub runs."""
+    done = check(folder / "jupyterhub_config.py", "--user", user, "--json")
+    found = json.loads(done.stdout)["adjustments"]
+    return done.returncode, [(one["id"], one["kind"], one["actor"]) for one in found]
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_what_somebody_decides_is_in_force_in_a_moment_and_outlasts_the_hub(version, tmp_path):
+    port, file = free_port(), tmp_path / "quotas.sqlite"
+    with running_hub(tmp_path, version, CONFIG, port) as hub:
+        ada, bob = Visitor(hub.url, "ada"), Visitor(hub.url, "bob")
+        assert not launched(ada)
+        given = decide(file)
+        # Half a second by design, and whatever a busy machine takes for its requests.
+        assert seconds_until(ada, wanted=True) < 5
+        assert not launched(bob)
+        ada.wait_until_ready()
+        ada.stop()
+        listed = {name: told(tmp_path, name) for name in ("ada", "bob")}
+        assert listed == {"ada": (0, [(given.id, "exemption", "tutor")]), "bob": (3, [])}
+        hub.program.send_signal(signal.SIGKILL)
+        hub.program.wait_for_exit()
+    with running_hub(tmp_path, version, CONFIG, port) as hub:
+        ada = Visitor(hub.url, "ada")
+        assert launched(ada)
+        ada.wait_until_ready()
+        ada.stop()
+        # The database goes away: what was decided counts all the same.
+        with sqlite3.connect(file) as connection:
+            connection.execute("ALTER TABLE usage_quotas_entries RENAME TO away")
+        while hub.metric(AGE) < 2:
+            assert not launched(Visitor(hub.url, "bob"))
+        assert launched(ada)
+        ada.wait_until_ready()
+        ada.stop()
+        with sqlite3.connect(file) as connection:
+            connection.execute("ALTER TABLE away RENAME TO usage_quotas_entries")
+        decide(file, void=given.id)
+        assert seconds_until(ada, wanted=False) < 5
+    log = (tmp_path / "jupyterhub.log").read_text()
+    assert log.count("The ledger cannot be read") == 1
+    assert log.count("The ledger can be read again") == 1
