@@ -114,7 +114,7 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 # The KubeSpawner before it had slug schemes, in the same JupyterHub: a copy, in which programs name their Python.
 .venv-spawner6/test: .venv-hub5/test
 	rm -rf .venv-spawner6
-	cp -a .venv-hub5 .venv-spawner6 && rm .venv-spawner6/test
+	mkdir .venv-spawner6 && cp -a .venv-hub5/. .venv-spawner6 && rm .venv-spawner6/test
 	grep -rlI '\.venv-hub5' .venv-spawner6/bin | xargs sed -i 's,\.venv-hub5,.venv-spawner6,g'
 	.venv/bin/pip --python .venv-spawner6 $(PIP_INSTALL) 'jupyterhub-kubespawner>=6.2,<7'
 	.venv/bin/pip --python .venv-spawner6 $(WITHOUT_IRIS)
