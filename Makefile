@@ -28,32 +28,32 @@ NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean free-port programs static
+.PHONY: demo quick test bench bench-meter bench-viewer bench-first-denial soak docs lint clean free-port programs programs-of-tests static
 .DEFAULT_GOAL := test
 
 demo: free-port programs static .venv/demo
 	@.venv/bin/jupyterhub-usage-quotas demo$(if $(PORT), --port '$(PORT)')
 
-test: lint static .venv-hub5/test .venv-spawner6/test
+test: lint static programs-of-tests .venv-hub5/test .venv-spawner6/test
 	.venv/bin/python -m pytest --numprocesses $(WORKERS) --durations 30 --durations-min 5
 
 quick: export HYPOTHESIS_PROFILE = dev
-quick: lint static
+quick: lint static programs-of-tests
 	.venv/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/contract
 
-bench: .venv/bench .venv/test
+bench: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
 
-bench-meter: .venv/bench
+bench-meter: programs-of-tests .venv/bench
 	.venv/bin/python -m benchmarks.bench_meter
 
-bench-viewer: .venv/bench .venv/test
+bench-viewer: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_viewer
 
-bench-first-denial: .venv/bench .venv/test
+bench-first-denial: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_first_denial
 
-soak: .venv/bench .venv/test .venv-hub5/test
+soak: programs-of-tests .venv/bench .venv/test .venv-hub5/test
 	.venv/bin/python -m benchmarks.soak
 
 docs: .venv/docs
@@ -71,7 +71,11 @@ free-port:
 	@$(PYTHON) -I jupyterhub_usage_quotas/demo/ports.py '$(or $(PORT),8000)'
 
 programs: $(if $(filter demo,$(MAKECMDGOALS)),free-port)
-	@scripts/install-programs $(if $(filter demo,$(MAKECMDGOALS)),,--tests)
+	@scripts/install-programs
+
+# Databases and a browser: nothing but the tests waits for them.
+programs-of-tests: programs
+	@scripts/install-programs --tests
 
 static: jupyterhub_usage_quotas/services/viewer/static/usage-quota.js
 
