@@ -19,8 +19,7 @@ HYPOTHESIS_PROFILE ?= ci
 export HYPOTHESIS_PROFILE
 # What the machine has set must not slow down every program that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
-# Python compiles a module when it imports it: most of those that are installed, nothing ever imports.
-PIP_INSTALL = install --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL = install --quiet --disable-pip-version-check
 # That of Python itself takes more than twice as long to find out what to install; it would do.
 NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 # It checks IRIs in JSON schemas, which none here has, and its import takes three seconds of every start of

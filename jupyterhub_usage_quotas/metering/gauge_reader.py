@@ -62,6 +62,19 @@ class GaugeReader:
         """See `Reader.reaches`."""
         return self.values is not None
 
+    def is_fresh(self, over: timedelta, now: datetime) -> bool:  # noqa: ARG002 see `known_of`
+        """See `Reader.is_fresh`."""
+        return bool(self.values)
+
+    def known_of(self, user: str, now: datetime) -> object:
+        """See `Reader.known_of`."""
+        reading = self._reading(self.values or {}, user, now, None)
+        if isinstance(reading, Unknown):
+            return reading.reason
+        there = reading.usage
+        assert isinstance(there, GaugeReading)  # noqa: S101 it was made so
+        return isinstance(reading, Fresh), there.there, there.amount, there.limit
+
     def peek(
         self,
         users: Users,

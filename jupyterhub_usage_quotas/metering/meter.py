@@ -89,6 +89,17 @@ class Meter:
         now = self._clock()
         return bool(self._usage) and all(one.complete(now) for one in self._usage)
 
+    def is_fresh(self, over: timedelta, now: datetime) -> bool:
+        """Whether all that is kept is known well enough to decide on, over the time before `now`.
+
+        Single users' readings may be unknown all the same.
+        """
+        return all(one.is_fresh(over, now) for one in self._kept)
+
+    def known_of(self, user: str, now: datetime) -> object:
+        """What is known of a user, to be compared: it is equal for as long as what was used is."""
+        return [one.known_of(user, now) for one in self._kept]
+
     # --- reading -------------------------------------------------------------------------------
 
     async def read(

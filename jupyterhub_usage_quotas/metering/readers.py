@@ -76,6 +76,14 @@ class Reader(Protocol):
         """Whether enough is known for readings without a query."""
         ...
 
+    def is_fresh(self, over: timedelta, now: datetime) -> bool:
+        """Whether enough is known, and it is new enough to decide on."""
+        ...
+
+    def known_of(self, user: str, now: datetime) -> object:
+        """What is known of a user, to be compared: it is equal for as long as what was used is."""
+        ...
+
     def peek(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
     ) -> Mapping[str, Readings]:
@@ -144,6 +152,18 @@ class UsageReader:
     def reaches(self, over: timedelta, now: datetime) -> bool:
         """See `Reader.reaches`."""
         return self.snapshot is not None and self.snapshot.reaches(over, now)
+
+    def is_fresh(self, over: timedelta, now: datetime) -> bool:
+        """See `Reader.is_fresh`."""
+        last = self.snapshot.coverage.last_scrape if self.snapshot else None
+        if last is None or not self.reaches(over, now):
+            return False
+        age = timedelta(seconds=now.timestamp() - last)
+        return age <= self._timing.stale_after and age < over
+
+    def known_of(self, user: str, now: datetime) -> object:  # noqa: ARG002 see `is_fresh`
+        """See `Reader.known_of`."""
+        return self.snapshot.usage.get(user) if self.snapshot else None
 
     def peek(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime

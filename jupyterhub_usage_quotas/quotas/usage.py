@@ -96,6 +96,16 @@ class Usage:
         """What was used in `(start, end]` (seconds since the Unix epoch), in base units."""
         return max(self.until(end) - self.until(start), 0.0)
 
+    def used_next(self, after: float) -> float:
+        """The first instant at or after this one right after which anything was used (seconds since
+        the Unix epoch); infinite where nothing was.
+        """
+        first = max(bisect_right(self._times, after) - 1, 0)
+        for index in range(first, len(self._rates) - 1):
+            if self._rates[index] > 0 and self._times[index + 1] > after:
+                return max(self._times[index], after)
+        return math.inf
+
     def segments(self) -> Iterator[tuple[float, float, float]]:
         """`(start, end, rate)` in time order, without overlap; the rate may be zero."""
         for index, rate in enumerate(self._rates[:-1]):

@@ -17,6 +17,7 @@ from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.policy.selector import ALL_SERVERS
 from ..quotas.subject import EVERYONE, REST, Subject
 from ..quotas.units import Unit
+from ..quotas.usage import Fresh
 from ..quotas.verdict import Request, judge
 from .inputs import DecisionInputs, add_up, adjustments_of, gather_cached, pool_readings
 from .members import Members
@@ -46,8 +47,23 @@ class PolicyStatus:
     unit: Unit = Unit("", 1.0)  # noqa: RUF009 it is frozen
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The rows of a user, and what they were made of. From the same they are made again until the
+    instant `steady_until`, at the latest; None for ever.
+    """
+
+    rows: tuple[PolicyStatus, ...]
+    made_of: object
+    steady_until: datetime | None
+
+
 class StatusSnapshot:
-    """The rows as of the last refresh: always complete."""
+    """The rows as of the last refresh: always complete.
+
+    A user is judged again where something was used, the edge of a window moves over what was, or
+    somebody decided something: that is so of few in a minute.
+    """
 
     def __init__(self, policies: PolicySet, meter: Meter, ledger: Ledger) -> None:
         self.rows: tuple[PolicyStatus, ...] = ()
@@ -56,21 +72,32 @@ class StatusSnapshot:
         self._policies = policies
         self._meter = meter
         self._ledger = ledger
+        self._judged: dict[str, _Judged] = {}
+        """By username; of those whose rows depend on nobody else, and are known well enough."""
+        self._pooled = any(one.pooled for one in policies)
 
     async def rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
-        """Judge all users anew; the ledger is queried once for all of them."""
+        """Bring the rows of all users up to date; the ledger is queried once for all of them."""
         pace = Pace()
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
         pools = await self._add_up_pools(members, decided, now, pace)
         rows: list[PolicyStatus] = []
         pools_done: set[str] = set()
+        judged: dict[str, _Judged] = {}
+        lasting = not self._pooled and self._meter.is_fresh(self._policies.reach, now)
         for subject in subjects:
-            gathered = gather_cached(
-                self._policies, self._meter, decided, [subject], now, pools, everyone=True
-            )
-            rows += _rows(gathered.of(subject), pools_done)
+            made_of = subject, decided.of(subject), self._meter.known_of(subject.name, now)
+            one = self._judged.get(subject.name) if lasting else None
+            if one is None or one.made_of != made_of or not _holds(one, now):
+                gathered = gather_cached(
+                    self._policies, self._meter, decided, [subject], now, pools, everyone=True
+                )
+                one = _judge(gathered.of(subject), made_of, pools_done)
+            rows += one.rows
+            if lasting:
+                judged[subject.name] = one
             await pace.keep()
-        self.rows, self.pools = tuple(rows), pools
+        self.rows, self.pools, self._judged = tuple(rows), pools, judged
 
     async def _add_up_pools(
         self, members: Members, decided: Adjustments, now: datetime, pace: Pace
@@ -84,9 +111,14 @@ class StatusSnapshot:
         return await add_up(policies, pool_readings(readings, members), decided)
 
 
-def _rows(inputs: DecisionInputs, pools_done: set[str]) -> Iterator[PolicyStatus]:
+def _holds(judged: _Judged, now: datetime) -> bool:
+    return judged.steady_until is None or now < judged.steady_until
+
+
+def _judge(inputs: DecisionInputs, made_of: object, pools_done: set[str]) -> _Judged:
     """The rows of one user, and of those of their pools that are not done."""
     request = Request(inputs.subject, rates={})
+    rows, changes = [], [*_changes_of_allowances(inputs)]
     for charge in charges_of(
         inputs.policies,
         inputs.usage,
@@ -95,24 +127,44 @@ def _rows(inputs: DecisionInputs, pools_done: set[str]) -> Iterator[PolicyStatus
         adjustments=inputs.adjustments,
         pools=inputs.pools,
     ):
+        changes += _changes_of_usage(charge, inputs.now)
         pool = charge.allotment.pool
         if pool and pool.name in pools_done:
             continue
         if pool:
             pools_done.add(pool.name)
-        verdict = judge(charge, inputs.policies, inputs.adjustments, request, inputs.now)
-        yield PolicyStatus(
-            "" if pool else inputs.subject.name,
-            charge.allotment.name,
-            charge.allotment.resource,
-            _groups(charge),
-            _days(charge),
-            verdict.used,
-            verdict.allowance,
-            verdict.remaining,
-            _own_groups(charge, inputs.subject),
-            charge.allotment.limit.unit,
-        )
+        rows.append(_row(charge, inputs, request))
+    return _Judged(tuple(rows), made_of, min(changes, default=None))
+
+
+def _changes_of_allowances(inputs: DecisionInputs) -> Iterator[datetime]:
+    """When what people decided about the user begins or ends."""
+    for one in inputs.adjustments:
+        yield from (instant for instant in (one.start, one.until) if instant > inputs.now)
+
+
+def _changes_of_usage(charge: Charge, now: datetime) -> Iterator[datetime]:
+    """When what counts of a charge may be another, although nothing was used."""
+    if not isinstance(charge.reading, Fresh):
+        yield now
+    elif until := charge.allotment.window.steady_until(charge.reading.usage, now):
+        yield until
+
+
+def _row(charge: Charge, inputs: DecisionInputs, request: Request) -> PolicyStatus:
+    verdict = judge(charge, inputs.policies, inputs.adjustments, request, inputs.now)
+    return PolicyStatus(
+        "" if charge.allotment.pool else inputs.subject.name,
+        charge.allotment.name,
+        charge.allotment.resource,
+        _groups(charge),
+        _days(charge),
+        verdict.used,
+        verdict.allowance,
+        verdict.remaining,
+        _own_groups(charge, inputs.subject),
+        charge.allotment.limit.unit,
+    )
 
 
 def _own_groups(charge: Charge, subject: Subject) -> tuple[str, ...]:

@@ -125,6 +125,24 @@ async def test_the_ledger_is_asked_once_for_however_many_users(users):
     assert ledger.asked == 1
 
 
+@pytest.mark.parametrize("policies", [1, 10])
+def test_only_those_are_judged_again_of_whom_anything_is_new(policies):
+    """Of a thousand users who use nothing, in a minute, less than a tenth of what judging costs."""
+    rules = [POLICY | {"name": str(number), "window": number} for number in range(1, policies + 1)]
+    parsed = parse_policies(rules)
+    meter = asyncio.run(kept(Hubful(idle=1000, running=0), policies))
+    snapshot = StatusSnapshot(parsed, meter, CountingLedger())
+    subjects = [Subject(f"idle-{number}") for number in range(1000)]
+
+    def rebuild() -> None:
+        asyncio.run(snapshot.rebuild(subjects, {}, NOW))
+
+    first, again = calls_of(rebuild), calls_of(rebuild)
+    assert len(snapshot.rows) == 1000 * policies
+    assert again < first / 10
+    assert again < 15 * 1000
+
+
 async def test_the_event_loop_is_never_held(monkeypatch):
     """While everybody's usage is refreshed, and the status of everybody is made from it."""
     policies = parse_policies([POLICY])

@@ -108,6 +108,12 @@ class Window(Protocol):
         """
         ...
 
+    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+        """Until when `used` stays what it is at `at`, if nothing more is used; it may stay longer.
+        None where it stays for ever, `at` where it changes now.
+        """
+        ...
+
     def account(self) -> Account:
         """An account of what a pool pays, to be advanced in time."""
         ...

@@ -185,6 +185,13 @@ class Calendar(OverTime):
             used, begin = 0.0, end
         return None
 
+    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+        """See `Window.steady_until`: until the next period, if anything counts in this one."""
+        if usage.end > at.timestamp():
+            return at
+        counts = math.isfinite(usage.used_next(self.start(at).timestamp()))
+        return self.next_start(at) if counts else None
+
     def account(self) -> Account:
         """See `Window.account`."""
         return _CalendarAccount(self)

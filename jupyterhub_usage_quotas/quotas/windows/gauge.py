@@ -118,6 +118,10 @@ class Current:
         """At once, or not by what servers ask for."""
         return start if self.used(usage, start) >= allowance else None
 
+    def steady_until(self, usage: Usage, at: datetime) -> None:  # noqa: ARG002 see below
+        """See `Window.steady_until`: time changes nothing of it."""
+        return
+
     def account(self) -> NoReturn:
         """What is there is not paid for; policies refuse to pool it."""
         raise TypeError("what is there now cannot be paid from a pool")

@@ -180,6 +180,14 @@ class Refill(OverTime):
             at = step
         return None
 
+    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+        """See `Window.steady_until`: until the next refill, if anything is missing."""
+        if usage.end > at.timestamp():
+            return at
+        every = self.every.total_seconds()
+        next_step = (math.floor(at.timestamp() / every) + 1) * every
+        return from_unix(next_step) if self.used(usage, at) > 0 else None
+
     def account(self) -> Account:
         """See `Window.account`."""
         return _RefillAccount(self)

@@ -136,6 +136,14 @@ class Rolling(OverTime):
             at, used_before = next_, used
         return None
 
+    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+        """See `Window.steady_until`: until usage begins to leave the window, if it does not yet."""
+        if usage.end > at.timestamp():
+            return at
+        length = self.length.total_seconds()
+        leaves = usage.used_next(at.timestamp() - length) + length
+        return from_unix(leaves) if math.isfinite(leaves) else None
+
     def account(self) -> Account:
         """See `Window.account`."""
         return _RollingAccount(self.length.total_seconds())
