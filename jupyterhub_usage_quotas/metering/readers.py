@@ -234,16 +234,25 @@ class UsageReader:
     async def refresh(self, reach: timedelta, now: datetime) -> None:
         """See `Reader.refresh`."""
         if self.sync is None:
-            if self.restored and not await self._is_confirmed(self.restored):
-                self._events.not_restored(f"{self.name} says otherwise now")
-                self.restored = None
-            self.sync = self._make_sync(reach, restored=self.restored)
+            self.sync = self._make_sync(reach, restored=await self._still_valid(now))
             self.restored = None
         try:
             await self.sync.refresh(now)
         finally:
             if self.sync.snapshot:
                 self._report(self.sync.snapshot, now)
+
+    async def _still_valid(self, now: datetime) -> UsageSnapshot | None:
+        """What was known before this process, if that can be gone on with."""
+        if self.restored is None:
+            return None
+        if self.restored.end > now:
+            self._events.not_restored("it knows of a time to come: was the clock put back?")
+            return None
+        if not await self._is_confirmed(self.restored):
+            self._events.not_restored(f"{self.name} says otherwise now")
+            return None
+        return self.restored
 
     async def _is_confirmed(self, restored: UsageSnapshot) -> bool:
         """Whether the source still says of some of the time what it said before this process: of

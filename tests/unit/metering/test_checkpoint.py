@@ -202,6 +202,13 @@ async def test_it_is_not_trusted_where_prometheus_says_otherwise(tmp_path, sessi
     assert hub.used() == truth(sessions, hub.now)
 
 
+async def test_it_is_not_used_where_the_clock_was_put_back(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    hub = await Process(tmp_path, MadeUp(SESSIONS), START - timedelta(days=3)).read()
+    assert hub.noted.refused == ["it knows of a time to come: was the clock put back?"]
+    assert hub.used() == truth(SESSIONS, hub.now)
+
+
 async def test_it_waits_for_a_prometheus_that_is_away(tmp_path):
     await Process(tmp_path, MadeUp(SESSIONS)).read()
     hub = Process(tmp_path, MadeUp(SESSIONS, failure=PrometheusUnreachable("nobody is there")))
