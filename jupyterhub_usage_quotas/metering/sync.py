@@ -95,7 +95,8 @@ class SourceSync:
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))
             # A source that was never seen may have been there: only its evidence was missing.
-            if snapshot is None or segment.coverage.last_scrape is not None:
+            if self.snapshot is None or segment.coverage.last_scrape is not None:
+                self._restored = None
                 self.snapshot = UsageSnapshot.of(self.source, self._from_seen(segment, first))
             return
         keep = first.timestamp()

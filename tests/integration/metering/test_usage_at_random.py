@@ -32,7 +32,7 @@ from tests.support.samples import (
 )
 from tests.support.ways import REACH, Asking, asking
 
-SEEDS = 60
+SEEDS = 10
 BEGIN, END = NOW - REACH - 20 * MINUTE, NOW + 10 * MINUTE
 BORDERS = [NOW - REACH, NOW - 3 * HOUR, NOW - HOUR, *(NOW - n * 6 * MINUTE for n in range(8))]
 
@@ -155,5 +155,5 @@ def test_what_is_said_is_true(prometheus, kind, seed):
     )
     happened = [*happens(chance, targets), *chance.brief(kind)]
     things = [replace(one, namespace=namespace) for one in happened]
-    ways = prometheus.ways(source(namespace), things, targets, seed=seed)
+    ways = prometheus.ways(source(namespace), things, targets, seed=seed, restarts=True)
     ways.are_right(kind=Fresh | Stale)

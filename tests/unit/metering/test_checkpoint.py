@@ -202,6 +202,20 @@ async def test_it_is_not_trusted_where_prometheus_says_otherwise(tmp_path, sessi
     assert hub.used() == truth(sessions, hub.now)
 
 
+@pytest.mark.parametrize("away", [timedelta(minutes=2), timedelta(days=40)])
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_a_source_that_is_not_seen_is_said_to_be(tmp_path, was_there, away):
+    """Whether it was seen before or not, and whatever is left of what was known."""
+    await Process(tmp_path, MadeUp(SESSIONS, alive=was_there)).read()
+    hub = await Process(tmp_path, MadeUp(SESSIONS, alive=False), START + away).read()
+    reading = hub.meter.peek(["grace"], ["time"], REACH, hub.now)["grace"]["time"]
+    if was_there and away < REACH:
+        assert isinstance(reading, Fresh)
+    else:
+        assert isinstance(reading, Unknown)
+        assert reading.reason == "not_scraped"
+
+
 async def test_it_is_not_used_where_the_clock_was_put_back(tmp_path):
     await Process(tmp_path, MadeUp(SESSIONS)).read()
     hub = await Process(tmp_path, MadeUp(SESSIONS), START - timedelta(days=3)).read()
