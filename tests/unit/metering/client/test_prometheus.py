@@ -392,4 +392,5 @@ async def test_many_at_once_cost_no_more_each_than_few():
             seconds[many] = time.thread_time() - begun
             assert [one[0].last for one in found] == [1.5] * many
             await asking.aclose()
-    assert seconds[1600] / 1600 < 2 * seconds[100] / 100, seconds
+    # To look through all that wait took more than ten times as long for each.
+    assert seconds[1600] / 1600 < 4 * seconds[100] / 100, seconds
