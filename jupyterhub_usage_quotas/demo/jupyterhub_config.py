@@ -120,6 +120,8 @@ c.LocalSpawnerWithProfiles.profile_list = [
 c.JupyterHub.bind_url = f"http://127.0.0.1:{os.environ['DEMO_PORT']}"
 c.JupyterHub.hub_port = int(os.environ["DEMO_HUB_PORT"])
 c.JupyterHub.db_url = f"sqlite:///{directory / 'jupyterhub.sqlite'}"
+# The folder is made anew at every start, as the usage in it is.
+c.UsageConfig.state_dir = str(directory / "prometheus")
 c.JupyterHub.cookie_secret_file = str(directory / "cookie_secret")
 c.JupyterHub.allow_named_servers = True
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{os.environ['DEMO_PROXY_PORT']}"

@@ -306,6 +306,9 @@ def test_ctrl_c_stops_everything(demo: Demo):
     running = processes_of(demo)
     assert "prometheus" in running
     assert "node" in running  # the proxy that the Hub started
+    # The next one makes up other usage, and removes this folder.
+    (cached,) = demo.directory.rglob("usage-quotas.checkpoint")
+    assert cached.parent.name == "prometheus"
     demo.program.send_signal(signal.SIGINT)
     assert demo.program.wait_for_exit() == 0
     assert demo.program.output().endswith("Stopped.\n")
