@@ -73,14 +73,13 @@ class Checkpoint:
         """
         try:
             with self.path.open("rb") as file:
-                line = file.readline(LONGEST_LINE)
-                written = _written(line)
+                written, content_sum = _header(file.readline(LONGEST_LINE))
                 content = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise CheckpointNotUsable(f"it cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != _field(line, "sha256"):
+        if hashlib.sha256(content).hexdigest() != content_sum:
             raise CheckpointNotUsable("it is damaged: its content has another sum than it says")
         by_identity = {self._identity(one): one for one in sources}
         try:
@@ -133,25 +132,22 @@ class Checkpoint:
         return hashlib.sha256(f"{self._address}\n{source.identity}".encode()).hexdigest()
 
 
-def _written(line: bytes) -> datetime:
-    """When a file with this first line was written.
+def _header(line: bytes) -> tuple[datetime, str]:
+    """When a file with this first line was written, and the sum of what follows.
 
     Raises `CheckpointNotUsable` for files of others.
     """
     try:
-        kind, made_by = _field(line, "kind"), (_field(line, "format"), _field(line, "version"))
-        written = datetime.fromisoformat(_field(line, "written"))
+        said = json.loads(line)
+        kind, made_by = said["kind"], (said["format"], said["version"])
+        written, content_sum = datetime.fromisoformat(said["written"]), str(said["sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointNotUsable("it is no checkpoint") from error
     if kind != KIND or written.tzinfo is None:
         raise CheckpointNotUsable("it is no checkpoint")
     if made_by != (FORMAT, __version__):
         raise CheckpointNotUsable("another version of jupyterhub-usage-quotas wrote it")
-    return written
-
-
-def _field(line: bytes, name: str) -> Any:
-    return json.loads(line)[name]
+    return written, content_sum
 
 
 def _packed(snapshots: Sequence[tuple[str, UsageSnapshot]]) -> Iterator[bytes]:

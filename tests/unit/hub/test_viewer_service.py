@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,16 @@ from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.viewer_service import GrantedAsMeant, declare_viewer
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.metering.coverage import covered_everywhere
+from jupyterhub_usage_quotas.metering.snapshot import UsageSnapshot
+from jupyterhub_usage_quotas.metering.sources.base import UsageSegment
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration
 from tests.support.decided import LEDGER, make_ledger
 
 READ = "custom:usage-quotas:read"
 ACCESS = "access:services!service=usage-quota"
 MODULE = "jupyterhub_usage_quotas.services.usage_viewer"
+WRITTEN = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
 POLICY = {
     "resource": "cpu",
     "limit": "5 CPU-hours",
@@ -330,3 +335,36 @@ def test_the_logins_to_other_services_are_logged_as_ever():
     said = "Service grades requested scopes admin:users for user a, granting only []."
     record = logging.LogRecord("JupyterHub", logging.WARNING, "auth.py", 319, said, (), None)
     assert GrantedAsMeant().filter(record)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gpu_resources": ["nvidia.com/gpu"], "other_pods_count": ["memory"], "max_gap": 60.0},
+        {"usage_source": "hub"},
+        {"usage_source": "recorded", "pod_namespaces": ["users-*"]},
+        {"identify_pods_by": "name"},
+        {"prometheus_url": "https://hub:secret@prometheus.test/prefix?tenant=x"},
+    ],
+    ids=str,
+)
+def test_the_viewer_goes_on_with_the_hubs_checkpoint(options, tmp_path, monkeypatch):
+    """To the letter, its source is the Hub's, and so is where the file is."""
+    monkeypatch.chdir(tmp_path)
+    given = {"prometheus_url": "http://prometheus.test", "hub_namespace": "hub"} | options
+    app = declared(UsageConfig=given)
+    manager = UsageQuotaManager(parent=app, config=app.config)
+    viewer = read_configuration(environment_of(viewer_of(app)), []).viewer
+    hubs, viewers = (
+        one.make_checkpoint(one.shown_prometheus_url, writer=one is manager)
+        for one in (manager, viewer)
+    )
+    assert hubs
+    assert viewers
+    known = UsageSegment({}, covered_everywhere(0.0, 60.0))
+    hubs.save([UsageSnapshot.of(manager.make_source(), known)], WRITTEN, complete=True)
+    restored = viewers.load([viewer.make_source()])
+    assert restored
+    assert restored.written == WRITTEN
+    assert [one.name for one in tmp_path.iterdir()] == ["usage-quotas.checkpoint"]
