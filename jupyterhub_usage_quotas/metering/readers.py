@@ -20,6 +20,7 @@ from ..quotas.usage import Unknown
 from .client.breaker import Guard
 from .client.prometheus import PrometheusClient
 from .client.promql import Users
+from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents
 from .snapshot import UsageSnapshot
 from .sources.base import Source, StepRange, whole_step
@@ -256,10 +257,13 @@ class UsageReader:
 
     async def _is_confirmed(self, restored: UsageSnapshot) -> bool:
         """Whether the source still says of some of the time what it said before this process: of
-        the last that is not read again anyway. Where it was not seen it says nothing.
+        the last in which anything was used and that is not read again anyway. Where it was not seen
+        it says nothing.
         """
         gap = self._timing.max_gap
         until = whole_step(restored.end - self._timing.late)
+        if last_used := await run_in_worker(restored.last_used):
+            until = min(until, whole_step(last_used + gap))
         read = await self._make_sync(CONFIRMED_OVER + 2 * gap).read_all(until)
         if read is None:
             return True
@@ -267,7 +271,7 @@ class UsageReader:
         start, end = ((one - gap).timestamp() for one in (until - CONFIRMED_OVER, read.end))
         if start >= end or any(one.coverage.missed(start, end) for one in (read, restored)):
             return True
-        now, before = read.amounts(start, end), restored.amounts(start, end)
+        now, before = [await run_in_worker(one.amounts, start, end) for one in (read, restored)]
         return all(
             math.isclose(now.get(at, 0.0), before.get(at, 0.0), rel_tol=1e-6)
             for at in {**now, **before}

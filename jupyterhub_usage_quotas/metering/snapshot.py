@@ -116,8 +116,16 @@ class UsageSnapshot:
             _prepared={},
         )
 
+    def last_used(self) -> datetime | None:
+        """When anybody used anything last; None where nobody did. Looks through all there is."""
+        ends = (timeline.end for kept in self.usage.values() for _, timeline in parts_of(kept))
+        last = max(ends, default=None)
+        return None if last is None else datetime.fromtimestamp(last, UTC)
+
     def amounts(self, start: float, end: float) -> Mapping[tuple[str, str], float]:
-        """What was used in `(start, end]`, in base units, by user and resource."""
+        """What was used in `(start, end]`, in base units, by user and resource. Looks through all
+        there is.
+        """
         amounts: dict[tuple[str, str], float] = {}
         for user, kept in self.usage.items():
             for (resource, _), timeline in parts_of(kept):

@@ -223,6 +223,19 @@ async def test_it_is_not_used_where_the_clock_was_put_back(tmp_path):
     assert hub.used() == truth(SESSIONS, hub.now)
 
 
+@pytest.mark.parametrize("ago", [1, 3, 20])
+async def test_days_in_which_nobody_used_anything_hide_no_other_prometheus(tmp_path, ago):
+    """What is compared is a time in which something was used."""
+    then = NOW - ago * DAY
+    before = {"ada": [Session(then - 2 * HOUR, then, {"time": 1.0})]}
+    other = {"ada": [Session(then - 9 * HOUR, then - 5 * HOUR, {"time": 1.0})]}
+    await Process(tmp_path, MadeUp(before)).read()
+    for sessions, refused in ((other, 1), (before, 0)):
+        hub = await Process(tmp_path, MadeUp(sessions), writer=False).read()
+        assert len(hub.noted.refused) == refused
+        assert hub.used() == truth(sessions, hub.now)
+
+
 async def test_it_waits_for_a_prometheus_that_is_away(tmp_path):
     await Process(tmp_path, MadeUp(SESSIONS)).read()
     hub = Process(tmp_path, MadeUp(SESSIONS, failure=PrometheusUnreachable("nobody is there")))
