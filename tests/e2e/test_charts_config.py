@@ -58,7 +58,7 @@ def test_the_minimal_values_enforce_a_quota(version, recorded: Recorded, tmp_pat
     assert "Usage quotas: 1 policy, usage from kube-state-metrics" in said
     assert recorded.url in said
     assert "pods of all namespaces are counted" not in said
-    assert page.status_code == 429
+    assert page.status_code == 429, hub.program.output()
     assert "8 GiB-hours in the last 7 days" in text_of(page)
 
 

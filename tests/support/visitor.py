@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -64,17 +64,41 @@ class Visitor:
             if cookie.name == "_xsrf" and cookie.path.startswith(self.hub)
         )
 
-    def start(self, server: str = "") -> httpx.Response:
-        """Open the spawn page, as the Start button does; ends on whatever page that leads to."""
+    def press_start(self, server: str = "") -> httpx.Response:
+        """Open the spawn page, as the Start button does; ends on whatever page that leads to.
+
+        After a second, that is the page of a server that is starting, whatever becomes of it.
+        """
         return self.http.get(
             f"{self.hub}/spawn/{quote(self.username, safe='@')}/{server}".rstrip("/")
         )
 
+    def start(self, server: str = "") -> httpx.Response:
+        """Press Start, and see what became of it, however long that takes."""
+        return self._decided(lambda: self.press_start(server), server)
+
     def submit_options(self, **fields: str) -> httpx.Response:
-        """Press Start on the page with server options."""
+        """Press Start on the page with server options, and see what became of it."""
         path = f"{self.hub}/spawn/{quote(self.username, safe='@')}"
         self.http.get(path)
-        return self.http.post(path, params={"_xsrf": self._xsrf}, data=fields)
+        return self._decided(
+            lambda: self.http.post(path, params={"_xsrf": self._xsrf}, data=fields)
+        )
+
+    def _decided(self, press: Callable[[], httpx.Response], server: str = "") -> httpx.Response:
+        """The answer to Start. A launch that failed while its page said that it is starting, since
+        the machine is busy, is tried again: now it may be decided within the page's second.
+        """
+
+        def failed_later(answer: httpx.Response) -> bool:
+            if not answer.is_success or "/spawn-pending/" not in answer.url.path:
+                return False
+            return any(event.get("failed") for event in self.progress(server))
+
+        tried_again = tenacity.Retrying(
+            retry=tenacity.retry_if_result(failed_later), stop=tenacity.stop_after_delay(PATIENCE)
+        )
+        return tried_again(press)
 
     def pending_page(self) -> httpx.Response:
         """The page that is shown while a server is starting, or after it failed to."""
@@ -89,10 +113,12 @@ class Visitor:
     def _model(self) -> str:
         return f"/users/{quote(self.username, safe='')}"
 
+    def _server(self, name: str) -> str:
+        return f"{self._model}/servers/{name}" if name else f"{self._model}/server"
+
     def start_by_api(self, server: str = "") -> httpx.Response:
         """Start a server through the REST API."""
-        path = f"{self._model}/servers/{server}" if server else f"{self._model}/server"
-        return self.api("POST", path, json={})
+        return self.api("POST", self._server(server), json={})
 
     def stop(self) -> None:
         """Stop the default server, and wait until it has."""
@@ -112,9 +138,9 @@ class Visitor:
         """Wait until the default server is ready."""
         self.wait_until(lambda: self.servers().get("", {}).get("ready", False))
 
-    def progress(self) -> Iterator[dict[str, Any]]:
+    def progress(self, server: str = "") -> Iterator[dict[str, Any]]:
         """The events that the pending page shows."""
-        url = f"{self.hub}/api{self._model}/server/progress"
+        url = f"{self.hub}/api{self._server(server)}/progress"
         with self.http.stream("GET", url, headers={"Referer": str(self.http.base_url)}) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data:"):
