@@ -19,7 +19,7 @@ from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 async def profiles(deployment: Deployment) -> list[Finding]:
     """Whether policies select servers by profiles that there are, and each can be read."""
-    selecting = [one for one in deployment.manager.policies if one.servers.profile]
+    selecting = [one for one in deployment.manager.policies if one.servers.by_profile]
     try:
         spawner_class = deployment.app.spawner_class
     except ConfigurationError:
@@ -37,10 +37,14 @@ async def profiles(deployment: Deployment) -> list[Finding]:
     if callable(getattr(spawner, "profile_list", None)):
         return [skipped("a function makes the profiles of each user: they are not known here")]
     found = await profiles_of(spawner)
+    # What one policy selects others except: a pattern is said once.
+    named_by: dict[str, str] = {}
+    for policy in selecting:
+        for pattern in (*policy.servers.profile, *policy.servers.except_profile):
+            named_by.setdefault(pattern, policy.name)
     findings = [
-        _selects_nothing(policy.name, pattern, found)
-        for policy in selecting
-        for pattern in policy.servers.profile
+        _selects_nothing(policy, pattern, found)
+        for pattern, policy in named_by.items()
         if not any(_selects(pattern, one) for one in found)
     ]
     findings += list(_unreadable(spawner, found, deployment.manager.policies.resources))
