@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import ClassVar
 
 from traitlets import TraitError
@@ -218,4 +219,11 @@ class AlreadyVoided(AdjustmentRefused):
 
 
 class KeyReused(AdjustmentRefused):
-    """The idempotency key belongs to another request than this one."""
+    """The idempotency key belongs to another request than this one.
+
+    `start` is when the first adjustment of that one starts; None where it was a voiding.
+    """
+
+    def __init__(self, message: str, start: datetime | None = None) -> None:
+        super().__init__(message)
+        self.start = start

@@ -28,6 +28,7 @@ from ..errors import (
     all_errors,
 )
 from ..ledger.base import Ledger
+from ..ledger.reports import AdjustmentReport, adjustment_reports
 from ..metering.client.promql import Users
 from ..quotas.applicability import Applicability, CoveredBy, applicability
 from ..quotas.decide import Decision, Outcome
@@ -51,7 +52,7 @@ from ..status.hub_database import UserInHub, user_at
 from ..status.inputs import DecisionInputs, without_usage
 from ..status.members import Members
 from ..status.users import UserStatuses, forecast
-from .adjusted import AdjustmentReport, adjustment_lines, adjustment_reports
+from .adjusted import adjustment_lines
 from .explained import explained, gauge_lines
 
 EXIT_CODES = {

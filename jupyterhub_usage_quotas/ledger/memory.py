@@ -112,7 +112,8 @@ class MemoryLedger:
         if before is None:
             return None
         if before[0] != request:
-            raise KeyReused(another_request(key))
+            drafts = before[0] if isinstance(before[0], list) else []
+            raise KeyReused(another_request(key), drafts[0].start if drafts else None)
         return before[1]
 
     def _answer(self, key: str, request: object, written: Sequence[Adjustment]) -> None:

@@ -21,6 +21,7 @@ from .rows import (
     Row,
     adjustment_of,
     hash_of,
+    instant,
     row_of,
     row_of_voiding,
     stored_instant,
@@ -185,7 +186,8 @@ def _answered(connection: Connection, key: str, wanted: Sequence[Row]) -> list[R
     found: list[Row] = [dict(one) for one in connection.execute(rows).mappings()]
     found.sort(key=lambda one: int(one["request_position"]))
     if found and [{name: one[name] for name in _row_names(one)} for one in found] != list(wanted):
-        raise KeyReused(another_request(key))
+        starts = found[0]["starts"]
+        raise KeyReused(another_request(key), None if starts is None else instant(starts))
     return found
 
 

@@ -24,6 +24,7 @@ from jupyterhub_usage_quotas.errors import (
     UnknownAdjustment,
 )
 from jupyterhub_usage_quotas.ledger.base import Journal
+from jupyterhub_usage_quotas.ledger.drafts import Proposal, record_proposals
 from jupyterhub_usage_quotas.quotas.adjustments import (
     Adjustment,
     Exemption,
@@ -31,6 +32,7 @@ from jupyterhub_usage_quotas.quotas.adjustments import (
     Override,
     Voided,
 )
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 from tests.support.databases import Databases
 from tests.support.examples import FEW
@@ -53,6 +55,7 @@ from tests.support.ledgers import (
     who,
 )
 
+ALL = {"everyone": True}
 LEDGERS: dict[str, Open] = {
     "memory": in_memory,
     "sqlite": in_sqlite,
@@ -317,6 +320,36 @@ async def test_another_request_with_the_same_key_is_refused(journal: Journal, ot
     with pytest.raises(KeyReused):
         await journal.void(first[0].id, actor="tutor", reason="a late deadline", key="k")
     assert await journal.history(EVERYONE) == list(first)
+
+
+async def test_what_is_proposed_again_means_what_it_meant_the_first_time(journal: Journal):
+    policies = parse_policies(
+        [{"name": "week", "resource": "time", "limit": "9 h", "window": 7, "scope": ALL}]
+    )
+
+    async def give(amount: str, until: str, at: datetime, key: str = "ticket 7"):
+        proposal = Proposal(
+            kind="grant",
+            policy="week",
+            user="ada",
+            amount=amount,
+            until=until,
+            actor="tutor",
+            reason="a late deadline",
+        )
+        return await record_proposals(journal, [proposal], policies, now=at, key=key)
+
+    (first,) = await give("2h", "7d", NOW)
+    (again,) = await give("2h", "7d", NOW + DAY)
+    assert again == first
+    assert first.until == NOW + 7 * DAY
+    for amount, until in (("3h", "7d"), ("2h", "8d"), ("2h", "2026-11-30T00:00Z")):
+        with pytest.raises(KeyReused):
+            await give(amount, until, NOW + DAY)
+    await journal.void(first.id, actor="tutor", reason="the wrong ada", key="a voiding")
+    with pytest.raises(KeyReused):
+        await give("2h", "7d", NOW, key="a voiding")
+    assert len(await journal.history(EVERYONE)) == 1
 
 
 async def test_a_key_of_a_voiding_is_no_other_voidings(journal: Journal):

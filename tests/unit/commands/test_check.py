@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from jupyterhub_usage_quotas.commands.adjusted import adjustment_lines, adjustment_reports
+from jupyterhub_usage_quotas.commands.adjusted import adjustment_lines
 from jupyterhub_usage_quotas.commands.check import CheckReport, check_report
 from jupyterhub_usage_quotas.config.quotas import Enforcement
+from jupyterhub_usage_quotas.ledger.reports import adjustment_reports
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant, Override
 from jupyterhub_usage_quotas.quotas.decide import decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
