@@ -1,4 +1,4 @@
-"""The command line: `jupyterhub-usage-quotas check`, `doctor` and `demo`.
+"""The command line: `jupyterhub-usage-quotas check`, `doctor`, `grant`, `ledger` and others.
 
 What lives here: arguments, what is printed, and exit codes, a file a command. What must not: what
 a command finds out or does (that is in `status`, `doctor` and `demo`).
@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from ..config.about import imported
 from ..conventions import DISTRIBUTION
+from .adjust import add_adjust
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
+from .ledger import add_ledger
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,5 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     add_check(commands)
     add_doctor(commands)
+    add_adjust(commands)
+    add_ledger(commands)
     add_demo(commands)
     return whole

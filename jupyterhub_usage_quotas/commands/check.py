@@ -14,18 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from traitlets.config import Config
 
-from ..config.loading import load_config
 from ..config.quotas import Enforcement, QuotaOptions
-from ..config.viewer import errors_in_viewer
 from ..conventions import HOME_STORAGE, Reason
 from ..errors import (
     ConfigurationError,
     DatabaseUnreadable,
     LedgerUnavailable,
     QueryRejected,
-    all_errors,
 )
 from ..ledger.base import Ledger
 from ..ledger.reports import AdjustmentReport, adjustment_reports
@@ -54,14 +50,14 @@ from ..status.members import Members
 from ..status.users import UserStatuses, forecast
 from .adjusted import adjustment_lines
 from .explained import explained, gauge_lines
+from .opened import NOT_KNOWN, WRONG_REQUEST, configured, note
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
     Outcome.DENIED: 3,
-    Outcome.FAILOVER_OPEN: 4,
-    Outcome.FAILOVER_CLOSED: 4,
+    Outcome.FAILOVER_OPEN: NOT_KNOWN,
+    Outcome.FAILOVER_CLOSED: NOT_KNOWN,
 }
-WRONG_CONFIGURATION = 2
 ASKED = [one for one in QuotaOptions.BUILT_IN.values() if one.asked]
 """The resources that a server can ask for."""
 
@@ -207,18 +203,13 @@ def _amount(resource: Resource, text: str) -> float:
 def run_check(options: argparse.Namespace) -> int:
     """Decide and explain one launch."""
     try:
-        config, lines = load_config(Path(options.config))
-        for line in lines:
-            print(f"note: {line}", file=sys.stderr)
-        quotas, ledger = _configured(config)
-        for line in quotas.doubts():
-            print(f"note: {line}", file=sys.stderr)
+        quotas, ledger = configured(Path(options.config))
     except ConfigurationError as error:
         print(f"{options.config}: {error}", file=sys.stderr)
-        return WRONG_CONFIGURATION
+        return WRONG_REQUEST
     who = _who(options, quotas)
     for line in who.notes:
-        print(f"note: {line}", file=sys.stderr)
+        note(line)
     request = Request(
         who.subject,
         server_name=options.server,
@@ -244,15 +235,6 @@ def run_check(options: argparse.Namespace) -> int:
             lines += gauge_lines(resources[name], reading)
         print("\n".join(lines))
     return EXIT_CODES[decision.outcome]
-
-
-def _configured(config: Config) -> tuple[QuotaOptions, Ledger]:
-    """The options, and the ledger; raises `ConfigurationError` with the errors of all options that
-    would stop the Hub, those of the dashboard among them.
-    """
-    with all_errors(errors_in_viewer(config)):
-        quotas = QuotaOptions(config=config)
-        return quotas, quotas.make_ledger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,16 @@ LONGEST_TEXT: Final = 300
 class Database:
     """A database that holds a ledger, used by one thread of its own.
 
-    It is opened at its first use, and again after a failure. If it `upgrades`, it makes the tables,
-    or brings them up to date; else it refuses a database in which they are missing or older.
-    Everything raises `LedgerUnavailable` where the database cannot be used.
+    It is opened at its first use, and again after a failure. If it `makes_tables`, it makes them
+    where there are none; if it `upgrades`, it also brings older ones up to date. Else it refuses a
+    database in which they are missing or older. Everything raises `LedgerUnavailable` where the
+    database cannot be used.
     """
 
     def __init__(self, where: LedgerUrl, *, upgrade: bool = False) -> None:
         self.where = where
         self.upgrades = upgrade
+        self.makes_tables = False
         self._engine: Engine | None = None
         self._ready = False
         self._closed = False
@@ -135,7 +137,7 @@ class Database:
         """Make sure that the tables are those which we know."""
         file = self.where.file
         if file is not None and not file.is_file():
-            if not self.upgrades:
+            if not (self.makes_tables or self.upgrades):
                 raise LedgerUnavailable(
                     f"{self._named} is not there: the Hub makes it when it starts"
                 )
@@ -149,7 +151,7 @@ class Database:
                 f"{self._named} has tables of a newer version of jupyterhub-usage-quotas: got"
                 f" revision {found}; expected {REVISIONS[-1]} or older: install that version"
             )
-        if not self.upgrades:
+        if not (self.upgrades or (self.makes_tables and found is None)):
             what = "no tables yet" if found is None else f"older tables (revision {found})"
             raise LedgerUnavailable(
                 f"{self._named} has {what}: the Hub of this version brings them up to date when"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
-from ..errors import AlreadyVoided, KeyReused, UnknownAdjustment
+from ..errors import AlreadyVoided, InvalidAdjustment, KeyReused, UnknownAdjustment
 from ..quotas.adjustments import Adjustment, Voided
 from .base import Check
 from .entries import another_request, unknown_adjustment, voided_before
@@ -35,6 +35,7 @@ NAMES_AT_ONCE: Final = 500
 LARGEST_NUMBER: Final = 2**63 - 1
 ROWS_AT_ONCE: Final = 1000
 
+_LAST: Final = select(ENTRIES.c.id, ENTRIES.c.hash).order_by(ENTRIES.c.id.desc()).limit(1)
 _VOIDINGS: Final = ENTRIES.alias("voidings")
 _OWN: Final = [column.label(f"own_{column.name}") for column in ENTRIES.columns]
 _OTHERS: Final = [column.label(f"voiding_{column.name}") for column in _VOIDINGS.columns]
@@ -145,6 +146,26 @@ def entries_beyond(connection: Connection, read: Position) -> list[Row]:
     return [dict(row) for row in found if row["id"] not in read.beyond]
 
 
+def rows_after(connection: Connection, number: int, limit: int) -> list[Row]:
+    """At most `limit` entries, voidings included, with numbers above this one, in their order."""
+    rows = select(ENTRIES).where(ENTRIES.c.id > number).order_by(ENTRIES.c.id).limit(limit)
+    return [dict(row) for row in connection.execute(rows).mappings()]
+
+
+def copy(connection: Connection, rows: Sequence[Row]) -> int:
+    """Append the entries of another ledger as they are, and return how many were not there yet.
+
+    Raises `InvalidAdjustment` unless the ledger is empty, or holds the first of these entries.
+    """
+    last = connection.execute(_LAST).first()
+    held = last.id if last else 0
+    if held > len(rows) or (last and rows[held - 1]["hash"] != last.hash):
+        raise InvalidAdjustment(["the ledger has other entries; copy into one that has none"])
+    for begin in range(held, len(rows), ROWS_AT_ONCE):
+        connection.execute(ENTRIES.insert(), list(rows[begin : begin + ROWS_AT_ONCE]))
+    return len(rows) - held
+
+
 def verify(connection: Connection) -> ChainReport:
     """Look at all entries, from the first to the last."""
     chain = Chain()
@@ -158,8 +179,7 @@ def verify(connection: Connection) -> ChainReport:
 def _append(
     connection: Connection, wanted: Sequence[Row], key: str, at: datetime
 ) -> list[dict[str, Any]]:
-    last = select(ENTRIES.c.id, ENTRIES.c.hash).order_by(ENTRIES.c.id.desc()).limit(1)
-    found = connection.execute(last).first()
+    found = connection.execute(_LAST).first()
     number, before = (found.id, found.hash) if found else (0, FIRST)
     written = []
     for place, row in enumerate(wanted):

@@ -12,7 +12,7 @@ from . import statements
 from .base import PAGE, Check, no_check
 from .database import Database
 from .entries import can_be_kept, checked, checked_key, checked_voiding
-from .rows import ChainReport
+from .rows import ChainReport, Row
 from .statements import Clock
 from .url import parse_ledger_url
 
@@ -87,6 +87,17 @@ class SqlLedger:
                 break
             below = page[-1].id
         return found[:limit]
+
+    async def entries(self, after: int = 0, *, limit: int = statements.ROWS_AT_ONCE) -> list[Row]:
+        """At most `limit` entries with numbers above `after`, voidings included, as stored."""
+        return await self.database.read(partial(statements.rows_after, number=after, limit=limit))
+
+    async def copy(self, rows: Sequence[Row]) -> int:
+        """Append the entries of another ledger, which `transfer.read_entries` has read, as they
+        are, all or none; returns how many were not there yet. Raises `InvalidAdjustment` where
+        there are others.
+        """
+        return await self.database.write(partial(statements.copy, rows=rows))
 
     async def verify(self) -> ChainReport:
         """Look whether all entries are as they were written."""

@@ -21,9 +21,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from jupyterhub_usage_quotas.errors import AdjustmentRefused, LedgerUnavailable
+from jupyterhub_usage_quotas.errors import AdjustmentRefused, InvalidAdjustment, LedgerUnavailable
 from jupyterhub_usage_quotas.ledger.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
 from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
@@ -47,6 +48,33 @@ async def opened(url: str, number: int = 1) -> list[SqlLedger]:
 
 async def close(journals: Sequence[SqlLedger]) -> None:
     await asyncio.gather(*(one.aclose() for one in journals))
+
+
+# --- moving ------------------------------------------------------------------------------------
+
+
+async def test_entries_are_taken_over_as_they_are(url: str, tmp_path: Path, databases: Databases):
+    file = shutil.copy(databases.sqlite, tmp_path / "old.sqlite")
+    old, new = SqlLedger.at(f"sqlite:///{file}"), SqlLedger.at(url)
+    await old.record([grant(0.1), grant(1e30, None)], key="once")
+    await old.record([grant(user=f"u-{number}") for number in range(2500)])
+    await old.void(2, actor="me", reason="too much")
+    lines = [line_of(row) for row in [*await old.entries(), *await old.entries(1000, limit=5000)]]
+    rows = read_entries(lines)
+    assert len(rows) == 2503
+    with pytest.raises(InvalidAdjustment):
+        read_entries(reversed(lines))
+    assert await new.copy(rows[:1500]) == 1500
+    assert await new.copy(rows) == 1003
+    assert await new.copy(rows) == 0
+    assert await new.verify() == await old.verify()
+    newest = await old.history(EVERYONE, limit=5000)
+    assert await new.history(EVERYONE, limit=5000) == newest
+    (next_one,) = await new.record([grant()])
+    assert next_one.id == 2504
+    with pytest.raises(InvalidAdjustment, match="the ledger has other entries"):
+        await old.copy([*rows[:-1], {**rows[-1], "hash": "another"}])
+    await close([old, new])
 
 
 # --- append-only ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from jupyterhub import orm
 
+from tests.support.adjusting import run
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.command_line import check
 from tests.support.decided import LEDGER, VARIABLE, granted
@@ -236,6 +237,25 @@ def test_a_grant_in_the_ledger_counts(
         one for one in json.loads(done.stdout)["verdicts"] if one["policy"] == "half day"
     )
     assert half_day["allowance"] == 8192 + (13 * 1024 if counts else 0)
+
+
+def test_what_was_granted_on_the_command_line_counts_at_once(config_file, tmp_path):
+    joined = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    path = tmp_path / "jupyterhub_config.py"
+    path.write_text(
+        config_file.read_text()
+        + f"c.JupyterHub.db_url = {made_at(tmp_path / 'hub.sqlite', joined)!r}\n"
+        + f"c.UsageConfig.ledger_url = 'sqlite:///{tmp_path / 'ledger.sqlite'}'\n"
+    )
+    more = ("--policy", "half day", "--amount", "13 GiB-hours", "--until", "1d")
+    given = run("grant", "--config", str(path), "--user", "over", *more, "--reason", "a deadline")
+    assert given.code == 0, given.err
+    checking = ("--user", "over", "--group", "students", "--json")
+    (listed,) = json.loads(check(path, *checking).stdout)["adjustments"]
+    assert (listed["id"], listed["kind"], listed["reason"]) == (1, "grant", "a deadline")
+    assert check(path, *checking).returncode == 0
+    run("void", "1", "--config", str(path), "--reason", "no deadline")
+    assert check(path, *checking).returncode == 3
 
 
 # --- what the Hub's database says -----------------------------------------------------------------

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.errors import LedgerUnavailable
-from jupyterhub_usage_quotas.ledger import sqlite
+from jupyterhub_usage_quotas.ledger import database, sqlite
 from jupyterhub_usage_quotas.ledger.entries import DECIMALS, LARGEST
 from jupyterhub_usage_quotas.ledger.rows import stored_amount
-from jupyterhub_usage_quotas.ledger.schema import REVISIONS
+from jupyterhub_usage_quotas.ledger.schema import REVISIONS, VERSION_TABLE
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
@@ -75,6 +75,25 @@ async def test_a_file_that_is_not_there_is_made_by_the_hub_alone(tmp_path: Path)
     assert len(await other.history(EVERYONE)) == 1
     await hub.aclose()
     await other.aclose()
+
+
+async def test_who_makes_tables_makes_them_where_there_are_none_and_changes_none(tmp_path: Path):
+    """A command may be the first to write. To bring older tables up to date is the Hub's."""
+    file = tmp_path / "ledger.sqlite"
+    command = SqlLedger.at(f"sqlite:///{file}")
+    command.database.makes_tables = True
+    await command.record([grant()])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    await command.aclose()
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = 'older'")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(database, "REVISIONS", ("older", "newest"))
+        again = SqlLedger.at(f"sqlite:///{file}")
+        again.database.makes_tables = True
+        with pytest.raises(LedgerUnavailable, match=r"has older tables \(revision older\)"):
+            await again.record([grant()])
+        await again.aclose()
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, None])

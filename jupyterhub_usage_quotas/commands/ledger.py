@@ -1,0 +1,156 @@
+"""`ledger list`, `export`, `import` and `verify`: what is in the ledger."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Collection
+from contextlib import aclosing
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import InvalidAdjustment
+from ..ledger.base import PAGE
+from ..ledger.reports import recorded_report
+from ..ledger.rows import ChainReport
+from ..ledger.store import SqlLedger
+from ..ledger.transfer import line_of, read_entries
+from ..quotas.adjustments import Adjustment
+from ..quotas.messages import printable
+from ..quotas.subject import EVERYONE, Everyone, Subject
+from .adjust import STDIN, print_reports
+from .opened import configured, exit_code_of, journal_of, sql_ledger_of
+
+BROKEN: Final = 1
+"""The exit code where the chain of hashes is broken."""
+
+
+def add_ledger(commands: Any) -> None:
+    """Add the command to the command line's."""
+    ledger = commands.add_parser(
+        "ledger",
+        help="list, export, import or verify people's decisions",
+        description="People's decisions about quotas. Exit code: 0 done, 1 `verify` found that"
+        " entries were changed, 2 refused, 4 the ledger does not answer.",
+    )
+    does = ledger.add_subparsers(required=True, metavar="WHAT")
+    listing = _add(does, "list", "list adjustments, the newest first", _list)
+    listing.add_argument(
+        "--user", action="append", default=[], metavar="NAME", help="only those of this user"
+    )
+    listing.add_argument(
+        "--limit",
+        type=_positive,
+        default=PAGE,
+        metavar="NUMBER",
+        help=f"how many at most (default: {PAGE})",
+    )
+    export = _add(does, "export", "print all entries as lines of JSON", _export)
+    export.set_defaults(json=True)
+    importing = _add(
+        does, "import", "take all entries of an export into a ledger that has none", _import
+    )
+    importing.add_argument("file", metavar="FILE", help=f"what was exported; {STDIN} reads it")
+    importing.add_argument("--dry-run", action="store_true", help="check it, and write nothing")
+    _add(does, "verify", "look whether all entries are as they were written", _verify)
+
+
+def _add(does: Any, name: str, what: str, work: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = does.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}."
+    )
+    command.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
+    command.add_argument("--json", action="store_true", help="print JSON with a stable schema")
+    command.set_defaults(run=partial(_run, work))
+    return command
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number above 0")
+    return int(text)
+
+
+def _run(work: Any, options: argparse.Namespace) -> int:
+    return exit_code_of(partial(work, options), options.config)
+
+
+def _sql(options: argparse.Namespace) -> SqlLedger:
+    _, ledger = configured(Path(options.config))
+    return sql_ledger_of(ledger)
+
+
+def _list(options: argparse.Namespace) -> int:
+    quotas, ledger = configured(Path(options.config))
+    journal = journal_of(ledger)
+    named = [Subject(name) for name in options.user]
+    whose: Collection[Subject] | Everyone = named or EVERYONE
+
+    async def found() -> list[Adjustment]:
+        try:
+            return list(await journal.history(whose, limit=options.limit))
+        finally:
+            await journal.aclose()
+
+    reports = [recorded_report(one, quotas.policies) for one in asyncio.run(found())]
+    if reports:
+        print_reports(reports, as_json=options.json)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    async def print_all() -> None:
+        last = 0
+        async with aclosing(_sql(options)) as ledger:
+            while rows := await ledger.entries(last):
+                print("\n".join(map(line_of, rows)))
+                last = rows[-1]["id"]
+
+    asyncio.run(print_all())
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    ledger = _sql(options)
+    try:
+        if options.file == STDIN:
+            rows = read_entries(sys.stdin)
+        else:
+            with Path(options.file).open(encoding="utf-8") as lines:
+                rows = read_entries(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidAdjustment([f"{options.file}: {error}"]) from None
+
+    async def write() -> int:
+        async with aclosing(ledger):
+            return 0 if options.dry_run else await ledger.copy(rows)
+
+    new = asyncio.run(write())
+    if options.json:
+        print(json.dumps({"entries": len(rows), "new": new, "dry_run": options.dry_run}))
+    elif options.dry_run:
+        print(f"{len(rows)} entries can be imported; nothing was written")
+    else:
+        print(f"{new} entries imported, {len(rows) - new} were there before")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    async def looked() -> ChainReport:
+        async with aclosing(_sql(options)) as ledger:
+            return await ledger.verify()
+
+    report = asyncio.run(looked())
+    whole = report.broken_at is None
+    if options.json:
+        print(json.dumps(asdict(report) | {"whole": whole}))
+    elif whole:
+        last = f"; the last has the hash {report.head}" if report.head else ""
+        print(f"{report.entries} entries, all as they were written{last}")
+    else:
+        print(f"entry {report.broken_at}: {printable(report.why)}")
+    return 0 if whole else BROKEN

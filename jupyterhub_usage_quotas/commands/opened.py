@@ -1,0 +1,96 @@
+"""What commands open: the configuration of a Hub, and its ledger to write into."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from traitlets.config import Config
+
+from ..config.loading import load_config, printable
+from ..config.quotas import QuotaOptions
+from ..config.viewer import errors_in_viewer
+from ..errors import AdjustmentRefused, ConfigurationError, LedgerUnavailable, all_errors
+from ..ledger.base import Journal, Ledger
+from ..ledger.cached import CachedLedger
+from ..ledger.store import SqlLedger
+
+WRONG_REQUEST: Final = 2
+"""The exit code where the configuration, or what is asked for, is wrong."""
+NOT_KNOWN: Final = 4
+"""The exit code where something outside does not answer."""
+
+
+def note(line: str) -> None:
+    """Say something that is not the answer."""
+    print(f"note: {printable(line)}", file=sys.stderr)
+
+
+def configured(path: Path) -> tuple[QuotaOptions, Ledger]:
+    """The options in a configuration file, and the ledger; notes what is doubtful.
+
+    Raises `ConfigurationError` with the errors of all options that would stop the Hub, those of the
+    dashboard among them.
+    """
+    config, lines = load_config(path)
+    for line in lines:
+        note(line)
+    quotas, ledger = _made(config)
+    for line in quotas.doubts():
+        note(line)
+    return quotas, ledger
+
+
+def _made(config: Config) -> tuple[QuotaOptions, Ledger]:
+    with all_errors(errors_in_viewer(config)):
+        quotas = QuotaOptions(config=config)
+        return quotas, quotas.make_ledger()
+
+
+def journal_of(ledger: Ledger) -> Journal:
+    """The ledger as one that can be written; raises `ConfigurationError` where there is none.
+
+    One in SQL gets its tables where there are none yet: then nothing can be lost by that. Only the
+    Hub brings older ones up to date.
+    """
+    if isinstance(ledger, CachedLedger):
+        # To write, and to list what was written, needs nothing in memory.
+        ledger.journal.database.makes_tables = True
+        return ledger.journal
+    if all(callable(getattr(ledger, name, None)) for name in ("record", "void", "history")):
+        journal: Journal = ledger  # type: ignore[assignment]
+        return journal
+    raise ConfigurationError(
+        ["UsageConfig.ledger_url: there is no ledger to write into; set it to the URL of one"]
+    )
+
+
+def sql_ledger_of(ledger: Ledger) -> SqlLedger:
+    """The ledger in SQL; raises `ConfigurationError` where it is another."""
+    journal = journal_of(ledger)
+    if isinstance(journal, SqlLedger):
+        return journal
+    raise ConfigurationError(
+        [
+            "UsageQuotaManager.ledger_factory: only a ledger at UsageConfig.ledger_url can be"
+            " exported, imported and verified"
+        ]
+    )
+
+
+def exit_code_of(run: Callable[[], int], path: str) -> int:
+    """The exit code of a command, with what stopped it on standard error."""
+    try:
+        return run()
+    except ConfigurationError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return WRONG_REQUEST
+    except AdjustmentRefused as error:
+        for line in getattr(error, "errors", [str(error)]):
+            print(f"error: {printable(line)}", file=sys.stderr)
+        return WRONG_REQUEST
+    except LedgerUnavailable as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return NOT_KNOWN

@@ -1,0 +1,230 @@
+"""`grant`, `override`, `exempt`, `void`: what is written, what is printed, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
+from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
+from tests.support.adjusting import Said, config_in, hub_with, run
+
+JOINED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+GIB_HOUR = 2.0**30 * 3600
+WHY = ("--reason", "a late deadline")
+MORE = ("--policy", "memory", "--amount", "2 GiB-hours", "--until", "7d")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    members = {"ada": ["course"], "bob": ["course", "lab"], "eve": []}
+    hub_with(tmp_path, members, JOINED)
+    return config_in(tmp_path)
+
+
+def written(config: str) -> list[Adjustment]:
+    """What is in the ledger, the oldest first."""
+
+    async def read() -> list[Adjustment]:
+        ledger = SqlLedger.at(f"sqlite:///{Path(config).with_name('ledger.sqlite')}")
+        try:
+            return list(reversed(await ledger.history(EVERYONE)))
+        finally:
+            await ledger.aclose()
+
+    return asyncio.run(read())
+
+
+def grant(config: str, *arguments: str) -> Said:
+    return run("grant", "--config", config, *MORE, *WHY, *arguments)
+
+
+def nothing_is_written(config: str) -> bool:
+    return not Path(config).with_name("ledger.sqlite").exists() or not written(config)
+
+
+def test_a_grant_is_written_and_printed_with_its_number(config):
+    before = datetime.now(UTC)
+    said = grant(config, "--user", "ada", "--actor", "tutor", "--json")
+    assert (said.code, said.err) == (0, "")
+    (one,) = said.objects
+    assert {name: one[name] for name in ("id", "kind", "policy", "user", "amount", "unit")} == {
+        "id": 1,
+        "kind": "grant",
+        "policy": "memory",
+        "user": "ada",
+        "amount": 2.0,
+        "unit": "GiB-hours",
+    }
+    assert (one["actor"], one["reason"], one["voided"]) == ("tutor", "a late deadline", None)
+    (kept,) = written(config)
+    assert kept.amount == 2 * GIB_HOUR  # type: ignore[attr-defined]
+    assert before <= kept.start <= datetime.now(UTC)
+    assert kept.until - kept.start == timedelta(days=7)
+    assert kept.is_for(Subject("ada", created=JOINED))
+    assert not kept.is_for(Subject("ada", created=JOINED + timedelta(days=1))), "made anew"
+
+
+def test_it_is_said_in_words_and_who_runs_it_decides(config, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "root-of-all")
+    said = grant(config, "--user", "ada")
+    assert said.out.startswith("adjustment 1: grant of 2 GiB-hours for ada, policy memory, from ")
+    assert said.out.endswith("by root-of-all: a late deadline\n")
+
+
+def test_an_override_takes_the_place_of_the_limit_and_an_exemption_lifts_it(config):
+    common = ("--config", config, "--user", "ada", "--until", "2099-01-01T00:00Z", *WHY)
+    assert run("override", *common, "--policy", "memory", "--limit", "9 GiB-hours").code == 2
+    common = ("--config", config, "--user", "ada", "--until", "30 days", *WHY)
+    assert run("override", *common, "--policy", "memory", "--limit", "0 GiB-hours").code == 0
+    assert run("exempt", *common, "--policy", "course", "--start", "2027-01-01T00:00Z").code == 0
+    override, exemption = written(config)
+    assert override.limit == 0.0  # type: ignore[attr-defined]
+    assert (exemption.start, exemption.until) == (
+        datetime(2027, 1, 1, tzinfo=UTC),
+        datetime(2027, 1, 31, tzinfo=UTC),
+    )
+
+
+def test_what_is_voided_is_said_and_who_did_it(config):
+    grant(config, "--user", "ada")
+    said = run("void", "1", "--config", config, "--reason", "the wrong ada", "--actor", "me")
+    assert said.code == 0
+    assert said.out.endswith("a late deadline (voided by me: the wrong ada)\n")
+    (kept,) = written(config)
+    assert kept.voided
+    said = run("void", "1", "--config", config, "--reason", "once more", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "adjustment 1 was voided before, by me" in said.err
+    said = run("void", "7", "--config", config, "--reason", "whatever")
+    assert (said.code, said.err) == (2, "error: there is no adjustment 7\n")
+
+
+def test_with_a_key_it_is_carried_out_once(config):
+    first = grant(config, "--user", "ada", "--key", "ticket 4711", "--json")
+    again = grant(config, "--user", "ada", "--key", "ticket 4711", "--json")
+    assert again == first
+    other = grant(config, "--user", "bob", "--key", "ticket 4711", "--json")
+    assert (other.code, other.out) == (2, "")
+    assert "the key 'ticket 4711' belongs to another request" in other.err
+    assert len(written(config)) == 1
+
+
+def test_many_at_once_are_named_listed_or_members_and_each_gets_it_once(
+    config, tmp_path, monkeypatch
+):
+    listed = tmp_path / "names"
+    listed.write_text("\ufeffeve\n\n ada \r\n", encoding="utf-8")
+    said = grant(config, "--user", "ada", "--users", str(listed), "--group", "course", "--json")
+    assert said.code == 0
+    assert [one["user"] for one in said.objects] == ["ada", "eve", "bob"]
+    assert [one["id"] for one in said.objects] == [1, 2, 3]
+    piped = io.TextIOWrapper(io.BytesIO(b"bob\n"))
+    monkeypatch.setattr(sys, "stdin", piped)
+    assert [one["user"] for one in grant(config, "--users", "-", "--json").objects] == ["bob"]
+    (one,) = grant(config, "--everyone", "--json").objects
+    assert one["user"] is None
+
+
+def test_a_dry_run_shows_whom_it_reaches_and_writes_nothing(config):
+    said = grant(config, "--group", "course", "--dry-run", "--json")
+    assert said.code == 0
+    assert [(one["id"], one["user"]) for one in said.objects] == [(None, "ada"), (None, "bob")]
+    assert said.err == "note: dry run: 2 adjustments would be written, and nothing was\n"
+    assert nothing_is_written(config)
+    assert grant(config, "--user", "nobody", "--dry-run").code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--user", "adda"], "no such user: got 'adda'; did you mean ada?"),
+        (["--user", "ada", "--user", "zz"], "no such user: got 'zz'; expected one of: "),
+        (["--group", "lap"], "no members: got 'lap'; expected a group of the Hub with at least"),
+        ([], "nobody is named: pass --user, --users, --group or --everyone"),
+        (["--everyone", "--user", "ada"], "--everyone goes with no --user"),
+        (["--users", "/nowhere"], "--users /nowhere: "),
+        (["--user", "ada", "--policy", "memroy"], "unknown policy: got 'memroy'; expected one of"),
+        (["--user", "ada", "--amount", "2"], "amount: has no unit"),
+        (["--user", "ada", "--until", "soon"], "until: got 'soon'; expected a duration"),
+        (["--user", "ada", "--reason", " "], "a reason is required"),
+        (["--user", "ada", "--actor", ""], "actor must not be empty"),
+        (["--user", "ada", "--key", "x" * 201], "key: got 201 characters; expected at most 200"),
+        (
+            ["--user", "ada", "--start", "2026-11-30"],
+            "start: got '2026-11-30'; expected an instant",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_written(config, arguments, says):
+    said = grant(config, *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"error: {says}"), said.err
+    assert nothing_is_written(config)
+
+
+def test_everything_that_is_wrong_is_said(config):
+    said = grant(config, "--user", "ada", "--amount", "2", "--until", "soon")
+    assert [line.split(":")[1].strip() for line in said.err.splitlines()] == ["until", "amount"]
+
+
+def test_of_thousands_who_are_not_there_some_are_named(config, tmp_path):
+    listed = tmp_path / "names"
+    listed.write_text("\n".join(f"user-{number}\x1b[31m" for number in range(5000)))
+    said = grant(config, "--users", str(listed))
+    assert said.code == 2
+    assert "\x1b" not in said.err
+    assert said.err.splitlines()[-1] == "error: and 4980 users more are not there"
+    assert len(said.err.splitlines()) == 21
+
+
+def test_it_is_noted_if_the_policy_limits_somebody_else(config):
+    said = grant(config, "--user", "eve", "--policy", "course", "--amount", "2h")
+    assert said.code == 0
+    assert said.err == "note: policy 'course' does not limit 'eve' at present\n"
+
+
+def test_without_the_hubs_database_it_is_for_who_has_the_name(tmp_path):
+    config = config_in(tmp_path)
+    said = grant(config, "--user", "ada")
+    assert said.code == 0
+    assert "there is no database of the Hub" in said.err
+    assert "it is for whoever has the name now" in said.err
+    (kept,) = written(config)
+    assert kept.user_created is None
+    said = grant(config, "--group", "course")
+    assert said.code == 2
+    assert "members of groups are not known" in said.err
+
+
+def test_without_a_ledger_it_is_said_what_to_set(tmp_path):
+    config = config_in(tmp_path, "c.UsageConfig.ledger_url = ''\nc.UsageConfig.state_dir = ''\n")
+    said = grant(config, "--user", "ada")
+    assert said.code == 2
+    assert "UsageConfig.ledger_url: there is no ledger to write into" in said.err
+
+
+def test_a_ledger_that_does_not_answer_is_no_mistake_of_the_request(tmp_path):
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 100)
+    said = grant(config_in(tmp_path), "--user", "ada")
+    assert said.code == 4
+    assert "cannot be used" in said.err
+
+
+def test_a_ledger_of_the_admins_own_is_written_too(tmp_path):
+    config = config_in(
+        tmp_path,
+        "c.UsageConfig.ledger_url = ''\n"
+        "c.UsageQuotaManager.ledger_factory ="
+        " 'jupyterhub_usage_quotas.ledger.memory.MemoryLedger'\n",
+    )
+    assert grant(config, "--user", "ada", "--json").objects[0]["id"] == 1
+    said = run("ledger", "verify", "--config", config)
+    assert said.code == 2
+    assert "only a ledger at UsageConfig.ledger_url" in said.err

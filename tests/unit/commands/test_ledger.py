@@ -1,0 +1,156 @@
+"""`ledger list`, `export`, `import`, `verify`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.support.adjusting import Said, config_in, run
+
+REASON = "it was ü, \u2028 “late”"
+
+
+def ledger(config: str, *arguments: str) -> Said:
+    return run("ledger", arguments[0], "--config", config, *arguments[1:])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A ledger with a grant, an override, an exemption for everyone, and a voiding."""
+    (tmp_path / "old").mkdir()
+    made = config_in(tmp_path / "old")
+    common = ("--config", made, "--until", "7d", "--reason", REASON, "--actor", "tutor")
+    memory = ("--policy", "memory")
+    run("grant", *common, *memory, "--user", "ada", "--amount", "0.1 GiB-hours", "--key", "once")
+    run("override", *common, *memory, "--user", "bob", "--limit", "9 GiB-hours")
+    run("exempt", *common, "--policy", "course", "--everyone")
+    run("void", "2", "--config", made, "--reason", "no bob", "--actor", "me")
+    return made
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    (tmp_path / "new").mkdir()
+    return config_in(tmp_path / "new")
+
+
+def test_the_newest_are_listed_first_in_words_and_as_objects(config):
+    lines = ledger(config, "list").out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"adjustment {n}" for n in (3, 2, 1)]
+    assert lines[1].endswith("(voided by me: no bob)")
+    assert "\\u2028" in lines[0]
+    found = ledger(config, "list", "--json", "--limit", "2").objects
+    assert [(one["id"], one["kind"]) for one in found] == [(3, "exemption"), (2, "override")]
+    assert found[1]["voided"]["reason"] == "no bob"
+    assert found[1]["amount"] == 9
+    (of_ada,) = ledger(config, "list", "--json", "--user", "ada").objects
+    assert (of_ada["reason"], of_ada["amount"]) == (REASON, pytest.approx(0.1, abs=1e-9))
+
+
+def test_a_new_ledger_is_empty(new):
+    assert ledger(new, "list") == Said(0, "", "")
+    assert ledger(new, "export") == Said(0, "", "")
+    assert ledger(new, "verify").out == "0 entries, all as they were written\n"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "²", "9" * 30])
+def test_a_number_that_is_none(config, limit):
+    assert ledger(config, "list", "--limit", limit).code == 2
+
+
+def test_an_export_is_taken_into_another_as_it_is_and_once(config, new, tmp_path):
+    exported = ledger(config, "export")
+    assert exported.out.isascii()
+    assert [one["kind"] for one in exported.objects] == ["grant", "override", "exemption", "void"]
+    assert exported.objects[0]["amount"] == "386547056640.000000"
+    file = tmp_path / "lines"
+    file.write_text(exported.out)
+    assert ledger(new, "import", "--dry-run", str(file)).out == (
+        "4 entries can be imported; nothing was written\n"
+    )
+    assert ledger(new, "list").out == ""
+    assert ledger(new, "import", str(file)).out == "4 entries imported, 0 were there before\n"
+    again = ledger(new, "import", str(file), "--json")
+    assert again.objects == [{"entries": 4, "new": 0, "dry_run": False}]
+    for what in (["export"], ["verify", "--json"], ["list", "--json"]):
+        assert ledger(new, *what) == ledger(config, *what)
+    # Keys are taken along: what was carried out before is not again.
+    repeated = ("--until", "7d", "--reason", REASON, "--actor", "tutor", "--policy", "memory")
+    more = ("--user", "ada", "--amount", "0.1 GiB-hours", "--key", "once", "--json")
+    assert run("grant", "--config", new, *repeated, *more).objects[0]["id"] == 1
+
+
+def test_what_came_later_is_taken_too_and_another_ledger_is_not_overwritten(config, new, tmp_path):
+    file = tmp_path / "lines"
+    lines = ledger(config, "export").out.splitlines(keepends=True)
+    file.write_text("".join(lines[:2]))
+    assert ledger(new, "import", str(file)).code == 0
+    file.write_text("".join(lines))
+    assert ledger(new, "import", str(file)).out == "2 entries imported, 2 were there before\n"
+    file.write_text(lines[0])
+    said = ledger(new, "import", str(file))
+    assert said.code == 2
+    assert "the ledger has other entries" in said.err
+    other = config_in(tmp_path, "")
+    why = ("--until", "1d", "--reason", "another", "--policy", "memory")
+    run("exempt", "--config", other, "--user", "eve", *why)
+    file.write_text("".join(lines))
+    before = ledger(other, "export")
+    assert ledger(other, "import", str(file)).code == 2
+    assert ledger(other, "export") == before
+
+
+def changed(line: str, **fields: object) -> str:
+    return json.dumps(json.loads(line) | fields) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda lines: [*lines[:1], "x\n"], "line 2: Invalid JSON"),
+        (lambda lines: [*lines[:1], "[]\n"], "line 2: "),
+        (lambda lines: ["\n", "{" + " " * 100_001], "line 2: too long: got 100002 characters"),
+        (lambda lines: [changed(lines[0], amount="1.5")], "line 1: amount: "),
+        (lambda lines: [changed(lines[0], amount="1.500000")], "line 1: it is not as it was"),
+        (lambda lines: [changed(lines[0], reason="another")], "line 1: it is not as it was"),
+        (lambda lines: [changed(lines[0], more=1)], "line 1: more: "),
+        (lambda lines: [changed(lines[0], id="1")], "line 1: id: "),
+        (lambda lines: [changed(lines[0], start="2026-11-24T00:00:00")], "line 1: start: "),
+        (lambda lines: [changed(lines[0], kind="void")], "line 1: it is not as it was"),
+        (lambda lines: lines[1:], "line 1: the entry before it is 0"),
+        (lambda lines: [lines[0], lines[2]], "line 2: the entry before it is 1"),
+        (lambda lines: [lines[0], lines[0]], "line 2: the entry before it is 1"),
+    ],
+)
+def test_what_was_changed_on_the_way_is_named_and_nothing_is_written(
+    config, new, tmp_path, change, says
+):
+    file = tmp_path / "lines"
+    file.write_text("".join(change(ledger(config, "export").out.splitlines(keepends=True))))
+    said = ledger(new, "import", str(file))
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"error: {says}"), said.err
+    assert ledger(new, "list").out == ""
+
+
+def test_a_file_that_cannot_be_read(new, tmp_path):
+    assert ledger(new, "import", str(tmp_path / "none")).code == 2
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe{}")
+    assert ledger(new, "import", str(tmp_path / "bytes")).code == 2
+
+
+def test_a_row_that_somebody_changed_is_named(config):
+    whole = ledger(config, "verify")
+    assert whole.code == 0
+    assert whole.out.startswith("4 entries, all as they were written; the last has the hash ")
+    with sqlite3.connect(Path(config).with_name("ledger.sqlite")) as connection:
+        connection.execute("DROP TRIGGER usage_quotas_no_update")
+        connection.execute("UPDATE usage_quotas_entries SET amount = '1' WHERE id = 2")
+    broken = ledger(config, "verify")
+    assert (broken.code, broken.err) == (1, "")
+    assert broken.out.startswith("entry 2: it is not as it was written")
+    (found,) = ledger(config, "verify", "--json").objects
+    assert (found["whole"], found["broken_at"], found["entries"]) == (False, 2, 1)
