@@ -166,6 +166,11 @@ ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
 ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  # noqa: S105 a name, not a secret
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
 ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
+ENV_WEEKLY_BUDGET: Final = "QUOTA_{role}_{tier}_S"
+"""The budget of a week, in seconds, for example QUOTA_USER_GPU_S. Deployments have these names."""
+BUDGET_ROLES: Final = ("user", "admin", "collab")
+BUDGET_TIERS: Final = ("cpu", "gpu")
+"""Their roles and tiers; everybody and every server without another has the first."""
 ENV_HANDED_OVER: Final = "JUPYTERHUB_USAGE_QUOTAS_HANDED_OVER"
 """The configuration that the Hub passes to a service that it runs, as JSON: in `..._0`, and in
 `..._1` and so on where one variable cannot hold all of it.

@@ -64,6 +64,8 @@ def _type_of(cls: type[UsageConfig], trait: TraitType[Any, Any]) -> str:
         return "one of " + ", ".join(f"`{choice!r}`" for choice in choices)
     if choices := getattr(trait, "enum_class", None):
         return "one of " + ", ".join(f"`{choice.value!r}`" for choice in choices)
+    if words := trait.metadata.get("written"):
+        return str(words)
     if isinstance(trait, AnyTrait):
         # Checked where it is used: its default says what it is.
         return OF_ANY[type(_made_default(cls, trait))]

@@ -68,8 +68,8 @@ class PolicyReport(Model):
     policy: str = Field(description="its name")
     applies: bool = Field(description="whether its limit is in a verdict")
     by: CoveredBy | None = Field(
-        description="by what its scope covers the user: `user`, `group` or `everyone`; `fallback`"
-        " where it is of `scope_backup_strategy.empty`; null where it does not"
+        description="by what its scope covers the user: `user`, `group`, `admin` or `everyone`;"
+        " `fallback` where it is of `scope_backup_strategy.empty`; null where it does not"
     )
     why: str = Field(description="why it applies, or does not, in a sentence")
 

@@ -47,7 +47,10 @@ class PageOptions(HasTraits):
         400,
         599,
         "an HTTP status",
-        help="The HTTP status of a launch denied by a quota; 422 is what 2i2c's package answers.",
+        help="""
+        The HTTP status of a launch denied by a quota; 422 is what 2i2c's package answers. What is
+        said is the same with 403, which other quota systems answer.
+        """,
     ).tag(config=True)
 
     unavailable_status = WholeNumber(

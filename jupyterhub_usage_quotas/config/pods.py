@@ -154,11 +154,13 @@ class PodOptions(LoggingConfigurable):
         return await asyncio.to_thread(servers_at, self.hub_database)
 
     def errors_in_pods(self, selects_profiles: Iterable[str] = ()) -> list[str]:
-        """A line for every error that no option has alone; these policies select profiles."""
+        """A line for every error that no option has alone; these policies, with their option,
+        select profiles.
+        """
         if self.identify_pods_by != NAME:
             return []
         errors = [
-            f"UsageQuotaManager.policy: {policy} selects servers by profile, which the name of a"
+            f"UsageQuotaManager.{policy} selects servers by profile, which the name of a"
             " pod does not show; set UsageConfig.identify_pods_by = 'annotation'"
             for policy in selects_profiles
         ]

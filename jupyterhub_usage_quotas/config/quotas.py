@@ -16,7 +16,7 @@ from ..ledger.cached import CachedLedger
 from ..ledger.store import SqlLedger
 from ..quotas.messages import shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
-from ..quotas.policy.errors import InvalidPolicies
+from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .earlier import MANAGER, RENAMED, understood
@@ -24,6 +24,8 @@ from .pages import PageOptions
 from .traits import Anything
 from .usage import UsageConfig
 from .validation import errors_in_options
+from .weekly_budget_options import WeeklyBudgetOptions
+from .weekly_budgets import OPTION, Entry
 
 
 class Enforcement(enum.StrEnum):
@@ -34,7 +36,7 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class QuotaOptions(PageOptions, UsageConfig):
+class QuotaOptions(PageOptions, WeeklyBudgetOptions, UsageConfig):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
@@ -221,6 +223,7 @@ class QuotaOptions(PageOptions, UsageConfig):
         """A line about everything that is accepted and is probably not meant."""
         return [
             *self.doubts_together(),
+            *self.doubts_of_budgets(),
             *doubts(self.policies),
             *limits_without_unit("policy", self.policy, self.policies.resources),
         ]
@@ -228,6 +231,12 @@ class QuotaOptions(PageOptions, UsageConfig):
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
+        budgets: list[Entry] = []
+        found: tuple[PolicyError, ...] = ()
+        try:
+            budgets = self.budgets.entries() if self.budgets else []
+        except InvalidPolicies as error:
+            found = error.errors
         return parse_policies(
             self.policy,
             self.scope_backup_strategy,
@@ -235,6 +244,8 @@ class QuotaOptions(PageOptions, UsageConfig):
             resources=self.resources,
             credit_prices=self.credit_prices,
             built_in=self.built_in,
+            further=budgets,
+            found=found,
         )
 
 
@@ -249,8 +260,11 @@ def check_configuration(
     probe = options()
     errors = list(errors_in_options(config, CONFIGURED, probe))
     try:
-        profiles = (one.name for one in probe.policies if one.servers.profile)
-        errors += probe.errors_in_pods(profiles)
+        by_profile = [one.name for one in probe.policies if one.servers.by_profile]
+        budgets = {entry["name"] for entry in probe.budgets.entries()} if probe.budgets else ()
+        errors += probe.errors_in_pods(
+            f"{OPTION if name in budgets else 'policy'}: {name}" for name in by_profile
+        )
         errors += [
             f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES

@@ -19,7 +19,7 @@ from .findings import Finding, counted, failed, listed, ok, skipped, warning
 
 async def profiles(deployment: Deployment) -> list[Finding]:
     """Whether policies select servers by profiles that there are, and each can be read."""
-    selecting = [one for one in deployment.manager.policies if one.servers.profile]
+    selecting = [one for one in deployment.manager.policies if one.servers.by_profile]
     try:
         spawner_class = deployment.app.spawner_class
     except ConfigurationError:
@@ -37,10 +37,12 @@ async def profiles(deployment: Deployment) -> list[Finding]:
     if callable(getattr(spawner, "profile_list", None)):
         return [skipped("a function makes the profiles of each user: they are not known here")]
     found = await profiles_of(spawner)
+    # What one policy selects others except: a pattern is said once.
+    excepting = {name: one.name for one in selecting for name in one.servers.except_profile}
+    wanting = {name: one.name for one in reversed(selecting) for name in one.servers.profile}
     findings = [
-        _selects_nothing(policy.name, pattern, found)
-        for policy in selecting
-        for pattern in policy.servers.profile
+        _selects_nothing(policy, pattern, found, selects=pattern in wanting)
+        for pattern, policy in (excepting | wanting).items()
         if not any(_selects(pattern, one) for one in found)
     ]
     findings += list(_unreadable(spawner, found, deployment.manager.policies.resources))
@@ -81,7 +83,9 @@ def _choices(profile: Profile) -> Iterator[Mapping[str, str]]:
             yield {str(key): str(choice)}
 
 
-def _selects_nothing(policy: str, pattern: str, found: Sequence[Profile]) -> Finding:
+def _selects_nothing(
+    policy: str, pattern: str, found: Sequence[Profile], *, selects: bool
+) -> Finding:
     slugs = [str(one.get("slug", "")) for one in found]
     with_it = [
         f"{one.get('slug', '')}/{pattern}"
@@ -99,9 +103,10 @@ def _selects_nothing(policy: str, pattern: str, found: Sequence[Profile]) -> Fin
         hint = f'It is a choice in a profile: write {listed(with_it)}, or "*/{pattern}". '
     else:
         hint = f'Is it "{close[0]}"? ' if close else f"There are {listed(slugs) or 'none'}. "
+    does = "selects" if selects else "excepts"
     return warning(
-        f'policy "{policy}" selects servers of a profile "{pattern}", which does not exist',
-        f"{hint}Until then the policy selects nothing. Write the slug or the display name, or,"
+        f'policy "{policy}" {does} servers of a profile "{pattern}", which does not exist',
+        f"{hint}Until then the policy {does} nothing. Write the slug or the display name, or,"
         " for a choice, `slug/choice`.",
     )
 

@@ -191,7 +191,7 @@ def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> 
     """Refuse policies that select servers by profile where nothing says what that is: what users
     write in their options is not to decide which quota is theirs.
     """
-    selecting = [one.name for one in options.policies if one.servers.profile]
+    selecting = [one.name for one in options.policies if one.servers.by_profile]
     listed = "profile_list" in spawner_class.class_trait_names(config=True)
     if selecting and not listed and options.profile_of_server is None:
         raise ConfigurationError(

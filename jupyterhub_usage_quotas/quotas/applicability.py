@@ -17,6 +17,7 @@ class CoveredBy(enum.StrEnum):
 
     USER = "user"
     GROUP = "group"
+    ADMIN = "admin"
     EVERYONE = "everyone"
     FALLBACK = "fallback"
     """It is one of `scope_backup_strategy.empty`, and no other policy covers the subject."""
@@ -99,11 +100,14 @@ def _covered(policy: Policy, subject: Subject) -> tuple[CoveredBy | None, str]:
             CoveredBy.GROUP,
             f"the user is in {_groups(theirs)}{_pattern_of(scope.group, *theirs)}",
         )
+    if scope.admin and subject.admin:
+        return CoveredBy.ADMIN, "the user is an admin"
     if scope.everyone:
         return CoveredBy.EVERYONE, "it covers everyone"
     kinds = ((scope.user, "user"), (scope.group, "group"))
-    named = " and ".join(f"the {_kind(kind, names)} {names}" for names, kind in kinds if names)
-    if scope.user:
+    covered = [f"the {_kind(kind, names)} {names}" for names, kind in kinds if names]
+    named = " and ".join([*covered, *["admins"] * scope.admin])
+    if scope.user or scope.admin:
         return None, f"it covers only {named}"
     them = "not in it" if _is_one(scope.group) else "in none of them"
     return None, f"it covers {named}, and the user is {them}"

@@ -132,7 +132,7 @@ def _members(policy: Policy, db: Session) -> Users:
         return None
     scope = policy.scope
     users = db.query(orm.User)
-    if not (scope.everyone or scope.user.globs or scope.group.globs):
+    if not (scope.everyone or scope.admin or scope.user.globs or scope.group.globs):
         users = users.filter(
             orm.User.name.in_(scope.user.exact)
             | orm.User.groups.any(orm.Group.name.in_(scope.group.exact))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from ..quotas.usage import Fresh, Reading, Stale
 from ..quotas.verdict import Verdict
 from .language import ENGLISH, Language
 
+_EITHER_CASE = re.compile(r"\[(\w)(?!\1)(?i:\1)\]")
+"""A letter of either case in a pattern."""
 LOW = 0.8
 """From this share of an allowance on, little of it is left, and users are warned."""
 SOON = timedelta(days=1)
@@ -127,7 +130,11 @@ def _servers(servers: ServerSelector, language: Language) -> str:
     if servers.gpu is not None:
         said.append(gettext("with a GPU") if servers.gpu else gettext("without a GPU"))
     if servers.profile:
-        said.append(gettext("with the profile {profiles}", profiles=either.join(servers.profile)))
+        profiles = either.join(map(_in_lower_case, servers.profile))
+        said.append(gettext("with the profile {profiles}", profiles=profiles))
+    if servers.except_profile:
+        profiles = either.join(map(_in_lower_case, servers.except_profile))
+        said.append(gettext("without the profile {profiles}", profiles=profiles))
     if servers.name:
         names = either.join(one or gettext("(none)") for one in servers.name)
         said.append(gettext("with the name {names}", names=names))
@@ -136,6 +143,11 @@ def _servers(servers: ServerSelector, language: Language) -> str:
     if not said:
         return ""
     return gettext("Only servers {which} count.", which=gettext(" and ").join(said))
+
+
+def _in_lower_case(pattern: str) -> str:
+    """A pattern with letters of either case, as "*[Gg][Pp][Uu]*", as people read it: "*gpu*"."""
+    return _EITHER_CASE.sub(lambda found: found[1].lower(), pattern)
 
 
 def notice(reading: Reading, language: Language = ENGLISH, *, may_start: bool) -> str:

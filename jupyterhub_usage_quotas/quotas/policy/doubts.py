@@ -55,11 +55,19 @@ def _doubts_of_policy(policy: Policy) -> Iterator[str]:
         if both:
             names = ", ".join(map(shown, both[:3]))
             yield f"scope and exempt both name {kind} {names}; exempt takes precedence"
+    if policy.scope.admin and policy.exempt.admin:
+        yield "scope and exempt both name admins; exempt takes precedence"
     if policy.scope.everyone and any(map(matches_everything, policy.exempt.user.globs)):
         yield "exempt has everybody, so the policy limits nobody"
-    yield from _doubts_of_kinds(policy.servers)
-    for kind in ("profile", "name"):
-        for pattern in getattr(policy.servers, kind):
+    yield from _doubts_of_servers(policy.servers)
+
+
+def _doubts_of_servers(servers: ServerSelector) -> Iterator[str]:
+    yield from _doubts_of_kinds(servers)
+    if servers.profile and any(map(matches_everything, servers.except_profile)):
+        yield "servers selects nothing: except_profile has every profile"
+    for kind in ("profile", "except_profile", "name"):
+        for pattern in getattr(servers, kind):
             if pattern != pattern.strip():
                 yield f"servers.{kind}: {shown(pattern)} has space around it, which must match too"
 

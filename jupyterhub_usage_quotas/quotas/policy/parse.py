@@ -6,7 +6,7 @@ Each error names the entry, the field, what it got and what it expected.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -41,23 +41,28 @@ def parse_policies(
     resources: object = None,
     credit_prices: object = None,
     built_in: Mapping[str, Resource] = RESOURCES,
+    further: Sequence[Mapping[str, Any]] = (),
+    found: Sequence[PolicyError] = (),
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
     admin's own `resources` ({name: {promql, unit, display_name}}), besides those that are
     `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `failover_open` is
-    taken as it is.
+    taken as it is. `further` are entries that another option stands for.
 
-    Raises `InvalidPolicies` with every error found.
+    Raises `InvalidPolicies` with every error found, here or before.
     """
-    errors: list[PolicyError] = []
+    errors = list(found)
     known = dict(built_in) | _parse_resources(resources, built_in, errors)
     prices = _parse_prices(credit_prices, known, errors)
-    policies = _parse_entries("policy", policy, known, errors)
+    policies = (
+        *_parse_entries("policy", policy, known, errors),
+        *_parse_entries("policy", further, known, errors),
+    )
     backup = _backup_mapping(backup_strategy, errors)
     empty_given = _as_list(backup.get("empty"))
     empty = _parse_entries(_EMPTY, empty_given, known, errors)
     intersection = _parse_intersection(backup.get("intersection", "min"), errors)
-    errors.extend(_names_given_twice(policy, empty_given))
+    errors.extend(_names_given_twice(policy, further, empty_given))
     if not prices and any(known[one.resource].bought for one in (*policies, *empty)):
         problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
         errors.append(PolicyError("credit_prices", problem))
@@ -215,11 +220,11 @@ def _parse_entry(
     try:
         return Policy.model_validate(fields, context={"resources": known})
     except ValidationError as error:
-        errors.extend(_readable(where, error))
+        errors.extend(readable(where, error))
         return None
 
 
-def _readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
+def readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
     """Turn pydantic's findings into sentences that an admin can act on."""
     for finding in error.errors(include_url=False):
         location = finding["loc"]

@@ -98,15 +98,18 @@ def _is_true(value: object) -> object:
 
 
 class Scope(BaseModel):
-    """The users that a policy covers: the members of groups, single users, or everyone."""
+    """The users that a policy covers: the members of groups, single users, the Hub's admins, or
+    everyone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     group: NameList = Names()
     user: NameList = Names()
     everyone: bool = False
+    admin: bool = False
 
-    _everyone_is_true = field_validator("everyone", mode="before")(_is_true)
+    _is_true = field_validator("everyone", "admin", mode="before")(_is_true)
 
     @model_validator(mode="before")
     @classmethod
@@ -117,19 +120,20 @@ class Scope(BaseModel):
 
     @model_validator(mode="after")
     def _covers_somebody(self) -> Scope:
-        if not (self.group or self.user or self.everyone):
+        if not (self.group or self.user or self.everyone or self.admin):
             raise ValueError(
-                "covers nobody; write {group: [...]}, {user: [...]} or {everyone: true}"
+                "covers nobody; write {group: [...]}, {user: [...]}, {admin: true} or"
+                " {everyone: true}"
             )
         return self
 
     def covers(self, subject: Subject) -> bool:
         """Whether a subject is covered."""
         named = self.user.has(subject.name) or self.group.have_any(subject.groups)
-        return self.everyone or named
+        return self.everyone or named or (self.admin and subject.admin)
 
     def __str__(self) -> str:
-        parts = [str(self.group), str(self.user), "everyone" if self.everyone else ""]
+        parts = [str(self.group), str(self.user), "admins" * self.admin, "everyone" * self.everyone]
         return ", ".join(part for part in parts if part)
 
 

@@ -115,8 +115,9 @@ class ServerSelector(BaseModel):
     """Which servers count towards a policy, and are denied by it.
 
     A server is selected when everything that is given applies: its profile's slug or display
-    name matches one of the patterns in `profile`, its own name one of those in `name` (the
-    default server's is empty), it has a GPU, or none, and its kind matches one of those in `kind`.
+    name matches one of the patterns in `profile`, and none of those in `except_profile`, its own
+    name one of those in `name` (the default server's is empty), it has a GPU, or none, and its kind
+    matches one of those in `kind`. A server without a profile has none that could be excepted.
     Only JupyterHub's own servers have a name. A pattern with a slash is one of a choice in a
     profile: "large/mem_488", "large/memory=mem_488" or "*/mem_488". Patterns are those of file
     names, and upper and lower case differ. An empty selector selects all servers, of any kind.
@@ -125,15 +126,17 @@ class ServerSelector(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Patterns = ()
+    except_profile: Patterns = ()
     name: Patterns = ()
     gpu: bool | None = None
     kind: Patterns = ()
 
-    @field_validator("profile", "kind")
+    @field_validator("profile", "except_profile", "kind")
     @classmethod
     def _have_names(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if "" in value:
-            why = f"empty pattern, which matches no {info.field_name}"
+            what = (info.field_name or "").removeprefix("except_")
+            why = f"empty pattern, which matches no {what}"
             raise ValueError(wrong(why, list(value)))
         return value
 
@@ -153,26 +156,37 @@ class ServerSelector(BaseModel):
         """
         return (
             (self.gpu is None or BY_GPU in unknown or self.gpu == server.gpu)
-            and (not self.profile or BY_PROFILE in unknown or self._selects_profile(server))
+            and (BY_PROFILE in unknown or self._selects_profile(server))
             and (not self.name or (server.kind == SERVER and _any_match(self.name, server.name)))
             and (not self.kind or _any_match(self.kind, server.kind))
         )
 
     def depends_on(self, unknown: Collection[str]) -> bool:
         """Whether what it selects depends on one of these attributes of a server."""
-        return bool(BY_PROFILE in unknown and self.profile) or (
+        return (BY_PROFILE in unknown and self.by_profile) or (
             BY_GPU in unknown and self.gpu is not None
         )
 
+    @property
+    def by_profile(self) -> bool:
+        """Whether the profile decides what is selected."""
+        return bool(self.profile or self.except_profile)
+
     def _selects_profile(self, server: ServerAttributes) -> bool:
-        names = [text for text in (server.slug, server.profile_name) if text]
-        # A pattern of a profile is none of what is chosen in it.
-        of_choices = tuple(pattern for pattern in self.profile if "/" in pattern)
-        return _any_match(self.profile, *names) or _any_match(of_choices, *server.choices)
+        wanted = not self.profile or _has_profile(server, self.profile)
+        return wanted and not _has_profile(server, self.except_profile)
 
 
 ALL_SERVERS = ServerSelector.model_construct()
 """The selector of a policy that names none."""
+
+
+def _has_profile(server: ServerAttributes, patterns: tuple[str, ...]) -> bool:
+    """Whether the profile of a server, or what is chosen in it, matches one of the patterns."""
+    names = [text for text in (server.slug, server.profile_name) if text]
+    # A pattern of a profile is none of what is chosen in it.
+    of_choices = tuple(pattern for pattern in patterns if "/" in pattern)
+    return _any_match(patterns, *names) or _any_match(of_choices, *server.choices)
 
 
 def _any_match(patterns: tuple[str, ...], *texts: str) -> bool:

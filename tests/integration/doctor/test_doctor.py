@@ -366,6 +366,38 @@ def test_profiles_of_a_user(doctor):
     assert (finding["status"], "of each user" in finding["says"]) == ("skipped", True)
 
 
+OF_BUDGETS = with_profiles("small") + "c.UsageQuotaManager.weekly_budgets = BUDGETS\n"
+
+
+def test_profiles_of_weekly_budgets(doctor):
+    assert doctor(OF_BUDGETS.replace("BUDGETS", "True")).finding("profiles")["status"] == "ok"
+    tiers = {"tiers": [{"tier": "gpu", "profile": ["gpu-larg"]}]}
+    # Once, although each role has it, and the other tier has it as an exception.
+    only(
+        doctor(OF_BUDGETS.replace("BUDGETS", str(tiers))),
+        "profiles",
+        'policy "gpu-admin-week" selects servers of a profile "gpu-larg"',
+        'Is it "gpu-large"?',
+        status="warning",
+    )
+
+
+def test_a_policy_that_excepts_nothing(doctor):
+    lines = with_profiles("small") + (
+        "c.UsageQuotaManager.policy[0]['servers']['except_profile'] = ['gpu-larg']\n"
+    )
+    says = 'policy "large" excepts servers of a profile "gpu-larg"'
+    only(doctor(lines), "profiles", says, "excepts nothing", status="warning")
+
+
+def test_groups_of_weekly_budgets(doctor):
+    assert doctor(OF_BUDGETS.replace("BUDGETS", "True")).finding("groups")["status"] == "ok"
+    roles = {"roles": [{"role": "collab", "group": ["collaborative"]}]}
+    found = doctor(OF_BUDGETS.replace("BUDGETS", str(roles)))
+    said = [one["says"] for one in found.findings if one["check"] == "groups"]
+    assert any('"gpu-collab-week" names the group "collaborative"' in one for one in said), said
+
+
 def test_a_spawner_without_profiles(doctor):
     lines = with_profiles("small").replace("kubespawner.KubeSpawner", "simple")
     only(doctor(lines), "profiles", "profile_of_server", "SimpleLocalProcessSpawner")

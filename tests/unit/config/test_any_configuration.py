@@ -56,6 +56,16 @@ VALID = {
     "when_exhausted": "warn",
 }
 """A policy in which every field is there."""
+BUDGETS = {
+    "tiers": [{"tier": "gpu", "profile": ["*gpu*"]}],
+    "roles": [{"role": "admin", "admin": True, "group": ["staff"], "user": ["ada"]}],
+    "budgets": {"user": {"gpu": "10 hours"}},
+    "starts": "sunday",
+    "hour": 4,
+    "timezone": "Europe/Zurich",
+    "when_exhausted": "deny",
+    "minimum_session": "1h",
+}
 
 
 # --- values -----------------------------------------------------------------------------------
@@ -97,6 +107,7 @@ KEYS = TEXT | st.sampled_from(
         *VALID,
         *("value", "unit", "promql", "display_name", "group", "user", "everyone", "admin"),
         *("glob", "calendar", "refill", "every", "starts", "timezone", "profile", "gpu", "empty"),
+        *("tier", "role", "user", "gpu", "tiers", "roles", "budgets", "hour", "minimum_session"),
         *("intersection", "username", "password", "region", "service", "cpu", "memory", "credits"),
     ]
 )
@@ -242,6 +253,20 @@ def test_any_value_in_any_field_of_a_policy_starts_or_is_named(field, value):
     TRIED[outcome(of("UsageQuotaManager", "policy", [VALID | {field: value}]))] += 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(field=st.sampled_from([*BUDGETS, "nonsense"]), value=ANY)
+def test_any_value_in_any_field_of_weekly_budgets_starts_or_is_named(field, value):
+    TRIED[outcome(of("UsageQuotaManager", "weekly_budgets", BUDGETS | {field: value}))] += 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(of_what=st.sampled_from(["tiers", "roles"]), key=KEYS, value=ANY)
+def test_any_value_in_a_tier_or_a_role_starts_or_is_named(of_what, key, value):
+    (entry,) = BUDGETS[of_what]
+    changed = BUDGETS | {of_what: [entry | {key: value}]}
+    TRIED[outcome(of("UsageQuotaManager", "weekly_budgets", changed))] += 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(options=st.lists(st.tuples(st.sampled_from(OPTIONS), ANY), min_size=2, max_size=6))
 def test_any_values_together_start_or_are_named(options):
@@ -257,6 +282,17 @@ def test_an_option_of_any_name_is_named(section, name, value):
     if name[0] == name[0].upper():
         return  # traitlets takes it for a section, or for something of its own
     TRIED[outcome(of(section, name, value))] += 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    budgets=st.booleans(),
+)
+def test_any_value_in_the_variable_of_a_budget_starts_or_is_named(value, budgets):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUOTA_COLLAB_GPU_S", value)
+        TRIED[outcome(of("UsageQuotaManager", "weekly_budgets", budgets))] += 1
 
 
 @settings(max_examples=25, deadline=None)

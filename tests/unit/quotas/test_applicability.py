@@ -71,6 +71,30 @@ def test_by_its_scope(scope, applies, by, why):
     assert said(rule("week", **scope))["week"] == (applies, by, why)
 
 
+@pytest.mark.parametrize(
+    ("admin", "scope", "by", "why"),
+    [
+        (True, {"admin": True}, "admin", "the user is an admin"),
+        (False, {"admin": True}, None, "it covers only admins"),
+        (
+            False,
+            {"admin": True, "group": ["staff"]},
+            None,
+            "it covers only the group staff and admins",
+        ),
+        (
+            True,
+            {"admin": True, "group": ["students"]},
+            "group",
+            "the user is in the group students",
+        ),
+    ],
+)
+def test_a_policy_for_the_hubs_admins(admin, scope, by, why):
+    found = said(rule("week") | {"scope": scope}, admin=admin)
+    assert found["week"] == (by is not None, by, why)
+
+
 def test_a_user_scoped_policy_takes_precedence():
     found = said(rule("students", 9, group=["students"]), rule("ada", 2, user=["ada"]))
     why = "ada names the user, which takes precedence; the user is in the group students"

@@ -141,6 +141,13 @@ def test_the_share_that_is_used():
         ({"gpu": True}, "Only servers with a GPU count."),
         ({"gpu": False}, "Only servers without a GPU count."),
         ({"profile": ["a", "b"]}, "Only servers with the profile a or b count."),
+        ({"except_profile": ["a", "b"]}, "Only servers without the profile a or b count."),
+        # either case is read as lower case; other sets of letters stay
+        ({"profile": ["*[Gg][pP][Uu]*"]}, "Only servers with the profile *gpu* count."),
+        (
+            {"profile": ["[ab][gg][1-2][É-é]"]},
+            "Only servers with the profile [ab][gg][1-2][É-é] count.",
+        ),
         ({"name": ["", "x"]}, "Only servers with the name (none) or x count."),
         (
             {"gpu": True, "name": ["x"]},

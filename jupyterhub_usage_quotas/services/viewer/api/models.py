@@ -162,6 +162,7 @@ class Selector(Model):
     """Which servers a policy is about: all where nothing is given."""
 
     profile: tuple[str, ...] = Field(description="patterns of slugs or display names of profiles")
+    except_profile: tuple[str, ...] = Field(description="patterns that none of these matches")
     name: tuple[str, ...] = Field(description="patterns of names of servers")
     gpu: bool | None = Field(description="whether they have a GPU")
     kind: tuple[str, ...] = Field(description="patterns of kinds: `server`, or a container's name")

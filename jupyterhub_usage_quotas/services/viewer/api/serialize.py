@@ -144,7 +144,11 @@ def policy(given: Policy, policies: PolicySet, *, whole: bool) -> models.Policy:
         window=str(given.window),
         window_phrase=given.window.phrase,
         servers=models.Selector(
-            profile=servers.profile, name=servers.name, gpu=servers.gpu, kind=servers.kind
+            profile=servers.profile,
+            except_profile=servers.except_profile,
+            name=servers.name,
+            gpu=servers.gpu,
+            kind=servers.kind,
         ),
         share=given.share,
         overflow=given.overflow,

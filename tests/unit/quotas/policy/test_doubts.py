@@ -66,6 +66,12 @@ def error(resources: object = None, **changes: object) -> str:
             {"servers": {"profile": [""]}},
             "servers.profile: empty pattern, which matches no profile",
         ),
+        (
+            {"servers": {"except_profile": ["x", ""]}},
+            "servers.except_profile: empty pattern, which matches no profile",
+        ),
+        ({"scope": {"admin": False}}, "scope.admin: can only be true: got False"),
+        ({"scope": {}}, "{admin: true} or {everyone: true}"),
         ({"servers": {"profile": ["[z-a"]}}, "pattern with a [ that no ] closes"),
         ({"servers": {"name": ["x[9-0]"]}}, "pattern with an empty range"),
         # a close match instead of a wall
@@ -135,6 +141,20 @@ LITERALLY = "is taken literally"
             ["scope and exempt both name group 'a*'"],
         ),
         ({"scope": {"group": ["a"]}, "exempt": {"user": ["bob"]}}, []),
+        (
+            {"scope": {"admin": True, "group": ["a"]}, "exempt": {"admin": True}},
+            ["scope and exempt both name admins; exempt takes precedence"],
+        ),
+        ({"scope": {"admin": True}, "exempt": {"user": ["bob"]}}, []),
+        (
+            {"servers": {"profile": ["a"], "except_profile": ["*"]}},
+            ["servers selects nothing: except_profile has every profile"],
+        ),
+        ({"servers": {"except_profile": ["*"]}}, []),  # those without a profile
+        (
+            {"servers": {"except_profile": ["gpu "]}},
+            ["servers.except_profile: 'gpu ' has space around it, which must match too"],
+        ),
         (
             {"scope": {"user": ["bob", "ada"]}, "exempt": {"user": [{"glob": "b*"}]}},
             ["scope and exempt both name user 'bob'; exempt takes precedence"],

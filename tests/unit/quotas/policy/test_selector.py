@@ -58,6 +58,13 @@ SELECTED = [
     ({"name": ["?*"]}, "big work"),  # all that are named
     ({"profile": ["small-cpu"], "name": ["work-*"]}, "work"),
     ({"profile": ["*cpu*"], "gpu": True}, ""),
+    ({"except_profile": ["big-gpu"]}, "plain small work"),  # also what has no profile
+    ({"except_profile": ["*(2 CPU)"]}, "plain big"),
+    ({"except_profile": ["*"]}, "plain"),
+    ({"except_profile": ["nothing"]}, "plain small big work"),
+    ({"profile": ["*"], "except_profile": ["*gpu*"]}, "small work"),
+    ({"profile": ["*gpu*"], "except_profile": ["*gpu*"]}, ""),
+    ({"except_profile": ["*gpu*"], "name": ["work-*"]}, "work"),
     ({"profile": ["*"], "name": ["*"], "gpu": True}, "big"),
 ]
 
