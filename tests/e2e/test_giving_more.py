@@ -1,0 +1,117 @@
+"""Teachers of real Hubs give more on the dashboard, each to their own, and it is in force at once."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.hub import PYTHONS, running_hub
+from tests.support.ports import free_port
+from tests.support.visitor import Visitor
+
+CONFIG = """
+from jupyterhub_usage_quotas import setup_usage_quotas
+
+setup_usage_quotas(c)
+c.UsageConfig.prometheus_url = "http://127.0.0.1:9"  # nobody is there
+c.UsageConfig.hub_namespace = "giving-more"
+c.UsageConfig.deadline = 1
+c.UsageConfig.request_timeout = 1
+c.UsageQuotaManager.policy = [
+    {"name": "none", "resource": "time", "limit": "0 hours", "window": 7,
+     "scope": {"group": ["a", "b"]}}
+]
+c.UsageQuotaManager.grant_limits = {"none": "5 hours"}
+c.UsageQuotaManager.may_grant = {"lab": [{"glob": "b*"}]}
+c.JupyterHub.load_groups = {
+    "a": {"users": ["ada"]},
+    "b": {"users": ["bob"]},
+    "lab": {"users": ["lea"]},
+}
+c.JupyterHub.load_roles = [
+    {"name": "tutors", "scopes": ["custom:usage-quotas:grant!group=a"], "users": ["tom"]}
+]
+"""
+API = "/services/usage-quota/api/v1/adjustments"
+SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a request by a page of the same origin."""
+
+
+class Giver:
+    """Somebody on the dashboard, in a browser."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.http = Visitor(url, name).http
+        page = self.http.get("/services/usage-quota/")
+        token = re.search(r'xsrf_token: "([^"]+)"', page.text)
+        assert token, page.text
+        self.token = token[1]
+
+    def send(self, path: str, content: Any, **headers: str) -> httpx.Response:
+        more = {"X-XSRFToken": self.token, **SCRIPT} | headers
+        return self.http.post(path, json=content, headers=more)
+
+    def give(self, user: str, amount: str = "2 hours", **headers: str) -> httpx.Response:
+        wanted = {"kind": "grant", "policy": "none", "users": [user], "amount": amount}
+        return self.send(API, {**wanted, "until": "7d", "reason": "a deadline"}, **headers)
+
+
+def launched(visitor: Visitor) -> bool:
+    return visitor.api("POST", f"/users/{visitor.username}/server").is_success
+
+
+def seconds_until(visitor: Visitor, wanted: bool) -> float:
+    began = time.monotonic()
+    while launched(visitor) is not wanted:
+        assert time.monotonic() < began + 60
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_a_teacher_gives_a_student_starts_and_it_is_taken_back(version, tmp_path):
+    with running_hub(tmp_path, version, CONFIG, free_port()) as hub:
+        hub.program.wait_for_url(f"{hub.url}/services/usage-quota/api/v1/openapi.json")
+        ada, bob = Visitor(hub.url, "ada"), Visitor(hub.url, "bob")
+        tom, lea, admin = (Giver(hub.url, name) for name in ("tom", "lea", "admin"))
+        assert not launched(ada)
+        # By a role, by groups, and whatever an admin likes; to nobody else.
+        refused = {"b": tom.give("bob"), "a": lea.give("ada"), "own": tom.give("tom")}
+        assert {name: one.status_code for name, one in refused.items()} == {
+            "b": 404,
+            "a": 404,
+            "own": 403,
+        }
+        student = Giver(hub.url, "ada")
+        assert student.give("ada").status_code == 403
+        forged = [
+            giver.give(user, **{"X-XSRFToken": token})
+            for giver, user in ((tom, "ada"), (admin, "ada"))
+            for token in ("", "wrong", lea.token)
+        ]
+        assert [one.status_code for one in forged] == [401] * 6
+        assert not launched(ada)
+        given = tom.give("ada", **{"Idempotency-Key": "once"})
+        assert given.status_code == 201, given.text
+        # Half a second by design, and whatever a busy machine takes for its requests.
+        assert seconds_until(ada, wanted=True) < 5
+        assert not launched(bob)
+        ada.wait_until_ready()
+        ada.stop()
+        again = tom.give("ada", **{"Idempotency-Key": "once"})
+        assert (again.status_code, again.json()) == (200, given.json())
+        assert tom.give("ada", "4 hours").status_code == 403
+        assert lea.give("bob").status_code == 201
+        assert admin.give("bob", "50 hours").status_code == 201
+        (said,) = given.json()["items"]
+        assert (said["actor"], said["user"], said["amount"]) == ("tom", "ada", 2.0)
+        own = student.http.get("/services/usage-quota/api/v1/users/ada/adjustments").json()
+        assert own["items"] == [said]
+        assert student.http.get("/services/usage-quota/api/v1/users/bob/adjustments").is_error
+        void = f"{API}/{said['id']}/void"
+        assert lea.send(void, {"reason": "not mine"}).status_code == 404
+        assert tom.send(void, {"reason": "a slip"}).json()["voided"]["actor"] == "tom"
+        assert seconds_until(ada, wanted=False) < 5
