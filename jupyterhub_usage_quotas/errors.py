@@ -21,6 +21,7 @@
     │       ├── InvalidAdjustment        a ValueError
     │       ├── UnknownAdjustment        a LookupError
     │       ├── AlreadyVoided
+    │       ├── TooMuchGiven             more than somebody who is no admin may give
     │       └── KeyReused
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
@@ -28,6 +29,7 @@
     ├── InvalidText                in `metering.client.promql`; a ValueError
     ├── InvalidLedgerUrl           in `ledger.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError
+    ├── Refused                    in `services.web.params`; a request of a service's
     └── ProgramFailed              in `demo.processes`
 
 Two are outside, since the rules in `quotas/` import no exceptions of the package: `InvalidPolicies`
@@ -70,6 +72,7 @@ __all__ = [
     "PrometheusUnavailable",
     "PrometheusUnreachable",
     "QueryRejected",
+    "TooMuchGiven",
     "UnknownAdjustment",
     "UsageQuotasError",
     "UsageUnknown",
@@ -216,6 +219,10 @@ class UnknownAdjustment(AdjustmentRefused, LookupError):
 
 class AlreadyVoided(AdjustmentRefused):
     """The adjustment was voided before."""
+
+
+class TooMuchGiven(AdjustmentRefused):
+    """Somebody who is no admin would give a user more than they may."""
 
 
 class KeyReused(AdjustmentRefused):

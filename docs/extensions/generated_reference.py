@@ -144,6 +144,8 @@ def http_api() -> Iterator[str]:
             yield f"## `{method.upper()} {path}`\n"
             yield f"{operation['summary']}.\n"
             yield from _parameters(operation.get("parameters", ()))
+            if body := operation.get("requestBody"):
+                yield f"The body: {_contents(body['content'])}.\n"
             yield from _responses(operation["responses"])
     yield "## Shapes\n"
     yield "JSON objects, by the names that are used above.\n"

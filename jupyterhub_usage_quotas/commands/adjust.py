@@ -125,7 +125,7 @@ def _run(work: Any, options: argparse.Namespace) -> int:
 
 
 def _adjust(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config))
+    quotas, ledger = configured(Path(options.config), to_write=True)
     journal = journal_of(ledger)
     proposals = list(_proposals(options, quotas))
     if options.dry_run:
@@ -151,7 +151,7 @@ async def _record(
 
 
 def _void(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config))
+    quotas, ledger = configured(Path(options.config), to_write=True)
     journal = journal_of(ledger)
 
     async def voided() -> Adjustment:

@@ -80,12 +80,12 @@ def _run(work: Any, options: argparse.Namespace) -> int:
 
 
 def _sql(options: argparse.Namespace) -> SqlLedger:
-    _, ledger = configured(Path(options.config))
+    _, ledger = configured(Path(options.config), to_write=True)
     return sql_ledger_of(ledger)
 
 
 def _list(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config))
+    quotas, ledger = configured(Path(options.config), to_write=True)
     journal = journal_of(ledger)
     named = [Subject(name) for name in options.user]
     whose: Collection[Subject] | Everyone = named or EVERYONE

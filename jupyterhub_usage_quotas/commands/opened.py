@@ -9,6 +9,7 @@ from typing import Final
 
 from traitlets.config import Config
 
+from ..config.ledger import default_ledger_url
 from ..config.loading import load_config, printable
 from ..config.quotas import QuotaOptions
 from ..config.viewer import errors_in_viewer
@@ -28,15 +29,18 @@ def note(line: str) -> None:
     print(f"note: {printable(line)}", file=sys.stderr)
 
 
-def configured(path: Path) -> tuple[QuotaOptions, Ledger]:
+def configured(path: Path, *, to_write: bool = False) -> tuple[QuotaOptions, Ledger]:
     """The options in a configuration file, and the ledger; notes what is doubtful.
 
+    If it is `to_write` into the ledger, that is the Hub's also where the Hub was not started yet.
     Raises `ConfigurationError` with the errors of all options that would stop the Hub, those of the
     dashboard among them.
     """
     config, lines = load_config(path)
     for line in lines:
         note(line)
+    if to_write and (usual := default_ledger_url(config)):
+        config.UsageConfig.ledger_url = usual
     quotas, ledger = _made(config)
     for line in quotas.doubts():
         note(line)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from traitlets import TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from ..ledger.url import InvalidLedgerUrl, parse_ledger_url
+from ..status.hub_database import DB_URL, SQLITE
+from .state import beside, file_of
+
+DEFAULT_FILE: Final = "usage-quotas.sqlite"
 
 
 class LedgerOptions(LoggingConfigurable):
@@ -18,8 +24,10 @@ class LedgerOptions(LoggingConfigurable):
         Where people's decisions about quotas (grants, overrides, exemptions) are kept: the URL of a
         database, "sqlite:////srv/jupyterhub/usage-quotas.sqlite",
         "postgresql://user:password@host/database" or "mariadb://user:password@host/database". The
-        Hub makes the tables, whose names begin with `usage_quotas_`. Without one there are no
-        decisions, unless `ledger_factory` names a ledger.
+        Hub makes the tables, whose names begin with `usage_quotas_`.
+
+        The default is the file `usage-quotas.sqlite` beside the Hub's database, where that is a
+        file, and `ledger_factory` names no other ledger. With an empty text there are no decisions.
         """
     ).tag(config=True)
 
@@ -31,3 +39,23 @@ class LedgerOptions(LoggingConfigurable):
             except InvalidLedgerUrl as error:
                 raise TraitError(str(error)) from None
         return str(proposal.value)
+
+
+def default_ledger_url(config: Mapping[str, Any], *, in_hub: bool = False) -> str:
+    """Where the ledger of a Hub with this configuration is, unless that says where; empty for none,
+    or where that is not known: a path that is relative is so to where the Hub starts.
+
+    The option has no such default: the Hub makes the file, and elsewhere one that is not there is
+    no ledger.
+    """
+    ours = config.get("UsageConfig", {})
+    own = config.get("UsageQuotaManager", {}).get("ledger_factory")
+    if "ledger_url" in ours or own is not None:
+        return ""
+    database = str(ours.get("hub_database") or config.get("JupyterHub", {}).get("db_url", DB_URL))
+    file = file_of(database)
+    if not file or not (folder := beside(database)):
+        return ""
+    if not (in_hub or Path(file).is_absolute() or Path(file).is_file()):
+        return ""
+    return f"{SQLITE}{Path(folder) / DEFAULT_FILE}"

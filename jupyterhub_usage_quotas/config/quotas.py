@@ -20,6 +20,7 @@ from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .earlier import MANAGER, RENAMED, understood
+from .granting import GrantingOptions
 from .pages import PageOptions
 from .traits import Anything
 from .usage import UsageConfig
@@ -36,7 +37,7 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class QuotaOptions(PageOptions, WeeklyBudgetOptions, UsageConfig):
+class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, UsageConfig):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
@@ -265,6 +266,9 @@ def check_configuration(
         errors += probe.errors_in_pods(
             f"{OPTION if name in budgets else 'policy'}: {name}" for name in by_profile
         )
+        errors += [
+            f"{MANAGER}.grant_limits: {line}" for line in probe.errors_in_granting(probe.policies)
+        ]
         errors += [
             f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES

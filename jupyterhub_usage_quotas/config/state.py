@@ -50,14 +50,21 @@ def beside(database: str) -> str:
     """The folder for files that belong beside a Hub's database, by its URL; empty where that is in
     memory, and nothing is to stay, or where there is no such folder.
     """
-    try:
-        url = make_url(database)
-        file = url.database or "" if url.drivername.startswith("sqlite") else None
-    except (ArgumentError, ValueError):
-        file = None
-    if file in ("", ":memory:"):
+    file = file_of(database)
+    if file == "":
         return ""
     try:
         return str(Path(file).absolute().parent if file else Path.cwd())
     except OSError:
         return ""  # the working directory was deleted
+
+
+def file_of(database: str) -> str | None:
+    """The file that a Hub's database is, by its URL; empty for one in memory, None for a server."""
+    try:
+        url = make_url(database)
+    except (ArgumentError, ValueError):
+        return None
+    if not url.drivername.startswith("sqlite"):
+        return None
+    return "" if url.database in (None, "", ":memory:") else url.database

@@ -14,6 +14,7 @@ from typing import Any
 from traitlets.config import Config
 
 from ..status.hub_database import DB_URL, SQLITE
+from .ledger import default_ledger_url
 
 SNIPPETS = "jupyterhub_config.d"
 """The folder of The Littlest JupyterHub for parts of a configuration: a Hub reads all of them."""
@@ -37,7 +38,7 @@ def whole(path: Path) -> Path:
 
 def find_databases(config: Config, path: Path) -> None:
     """Set `UsageConfig.hub_database` to where the Hub's database is, and `ledger_url` to where the
-    ledger is, if that is a file, and not here.
+    ledger is, if that is a file, and not here, or where it is by default.
 
     They are searched in the directories in which a Hub starts: that of its configuration, that of
     the images, the state directory of The Littlest JupyterHub.
@@ -49,6 +50,9 @@ def find_databases(config: Config, path: Path) -> None:
         config.UsageConfig.hub_database = found
     if found := _elsewhere(str(ours.get("ledger_url", "")), path):
         config.UsageConfig.ledger_url = found
+    usual = default_ledger_url(sections)
+    if usual and Path(usual.removeprefix(SQLITE)).is_file():
+        config.UsageConfig.ledger_url = usual
 
 
 def _elsewhere(url: str, path: Path) -> str:

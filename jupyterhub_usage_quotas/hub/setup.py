@@ -19,6 +19,7 @@ from traitlets.config import Config
 
 from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.colon_assignments import apply_annotated_settings
+from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
 from ..config.usage import HUB
 from ..config.validation import errors_in_options, remarks
@@ -122,6 +123,8 @@ def _config_was_read(change: Bunch) -> None:
     try:
         for line in apply_annotated_settings(app.config, app.config_file):
             app.log.warning(line)
+        if usual := default_ledger_url(app.config, in_hub=True):
+            app.config.UsageConfig.ledger_url = usual
         with all_errors(_errors_beside(app)):
             manager = installation.manager(app)
         open_ledger(manager.ledger, app.log)

@@ -41,7 +41,10 @@ SCOPE_FOR_A_LEDGER = "read:users"
 adjustments.
 """
 
-HANDED_OVER_RULES = ("policy", "failover_open", "contact", "show_in_header")
+HANDED_OVER_RULES = (
+    *("policy", "failover_open", "contact", "show_in_header"),
+    *("may_grant", "grant_limits"),
+)
 LEDGER_NOT_SHARED = (
     "The Usage Quota Dashboard cannot read the ledger: UsageQuotaManager.ledger_factory cannot be"
     " imported by another process; put it in a module, and set its name"
@@ -73,9 +76,9 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
         services.append(ours)
     if not ours.get("oauth_roles"):
         allowed = list(ours.get("oauth_client_allowed_scopes") or [])
-        ours["oauth_client_allowed_scopes"] = _with(allowed, names.SCOPE_READ)
+        ours["oauth_client_allowed_scopes"] = _with(allowed, *SCOPES)
     app.services = services
-    app.custom_scopes = {names.SCOPE_READ: SCOPE_DEFINITION} | dict(app.custom_scopes)
+    app.custom_scopes = SCOPES | dict(app.custom_scopes)
     needed = needed_scopes(manager.ledger)
     _give_roles(app, str(ours["name"]), needed, declared_by_admin=declared_by_admin)
     if ours.get("command"):
@@ -88,7 +91,12 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
     return lines
 
 
-SCOPE_DEFINITION = {"description": "See usage and usage quotas."}
+SCOPES = {
+    names.SCOPE_READ: {"description": "See usage and usage quotas."},
+    names.SCOPE_GRANT: {"description": "Give users more than their usage quotas."},
+}
+"""The scopes that the viewer adds to the Hub's. A browser's session has what its user has of them.
+"""
 
 
 def needed_scopes(ledger: Ledger) -> frozenset[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import settings
 
+from jupyterhub_usage_quotas import EVERYONE, SqlLedger
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Stale, Usage
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
@@ -23,14 +26,20 @@ from tests.support.viewer import (
 
 GIB_HOUR = 1024.0**3 * 3600
 EVERYBODY = {"everyone": True}
-SECTIONS = {
+SECTIONS: dict[str, Any] = {
     "UsageConfig": {
         "credit_prices": {"memory": 1},
         "resources": {"licence": {"promql": "x", "unit": "licence", "display_name": "Licences"}},
     },
     "UsageQuotaManager": {
         "policy": [
-            {"resource": "memory", "limit": "8 GiB-hours", "window": 7, "scope": EVERYBODY},
+            {
+                "name": "week",
+                "resource": "memory",
+                "limit": "8 GiB-hours",
+                "window": 7,
+                "scope": EVERYBODY,
+            },
             {"resource": "time", "limit": "0 hours", "window": "1h", "scope": {"group": ["red"]}},
             {
                 "resource": "gpu",
@@ -56,15 +65,21 @@ SECTIONS = {
 }
 MEASURED = ["cpu", "gpu", "licence", "memory", "time"]
 SCHEMA = schemathesis.openapi.from_dict(document(PREFIX, MEASURED))
+ACCEPTED = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 IMPLIED = {
     # That `from` is before `to`, and `step` not too short, is more than a schema can say.
-    "/users/{name}/usage": [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")],
+    "/users/{name}/usage": [ACCEPTED],
+    # Nor can it say which amount goes with which policy and kind.
+    "/adjustments": [ACCEPTED],
 }
 
 
 @pytest.fixture(scope="module")
-def viewer() -> Iterator[Viewer]:
-    with running_viewer(SECTIONS) as running:
+def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('ledger')}/ledger.sqlite"
+    asyncio.run(make_ledger(url))
+    rules = SECTIONS | {"UsageConfig": SECTIONS["UsageConfig"] | {"ledger_url": url}}
+    with running_viewer(rules) as running:
         hub = running.hub
         hub.add_user("admin", "red", admin=True)
         hub.add_user("0", "red")
@@ -117,6 +132,9 @@ PATHS = [
     "users/0/sessions",
     "users/over/forecast?memory=1GiB&cpu=1",
     "users/0/forecast",
+    "adjustments",
+    "adjustments?user=over&policy=week&active=true&limit=1",
+    "users/over/adjustments",
 ]
 
 
@@ -128,3 +146,30 @@ def test_answers_about_real_users_are_as_described(path, viewer: Viewer):
     template = "/" + path.partition("?")[0].replace("over", "{name}").replace("/0", "/{name}")
     operation = SCHEMA[template]["GET"]
     operation.validate_response(answer)
+
+
+def test_what_is_decided_is_answered_as_described(viewer: Viewer):
+    wanted = {"kind": "grant", "policy": "week", "users": ["over"], "amount": "1 GiB-hour"}
+    wanted |= {"until": "7d", "reason": "a late deadline"}
+    key = {"Idempotency-Key": "one"}
+    for status in (201, 200):
+        made = viewer.api("adjustments", "admin", method="POST", json=wanted, headers=key)
+        assert made.status_code == status
+        SCHEMA["/adjustments"]["POST"].validate_response(made)
+    (number,) = (one["id"] for one in made.json()["items"])
+    found = viewer.api(f"adjustments/{number}", "admin")
+    assert found.status_code == 200
+    SCHEMA["/adjustments/{id}"]["GET"].validate_response(found)
+    for status in (200, 409):
+        voided = viewer.api(
+            f"adjustments/{number}/void", "admin", method="POST", json={"reason": "no more"}
+        )
+        assert voided.status_code == status
+        SCHEMA["/adjustments/{id}/void"]["POST"].validate_response(voided)
+
+
+async def make_ledger(url: str) -> None:
+    """What the Hub does when it starts."""
+    ledger = SqlLedger.at(url, upgrade=True)
+    await ledger.history(EVERYONE)
+    await ledger.aclose()

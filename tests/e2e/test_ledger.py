@@ -1,20 +1,19 @@
-"""A ledger in SQL beside a real Hub: what somebody decides elsewhere is in force within a moment,
-outlasts the Hub, and is listed by `check`.
+"""The ledger beside a real Hub's database: what somebody decides on the command line is in force
+within a moment, outlasts the Hub, and is listed by `check`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sqlite3
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from jupyterhub_usage_quotas import Adjustment, Exemption, SqlLedger
+from tests.support.adjusting import run
 from tests.support.command_line import check
 from tests.support.hub import PYTHONS, running_hub
 from tests.support.ports import free_port
@@ -24,7 +23,6 @@ CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 
 setup_usage_quotas(c)
-c.UsageConfig.ledger_url = "sqlite:///quotas.sqlite"
 c.UsageConfig.prometheus_url = "http://127.0.0.1:9"  # nobody is there
 c.UsageConfig.hub_namespace = "with-ledger"
 c.UsageConfig.deadline = 1
@@ -37,23 +35,13 @@ c.UsageQuotaManager.policy = [
 AGE = "jupyterhub_usage_quotas_ledger_age_seconds"
 
 
-def decide(file: Path, void: int | None = None) -> Adjustment:
-    """What somebody does with the database, in another process than the Hub."""
-
-    async def done() -> Adjustment:
-        ledger = SqlLedger.at(f"sqlite:///{file}")
-        now = datetime.now(UTC)
-        exempt = Exemption(
-            "none", now, now + timedelta(days=1), "ada", actor="tutor", reason="a deadline"
-        )
-        try:
-            if void is not None:
-                return await ledger.void(void, actor="tutor", reason="a slip")
-            return (await ledger.record([exempt]))[0]
-        finally:
-            await ledger.aclose()
-
-    return asyncio.run(done())
+def decide(folder: Path, *arguments: str) -> dict[str, Any]:
+    """What somebody does in a shell."""
+    more = ("--config", str(folder / "jupyterhub_config.py"), "--actor", "tutor", "--json")
+    said = run(*arguments, *more)
+    assert said.code == 0, said.err
+    (adjustment,) = said.objects
+    return adjustment
 
 
 def launched(visitor: Visitor) -> bool:
@@ -76,18 +64,19 @@ def told(folder: Path, user: str) -> tuple[int, list[tuple[int, str, str]]]:
 
 @pytest.mark.parametrize("version", PYTHONS)
 def test_what_somebody_decides_is_in_force_in_a_moment_and_outlasts_the_hub(version, tmp_path):
-    port, file = free_port(), tmp_path / "quotas.sqlite"
+    port, file = free_port(), tmp_path / "usage-quotas.sqlite"
     with running_hub(tmp_path, version, CONFIG, port) as hub:
         ada, bob = Visitor(hub.url, "ada"), Visitor(hub.url, "bob")
         assert not launched(ada)
-        given = decide(file)
+        exempt = ("exempt", "--user", "ada", "--policy", "none", "--until", "1d")
+        given = decide(tmp_path, *exempt, "--reason", "a deadline")
         # Half a second by design, and whatever a busy machine takes for its requests.
         assert seconds_until(ada, wanted=True) < 5
         assert not launched(bob)
         ada.wait_until_ready()
         ada.stop()
         listed = {name: told(tmp_path, name) for name in ("ada", "bob")}
-        assert listed == {"ada": (0, [(given.id, "exemption", "tutor")]), "bob": (3, [])}
+        assert listed == {"ada": (0, [(given["id"], "exemption", "tutor")]), "bob": (3, [])}
         hub.program.send_signal(signal.SIGKILL)
         hub.program.wait_for_exit()
     with running_hub(tmp_path, version, CONFIG, port) as hub:
@@ -105,7 +94,7 @@ def test_what_somebody_decides_is_in_force_in_a_moment_and_outlasts_the_hub(vers
         ada.stop()
         with sqlite3.connect(file) as connection:
             connection.execute("ALTER TABLE away RENAME TO usage_quotas_entries")
-        decide(file, void=given.id)
+        decide(tmp_path, "void", str(given["id"]), "--reason", "a slip")
         assert seconds_until(ada, wanted=False) < 5
     log = (tmp_path / "jupyterhub.log").read_text()
     assert log.count("The ledger cannot be read") == 1

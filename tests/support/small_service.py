@@ -60,7 +60,7 @@ def main() -> int:
 
     def make() -> Service:
         hub = HubClient(around.api_url, around.api_token)
-        given = {"context": AppContext(around.oauth(), hub, logging.getLogger("small"))}
+        given = {"context": AppContext(around.oauth(), hub, logging.getLogger("small"), {})}
         handlers = [("ready", Ready), ("mine", Mine), (".*", NoJson)]
         routes = [(around.prefix + path, handler, given) for path, handler in handlers]
         return Service(make_application(routes), [background], [close, hub.aclose])

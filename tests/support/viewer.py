@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, create_signed_value
 
 from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, SCOPE_READ, VIEWER_SERVICE
 from jupyterhub_usage_quotas.quotas.subject import REST
@@ -27,6 +28,9 @@ from jupyterhub_usage_quotas.services.web.serving import make_server
 
 ACCESS = "access:services!service=usage-quota"
 PREFIX = "/hubs/one/services/usage-quota/"
+SECRET = "rhubarb-hinge-41-walnut-otter"
+"""A session secret, for `UsageViewer.session_secret_key`."""
+SESSION_COOKIE = "service-usage-quota"
 
 
 def token_of(name: str) -> str:
@@ -157,6 +161,31 @@ class Viewer:
     def api(self, path: str, user: str, **options: Any) -> httpx.Response:
         """An answer of the API to a user's token."""
         return self.get(f"api/v1/{path}", token_of(user), **options)
+
+    def cookies_of(self, token: str) -> dict[str, str]:
+        """The cookies of a browser whose user has logged in, and was given this token of the Hub;
+        of a viewer whose secret is `SECRET`.
+        """
+        key = hashlib.sha256(SECRET.encode()).digest()
+        value = create_signed_value(key, SESSION_COOKIE, token).decode()
+        session = {SESSION_COOKIE: value}
+        page = self.get("", headers={"Cookie": _cookie_header(session)})
+        return session | {"_xsrf": page.cookies["_xsrf"]}
+
+    def in_session(self, path: str, cookies: Mapping[str, str], **options: Any) -> httpx.Response:
+        """An answer to a script of a page of ours, in this browser."""
+        headers = {
+            "Cookie": _cookie_header(cookies),
+            "X-XSRFToken": cookies["_xsrf"],
+            "Sec-Fetch-Mode": "cors",
+            "Sec-Fetch-Site": "same-origin",
+        }
+        headers |= options.pop("headers", {})
+        return self.get(f"api/v1/{path}", headers=headers, **options)
+
+
+def _cookie_header(cookies: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from ..web.serving import (
     run,
     set_up_logging,
 )
+from .api import adjustments as decisions
 from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
@@ -78,7 +79,8 @@ def make_viewer_service(
         menu=[Link.of(one) for one in viewer.services_menu],
         language=viewer.texts,
     )
-    context = ViewerContext(around.oauth(), hub, LOG, renderer, configured, statuses)
+    granters = manager.granters
+    context = ViewerContext(around.oauth(), hub, LOG, granters, renderer, configured, statuses)
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
         answers = answers[-1:]  # nothing is shown, only what error pages are made of
@@ -120,7 +122,7 @@ def configured_environment(around: ServiceEnvironment, viewer: UsageViewer) -> S
 
 def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
     """Which handler answers where."""
-    name = "([^/]+)"
+    name, number = "([^/]+)", "([1-9][0-9]{0,14})"
     given = {"context": context}
     paths: list[tuple[str, Any]] = [
         ("", pages.OwnPage),
@@ -136,6 +138,10 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         (f"api/v1/users/{name}/usage", api.UsageOverTime),
         (f"api/v1/users/{name}/sessions", api.Sessions),
         (f"api/v1/users/{name}/forecast", api.Forecast),
+        (f"api/v1/users/{name}/adjustments", decisions.UserAdjustments),
+        ("api/v1/adjustments", decisions.Adjustments),
+        (f"api/v1/adjustments/{number}", decisions.OneAdjustment),
+        (f"api/v1/adjustments/{number}/void", decisions.VoidAdjustment),
         ("api/.*", NoJson),
     ]
     static = (f"{prefix}static/(.*)", AssetHandler, {"path": str(STATIC)})

@@ -17,10 +17,12 @@ from tornado.web import HTTPError, RequestHandler
 
 from ...errors import HubUnavailable, LedgerUnavailable
 from ...quotas.subject import Subject
-from ...status.permissions import Permissions, permissions_of
+from ...status.permissions import Granters, Permissions, permissions_of
 from .hub_api import HUB_PATIENCE, HubClient
-from .params import BadParameter, Query
+from .params import BadParameter, Query, Refused
 
+READING = ("GET", "HEAD", "OPTIONS")
+"""The methods that change nothing."""
 AUTHORIZATION = re.compile(r"(?:token|bearer) [\x21-\x7e]+", re.IGNORECASE)
 """A header that can hold a token of the Hub's."""
 
@@ -32,6 +34,7 @@ class AppContext:
     auth: HubOAuth
     hub: HubClient
     log: logging.Logger
+    granters: Granters
 
 
 class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
@@ -69,9 +72,14 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
     @cached_property
     def permissions(self) -> Permissions:
-        """What the visitor may see."""
-        by_token = bool(getattr(self, "_token_authenticated", False))
-        return permissions_of(self.visitor or {"kind": "nobody"}, by_token=by_token)
+        """What the visitor may see and do."""
+        model = self.visitor or {"kind": "nobody"}
+        return permissions_of(model, by_token=self.by_token, granters=self.context.granters)
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the visitor is known by a token, and not by a session of a browser."""
+        return bool(getattr(self, "_token_authenticated", False))
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included."""
@@ -106,7 +114,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             return
         try:
             async with asyncio.timeout(HUB_PATIENCE):
-                model = await self.hub_auth.get_user(self, sync=False)
+                model = await self._model()
         except TimeoutError as error:
             raise HTTPError(503, "the Hub does not answer in time") from error
         except HTTPError as error:
@@ -121,6 +129,25 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         except UserNotAllowed:
             self._hub_auth_user_cache = None
             raise HTTPError(403) from None
+
+    async def _model(self) -> Mapping[str, Any] | None:
+        """The Hub's model of the visitor: for reading, it may be as old as answers are kept.
+
+        Whoever changes something must have the right to at that moment, and a session must show by
+        its token against forged requests that a page of ours sent this one.
+        """
+        model: Mapping[str, Any] | None = await self.hub_auth.get_user(self, sync=False)
+        if not model or self.request.method in READING:
+            return model
+        if not self.by_token and self.request.headers.get("Sec-Fetch-Mode") == "websocket":
+            # The only case in which JupyterHub accepts a session without that.
+            return None
+        token = self.hub_auth.get_token(self)
+        session = self.hub_auth.get_session_id(self)
+        fresh: Mapping[str, Any] | None = await self.hub_auth.user_for_token(
+            token, use_cache=False, session_id=session, sync=False
+        )
+        return fresh
 
     def not_logged_in(self) -> None:
         """The answer to visitors that the Hub does not know."""
@@ -138,7 +165,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             and permissions.may_read(permissions.visitor)
         ):
             return permissions.visitor
-        if permissions.everybody or permissions.needs_groups or name in permissions.users:
+        if permissions.sees.may_have(name):
             found = await self.context.hub.subject(name)
             if found and permissions.may_read(found):
                 return found
@@ -152,7 +179,7 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.context.log.warning("The Hub does not answer: %s", value)
         elif isinstance(value, LedgerUnavailable):
             self.context.log.warning("The ledger does not answer: %s", value)
-        elif not isinstance(value, BadParameter):
+        elif not isinstance(value, BadParameter | Refused):
             super().log_exception(typ, value, tb)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -161,17 +188,17 @@ class Handler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         error = info[1] if info else None
         if isinstance(error, BadParameter):
             status_code = 400
+        elif isinstance(error, Refused):
+            status_code = error.status
         elif isinstance(error, HubUnavailable | LedgerUnavailable):
             status_code = 503
         self.set_status(status_code)
         if status_code == 405:  # noqa: PLR2004
             self.set_header("Allow", ", ".join(self.allowed_methods))
-        parameter = error if isinstance(error, BadParameter) else None
-        self.write_problem(status_code, responses.get(status_code, "Error"), parameter)
+        known = error if isinstance(error, BadParameter | Refused) else None
+        self.write_problem(status_code, responses.get(status_code, "Error"), known)
 
-    def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
-        """Answer with a status, the usual words for it, and the parameter that caused it if one
-        did.
-        """
+    def write_problem(self, status: int, reason: str, why: BadParameter | Refused | None) -> None:
+        """Answer with a status, the usual words for it, and what caused it if that is known."""
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish(f"{status} {reason}. {parameter or ''}".strip())
+        self.finish(f"{status} {reason}. {why or ''}".strip())

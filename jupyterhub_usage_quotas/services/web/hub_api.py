@@ -56,12 +56,14 @@ class HubClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def subject(self, name: str) -> Subject | None:
-        """A user; None where there is none of this name. Raises `HubUnavailable`."""
-        kept = self._subjects.get(name)
+    async def subject(self, name: str, *, fresh: bool = False) -> Subject | None:
+        """A user, as they are now if it has to be `fresh`; None where there is none of this name.
+        Raises `HubUnavailable`.
+        """
+        kept = None if fresh else self._subjects.get(name)
         if kept and self._clock() - kept[0] < SUBJECT_KEPT:
             return kept[1]
-        answer = await self._get(f"users/{quote(name, safe='')}")
+        answer = await self._get(f"users/{_in_a_path(name)}")
         subject = subject_of(answer) if answer is not None else None
         if len(self._subjects) >= MANY:
             self._subjects.clear()
@@ -101,3 +103,9 @@ class HubClient:
             return answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise HubUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _in_a_path(name: str) -> str:
+    """A name as a part of a path; of dots alone it would be the folder or the one above."""
+    quoted = quote(name, safe="")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")

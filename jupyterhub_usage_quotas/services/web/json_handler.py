@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 from tornado.web import HTTPError
 
+from ...quotas.messages import wrong
 from .handler import Handler
 from .openapi import JSON, PROBLEM, Operation, Problem
-from .params import BadParameter, refuse_unknown
+from .params import LONGEST_TEXT, BadParameter, Refused, refuse_unknown
+
+Body = TypeVar("Body", bound=BaseModel)
 
 PROBLEMS = {
-    401: "Send a token of the JupyterHub as `Authorization: token ...`, or log in.",
+    401: "Send a token of the JupyterHub as `Authorization: token ...`, or log in. A page that uses"
+    " a session sends its token against forged requests as `X-XSRFToken`, too.",
     403: "This token or session lacks the scope that is needed.",
     404: "Not found, or you don't have access.",
     405: "This cannot be done here; see the header Allow.",
-    503: "The JupyterHub does not answer at the moment.",
+    503: "The JupyterHub, or where it keeps people's decisions, does not answer at the moment.",
 }
 
 
@@ -27,11 +31,14 @@ class JsonHandler(Handler):
     """An answer for programs. `operation` is what the API's description says of it."""
 
     operation: ClassVar[Operation | None] = None
+    writing: ClassVar[Operation | None] = None
+    """What can be done by POST."""
 
     @property
     def parameters(self) -> Collection[str]:
         """The names of the parameters that mean something here."""
-        return self.operation.query_names if self.operation else ()
+        operation = self.writing if self.request.method == "POST" else self.operation
+        return operation.query_names if operation else ()
 
     async def prepare(self) -> None:
         """Identify the visitor, and refuse parameters that mean nothing here."""
@@ -40,6 +47,21 @@ class JsonHandler(Handler):
             # JupyterHub's token against forged requests may be a parameter, too.
             given = self.request.query_arguments.keys() - {"_xsrf"}
             refuse_unknown(given, self.parameters)
+
+    def body(self, kind: type[Body]) -> Body:
+        """The body of the request. Raises `Refused` for what is not JSON, and `BadParameter` for
+        what is not of this kind.
+        """
+        content_type = self.request.headers.get("Content-Type", "").partition(";")[0]
+        if content_type.strip().lower() != JSON:
+            # A page of another origin can send forms and plain text, without asking.
+            raise Refused(415, wrong("the body", content_type, f"{JSON}, as Content-Type"))
+        try:
+            return kind.model_validate_json(self.request.body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))[:LONGEST_TEXT] or "body"
+            raise BadParameter(place, first["msg"].removeprefix("Value error, ")) from None
 
     def answer(self, content: BaseModel | dict[str, Any]) -> None:
         """Answer with a model, or with a document that is not made of one."""
@@ -52,11 +74,13 @@ class JsonHandler(Handler):
         self.set_header("Cache-Control", "private, no-cache")
         self.finish(text)
 
-    def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
+    def write_problem(self, status: int, reason: str, why: BadParameter | Refused | None) -> None:
         """A problem."""
         more: dict[str, str] = {}
-        if parameter:
-            more = {"detail": f"{parameter.name}: {parameter}", "parameter": parameter.name}
+        if why and why.name:
+            more = {"detail": f"{why.name}: {why}", "parameter": why.name}
+        elif why:
+            more = {"detail": str(why)}
         elif status in PROBLEMS:
             more = {"detail": PROBLEMS[status]}
         if status == 401:  # noqa: PLR2004

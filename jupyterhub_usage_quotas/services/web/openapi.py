@@ -4,7 +4,7 @@ with, and from the operations that its handlers have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,15 @@ CSV = "text/csv"
 
 ALWAYS = (400, 401, 403, 405, 503)
 STATUSES = {
-    400: "a parameter cannot be used; the problem names it",
+    400: "a parameter or the body cannot be used; the problem names what in it",
     401: "no token, or an invalid one",
-    403: "the token lacks a scope",
+    403: "the token lacks a scope, or its owner may not do this",
     404: "not found, or not visible to the token's owner; the answer does not say which",
     405: "this method is not allowed here",
-    503: "the Hub does not answer",
+    409: "the key belongs to another request, or what is to be done was done before",
+    413: "the body is too long",
+    415: "the body is not JSON",
+    503: "the Hub, or its ledger, does not answer",
 }
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "for `If-None-Match`"}}
 TOKEN = {
@@ -73,7 +76,8 @@ class Operation:
     """What can be done at a path.
 
     It answers with a model; with any object if there is none; with CSV, too, where it has that.
-    `statuses` are the failures beside those that every operation has.
+    `statuses` are the failures beside those that every operation has. What it needs in the body is
+    a model, too; `answers` are the statuses with which it succeeds, and what each says.
     """
 
     name: str
@@ -85,6 +89,8 @@ class Operation:
     method: str = "get"
     csv: bool = False
     public: bool = False
+    body: type[BaseModel] | None = None
+    answers: tuple[tuple[int, str], ...] = ()
 
     @property
     def query_names(self) -> tuple[str, ...]:
@@ -98,16 +104,30 @@ class Operation:
         if self.csv:
             content[CSV] = {"schema": {"type": "string"}}
         failures = sorted({*ALWAYS, *self.statuses})
+        answers: Json = {
+            str(status): {"description": what, "content": content} for status, what in self.answers
+        }
+        body: Json = {}
+        if self.body:
+            of_body = {JSON: {"schema": _ref(self.body.__name__)}}
+            body = {"requestBody": {"required": True, "content": of_body}}
         return {
             "operationId": self.name,
             "summary": self.summary,
             "parameters": [one.described() for one in self.parameters],
+            **body,
             "responses": {
-                "200": {"description": self.summary, "headers": ETAG, "content": content},
-                "304": {"description": "not modified"},
+                **(answers or self._read(content)),
                 **{str(status): _failure(status) for status in failures},
             },
             **({"security": []} if self.public else {}),
+        }
+
+    def _read(self, content: Json) -> Json:
+        """The answers of an operation that only reads."""
+        return {
+            "200": {"description": self.summary, "headers": ETAG, "content": content},
+            "304": {"description": "not modified"},
         }
 
 
@@ -125,21 +145,28 @@ def document(
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": schemas([*(one.answer for one in operations if one.answer), Problem]),
+            "schemas": schemas([*_models(operations), Problem])
+            | schemas([one.body for one in operations if one.body], "validation"),
             "securitySchemes": {"token": TOKEN},
         },
     }
 
 
-def schemas(models: Iterable[type[BaseModel]]) -> Json:
-    """The schemas of what these models look like as JSON, and of what they are made of, by name."""
-    asked = [(model, "serialization") for model in dict.fromkeys(models)]
+def _models(operations: Iterable[Operation]) -> Iterator[type[BaseModel]]:
+    return (one.answer for one in operations if one.answer)
+
+
+def schemas(models: Iterable[type[BaseModel]], mode: str = "serialization") -> Json:
+    """The schemas of what these models look like as JSON, and of what they are made of, by name;
+    with the mode "validation", of what may be sent.
+    """
+    asked = [(model, mode) for model in dict.fromkeys(models)]
     _, made = models_json_schema(
         asked,  # type: ignore[arg-type] # the mode is a literal
         ref_template="#/components/schemas/{model}",
         schema_generator=_Schemas,
     )
-    found: Json = made["$defs"]
+    found: Json = made.get("$defs", {})
     for one in found.values():
         one.pop("title", None)
     return found

@@ -13,7 +13,7 @@ from tornado.web import HTTPError
 
 from ...quotas.phrases import mark
 from .handler import AppContext, Handler
-from .params import BadParameter
+from .params import BadParameter, Refused
 from .rendering import PageUser, Renderer, new_nonce
 
 EXPLAINED = {
@@ -98,12 +98,14 @@ class PageHandler(Handler):
         variables |= {"usage_quota_layout": layout, "xsrf_token": token, "xsrf": token}
         self.finish(renderer.render(template, user, self.nonce, **variables))
 
-    def write_problem(self, status: int, reason: str, parameter: BadParameter | None) -> None:
+    def write_problem(self, status: int, reason: str, why: BadParameter | Refused | None) -> None:
         """A page that says what is wrong; plain text where an admin's template is."""
         gettext = self.context.renderer.language.gettext
         message = gettext(self.explained.get(status, WENT_WRONG))
-        if parameter:
-            message = f"{parameter.name}: {parameter}"
+        if isinstance(why, BadParameter):
+            message = f"{why.name}: {why}"
+        elif why:
+            message = str(why)
         if status in REASONS:
             reason = gettext(REASONS[status])
         try:

@@ -27,6 +27,17 @@ class BadParameter(UsageQuotasError, ValueError):
         self.name = name
 
 
+class Refused(UsageQuotasError):
+    """A request that is refused with this status; the message says why, `name` because of which
+    parameter, if any.
+    """
+
+    def __init__(self, status: int, why: str, name: str = "") -> None:
+        super().__init__(why)
+        self.status = status
+        self.name = name
+
+
 class Query:
     """The parameters of one request. `get` gives the text of one, or None."""
 

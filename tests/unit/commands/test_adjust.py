@@ -204,10 +204,32 @@ def test_without_the_hubs_database_it_is_for_who_has_the_name(tmp_path):
 
 
 def test_without_a_ledger_it_is_said_what_to_set(tmp_path):
-    config = config_in(tmp_path, "c.UsageConfig.ledger_url = ''\nc.UsageConfig.state_dir = ''\n")
+    config = config_in(tmp_path, "c.UsageConfig.ledger_url = ''\n")
     said = grant(config, "--user", "ada")
     assert said.code == 2
     assert "UsageConfig.ledger_url: there is no ledger to write into" in said.err
+
+
+def test_the_usual_ledger_is_beside_the_hubs_database(tmp_path):
+    hub_with(tmp_path, {"ada": []}, JOINED)
+    config = Path(config_in(tmp_path))
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "ledger_url" not in line))
+    assert grant(str(config), "--user", "ada").code == 0
+    assert (tmp_path / "usage-quotas.sqlite").is_file()
+    said = run("ledger", "list", "--config", str(config), "--json")
+    assert [one["user"] for one in said.objects] == ["ada"]
+
+
+def test_where_it_is_not_known_where_the_hub_starts_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = Path(config_in(tmp_path))
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "_url = 'sqlite" not in line))
+    said = grant(str(config), "--user", "ada")
+    assert said.code == 2
+    assert "there is no ledger to write into" in said.err
+    assert [one.name for one in tmp_path.iterdir()] == [config.name]
 
 
 def test_a_ledger_that_does_not_answer_is_no_mistake_of_the_request(tmp_path):

@@ -26,6 +26,7 @@ from jupyterhub_usage_quotas.services.viewer.configuration import read_configura
 from tests.support.decided import LEDGER, make_ledger
 
 READ = "custom:usage-quotas:read"
+GRANT = "custom:usage-quotas:grant"
 ACCESS = "access:services!service=usage-quota"
 MODULE = "jupyterhub_usage_quotas.services.usage_viewer"
 WRITTEN = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -76,8 +77,8 @@ def test_alone_it_declares_everything():
     assert viewer["command"][1:] == ["-m", MODULE]
     assert viewer["url"].startswith("http://127.0.0.1:")
     assert viewer["oauth_no_confirm"] is True
-    assert viewer["oauth_client_allowed_scopes"] == [READ]
-    assert set(app.custom_scopes) == {READ}
+    assert viewer["oauth_client_allowed_scopes"] == [READ, GRANT]
+    assert set(app.custom_scopes) == {READ, GRANT}
     assert set(scopes_of(app, "user")) == {"self", f"{READ}!user", ACCESS}
     assert {f"{READ}!user", ACCESS, "users:activity!user"} <= set(scopes_of(app, "server"))
     (role,) = [one for one in app.load_roles if one.get("services") == ["usage-quota"]]
@@ -187,7 +188,7 @@ def test_what_the_admin_declared_stays():
     assert viewer["environment"]["MINE"] == "1"
     assert read_configuration(environment_of(viewer), []).manager.policies
     assert own in app.load_roles
-    assert set(app.custom_scopes) == {READ, "custom:mine"}
+    assert set(app.custom_scopes) == {READ, GRANT, "custom:mine"}
     user = next(one for one in app.load_roles if one["name"] == "user")
     assert user == role | {"scopes": [*role["scopes"], f"{READ}!user"]}
     assert role["scopes"] == ["self", ACCESS, "mine"]
@@ -205,7 +206,7 @@ def test_an_external_service_gets_scopes_and_no_environment():
     app = declared(JupyterHub={"services": [spec]})
     viewer = viewer_of(app)
     assert "environment" not in viewer
-    assert viewer["oauth_client_allowed_scopes"] == [READ]
+    assert viewer["oauth_client_allowed_scopes"] == [READ, GRANT]
     assert f"{READ}!user" in scopes_of(app, "user")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, NonNegativeInt, WithJsonSchema
 
 from ....config.quotas import Enforcement
+from ....ledger.reports import AdjustmentReport, RecordedReport
 from ....quotas.decide import Outcome
 from ....quotas.policy.policy import Share, WhenExhausted
 from ....quotas.serialize import (
@@ -46,16 +47,6 @@ class Amount(Model):
     unit: str
 
 
-class Adjustment(Model):
-    """A grant, override or exemption in force."""
-
-    kind: Literal["grant", "override", "exemption"]
-    amount: FiniteFloat | None = Field(
-        description="how much more, or the limit instead; null for an exemption"
-    )
-    until: Instant = Field(description="when it ends")
-
-
 class GetsBack(Model):
     """A part of the usage that no longer counts from an instant on."""
 
@@ -74,7 +65,9 @@ class Verdict(ReadingState, VerdictReport):
     gets_back: GetsBack | None = Field(
         description="when a part of the allowance worth mentioning comes back; null where none does"
     )
-    grants: tuple[Adjustment, ...] = Field(description="the adjustments in force")
+    grants: tuple[AdjustmentReport, ...] = Field(
+        description="the adjustments in force, the user's and everyone's, the oldest first"
+    )
 
 
 # A user's status: the name is published in the description of the API.
@@ -207,6 +200,22 @@ class Policies(Model):
     """The policies that the visitor may know of."""
 
     items: tuple[PolicyAndScope | Policy, ...]
+
+
+class Adjustments(Model):
+    """Adjustments that were made together, in the order of the users."""
+
+    items: tuple[RecordedReport, ...]
+
+
+class History(Model):
+    """A page of adjustments, the newest first."""
+
+    items: tuple[RecordedReport, ...]
+    next: str | None = Field(
+        description="the address of the next page; null after the last one. A page can have fewer"
+        " than `limit`, or none, although another follows: so many were looked at"
+    )
 
 
 class Bucket(Model):

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ....ledger.entries import LONGEST_KEY
+from ....ledger.reports import RecordedReport
 from ....quotas.resources import RESOURCES, Resource
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
 from ...web.params import IN_BYTES, LARGEST_AMOUNT, LONGEST_TEXT
 from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
 from . import models
+from .bodies import NewAdjustments, Voiding
 
+LARGEST_ID = 10**15 - 1
+"""Of adjustments: all readers of JSON read it exactly."""
 Json = dict[str, Any]
 
 TITLE = "Usage quotas of a JupyterHub"
@@ -26,6 +31,9 @@ Authenticate with a token of the Hub, `Authorization: token ...`: a user's, a se
 and `custom:usage-quotas:read`, which may be limited with `!user=` and `!group=`. A session of a
 browser sees its user's own usage, and an admin's everybody's. Scripts of pages that use the session
 send the header `X-XSRFToken`.
+
+To give users more needs `custom:usage-quotas:grant`, which may be limited in the same way. Without
+`admin:users`, it is only grants to others than oneself, up to a limit for each user and week.
 """
 
 TEXT: Json = {"type": "string", "maxLength": LONGEST_TEXT}
@@ -92,6 +100,87 @@ SESSIONS = Operation(
     ),
     statuses=(404,),
     csv=True,
+)
+KEY = Parameter(
+    "Idempotency-Key",
+    "any text that names this request, for example a UUID: repeated with the same key and the same"
+    " body, it is carried out once. Each user and service has keys of their own",
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    place="header",
+)
+AN_ID: Json = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+NUMBER = Parameter(
+    "id",
+    "the adjustment's number",
+    AN_ID,
+    required=True,
+    place="path",
+)
+PAGING = (
+    Parameter("limit", "adjustments at most", _whole(1, ROWS_AT_MOST, 50)),
+    Parameter(
+        "before",
+        "only those with a smaller `id`",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    ),
+)
+FILTERS = (
+    Parameter("policy", "only those of this policy", TEXT),
+    Parameter(
+        "active",
+        "`true`: only those in force now; `false`: only those that are past, to come or voided",
+        _one_of("true", "false"),
+    ),
+)
+ADJUSTMENTS = Operation(
+    "adjustments",
+    "/adjustments",
+    "The adjustments of the users whom the token's owner may see or give more, the newest first;"
+    " those for everyone only for those who may see everybody",
+    models.History,
+    (
+        Parameter("user", "only those of this user", TEXT),
+        Parameter("group", "only those of members of this group", TEXT),
+        *FILTERS,
+        *PAGING,
+    ),
+    statuses=(404,),
+)
+ADJUST = Operation(
+    "adjust",
+    "/adjustments",
+    "Give users more, override their limit, or exempt them",
+    models.Adjustments,
+    (KEY,),
+    statuses=(404, 409, 413, 415),
+    method="post",
+    body=NewAdjustments,
+    answers=(
+        (201, "they are written; the Hub counts them within a second"),
+        (200, "they were written before, by a request with the same key"),
+    ),
+)
+ADJUSTMENT = Operation(
+    "adjustment", "/adjustments/{id}", "An adjustment", RecordedReport, (NUMBER,), statuses=(404,)
+)
+VOID = Operation(
+    "void",
+    "/adjustments/{id}/void",
+    "Void an adjustment. Admins void any, others the grants that they made themselves",
+    RecordedReport,
+    (NUMBER, KEY),
+    statuses=(404, 409, 413, 415),
+    method="post",
+    body=Voiding,
+    answers=((200, "it is voided; the Hub counts it no more within a second"),),
+)
+HISTORY = Operation(
+    "history",
+    "/users/{name}/adjustments",
+    "What was decided about a user, the newest first: past and voided adjustments, too",
+    models.History,
+    (USERNAME, *FILTERS, *PAGING),
+    statuses=(404,),
 )
 OPENAPI = Operation("openapi", "/openapi.json", "This document", public=True)
 
@@ -162,7 +251,11 @@ def document(
     """
     usage, forecast = usage_operation(measured), forecast_operation(resources)
     return openapi.document(
-        (ME, USERS, USER, POLICIES, usage, SESSIONS, forecast, OPENAPI),
+        (
+            *(ME, USERS, USER, POLICIES, usage, SESSIONS, forecast),
+            *(ADJUSTMENTS, ADJUST, ADJUSTMENT, VOID, HISTORY),
+            OPENAPI,
+        ),
         title=TITLE,
         description=DESCRIPTION,
         address=f"{base_url}api/v1",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ....config.quotas import Enforcement
 from ....conventions import HOME_STORAGE
-from ....quotas.adjustments import Adjustment, Grant, Override
+from ....ledger.reports import adjustment_reports
 from ....quotas.decide import Outcome
 from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
@@ -48,21 +48,7 @@ def verdict(given: UserStatus, outlook: Outlook) -> models.Verdict:
         window_phrase=one.allotment.window.phrase,
         exhausted_at=outlook.exhausted_at,
         gets_back=models.GetsBack(at=back.at, amount=back.amount / unit.factor) if back else None,
-        grants=tuple(adjustment(each, unit) for each in given.active(one)),
-    )
-
-
-def adjustment(given: Adjustment, unit: Unit) -> models.Adjustment:
-    """A grant, override or exemption in force."""
-    amount = None
-    if isinstance(given, Grant):
-        amount = given.amount
-    elif isinstance(given, Override):
-        amount = given.limit
-    return models.Adjustment(
-        kind=type(given).__name__.lower(),
-        amount=None if amount is None else amount / unit.factor,
-        until=given.until,
+        grants=adjustment_reports(given.active(one), given.inputs.policies, given.inputs.now),
     )
 
 

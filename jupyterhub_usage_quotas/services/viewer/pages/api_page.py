@@ -25,9 +25,12 @@ class ApiPath:
 
 
 def paths(described: Mapping[str, Any], address: str) -> Iterator[ApiPath]:
-    """The paths of a description, in its order."""
+    """The paths of a description that can be read, in its order."""
     for path, methods in described["paths"].items():
-        operation = methods["get"]
+        # What changes something cannot be opened as a link; the description has it.
+        operation = methods.get("get")
+        if operation is None:
+            continue
         given: Sequence[Mapping[str, Any]] = operation.get("parameters", ())
         needed = any(one["required"] for one in given)
         yield ApiPath(

@@ -447,7 +447,10 @@ def test_the_description_is_for_everybody(viewer):
     document = viewer.get("api/v1/openapi.json").json()
     assert document["servers"] == [{"url": f"{PREFIX}api/v1"}]
     served = {
-        rule[0].removeprefix(PREFIX + "api/v1").replace("([^/]+)", "{name}")
+        rule[0]
+        .removeprefix(PREFIX + "api/v1")
+        .replace("([^/]+)", "{name}")
+        .replace("([1-9][0-9]{0,14})", "{id}")
         for rule in routes(PREFIX, None)
         if rule[0].startswith(PREFIX + "api/v1/") and not rule[0].endswith("/?")
     }

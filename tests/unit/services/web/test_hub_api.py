@@ -88,7 +88,9 @@ async def test_answers_are_used_again_for_a_while(hub):
     assert (listed.call_count, single.call_count) == (2, 2)
 
 
-@pytest.mark.parametrize("name", ["a/b", "a%2Fb", "ü", "a b", "a\nb", "a?b", "a#b", '"', "x" * 255])
+@pytest.mark.parametrize(
+    "name", [".", "..", "a/b", "a%2Fb", "ü", "a b", "a\nb", "a?b", "a#b", '"', "x" * 255]
+)
 async def test_any_name_is_asked_for_as_it_is(hub, name):
     asked = []
 

@@ -1,0 +1,213 @@
+"""What a visitor may decide about whom, and how it gets into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from ...errors import (
+    AdjustmentRefused,
+    InvalidAdjustment,
+    KeyReused,
+    LedgerUnavailable,
+    TooMuchGiven,
+    UnknownAdjustment,
+)
+from ...ledger.base import Check, Journal, no_check
+from ...ledger.drafts import Proposal, draft_of, record_proposals
+from ...ledger.entries import LONGEST_KEY, another_request
+from ...ledger.granting import Limits, within
+from ...quotas.adjustments import Adjustment, Grant
+from ...quotas.messages import Verbatim, printable, shown, wrong
+from ...quotas.policy.policy import PolicySet
+from ...quotas.resolve import resolve
+from ...quotas.subject import EVERYONE, Subject
+from ...status.permissions import Permissions
+from ..web.hub_api import HubClient
+from ..web.params import BadParameter, Refused
+
+AT_ONCE = 10
+"""Of how many users the Hub is queried at the same time."""
+NO_SUCH_USER = "no such user, or you don't have access"
+IN_DOUBT = (
+    "The JupyterHub, or its ledger, does not answer. It may or may not be written: repeat the"
+    " request with the same Idempotency-Key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """A visitor who decides: what of it they may, of whom, and as whom it is written.
+
+    Everything raises `Refused`, with the status of the answer.
+    """
+
+    permissions: Permissions
+    actor: str
+    journal: Journal
+    hub: HubClient
+    policies: PolicySet
+    limits: Limits
+    log: logging.Logger
+
+    def __post_init__(self) -> None:
+        if not self.permissions.gives:
+            raise Refused(403, "you may not give more to anybody")
+
+    async def subjects(self, names: Sequence[str]) -> list[Subject]:
+        """The users of these names, as the Hub has them now, if this visitor may give them more."""
+        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+        if twice is not None:
+            raise BadParameter("users", wrong("named twice", twice, "each user once"))
+        queries = asyncio.Semaphore(AT_ONCE)
+
+        async def found(name: str) -> Subject:
+            async with queries:
+                return await self.subject(name)
+
+        return await asyncio.gather(*map(found, names))
+
+    async def subject(self, name: str) -> Subject:
+        """One of them. Users who are not there and those of others are refused alike."""
+        own = self.permissions.visitor
+        if own is not None and name == own.name and not self.permissions.administers:
+            raise Refused(403, wrong("you cannot decide about yourself", name), "users")
+        if self.permissions.gives.may_have(name):
+            subject = await self.hub.subject(name, fresh=True)
+            # A database may take a name for another's, for example in capital letters.
+            if subject and subject.name == name and self.permissions.may_give(subject):
+                return subject
+        raise Refused(404, f"{NO_SUCH_USER}: {shown(name)}", "users")
+
+    def refuse_beyond(self, kind: str, *, everyone: bool) -> None:
+        """Refuse what only admins decide, since no limit could hold it."""
+        if self.permissions.administers:
+            return
+        if kind != "grant":
+            raise Refused(403, wrong("only admins make others than grants", Verbatim(kind)), "kind")
+        if everyone:
+            raise Refused(403, "only admins decide about everyone", "everyone")
+
+    def refuse_other_policies(self, policy: str, subjects: Sequence[Subject]) -> None:
+        """Refuse a policy that limits not all of these users: to others than admins there is none
+        of its name.
+        """
+        if self.permissions.administers:
+            return
+        for subject in subjects:
+            allotments = resolve(self.policies, subject)
+            if all(policy != one.name for each in allotments for one in each.candidates):
+                what = f"no policy of this name limits {shown(subject.name)}"
+                raise Refused(400, wrong(what, policy), "policy")
+
+    async def decide(
+        self, proposals: Sequence[Proposal], now: datetime, key: str
+    ) -> tuple[Sequence[Adjustment], bool]:
+        """The adjustments, once they are written, and whether they are new: with a key, the same
+        request may have been carried out before. What starts at once starts `now`: the minute that
+        answers are about, so that it is shown at once, too.
+        """
+        with_limits: Check = no_check
+        new = False
+
+        def check(held: Sequence[Adjustment]) -> None:
+            nonlocal new
+            with_limits(held)
+            new = True
+
+        with self._refusals(key):
+            if not self.permissions.administers:
+                drafts = [draft_of(one, self.policies, now) for one in proposals]
+                with_limits = within(drafts, self.limits, self.policies, now)
+            written = await record_proposals(
+                self.journal, proposals, self.policies, now=now, key=self.own_key(key), check=check
+            )
+        for one in written if new else ():
+            self._log("made", one, one.reason)
+        return written, new
+
+    async def void(self, number: int, reason: str, key: str) -> Adjustment:
+        """The adjustment with this id, voided."""
+        one = await adjustment(self.journal, number)
+        if one is None:
+            raise Refused(404, NO_SUCH_ADJUSTMENT)
+        if not self.permissions.administers:
+            await self._refuse_to_void(one)
+        with self._refusals(key):
+            voided = await self.journal.void(
+                number, actor=self.actor, reason=reason, key=self.own_key(key)
+            )
+        if one.voided is None:
+            self._log("voided", voided, reason)
+        return voided
+
+    async def _refuse_to_void(self, one: Adjustment) -> None:
+        """Refuse to void what somebody else decided, or about somebody out of reach."""
+        try:
+            is_theirs = one.user is not None and one.is_for(await self.subject(one.user))
+        except Refused:
+            is_theirs = False
+        if not is_theirs:
+            raise Refused(404, NO_SUCH_ADJUSTMENT)
+        if one.actor != self.actor or not isinstance(one, Grant):
+            raise Refused(403, "only admins void what others decided")
+
+    def own_key(self, key: str) -> str:
+        """The key in the ledger: nobody meets the keys of others, by chance or on purpose."""
+        if not key:
+            return ""
+        if len(key) > LONGEST_KEY or not key.isprintable():
+            expected = f"at most {LONGEST_KEY} printable characters"
+            raise BadParameter("Idempotency-Key", wrong(got=key, expected=expected))
+        return f"api:{hashlib.sha256(json.dumps([self.actor, key]).encode()).hexdigest()}"
+
+    @contextmanager
+    def _refusals(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except KeyReused:
+            # The ledger has it in another form.
+            raise Refused(409, another_request(key), "Idempotency-Key") from None
+        except AdjustmentRefused as error:
+            raise Refused(_status_of(error), str(error)) from None
+        except LedgerUnavailable as error:
+            self.log.warning("The ledger does not answer: %s", error)
+            raise Refused(503, IN_DOUBT) from None
+
+    def _log(self, done: str, one: Adjustment, reason: str) -> None:
+        what = {
+            "id": one.id,
+            "kind": type(one).__name__.lower(),
+            "policy": one.policy,
+            "user": one.user,
+            "actor": self.actor,
+            "reason": printable(reason),
+        }
+        self.log.info("Adjustment %s: %s", done, json.dumps(what))
+
+
+def _status_of(error: AdjustmentRefused) -> int:
+    match error:
+        case InvalidAdjustment():
+            return 400
+        case TooMuchGiven():
+            return 403
+        case UnknownAdjustment():
+            return 404
+        case _:
+            return 409
+
+
+NO_SUCH_ADJUSTMENT = "no such adjustment, or you don't have access"
+
+
+async def adjustment(journal: Journal, number: int) -> Adjustment | None:
+    """The adjustment with this id, voided or not; None where there is none."""
+    found = await journal.history(EVERYONE, before=number + 1, limit=1)
+    return found[0] if found and found[0].id == number else None
