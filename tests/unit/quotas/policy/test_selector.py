@@ -77,6 +77,16 @@ def test_a_server_is_selected_when_all_that_is_given_applies(selector, names):
     )
 
 
+def test_a_server_of_unknown_profile_may_be_any_of_those_with_and_without():
+    (some,) = parse_policies([only(profile=["*gpu*"])]).policies
+    (others,) = parse_policies([only(except_profile=["*gpu*"])]).policies
+    for policy, server in ((some, SMALL), (others, BIG)):
+        assert not policy.servers.selects(server)
+        assert policy.servers.selects(server, {"profile"})
+        assert policy.servers.depends_on({"profile"})
+        assert not policy.servers.depends_on({"gpu"})
+
+
 def test_a_policy_that_names_no_servers_is_about_all():
     (policy,) = parse_policies([rule()]).policies
     assert all(policy.servers.selects(server) for server in ALL.values())
