@@ -1,4 +1,4 @@
-"""Teachers of real Hubs give more on the dashboard, each to their own, and it is in force at once."""
+"""Teachers of real Hubs give more on the dashboard, each to their own; it is in force at once."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .handlers import ViewerApi
 READ_AT_ONCE = 500
 READ_AT_MOST = 10_000
 """Entries of the ledger that one request goes through."""
-NO_LEDGER_HERE = "this JupyterHub keeps no adjustments: c.UsageConfig.ledger_url is not set"
+NO_LEDGER_HERE = "this JupyterHub keeps no adjustments; c.UsageConfig.ledger_url says where"
 
 Wanted = Callable[[Adjustment], bool]
 
