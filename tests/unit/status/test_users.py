@@ -206,7 +206,7 @@ async def test_where_quotas_are_not_enforced_servers_may_start():
 async def test_what_was_granted():
     start, until = NOW - timedelta(days=1), NOW + timedelta(days=1)
     given = [
-        Grant("week", start, until, "ann", 1, amount=5 * HOUR),
+        Grant("week", start, until, "ann", 1, actor="tutor", reason="late", amount=5 * HOUR),
         Grant("week", NOW + timedelta(hours=1), until, "ann", 2, amount=HOUR),
         Grant("week", start, until, "bob", 3, amount=HOUR),
         Override("tell", start, until, "ann", 4, limit=3 * HOUR),
@@ -221,13 +221,19 @@ async def test_what_was_granted():
     assert tell.grants == (("3h instead", until),)
     written = serialize.status(everybody["ann"], Enforcement.enforce).model_dump()["verdicts"]
     end = "2026-11-24T12:00:00Z"
-    assert written[0]["grants"] == ({"kind": "grant", "amount": 5, "until": end},)
-    assert written[2]["grants"] == ({"kind": "override", "amount": 3, "until": end},)
+    (first,), (third,) = written[0]["grants"], written[2]["grants"]
+    assert first == {
+        **{"id": 1, "kind": "grant", "policy": "week", "user": "ann", "amount": 5.0},
+        **{"unit": "CPU-hours", "start": "2026-11-22T12:00:00Z", "until": end},
+        **{"actor": "tutor", "reason": "late"},
+    }
+    assert (third["id"], third["kind"], third["amount"], third["until"]) == (4, "override", 3, end)
     (free,) = cards(everybody["cyd"])
     assert (free.allowance, free.remaining, free.share) == ("unlimited", "unlimited", None)
     assert free.grants == (("no limit", until),)
     (written,) = serialize.status(everybody["cyd"], Enforcement.enforce).model_dump()["verdicts"]
-    assert written["grants"] == ({"kind": "exemption", "amount": None, "until": end},)
+    (exempted,) = written["grants"]
+    assert (exempted["kind"], exempted["amount"], exempted["until"]) == ("exemption", None, end)
     assert (written["allowance"], written["remaining"], written["fits"]) == (None, None, True)
     (limited,) = cards(everybody["eve"])
     assert (limited.allowance, limited.grants) == ("10 CPU-hours", ())
