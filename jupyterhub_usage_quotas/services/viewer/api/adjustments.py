@@ -41,11 +41,16 @@ class DecisionsApi(ViewerApi):
     @property
     def journal(self) -> Journal:
         """The ledger, where it can be written."""
-        ledger: Any = self.context.configured.ledger
-        if not callable(getattr(ledger, "record", None)):
+        if not self.is_kept:
             raise Refused(404, NO_LEDGER_HERE)
-        journal: Journal = ledger
-        return journal
+        journal: Any = self.context.configured.ledger
+        made: Journal = journal
+        return made
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a ledger that can be written."""
+        return callable(getattr(self.context.configured.ledger, "record", None))
 
     @property
     def decider(self) -> Decider:
@@ -98,7 +103,8 @@ class DecisionsApi(ViewerApi):
         before = self.query.number("before", openapi.LARGEST_ID, 1, openapi.LARGEST_ID)
         wanted = self._wanted(filters)
         found: list[Adjustment] = []
-        following: int | None = before
+        # Without a ledger there is no page of anything.
+        following: int | None = before if self.is_kept else None
         read = 0
         while following is not None and len(found) < limit and read < READ_AT_MOST:
             page = await self.journal.history(about, before=following, limit=READ_AT_ONCE)

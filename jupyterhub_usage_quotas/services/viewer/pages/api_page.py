@@ -16,8 +16,11 @@ HTML = "text/html"
 
 @dataclass(frozen=True, slots=True)
 class ApiPath:
-    """A path of the API: `address` as a link where it needs nothing filled in, else empty."""
+    """What can be done at a path of the API: `address` as a link where it only reads and needs
+    nothing filled in, else empty.
+    """
 
+    method: str
     path: str
     summary: str
     address: str
@@ -25,20 +28,18 @@ class ApiPath:
 
 
 def paths(described: Mapping[str, Any], address: str) -> Iterator[ApiPath]:
-    """The paths of a description that can be read, in its order."""
+    """The operations of a description, in its order."""
     for path, methods in described["paths"].items():
-        # What changes something cannot be opened as a link; the description has it.
-        operation = methods.get("get")
-        if operation is None:
-            continue
-        given: Sequence[Mapping[str, Any]] = operation.get("parameters", ())
-        needed = any(one["required"] for one in given)
-        yield ApiPath(
-            path.lstrip("/"),
-            operation["summary"],
-            "" if needed else address + path.lstrip("/"),
-            tuple((one["name"], one["description"]) for one in given if one["in"] == "query"),
-        )
+        for method, operation in methods.items():
+            given: Sequence[Mapping[str, Any]] = operation.get("parameters", ())
+            is_link = method == "get" and not any(one["required"] for one in given)
+            yield ApiPath(
+                method.upper(),
+                path.lstrip("/"),
+                operation["summary"],
+                address + path.lstrip("/") if is_link else "",
+                tuple((one["name"], one["description"]) for one in given if one["in"] != "path"),
+            )
 
 
 class ApiPage(ViewerPage):

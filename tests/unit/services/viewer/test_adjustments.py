@@ -619,8 +619,12 @@ def test_a_ledger_that_is_away_is_a_503_and_the_advice_to_repeat_it(tmp_path):
 def test_without_a_ledger_there_is_nothing_to_decide():
     with running_viewer({"UsageQuotaManager": {"policy": []}}) as viewer:
         viewer.hub.add_user("admin", admin=True)
-        for path, method in (("adjustments", "GET"), ("adjustments", "POST")):
-            answer = viewer.api(path, "admin", method=method, json=body("admin"))
+        assert viewer.api("adjustments", "admin").json() == {"items": [], "next": None}
+        for path, content in (
+            ("adjustments", body("admin")),
+            ("adjustments/1/void", {"reason": "why"}),
+        ):
+            answer = viewer.api(path, "admin", method="POST", json=content)
             assert answer.status_code == 404
             assert "ledger_url" in answer.json()["detail"]
 

@@ -100,10 +100,15 @@ def test_people_find_a_page_that_lists_the_api(viewer, path):
     shown = page(viewer, "ada", path, Accept=BROWSER)
     described = viewer.get("api/v1/openapi.json").json()
     listed = [one.get_text() for one in shown.select("main dt code")]
-    assert listed == [f"GET {path.lstrip('/')}" for path in described["paths"]]
+    assert listed == [
+        f"{method.upper()} {path.lstrip('/')}"
+        for path, methods in described["paths"].items()
+        for method in methods
+    ]
+    assert {"GET adjustments", "POST adjustments"} <= {*listed}
     said = shown.select_one("main").get_text()
     for methods in described["paths"].values():
-        assert methods["get"]["summary"] in said
+        assert all(operation["summary"] in said for operation in methods.values())
     for link in shown.select("main dt a"):
         answer = viewer.get(link["href"].removeprefix(PREFIX), token_of("admin"))
         assert answer.status_code == 200, link
