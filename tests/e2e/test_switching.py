@@ -81,6 +81,10 @@ def test_it_goes_on_as_before(version, recorded: Recorded, tmp_path):
         over.wait_until(shown)
         assert "Ask us ." in text_of(pages[-1])
         assert "alert(1)" not in pages[-1].text
+        usage = "jupyterhub_memory_usage_byte_hours_total"
+        over.wait_until(
+            lambda: hub.metric(usage, username="over") > 0
+        )  # NaN until the first refresh
         metrics = over.http.get("/hub/metrics").text
         said = hub.program.output()
     samples = {
@@ -89,7 +93,7 @@ def test_it_goes_on_as_before(version, recorded: Recorded, tmp_path):
         for one in family.samples
         if set(one.labels) == {"namespace", "policy_group", "username", "window", "value", "unit"}
     }
-    labels, used = samples["jupyterhub_memory_usage_byte_hours_total", "over"]
+    labels, used = samples[usage, "over"]
     assert used == pytest.approx(OVER["over"] * GIB, rel=1e-9)
     assert (labels["policy_group"], labels["window"], labels["unit"]) == (
         "mem-sm",
