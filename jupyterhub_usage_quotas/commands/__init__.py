@@ -7,6 +7,8 @@ a command finds out or does (that is in `status`, `doctor` and `demo`).
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 from ..config.about import imported
@@ -21,7 +23,13 @@ from .ledger import add_ledger
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
-    code: int = options.run(options)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has seen enough, for example `head`. As Python's documentation of SIGPIPE says:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

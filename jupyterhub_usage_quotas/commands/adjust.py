@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -73,7 +74,7 @@ def add_adjust(commands: Any) -> None:
         command.add_argument(
             "--dry-run", action="store_true", help="check and show it, and write nothing"
         )
-        command.set_defaults(run=partial(_run, _adjust), kind=kind, amount="")
+        command.set_defaults(run=partial(exit_code_of, _adjust), kind=kind, amount="")
     void = commands.add_parser(
         "void",
         help="take an adjustment back",
@@ -81,7 +82,7 @@ def add_adjust(commands: Any) -> None:
     )
     void.add_argument("id", type=int, metavar="ID", help="the number of the adjustment")
     _add_common(void)
-    void.set_defaults(run=partial(_run, _void))
+    void.set_defaults(run=partial(exit_code_of, _void))
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -120,13 +121,9 @@ def _add_whom(command: argparse.ArgumentParser) -> None:
     whom.add_argument("--everyone", action="store_true", help="everyone whom the policy covers")
 
 
-def _run(work: Any, options: argparse.Namespace) -> int:
-    return exit_code_of(partial(work, options), options.config)
-
-
 def _adjust(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config), to_write=True)
-    journal = journal_of(ledger)
+    quotas, ledger = configured(Path(options.config), needs_ledger=True)
+    journal = journal_of(ledger, makes_tables=True)
     proposals = list(_proposals(options, quotas))
     if options.dry_run:
         now = datetime.now(UTC)
@@ -151,7 +148,7 @@ async def _record(
 
 
 def _void(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config), to_write=True)
+    quotas, ledger = configured(Path(options.config), needs_ledger=True)
     journal = journal_of(ledger)
 
     async def voided() -> Adjustment:
@@ -166,7 +163,13 @@ def _void(options: argparse.Namespace) -> int:
 
 
 def _actor(options: argparse.Namespace) -> str:
-    return getpass.getuser() if options.actor is None else options.actor
+    if options.actor is not None:
+        return str(options.actor)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # In a container, users often have no name.
+        return f"uid {os.getuid()}"
 
 
 def _print(
@@ -235,13 +238,14 @@ def _subjects(names: Sequence[str], groups: Sequence[str], db_url: str) -> list[
             raise InvalidAdjustment([f"members of groups are not known: {error}"]) from None
         note(f"{error}; it is for whoever has the name now")
         return [Subject(name) for name in names]
+    missing = [name for name in names if name not in everybody]
+    # A name that is spelt alike is searched among all users.
     unknown = [
         not_among(wrong("no such user", name), name, everybody.keys(), "a user of the Hub")
-        for name in names
-        if name not in everybody
+        for name in missing[:MOST_UNKNOWN]
     ]
-    if len(unknown) > MOST_UNKNOWN:
-        unknown[MOST_UNKNOWN:] = [f"and {len(unknown) - MOST_UNKNOWN} users more are not there"]
+    if more := missing[MOST_UNKNOWN:]:
+        unknown.append(f"and {len(more)} users more are not there")
     members = {one.name: one for one in everybody.values() if one.groups.intersection(groups)}
     unknown += [
         wrong("no members", group, "a group of the Hub with at least one member")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from pydantic import Field
 from ..config.quotas import Enforcement, QuotaOptions
 from ..conventions import HOME_STORAGE, Reason
 from ..errors import (
-    ConfigurationError,
     DatabaseUnreadable,
     LedgerUnavailable,
     QueryRejected,
@@ -50,7 +48,7 @@ from ..status.members import Members
 from ..status.users import UserStatuses, forecast
 from .adjusted import adjustment_lines
 from .explained import explained, gauge_lines
-from .opened import NOT_KNOWN, WRONG_REQUEST, configured, note
+from .opened import NOT_KNOWN, configured, exit_code_of, note
 
 EXIT_CODES = {
     Outcome.ALLOWED: 0,
@@ -168,7 +166,7 @@ def add_check(commands: Any) -> None:
         f" {several}",
     )
     check.add_argument("--json", action="store_true", help="print JSON with a stable schema")
-    check.set_defaults(run=run_check)
+    check.set_defaults(run=partial(exit_code_of, run_check))
 
 
 def _add_server(check: argparse.ArgumentParser) -> None:
@@ -202,11 +200,7 @@ def _amount(resource: Resource, text: str) -> float:
 
 def run_check(options: argparse.Namespace) -> int:
     """Decide and explain one launch."""
-    try:
-        quotas, ledger = configured(Path(options.config))
-    except ConfigurationError as error:
-        print(f"{options.config}: {error}", file=sys.stderr)
-        return WRONG_REQUEST
+    quotas, ledger = configured(Path(options.config))
     who = _who(options, quotas)
     for line in who.notes:
         note(line)

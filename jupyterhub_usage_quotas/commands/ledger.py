@@ -65,7 +65,7 @@ def _add(does: Any, name: str, what: str, work: Any) -> argparse.ArgumentParser:
     )
     command.add_argument("--config", required=True, metavar="FILE", help="jupyterhub_config.py")
     command.add_argument("--json", action="store_true", help="print JSON with a stable schema")
-    command.set_defaults(run=partial(_run, work))
+    command.set_defaults(run=partial(exit_code_of, work))
     return command
 
 
@@ -75,17 +75,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run(work: Any, options: argparse.Namespace) -> int:
-    return exit_code_of(partial(work, options), options.config)
-
-
-def _sql(options: argparse.Namespace) -> SqlLedger:
-    _, ledger = configured(Path(options.config), to_write=True)
-    return sql_ledger_of(ledger)
+def _sql(options: argparse.Namespace, *, makes_tables: bool = False) -> SqlLedger:
+    _, ledger = configured(Path(options.config), needs_ledger=True)
+    return sql_ledger_of(ledger, makes_tables=makes_tables)
 
 
 def _list(options: argparse.Namespace) -> int:
-    quotas, ledger = configured(Path(options.config), to_write=True)
+    quotas, ledger = configured(Path(options.config), needs_ledger=True)
     journal = journal_of(ledger)
     named = [Subject(name) for name in options.user]
     whose: Collection[Subject] | Everyone = named or EVERYONE
@@ -115,12 +111,12 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    ledger = _sql(options)
+    ledger = _sql(options, makes_tables=True)
     try:
         if options.file == STDIN:
             rows = read_entries(sys.stdin)
         else:
-            with Path(options.file).open(encoding="utf-8") as lines:
+            with Path(options.file).open(encoding="utf-8-sig") as lines:
                 rows = read_entries(lines)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidAdjustment([f"{options.file}: {error}"]) from None

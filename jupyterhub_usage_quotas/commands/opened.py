@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,17 +30,17 @@ def note(line: str) -> None:
     print(f"note: {printable(line)}", file=sys.stderr)
 
 
-def configured(path: Path, *, to_write: bool = False) -> tuple[QuotaOptions, Ledger]:
+def configured(path: Path, *, needs_ledger: bool = False) -> tuple[QuotaOptions, Ledger]:
     """The options in a configuration file, and the ledger; notes what is doubtful.
 
-    If it is `to_write` into the ledger, that is the Hub's also where the Hub was not started yet.
+    For a command that `needs_ledger` that is the Hub's also where the Hub was not started yet.
     Raises `ConfigurationError` with the errors of all options that would stop the Hub, those of the
     dashboard among them.
     """
     config, lines = load_config(path)
     for line in lines:
         note(line)
-    if to_write and (usual := default_ledger_url(config)):
+    if needs_ledger and (usual := default_ledger_url(config)):
         config.UsageConfig.ledger_url = usual
     quotas, ledger = _made(config)
     for line in quotas.doubts():
@@ -53,15 +54,16 @@ def _made(config: Config) -> tuple[QuotaOptions, Ledger]:
         return quotas, quotas.make_ledger()
 
 
-def journal_of(ledger: Ledger) -> Journal:
+def journal_of(ledger: Ledger, *, makes_tables: bool = False) -> Journal:
     """The ledger as one that can be written; raises `ConfigurationError` where there is none.
 
-    One in SQL gets its tables where there are none yet: then nothing can be lost by that. Only the
-    Hub brings older ones up to date.
+    Who adds to one in SQL `makes_tables` where there are none yet: then nothing can be lost by
+    that. To others a ledger that is not there is a failure, and not an empty one: its address may
+    be wrong. Only the Hub brings older tables up to date.
     """
     if isinstance(ledger, CachedLedger):
         # To write, and to list what was written, needs nothing in memory.
-        ledger.journal.database.makes_tables = True
+        ledger.journal.database.makes_tables = makes_tables
         return ledger.journal
     if all(callable(getattr(ledger, name, None)) for name in ("record", "void", "history")):
         journal: Journal = ledger  # type: ignore[assignment]
@@ -71,9 +73,9 @@ def journal_of(ledger: Ledger) -> Journal:
     )
 
 
-def sql_ledger_of(ledger: Ledger) -> SqlLedger:
-    """The ledger in SQL; raises `ConfigurationError` where it is another."""
-    journal = journal_of(ledger)
+def sql_ledger_of(ledger: Ledger, *, makes_tables: bool = False) -> SqlLedger:
+    """The ledger in SQL, see `journal_of`; raises `ConfigurationError` where it is another."""
+    journal = journal_of(ledger, makes_tables=makes_tables)
     if isinstance(journal, SqlLedger):
         return journal
     raise ConfigurationError(
@@ -84,12 +86,12 @@ def sql_ledger_of(ledger: Ledger) -> SqlLedger:
     )
 
 
-def exit_code_of(run: Callable[[], int], path: str) -> int:
+def exit_code_of(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """The exit code of a command, with what stopped it on standard error."""
     try:
-        return run()
+        return run(options)
     except ConfigurationError as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        print(f"{options.config}: {error}", file=sys.stderr)
         return WRONG_REQUEST
     except AdjustmentRefused as error:
         for line in getattr(error, "errors", [str(error)]):

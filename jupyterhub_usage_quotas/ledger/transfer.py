@@ -56,14 +56,14 @@ class Entry(Model):
     hash: str
 
 
-_INSTANTS: Final = {"user_created": "user_created", "start": "starts", "until": "ends"} | {
-    "created": "created"
-}
+_INSTANTS: Final = ("user_created", "start", "until", "created")
 _COLUMNS: Final = {
     "user": "username",
+    "start": "starts",
+    "until": "ends",
     "key": "request_key",
     "position": "request_position",
-} | _INSTANTS
+}
 """The column of a field, where it has another name."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,14 @@ def test_it_is_said_in_words_and_who_runs_it_decides(config, monkeypatch):
     said = grant(config, "--user", "ada")
     assert said.out.startswith("adjustment 1: grant of 2 GiB-hours for ada, policy memory, from ")
     assert said.out.endswith("by root-of-all: a late deadline\n")
+
+
+def test_a_user_of_the_system_without_a_name_decides_too(config, monkeypatch):
+    """As in a container of OpenShift, which runs as a number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert grant(config, "--user", "ada", "--json").objects[0]["actor"] == f"uid {os.getuid()}"
 
 
 def test_an_override_takes_the_place_of_the_limit_and_an_exemption_lifts_it(config):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.adjusting import Said, config_in, run
+from tests.support.paths import ROOT
 
 REASON = "it was ü, \u2028 “late”"
 
@@ -50,10 +53,32 @@ def test_the_newest_are_listed_first_in_words_and_as_objects(config):
     assert (of_ada["reason"], of_ada["amount"]) == (REASON, pytest.approx(0.1, abs=1e-9))
 
 
-def test_a_new_ledger_is_empty(new):
-    assert ledger(new, "list") == Said(0, "", "")
-    assert ledger(new, "export") == Said(0, "", "")
+@pytest.mark.parametrize("what", ["list", "export", "verify"])
+def test_a_ledger_that_is_not_there_is_not_an_empty_one_and_not_made(new, what):
+    said = ledger(new, what)
+    assert (said.code, said.out) == (4, "")
+    assert "is not there: the Hub makes it when it starts" in said.err
+    assert not Path(new).with_name("ledger.sqlite").exists()
+    run("void", "1", "--config", new, "--reason", "whatever")
+    assert not Path(new).with_name("ledger.sqlite").exists()
+
+
+def test_an_empty_ledger(new, tmp_path):
+    (tmp_path / "lines").write_text("")
+    assert ledger(new, "import", str(tmp_path / "lines")).code == 0
+    assert ledger(new, "list") == ledger(new, "export") == Said(0, "", "")
     assert ledger(new, "verify").out == "0 entries, all as they were written\n"
+
+
+def test_who_reads_an_export_may_stop(config):
+    run_it = "import sys; from jupyterhub_usage_quotas.commands import main; sys.exit(main())"
+    command = [sys.executable, "-c", run_it, "ledger", "export"]
+    with subprocess.Popen(
+        [*command, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "²", "9" * 30])
@@ -67,11 +92,11 @@ def test_an_export_is_taken_into_another_as_it_is_and_once(config, new, tmp_path
     assert [one["kind"] for one in exported.objects] == ["grant", "override", "exemption", "void"]
     assert exported.objects[0]["amount"] == "386547056640.000000"
     file = tmp_path / "lines"
-    file.write_text(exported.out)
+    file.write_text(exported.out, encoding="utf-8-sig", newline="\r\n")  # as an editor left it
     assert ledger(new, "import", "--dry-run", str(file)).out == (
         "4 entries can be imported; nothing was written\n"
     )
-    assert ledger(new, "list").out == ""
+    assert not Path(new).with_name("ledger.sqlite").exists()
     assert ledger(new, "import", str(file)).out == "4 entries imported, 0 were there before\n"
     again = ledger(new, "import", str(file), "--json")
     assert again.objects == [{"entries": 4, "new": 0, "dry_run": False}]
@@ -133,7 +158,7 @@ def test_what_was_changed_on_the_way_is_named_and_nothing_is_written(
     said = ledger(new, "import", str(file))
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"error: {says}"), said.err
-    assert ledger(new, "list").out == ""
+    assert not Path(new).with_name("ledger.sqlite").exists()
 
 
 def test_a_file_that_cannot_be_read(new, tmp_path):
