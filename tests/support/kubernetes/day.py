@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.forked import run_command
@@ -26,12 +27,12 @@ from tests.support.visitor import PATIENCE, Visitor
 
 from .cluster import USERNAME, Cluster, running_cluster
 from .deployments import HUBS, SERVERS, Deployment, Server
-from .truth import MINUTE, SLACK, Record, recording
+from .truth import MINUTE, SCRAPE_INTERVAL, SLACK, Record, recording
 
 USED = "jupyterhub_usage_quotas_used"
 DASHBOARD = "/services/usage-quota/api/v1"
-LATEST = 35
-"""Second of a minute after which servers are not started any more in it."""
+EARLIEST, LATEST = 2 * SLACK, 35
+"""The seconds of a minute between which servers are started, and stopped in the end."""
 REFRESHES = "jupyterhub_usage_quotas_refreshes_total"
 NOT_SERVERS = {"hub-6d5f8c9b7d-x2x4z", "jupyter-al--not-annotated", "succeeded", "failed"}
 
@@ -203,7 +204,7 @@ def spend_the_day(directory: Path) -> Day:
         cluster.set(held=["jupyter-waiting"])
         day = Day(stack.enter_context(recording(cluster)))
         prometheus, url = start_prometheus(
-            directory, [_without_annotations(cluster)], scrape_interval="1s"
+            directory, [_without_annotations(cluster)], scrape_interval=f"{SCRAPE_INTERVAL}s"
         )
         stack.enter_context(prometheus)
         hubs = [RunningHub(hub, directory, cluster, url) for hub in HUBS]
@@ -219,8 +220,18 @@ def spend_the_day(directory: Path) -> Day:
                 "kube_pod_container_status_restarts_total", container="notebook"
             )
         }
+        _wait_for_the_middle_of_a_minute()
         list(pool.map(lambda hub: _night(day, hub, cluster), hubs))
+        day.record.scrapes = _scrapes(url)
     return day
+
+
+def _scrapes(url: str) -> list[tuple[float, bool]]:
+    """When Prometheus scraped the cluster, and whether it got an answer."""
+    query = {"query": 'up{job="kube-state-metrics"}[1h]'}
+    reply = httpx.get(f"{url}/api/v1/query", params=query, trust_env=False)
+    [series] = reply.json()["data"]["result"]
+    return [(at, value == "1") for at, value in series["values"]]
 
 
 def _without_annotations(cluster: Cluster) -> dict[str, Any]:
@@ -254,8 +265,7 @@ def _morning(day: Day, hubs: list[RunningHub], cluster: Cluster, pool: Executor)
     list(pool.map(RunningHub.wait, hubs))
     users = {server.user for server in SERVERS}
     list(pool.map(lambda one: one[0].visitor(one[1]), [(h, u) for h in hubs for u in users]))
-    if (second := time.time() % MINUTE) > LATEST:
-        time.sleep(MINUTE - second)
+    _wait_for_the_middle_of_a_minute()
     for hub in hubs:
         for server in SERVERS:
             pool.submit(hub.start, server)
@@ -268,6 +278,15 @@ def _morning(day: Day, hubs: list[RunningHub], cluster: Cluster, pool: Executor)
     for labels, value in cluster.samples("kube_pod_container_resource_requests"):
         of_pod = day.requested.setdefault((labels["namespace"], labels["pod"]), {})
         of_pod[labels["resource"]] = of_pod.get(labels["resource"], 0.0) + value
+
+
+def _wait_for_the_middle_of_a_minute() -> None:
+    """Until what is done is clear of a whole minute, at which it is not known whether a pod ran."""
+    second = time.time() % MINUTE
+    if second > LATEST:
+        time.sleep(MINUTE + EARLIEST - second)
+    else:
+        time.sleep(max(EARLIEST - second, 0))
 
 
 def _noon(day: Day, hub: RunningHub, cluster: Cluster) -> None:

@@ -14,8 +14,11 @@ import httpx
 from .cluster import Cluster
 
 MINUTE = 60
-SLACK = 3.0
-"""Seconds that a sample at a whole minute may be old: Prometheus scrapes every second."""
+SCRAPE_INTERVAL = 2
+SLACK = 5.0
+"""Seconds that a sample at a whole minute may be old, and that what is noted here may be late: on
+a busy machine, programs and threads wait for their turn.
+"""
 
 
 @dataclass
@@ -23,6 +26,8 @@ class Record:
     """When pods ran, by namespace and name: spans in Unix seconds; the last may not have ended."""
 
     spans: dict[tuple[str, str], list[list[float]]] = field(default_factory=dict)
+    scrapes: list[tuple[float, bool]] = field(default_factory=list)
+    """When Prometheus scraped, and whether it got an answer in time."""
 
     def note(self, pod: tuple[str, str], at: float, *, runs: bool) -> None:
         """Note whether a pod runs."""
@@ -40,12 +45,26 @@ class Record:
         last = max((span[1] for span in spans), default=0.0)
         marks = range(int(first // MINUTE) * MINUTE, int(last + MINUTE + SLACK), MINUTE)
         surely = sum(
-            any(start <= mark - SLACK and mark <= end for start, end in spans) for mark in marks
+            any(start <= mark - SLACK and mark + SLACK <= end for start, end in spans)
+            and self.was_scraped(mark)
+            for mark in marks
         )
         perhaps = sum(
-            any(start <= mark and mark - SLACK <= end for start, end in spans) for mark in marks
+            any(start - SLACK <= mark and mark - SLACK <= end for start, end in spans)
+            for mark in marks
         )
         return surely, perhaps
+
+    def was_scraped(self, mark: float) -> bool:
+        """Whether Prometheus knew at a moment what ran: after a scrape without an answer, nothing
+        runs for it until the next.
+        """
+        at, answered = max((one for one in self.scrapes if one[0] <= mark), default=(0.0, False))
+        return answered and at >= mark - SLACK
+
+    def last_sample(self, mark: float) -> float:
+        """The last moment up to another of which Prometheus knew what ran."""
+        return max(at for at, answered in self.scrapes if answered and at <= mark)
 
     def known(self, pod: tuple[str, str]) -> list[list[float]]:
         """When a pod ran; nothing for one that was never seen."""
