@@ -62,10 +62,6 @@ class Record:
         at, answered = max((one for one in self.scrapes if one[0] <= mark), default=(0.0, False))
         return answered and at >= mark - SLACK
 
-    def last_sample(self, mark: float) -> float:
-        """The last moment up to another of which Prometheus knew what ran."""
-        return max(at for at, answered in self.scrapes if answered and at <= mark)
-
     def known(self, pod: tuple[str, str]) -> list[list[float]]:
         """When a pod ran; nothing for one that was never seen."""
         return self.spans.get(pod, [])
