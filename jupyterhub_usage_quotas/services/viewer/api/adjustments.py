@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from tornado.web import HTTPError
 
+from ....ledger.audit import AuditedJournal
 from ....ledger.base import Journal
 from ....ledger.drafts import Proposal
 from ....ledger.reports import recorded_report
@@ -43,9 +44,11 @@ class DecisionsApi(ViewerApi):
         """The ledger, where it can be written."""
         if not self.is_kept:
             raise Refused(404, NO_LEDGER_HERE)
-        journal: Any = self.context.configured.ledger
-        made: Journal = journal
-        return made
+        ledger: Any = self.context.configured.ledger
+        manager = self.context.configured.manager
+        own = self.context.log
+        log = manager.make_audit_log("dashboard", own.info, own.error)
+        return AuditedJournal(ledger, log, manager.policies)
 
     @property
     def is_kept(self) -> bool:
