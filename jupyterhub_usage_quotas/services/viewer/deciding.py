@@ -193,14 +193,14 @@ class Decider:
     def _refusals(self, key: str) -> Iterator[None]:
         try:
             yield
-        except KeyReused:
+        except KeyReused as error:
             # The ledger has it in another form.
-            raise Refused(409, another_request(key), "Idempotency-Key") from None
+            raise Refused(409, another_request(key), "Idempotency-Key") from error
         except AdjustmentRefused as error:
-            raise Refused(_status_of(error), str(error)) from None
+            raise Refused(_status_of(error), str(error)) from error
         except LedgerUnavailable as error:
             self.log.warning("The ledger does not answer: %s", error)
-            raise Refused(503, IN_DOUBT) from None
+            raise Refused(503, IN_DOUBT) from error
 
     def _log(self, done: str, one: Adjustment, reason: str) -> None:
         what = {
