@@ -66,9 +66,9 @@ ratios, since machines differ. There are {rows:,} decisions for {users:,} users,
 
 ## Until a decision is in force
 
-From the moment when another program's write returned, to the Hub's answer to the first launch that
-was allowed: a user who was denied asks again and again. The Hub looks twice a second for what is
-new. {rounds} exemptions each, in a Hub in which nothing else was decided, and in one with
+From the moment when another program's write returned, until the launch was asked for that was
+allowed: a user who was denied asks again and again. The Hub looks twice a second for what is new.
+{rounds} exemptions each, in a Hub in which nothing else was decided, and in one with
 {rows:,} decisions. In seconds.
 
 {in_force}
@@ -85,7 +85,8 @@ start.
 ## Pages
 
 Milliseconds until a real dashboard's page was there, the median of {times}: a user's own page (of a
-user with {each} decisions, in the end), and an admin's table of all users.
+user with {each} decisions, in the end), and an admin's table of the
+Hub's {hub_users} users.
 
 {pages}
 """
@@ -154,7 +155,8 @@ async def costs_of(kind: str, url: str, meter: Meter, rows: int) -> list[Measure
             "decision, without": await timed(lambda: decide(meter, ledger, "user-none")),
             "decision, with": await timed(lambda: decide(meter, ledger, "user-1")),
         }
-        one = Grant(POLICY, *spell(), user="user-none-2", actor="tutor", reason="a deadline", amount=1.0)
+        whose = {"user": "user-none-2", "actor": "tutor", "reason": "a deadline"}
+        one = Grant(POLICY, *spell(), **whose, amount=1.0)
         figures["writing one"] = await timed(lambda: journal.record([one]))  # noqa: B023
 
         async def write_and_see() -> None:
@@ -184,10 +186,11 @@ def seconds_until_in_force(
     assert not visitor.api("POST", path).is_success
     exemption = Exemption("none", *spell(), user=user, actor="tutor", reason="a deadline")
     journal.run(ledger.record([exemption]))
-    begun = time.perf_counter()
+    begun = asked = time.perf_counter()
     while not visitor.api("POST", path).is_success:
-        assert time.perf_counter() < begun + 60
-    return time.perf_counter() - begun
+        assert asked < begun + 60
+        asked = time.perf_counter()
+    return asked - begun
 
 
 def milliseconds_of_page(hub: Hub, user: str, page: str) -> float:
@@ -269,6 +272,7 @@ def main() -> None:
         rounds=ROUNDS,
         each=options.rows // USERS,
         times=TIMES,
+        hub_users=2 * ROUNDS + 2,
         in_force=table([one for one, _ in in_hubs]),
         costs=table(costs),
         pages=table([one for _, one in in_hubs]),
