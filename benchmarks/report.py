@@ -73,15 +73,16 @@ def write_report(
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=machine(),
         users=users,
-        decisions=_table(decisions),
-        refreshes=_table(refreshes),
-        starts=_table(starts),
+        decisions=table(decisions),
+        refreshes=table(refreshes),
+        starts=table(starts),
         plot=PLOT,
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _table(rows: Sequence[Measured]) -> str:
+def table(rows: Sequence[Measured]) -> str:
+    """A table in Markdown."""
     columns = list(rows[0].figures)
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     lines += [

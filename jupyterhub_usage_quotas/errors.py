@@ -30,6 +30,7 @@
     ├── InvalidLedgerUrl           in `ledger.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError
     ├── Refused                    in `services.web.params`; a request of a service's
+    ├── Mistyped                   in `services.viewer.pages.giving`; what was typed into a form
     └── ProgramFailed              in `demo.processes`
 
 Two are outside, since the rules in `quotas/` import no exceptions of the package: `InvalidPolicies`
@@ -222,7 +223,16 @@ class AlreadyVoided(AdjustmentRefused):
 
 
 class TooMuchGiven(AdjustmentRefused):
-    """Somebody who is no admin would give a user more than they may."""
+    """Somebody who is no admin would give a user more than they may: `most` of a policy at once,
+    instead of `limit`, in base units.
+    """
+
+    def __init__(self, message: str, *, user: str, policy: str, most: float, limit: float) -> None:
+        super().__init__(message)
+        self.user = user
+        self.policy = policy
+        self.most = most
+        self.limit = limit
 
 
 class KeyReused(AdjustmentRefused):

@@ -46,7 +46,9 @@ def within(
             limit = limits.get(draft.policy, 0.0)
             most = _most_at_once(theirs, draft, now)
             if most > limit * (1 + ROUNDING):
-                raise TooMuchGiven(_message(draft, limit, most, policies))
+                message = _message(draft, limit, most, policies)
+                user, policy = draft.user or "", draft.policy
+                raise TooMuchGiven(message, user=user, policy=policy, most=most, limit=limit)
 
     return check
 

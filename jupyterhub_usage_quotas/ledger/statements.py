@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from ..errors import AlreadyVoided, InvalidAdjustment, KeyReused, UnknownAdjustment
 from ..quotas.adjustments import Adjustment, Voided
-from .base import Check
+from .base import Check, no_check
 from .entries import another_request, unknown_adjustment, voided_before
 from .rows import (
     FIRST,
@@ -48,7 +48,9 @@ def record(
     wanted = [row_of(one) for one in made]
     if before := _answered(connection, key, wanted):
         return [adjustment_of(one) for one in before]
-    check(held_by(connection, {one.user for one in made}))
+    if check is not no_check:
+        # A user may have thousands: they are read only where somebody looks at them.
+        check(held_by(connection, {one.user for one in made}))
     return [adjustment_of(one) for one in _append(connection, wanted, key, clock())]
 
 

@@ -72,6 +72,10 @@ class EveryoneStatuses(UserStatuses):
                 self._statuses = (now, await self._all(await self._everyone(now)))
             return self._statuses[1]
 
+    def forget(self) -> None:
+        """Work everything out anew for the next visitor, since something was decided."""
+        self._gathered = self._statuses = None
+
     async def _all(self, gathered: Gathered) -> Sequence[UserStatus]:
         statuses, pace = [], Pace()
         for subject in gathered.subjects:

@@ -112,13 +112,14 @@ class Language:
         return f"{self.number(number)} {self.unit(unit.symbol, _count(number))}"
 
     def unit(self, symbol: str, count: int = 2) -> str:
-        """A unit after a number: "GiB-hours", and "GiB-hour" after 1."""
+        """A unit after a number: "GiB-hours", and "GiB-hour" after 1; "hours" alone, too."""
         if symbol in COUNTED:
             return self.ngettext(*COUNTED[symbol], count)
         what, _, time = symbol.rpartition("-")
         if time not in TIMES:
             return symbol
-        return f"{what}-{self._time(time, count)}"
+        said = self._time(time, count)
+        return f"{what}-{said}" if what else said
 
     def _time(self, unit: str, count: int) -> str:
         match unit:

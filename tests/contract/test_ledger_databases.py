@@ -5,6 +5,7 @@ in it, whatever they do to the database; writers wait for each other; who is kil
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -284,7 +285,9 @@ def killed_after(
             wanted -= 1
         if wanted <= 0 and pids:
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                # Databases let clients in as they like: one may have ended before.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             pids = []
 
 
@@ -293,7 +296,7 @@ async def test_what_was_acknowledged_is_there_once_whoever_is_killed(
 ):
     acknowledged = [0] * 4
     (journal,) = await opened(url)
-    for wanted in (20, 31, 42, 10**9):
+    for wanted in (150, 230, 310, 10**9):
         killed_after(writers, url, acknowledged, wanted)
         kept = [int(one.amount) for one in await journal.history(EVERYONE, limit=10**6)]
         assert len(kept) == len(set(kept))

@@ -13,8 +13,8 @@ import sys
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
 from tests.support.ledgers import grant
 
-EACH = 40
-"""Grants of one client."""
+EACH = 250
+"""Grants of one client, of four."""
 
 
 def amount_of(client: int, number: int) -> int:

@@ -44,6 +44,7 @@ from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
+from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
 
@@ -129,6 +130,8 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("oauth_callback", Callback),
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
+        ("admin/?", admin.AdminPage),
+        (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),
         ("api/v1/me", api.Me),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ...errors import (
     AdjustmentRefused,
@@ -31,6 +32,7 @@ from ...quotas.subject import EVERYONE, Subject
 from ...status.permissions import Permissions
 from ..web.hub_api import HubClient
 from ..web.params import BadParameter, Refused
+from .api.bodies import NewAdjustments
 
 AT_ONCE = 10
 """Of how many users the Hub is queried at the same time."""
@@ -106,6 +108,26 @@ class Decider:
                 what = f"no policy of this name limits {shown(subject.name)}"
                 raise Refused(400, wrong(what, policy), "policy")
 
+    async def make(
+        self, given: NewAdjustments, now: datetime, key: str
+    ) -> tuple[Sequence[Adjustment], bool]:
+        """What is requested, written for each user, all or none; see `decide`."""
+        if (given.users is None) is (given.everyone is None):
+            raise BadParameter("users", "expected either `users` or `everyone`")
+        self.refuse_beyond(given.kind, everyone=given.users is None)
+        subjects = await self.subjects(given.users or ())
+        self.refuse_other_policies(given.policy, subjects)
+        common: dict[str, Any] = {
+            **{name: getattr(given, name) for name in ("kind", "policy", "until", "reason")},
+            "amount": given.amount or "",
+            "start": given.start or "",
+            "actor": self.actor,
+        }
+        proposals = [
+            Proposal(user=one.name, user_created=one.created, **common) for one in subjects
+        ] or [Proposal(**common)]
+        return await self.decide(proposals, now, key)
+
     async def decide(
         self, proposals: Sequence[Proposal], now: datetime, key: str
     ) -> tuple[Sequence[Adjustment], bool]:
@@ -166,14 +188,14 @@ class Decider:
     def _refusals(self, key: str) -> Iterator[None]:
         try:
             yield
-        except KeyReused:
+        except KeyReused as error:
             # The ledger has it in another form.
-            raise Refused(409, another_request(key), "Idempotency-Key") from None
+            raise Refused(409, another_request(key), "Idempotency-Key") from error
         except AdjustmentRefused as error:
-            raise Refused(_status_of(error), str(error)) from None
+            raise Refused(_status_of(error), str(error)) from error
         except LedgerUnavailable as error:
             self.log.warning("The ledger does not answer: %s", error)
-            raise Refused(503, IN_DOUBT) from None
+            raise Refused(503, IN_DOUBT) from error
 
 
 def _status_of(error: AdjustmentRefused) -> int:

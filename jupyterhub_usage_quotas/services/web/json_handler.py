@@ -13,7 +13,7 @@ from tornado.web import HTTPError
 from ...quotas.messages import wrong
 from .handler import Handler
 from .openapi import JSON, PROBLEM, Operation, Problem
-from .params import LONGEST_TEXT, BadParameter, Refused, refuse_unknown
+from .params import BadParameter, Refused, bad_parameter, refuse_unknown
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -59,9 +59,7 @@ class JsonHandler(Handler):
         try:
             return kind.model_validate_json(self.request.body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))[:LONGEST_TEXT] or "body"
-            raise BadParameter(place, first["msg"].removeprefix("Value error, ")) from None
+            raise bad_parameter(error) from None
 
     def answer(self, content: BaseModel | dict[str, Any]) -> None:
         """Answer with a model, or with a document that is not made of one."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from pydantic import ValidationError
+
 from ...errors import UsageQuotasError
 from ...quotas.messages import not_among, one_of, wrong
 from ...quotas.units import parse_bytes
@@ -25,6 +27,13 @@ class BadParameter(UsageQuotasError, ValueError):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(problem)
         self.name = name
+
+
+def bad_parameter(error: ValidationError) -> BadParameter:
+    """The first of the mistakes that a model found, by the name of the part it is in."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))[:LONGEST_TEXT] or "body"
+    return BadParameter(place, first["msg"].removeprefix("Value error, "))
 
 
 class Refused(UsageQuotasError):

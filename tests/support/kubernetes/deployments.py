@@ -194,7 +194,7 @@ c.UsageQuotaManager.policy = [
     ]
     if not (servers.get("profile") and {by_name})
 ] + [
-    {{"name": "tight", "resource": "memory", "limit": "{tight} GiB-seconds", "window": "120s",
+    {{"name": "tight", "resource": "memory", "limit": "{tight} GiB-seconds", "window": "150s",
       "scope": {{"user": ["lina", "dora"]}}}}
 ]
 {more}

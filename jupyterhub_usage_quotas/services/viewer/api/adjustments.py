@@ -2,74 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 from tornado.web import HTTPError
 
-from ....ledger.audit import AuditedJournal
-from ....ledger.base import Journal
-from ....ledger.drafts import Proposal
 from ....ledger.reports import recorded_report
 from ....quotas.adjustments import Adjustment
 from ....quotas.subject import EVERYONE, Everyone, Subject
 from ...web.params import BadParameter, Refused
-from ..deciding import NO_SUCH_ADJUSTMENT, Decider, adjustment
+from ..deciding import NO_SUCH_ADJUSTMENT, adjustment
+from ..decisions import Decisions, Wanted
 from ..table import ROWS_AT_MOST
 from . import models, openapi
 from .bodies import NewAdjustments, Voiding
 from .handlers import ViewerApi
 
-READ_AT_ONCE = 500
-READ_AT_MOST = 10_000
-"""Entries of the ledger that one request goes through."""
-NO_LEDGER_HERE = "this JupyterHub keeps no adjustments; c.UsageConfig.ledger_url says where"
 
-Wanted = Callable[[Adjustment], bool]
-
-
-class DecisionsApi(ViewerApi):
+class DecisionsApi(Decisions, ViewerApi):
     """An endpoint about people's decisions."""
-
-    @cached_property
-    def at(self) -> datetime:
-        """The instant of the request: adjustments may begin or end at any."""
-        return datetime.now(UTC)
-
-    @property
-    def journal(self) -> Journal:
-        """The ledger, where it can be written."""
-        if not self.is_kept:
-            raise Refused(404, NO_LEDGER_HERE)
-        ledger: Any = self.context.configured.ledger
-        manager = self.context.configured.manager
-        own = self.context.log
-        log = manager.make_audit_log("dashboard", own.info, own.error)
-        return AuditedJournal(ledger, log, manager.policies)
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is a ledger that can be written."""
-        return callable(getattr(self.context.configured.ledger, "record", None))
-
-    @property
-    def decider(self) -> Decider:
-        """The visitor, as somebody who decides."""
-        visitor, policies = self.visitor or {}, self.context.configured.manager.policies
-        # No user of a Hub has a slash in their name.
-        service = "service/" if self.permissions.visitor is None else ""
-        return Decider(
-            self.permissions,
-            f"{service}{visitor.get('name', '')}",
-            self.journal,
-            self.context.hub,
-            policies,
-            self.context.configured.manager.limits_of_granting(policies),
-            self.context.log,
-        )
 
     @property
     def key(self) -> str:
@@ -79,44 +30,13 @@ class DecisionsApi(ViewerApi):
             raise BadParameter("Idempotency-Key", "must not be empty")
         return key or ""
 
-    def may_see(self, subject: Subject) -> bool:
-        """Whether what was decided about this user may be seen."""
-        return self.permissions.may_read(subject) or self.permissions.may_give(subject)
-
-    async def seen(self, name: str) -> Subject:
-        """The user of this name, if it may be seen what was decided about them; else the same 404,
-        whether there is such a user or not.
-        """
-        permissions = self.permissions
-        if permissions.sees.may_have(name) or permissions.gives.may_have(name):
-            found = await self.context.hub.subject(name)
-            if found and found.name == name and self.may_see(found):
-                return found
-        raise HTTPError(404)
-
-    async def everybody_seen(self) -> list[Subject]:
-        """All users of whom it may be seen what was decided about them."""
-        return [one for one in await self.context.hub.subjects() if self.may_see(one)]
-
     async def answer_history(
         self, about: Collection[Subject] | Everyone, filters: dict[str, str]
     ) -> None:
         """A page of what was decided about these users."""
         limit = self.query.number("limit", 50, 1, ROWS_AT_MOST)
         before = self.query.number("before", openapi.LARGEST_ID, 1, openapi.LARGEST_ID)
-        wanted = self._wanted(filters)
-        found: list[Adjustment] = []
-        # Without a ledger there is no page of anything.
-        following: int | None = before if self.is_kept else None
-        read = 0
-        while following is not None and len(found) < limit and read < READ_AT_MOST:
-            page = await self.journal.history(about, before=following, limit=READ_AT_ONCE)
-            read += len(page)
-            following = page[-1].id if len(page) == READ_AT_ONCE else None
-            found += filter(wanted, page)
-        if len(found) > limit:
-            found = found[:limit]
-            following = found[-1].id
+        found, following = await self.history(about, self._wanted(filters), before, limit)
         address = None
         if following is not None:
             given = {name: value for name, value in filters.items() if value}
@@ -176,21 +96,7 @@ class Adjustments(DecisionsApi):
         """Make the same adjustment for each user."""
         decider = self.decider
         given = self.body(NewAdjustments)
-        if (given.users is None) is (given.everyone is None):
-            raise BadParameter("users", "expected either `users` or `everyone`")
-        decider.refuse_beyond(given.kind, everyone=given.users is None)
-        subjects = await decider.subjects(given.users or ())
-        decider.refuse_other_policies(given.policy, subjects)
-        common: dict[str, Any] = {
-            **{name: getattr(given, name) for name in ("kind", "policy", "until", "reason")},
-            "amount": given.amount or "",
-            "start": given.start or "",
-            "actor": decider.actor,
-        }
-        proposals = [
-            Proposal(user=one.name, user_created=one.created, **common) for one in subjects
-        ] or [Proposal(**common)]
-        written, new = await decider.decide(proposals, self.now, self.key)
+        written, new = await decider.make(given, self.now, self.key)
         self.set_status(201 if new else 200)
         policies = decider.policies
         self.answer(

@@ -12,6 +12,7 @@ from ....status.chip import Chip, chip
 from ....status.language import Language
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
+from ..decisions import Decisions
 from ..table import Page, columns, counts, selected
 from .intervals import zone_of
 from .summary import if_enforced, summary
@@ -21,7 +22,7 @@ ZONE_COOKIE = "usage-quota-zone"
 """The cookie in which a script of the page sends the browser's time zone."""
 
 
-class ViewerPage(PageHandler):
+class ViewerPage(Decisions, PageHandler):
     """A page of the viewer."""
 
     context: ViewerContext
@@ -61,6 +62,8 @@ class ViewerPage(PageHandler):
             zone=self.zone.key,
             is_own=is_own,
             sees_others=self.permissions.sees_others,
+            gives=self.gives,
+            may_give=self.gives and self.permissions.may_give(subject),
             over_time=self.context.configured.viewer.enable_compute,
             contact=self.language.gettext(manager.contact),
             enforcement=manager.enforcement.value,
@@ -104,6 +107,7 @@ class UsersPage(ViewerPage):
         self.show(
             "usage-quota-users.html",
             chip=await self.header(),
+            gives=self.gives,
             enforcement=self.context.configured.manager.enforcement.value,
             rows=[row(one, self.language) for one in page.rows(found)],
             total=len(found),

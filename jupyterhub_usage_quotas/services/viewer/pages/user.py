@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ....quotas.adjustments import Adjustment, Grant, Override
 from ....quotas.forecast import Outlook
 from ....quotas.resources import Resource
 from ....quotas.serialize import There, there_of
-from ....quotas.units import Unit
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
 from ....status.language import ENGLISH, Language
@@ -30,6 +28,7 @@ from ....status.text import (
 )
 from ....status.users import UserStatus
 from ..sessions import Session, known_usage, of_servers, sessions, unit_of
+from .decided import given
 from .plots import DEFAULT_SERVER, Plot, plot
 
 COMPLETE = 0.995
@@ -112,7 +111,7 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None, language:
         gets_back="" if back is None else language.amount(back.amount, unit),
         gets_back_count=language.count(back.amount, unit) if back else 0,
         gets_back_at=back.at if back else None,
-        grants=tuple((_grant(one, unit, language), one.until) for one in status.active(verdict)),
+        grants=tuple((given(one, unit, language), one.until) for one in status.active(verdict)),
         notice=notice(reading, language, may_start=status.may_start),
         covered_until=known.covered_until if known else None,
         incomplete=_incomplete(status, verdict, language),
@@ -142,14 +141,6 @@ def _incomplete(status: UserStatus, verdict: Verdict, language: Language) -> str
         "Usage was recorded for {share}% of this time only; what was not recorded does not count.",
         share=f"{100 * coverage:.0f}",
     )
-
-
-def _grant(adjustment: Adjustment, unit: Unit, language: Language) -> str:
-    if isinstance(adjustment, Grant):
-        return language.gettext("{amount} more", amount=language.amount(adjustment.amount, unit))
-    if isinstance(adjustment, Override):
-        return language.gettext("{amount} instead", amount=language.amount(adjustment.limit, unit))
-    return language.gettext("no limit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,262 @@
+"""The pages on which somebody gives more: finding a user, giving, and taking it back."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tornado.web import HTTPError
+
+from ....errors import LedgerUnavailable
+from ....quotas.phrases import mark
+from ....quotas.subject import Subject
+from ....status.users import UserStatus
+from ...web.page_handler import EXPLAINED
+from ...web.params import BadParameter, Refused
+from ..api.openapi import LARGEST_ID
+from ..deciding import adjustment
+from ..table import Page, columns, selected
+from .decided import Entry, entries
+from .giving import (
+    Fault,
+    Mistyped,
+    Typed,
+    fault_of,
+    make_form,
+    most_wanted,
+    no_reason,
+    offers,
+    request_of,
+    says_why,
+)
+from .handlers import ViewerPage
+from .intervals import zone_of
+from .user import cards, row
+
+ENTRIES_SHOWN = 20
+NUMBER = re.compile("[1-9][0-9]{0,14}")
+NOT_SENT = mark(
+    "Nothing was written: your session has ended, or this form was not on a page of yours. Go back,"
+    " copy what you typed, and open the page anew."
+)
+
+
+class DecidingPage(ViewerPage):
+    """A page of those who may give more to somebody; nobody else learns that it is there."""
+
+    explained = EXPLAINED | {401: NOT_SENT}
+
+    async def prepare(self) -> None:
+        """Identify the visitor, and refuse those who give to nobody."""
+        await super().prepare()
+        if not self._finished and not self.gives:
+            raise HTTPError(404)
+
+    def not_logged_in(self) -> None:
+        """Send a browser to log in, except with a form, which would be lost on the way."""
+        if self.request.method == "POST":
+            raise HTTPError(401)
+        super().not_logged_in()
+
+    def as_seen(self, status: UserStatus) -> UserStatus:
+        """A user's status, without what the visitor may not see."""
+        if self.permissions.may_read(status.subject):
+            return status
+        subject = replace(status.subject, groups=self.groups_seen(status.subject))
+        inputs = replace(status.inputs, subject=subject)
+        return replace(status, inputs=inputs, decision=replace(status.decision, verdicts=()))
+
+    def groups_seen(self, subject: Subject) -> frozenset[str]:
+        """The groups of a user of which the visitor may know."""
+        if self.permissions.may_read(subject):
+            return subject.groups
+        mine = self.permissions.gives.groups
+        return frozenset(one for one in subject.groups if mine.have_any([one]))
+
+
+class AdminPage(DecidingPage):
+    """`/admin`: those to whom the visitor may give more."""
+
+    async def get(self) -> None:
+        """A page of the table."""
+        page = Page.of(self.query)
+        everybody = await self.context.statuses.of_everyone(self.now)
+        may_give, may_read = self.permissions.may_give, self.permissions.may_read
+        reached = [self.as_seen(one) for one in everybody if may_give(one.subject)]
+        found = selected(reached, page.filter)
+        language = self.language
+        self.show(
+            "usage-quota-admin.html",
+            chip=await self.header(),
+            rows=[row(one, language) for one in page.rows(found)],
+            unseen={one.subject.name for one in found if not may_read(one.subject)},
+            groups=sorted({group for one in reached for group in one.subject.groups}),
+            policies=_policies_of(reached),
+            total=len(found),
+            page=page,
+            columns=columns(page, self.request.path, language),
+            first=page.offset + 1 if found else 0,
+            previous=page.previous(self.request.path),
+            following=page.following(self.request.path, len(found)),
+            now=self.now,
+        )
+
+    head = get
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """Which adjustment is taken back, and why, as it was typed."""
+
+    number: int
+    reason: str
+
+
+class GivePage(DecidingPage):
+    """`/admin/users/{name}`: giving one user more, what was decided, and taking it back."""
+
+    async def get(self, name: str) -> None:
+        """The form and the history; after something was written, what it was."""
+        subject = await self._subject(name)
+        await self._show(subject, self._blank())
+
+    head = get
+
+    async def post(self, name: str) -> None:
+        """Write what the form says; a page that says so follows."""
+        subject = await self._subject(name)
+        if self._typed("void"):
+            await self._void(subject)
+        else:
+            await self._give(subject)
+
+    async def _subject(self, name: str) -> Subject:
+        try:
+            return await self.decider.subject(name)
+        except Refused:
+            raise HTTPError(404) from None
+
+    def _typed(self, name: str) -> str:
+        return self.get_body_argument(name, "", strip=False) or ""
+
+    def _blank(self) -> Typed:
+        return Typed(zone=self.zone.key, key=_new_key())
+
+    async def _give(self, subject: Subject) -> None:
+        typed = Typed.of(self._typed)
+        decider, policies = self.decider, self.decider.policies
+        choices = offers(policies, [subject], self.language)
+        zone = zone_of(typed.zone)
+        try:
+            body = request_of(typed, [subject.name], choices, self.at, zone, self.language)
+            written, _ = await decider.make(body, self.now, typed.key)
+        except Mistyped as mistyped:
+            await self._show(subject, typed, mistyped.faults, status=400)
+        except (Refused, BadParameter) as error:
+            fault = fault_of(error, policies, self.language)
+            await self._show(subject, self._again(typed, error), [fault], status=_status(error))
+        else:
+            self._written("made", written[0].id)
+
+    def _again(self, typed: Typed, error: Refused | BadParameter) -> Typed:
+        """What was typed, to be sent again; with a key of its own, where another request has it."""
+        return replace(typed, key=_new_key()) if error.name == "Idempotency-Key" else typed
+
+    async def _void(self, subject: Subject) -> None:
+        number, reason = self._typed("void"), self._typed("why")
+        known = NUMBER.fullmatch(number)
+        found = await adjustment(self.journal, int(number)) if known else None
+        if found is None or found.user is None or not found.is_for(subject):
+            raise HTTPError(404)
+        undoing = Undoing(found.id, reason)
+        if not says_why(reason):
+            faults = [Fault("why", no_reason(self.language))]
+            await self._show(subject, self._blank(), faults, status=400, undoing=undoing)
+            return
+        try:
+            await self.decider.void(found.id, reason, self._typed("key"))
+        except (Refused, BadParameter) as error:
+            faults = [fault_of(error, self.decider.policies, self.language)]
+            await self._show(subject, self._blank(), faults, _status(error), undoing)
+        else:
+            self._written("undone", found.id)
+
+    def _written(self, done: str, number: int) -> None:
+        """Go on to the page that says it: whoever loads that again sends nothing again."""
+        self.context.statuses.forget()
+        self.redirect(f"{self.request.path}?{done}={number}", status=303)
+
+    async def _show(
+        self,
+        subject: Subject,
+        typed: Typed,
+        faults: Sequence[Fault] = (),
+        status: int = 200,
+        undoing: Undoing | None = None,
+    ) -> None:
+        language, policies = self.language, self.decider.policies
+        stands = None
+        if self.permissions.may_read(subject):
+            stands = await self.context.statuses.of(subject, self.now)
+        choices = offers(policies, [subject], language, stands)
+        if not typed.policy:
+            typed = replace(typed, policy=most_wanted(choices))
+        decided, following = await self._decided(subject)
+        self.set_status(status)
+        self.show(
+            "usage-quota-give.html",
+            chip=await self.header(),
+            name=subject.name,
+            groups=sorted(self.groups_seen(subject)),
+            sees=self.permissions.may_read(subject),
+            cards=cards(stands, None, language) if stands else (),
+            form=make_form(typed, choices, faults, self.at, zone_of(typed.zone), language),
+            undoing=undoing,
+            decided=decided,
+            following=following,
+            **self._done(decided or ()),
+            zone=self.zone.key,
+            now=self.now,
+        )
+
+    async def _decided(self, subject: Subject) -> tuple[tuple[Entry, ...] | None, int | None]:
+        """What was decided about a user, and where there is more; None where it cannot be read."""
+        before = self.query.number("before", LARGEST_ID, 1, LARGEST_ID)
+        try:
+            found, following = await self.history([subject], lambda _: True, before, ENTRIES_SHOWN)
+        except LedgerUnavailable as error:
+            self.context.log.warning("The ledger does not answer: %s", error)
+            return None, None
+        decider = self.decider
+        said = entries(
+            found,
+            decider.policies,
+            self.at,
+            self.language,
+            actor=decider.actor,
+            administers=self.permissions.administers,
+        )
+        return said, following
+
+    def _done(self, decided: Sequence[Entry]) -> dict[str, Any]:
+        """What was just written, where the address says that something was."""
+        by_number = {one.number: one for one in decided}
+        numbers = {name: self.query.number(name, 0, 0, LARGEST_ID) for name in ("made", "undone")}
+        return {name: by_number.get(number) for name, number in numbers.items()}
+
+
+def _policies_of(statuses: Sequence[UserStatus]) -> list[str]:
+    """The names of the policies that limit any of these users, in order."""
+    verdicts = (one for status in statuses for one in status.decision.verdicts)
+    return sorted({one.name for verdict in verdicts for one in verdict.allotment.candidates})
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def _status(error: Refused | BadParameter) -> int:
+    return error.status if isinstance(error, Refused) else 400
