@@ -26,7 +26,7 @@ from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Subject
 from ..status.hub_database import reading, subjects_in
 from .adjusted import adjustment_lines
-from .opened import configured, exit_code_of, journal_of, note
+from .opened import audited, configured, exit_code_of, journal_of, note
 
 STDIN: Final = "-"
 MOST_UNKNOWN: Final = 20
@@ -132,6 +132,7 @@ def _adjust(options: argparse.Namespace) -> int:
         number = "1 adjustment" if len(drafts) == 1 else f"{len(drafts)} adjustments"
         note(f"dry run: {number} would be written, and nothing was")
         return 0
+    journal = audited(journal, quotas)
     written = asyncio.run(_record(journal, proposals, quotas.policies, options.key))
     _print(written, quotas.policies, options)
     return 0
@@ -149,10 +150,10 @@ async def _record(
 
 def _void(options: argparse.Namespace) -> int:
     quotas, ledger = configured(Path(options.config), needs_ledger=True)
-    journal = journal_of(ledger)
+    journal = audited(journal_of(ledger), quotas)
 
     async def voided() -> Adjustment:
-        actor, reason = _actor(options), options.reason
+        actor, reason = actor_of(options), options.reason
         try:
             return await journal.void(options.id, actor=actor, reason=reason, key=options.key)
         finally:
@@ -162,9 +163,15 @@ def _void(options: argparse.Namespace) -> int:
     return 0
 
 
-def _actor(options: argparse.Namespace) -> str:
+def actor_of(options: argparse.Namespace) -> str:
+    """Who decides: as said, else the login name."""
     if options.actor is not None:
         return str(options.actor)
+    return login_name()
+
+
+def login_name() -> str:
+    """Who runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -195,7 +202,7 @@ def _proposals(options: argparse.Namespace, quotas: QuotaOptions) -> Iterator[Pr
         amount=options.amount,
         start=options.start,
         until=options.until,
-        actor=_actor(options),
+        actor=actor_of(options),
         reason=options.reason,
     )
     names = list(dict.fromkeys([*options.user, *_listed(options.users)]))

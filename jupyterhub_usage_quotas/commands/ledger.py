@@ -22,8 +22,8 @@ from ..ledger.transfer import line_of, read_entries
 from ..quotas.adjustments import Adjustment
 from ..quotas.messages import printable
 from ..quotas.subject import EVERYONE, Everyone, Subject
-from .adjust import STDIN, print_reports
-from .opened import configured, exit_code_of, journal_of, sql_ledger_of
+from .adjust import STDIN, login_name, print_reports
+from .opened import audit_log, configured, exit_code_of, journal_of, sql_ledger_of
 
 BROKEN: Final = 1
 """The exit code where the chain of hashes is broken."""
@@ -75,9 +75,9 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _sql(options: argparse.Namespace, *, makes_tables: bool = False) -> SqlLedger:
+def _sql(options: argparse.Namespace) -> SqlLedger:
     _, ledger = configured(Path(options.config), needs_ledger=True)
-    return sql_ledger_of(ledger, makes_tables=makes_tables)
+    return sql_ledger_of(ledger)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -111,7 +111,8 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    ledger = _sql(options, makes_tables=True)
+    quotas, configured_ledger = configured(Path(options.config), needs_ledger=True)
+    ledger = sql_ledger_of(configured_ledger, makes_tables=True)
     try:
         if options.file == STDIN:
             rows = read_entries(sys.stdin)
@@ -123,7 +124,13 @@ def _import(options: argparse.Namespace) -> int:
 
     async def write() -> int:
         async with aclosing(ledger):
-            return 0 if options.dry_run else await ledger.copy(rows)
+            if options.dry_run:
+                return 0
+            new = await ledger.copy(rows)
+        head = rows[-1]["hash"] if rows else ""
+        said = {"entries": len(rows), "new": new, "hash": head, "actor": login_name()}
+        await audit_log(quotas).add("imported", [said])
+        return new
 
     new = asyncio.run(write())
     if options.json:

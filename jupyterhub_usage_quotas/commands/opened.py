@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..config.loading import load_config, printable
 from ..config.quotas import QuotaOptions
 from ..config.viewer import errors_in_viewer
 from ..errors import AdjustmentRefused, ConfigurationError, LedgerUnavailable, all_errors
+from ..ledger.audit import AuditedJournal, AuditLog
 from ..ledger.base import Journal, Ledger
 from ..ledger.cached import CachedLedger
 from ..ledger.store import SqlLedger
@@ -52,6 +54,26 @@ def _made(config: Config) -> tuple[QuotaOptions, Ledger]:
     with all_errors(errors_in_viewer(config)):
         quotas = QuotaOptions(config=config)
         return quotas, quotas.make_ledger()
+
+
+def audited(journal: Journal, quotas: QuotaOptions) -> Journal:
+    """The same journal, with a line of the audit log for everything that it writes."""
+    return AuditedJournal(journal, audit_log(quotas), quotas.policies)
+
+
+def audit_log(quotas: QuotaOptions) -> AuditLog:
+    """The audit log of a command, which prints what it wrote anyway."""
+    return quotas.make_audit_log("command line", _said if quotas.audit_log else _unsaid, _said)
+
+
+def _unsaid(_line: str) -> None:
+    """Say nothing."""
+
+
+def _said(line: str) -> None:
+    # What was written is, whoever reads about it.
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr)
 
 
 def journal_of(ledger: Ledger, *, makes_tables: bool = False) -> Journal:

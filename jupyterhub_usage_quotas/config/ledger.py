@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from traitlets import TraitError, Unicode, validate
+from traitlets import Enum, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
+from ..ledger.audit import AuditLog, Through
 from ..ledger.url import InvalidLedgerUrl, parse_ledger_url
+from ..quotas.messages import wrong
 from ..status.hub_database import DB_URL, SQLITE
 from .state import beside, file_of
 
@@ -30,6 +32,41 @@ class LedgerOptions(LoggingConfigurable):
         file, and `ledger_factory` names no other ledger. With an empty text there are no decisions.
         """
     ).tag(config=True)
+
+    audit_log = Unicode(
+        help="""
+        The file to which the Usage Quota Dashboard and the command line append a line for each
+        adjustment that they write or void, for example "/srv/jupyterhub/quotas-audit.log". Its path
+        begins with a slash. Lines that it does not take are in the dashboard's own log, and on the
+        command's standard error.
+
+        By default the lines of the dashboard are in its own log, and those of the command line are
+        what it prints.
+        """
+    ).tag(config=True)
+
+    audit_log_format = Enum(
+        ("text", "json"),
+        default_value="text",
+        help="""
+        How lines of the audit log are written: "text", as `name=value`, or "json", an object on
+        each line.
+        """,
+    ).tag(config=True)
+
+    @validate("audit_log")
+    def _is_where_every_process_finds_it(self, proposal: Any) -> str:
+        given = str(proposal.value)
+        if given and not (given.startswith("/") and given.isprintable()):
+            raise TraitError(wrong(got=given, expected="a path that begins with a slash"))
+        return given
+
+    def make_audit_log(
+        self, through: Through, say: Callable[[str], None], complain: Callable[[str], None]
+    ) -> AuditLog:
+        """The audit log of a process; see `AuditLog`."""
+        file = Path(self.audit_log) if self.audit_log else None
+        return AuditLog(through, say, complain, file, as_json=self.audit_log_format == "json")
 
     @validate("ledger_url")
     def _is_of_a_database(self, proposal: Any) -> str:

@@ -65,8 +65,10 @@ class Journal(Ledger, Protocol):
         """
         ...
 
-    async def void(self, number: int, *, actor: str, reason: str, key: str = "") -> Adjustment:
-        """Void the adjustment with this id, and return it so.
+    async def void(
+        self, number: int, *, actor: str, reason: str, key: str = "", check: Check = no_check
+    ) -> Adjustment:
+        """Void the adjustment with this id, and return it so. `check` gets it right before.
 
         Raises `UnknownAdjustment`, `AlreadyVoided` or `InvalidAdjustment`.
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -18,14 +20,26 @@ from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.subject import EVERYONE, Everyone, Subject
 from . import statements
 from .base import PAGE, Check, Ledger, no_check
-from .rows import VOID, Row, adjustment_of
+from .rows import VOID, Row, adjustment_of, kind_of
 from .statements import Position
 from .store import SqlLedger
 
 EVERY: Final = timedelta(seconds=0.5)
 """How often it is looked whether anything is new."""
+COUNTED_EVERY: Final = timedelta(seconds=10)
+"""How often adjustments are counted by kind: more often than metrics are scraped."""
 AT_ONCE: Final = 2000
 """Adjustments, or users, that are gone through without giving others the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many entries were ever written, voidings included, and how many adjustments are in force,
+    by their kind as a row has it.
+    """
+
+    written: Mapping[str, int]
+    in_force: Mapping[str, int]
 
 
 class LedgerEvents(Protocol):
@@ -33,6 +47,10 @@ class LedgerEvents(Protocol):
 
     def read(self) -> None:
         """It was read, and what is in memory is what is there."""
+        ...
+
+    def counted(self, numbers: Numbers) -> None:
+        """So much of it is there; counted at the start, then every `COUNTED_EVERY`."""
         ...
 
     def failed(self, error: Exception) -> None:
@@ -44,6 +62,9 @@ class NoLedgerEvents:
     """Does nothing with them."""
 
     def read(self) -> None:
+        """See `LedgerEvents`."""
+
+    def counted(self, numbers: Numbers) -> None:
         """See `LedgerEvents`."""
 
     def failed(self, error: Exception) -> None:
@@ -60,6 +81,8 @@ class Known:
     )
     number: int = 0
     """How many there are."""
+    written: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """How many entries there are of each kind, voidings and voided ones included."""
 
     def with_entries(self, rows: Sequence[Row]) -> Known:
         """The same once these entries were read, too: those of whom they are about are replaced."""
@@ -76,7 +99,14 @@ class Known:
         after = sum(map(len, changed.values()))
         by_user = {**self.by_user, **{user: _in_order(kept) for user, kept in changed.items()}}
         position = self.position.after([row["id"] for row in rows])
-        return Known(position, MappingProxyType(by_user), self.number - before + after)
+        kinds = Counter(self.written) + Counter(str(row["kind"]) for row in rows)
+        number = self.number - before + after
+        return Known(position, MappingProxyType(by_user), number, MappingProxyType(kinds))
+
+    def numbers(self, at: datetime) -> Numbers:
+        """How many there are, and are in force at an instant."""
+        active = (one for theirs in self.by_user.values() for one in theirs if one.active(at))
+        return Numbers(self.written, Counter(map(kind_of, active)))
 
     def in_force(self, names: Collection[str] | None, at: datetime) -> Adjustments:
         """Those of these users, and of everyone, that are not over; of all users for None."""
@@ -106,6 +136,7 @@ class CachedLedger:
         self.events: LedgerEvents = events or NoLedgerEvents()
         self._known: Known | None = None
         self._kept = False
+        self._next_count = 0.0
         self._reading = asyncio.Lock()
 
     async def keep(self) -> None:
@@ -115,6 +146,7 @@ class CachedLedger:
             # Its events have what goes wrong. What is known stays, and the next look may succeed.
             with contextlib.suppress(Exception):
                 await self.refresh()
+                await self._count()
             await asyncio.sleep(EVERY.total_seconds())
 
     async def refresh(self) -> None:
@@ -131,6 +163,7 @@ class CachedLedger:
             self.events.failed(error)
             raise
         self._note(known)
+        self.events.counted(known.numbers(datetime.now(UTC)))
 
     async def active(self, subjects: Collection[Subject] | Everyone, at: datetime) -> Adjustments:
         """See `Ledger`."""
@@ -154,9 +187,11 @@ class CachedLedger:
         await self._catch_up()
         return written
 
-    async def void(self, number: int, *, actor: str, reason: str, key: str = "") -> Adjustment:
+    async def void(
+        self, number: int, *, actor: str, reason: str, key: str = "", check: Check = no_check
+    ) -> Adjustment:
         """See `Journal`; what was written is in memory when it returns."""
-        voided = await self.journal.void(number, actor=actor, reason=reason, key=key)
+        voided = await self.journal.void(number, actor=actor, reason=reason, key=key, check=check)
         await self._catch_up()
         return voided
 
@@ -178,6 +213,14 @@ class CachedLedger:
         # What was to be written is; `keep` reads it once the database answers.
         with contextlib.suppress(LedgerUnavailable):
             await self.refresh()
+
+    async def _count(self) -> None:
+        if self._known is None or time.monotonic() < self._next_count:
+            return
+        self._next_count = time.monotonic() + COUNTED_EVERY.total_seconds()
+        # In a thread, since there may be very many.
+        numbers = await asyncio.to_thread(self._known.numbers, datetime.now(UTC))
+        self.events.counted(numbers)
 
     async def _noting_failures(self, reading: Coroutine[Any, Any, Known]) -> Known:
         try:
@@ -207,7 +250,8 @@ def _read(connection: Connection, known: Known | None) -> Known:
             everything.setdefault(one.user, []).append(one)
         by_user = {user: tuple(theirs) for user, theirs in everything.items()}
         number = sum(map(len, by_user.values()))
-        return Known(position, MappingProxyType(by_user), number)
+        written = MappingProxyType(statements.numbers_by_kind(connection))
+        return Known(position, MappingProxyType(by_user), number, written)
     if newest == known.position.whole:
         return known
     return known.with_entries(statements.entries_beyond(connection, known.position))

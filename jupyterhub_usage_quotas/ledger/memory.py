@@ -70,7 +70,9 @@ class MemoryLedger:
         self._answer(key, made, written)
         return written
 
-    async def void(self, number: int, *, actor: str, reason: str, key: str = "") -> Adjustment:
+    async def void(
+        self, number: int, *, actor: str, reason: str, key: str = "", check: Check = no_check
+    ) -> Adjustment:
         """See `Journal`."""
         voided = checked_voiding(actor, reason, self._clock())
         request = (number, voided.actor, voided.reason)
@@ -81,6 +83,7 @@ class MemoryLedger:
             raise UnknownAdjustment(unknown_adjustment(number))
         if kept.voided:
             raise AlreadyVoided(voided_before(number, kept.voided))
+        check([kept])
         self._kept[number] = replace(kept, voided=voided)
         self._answer(key, request, [kept])
         return self._kept[number]

@@ -115,6 +115,11 @@ def stored_amount(base: float) -> str:
     return str(round(Fraction(base) * UNIT))
 
 
+def kind_of(adjustment: Adjustment) -> str:
+    """Its kind, as it is stored."""
+    return _kind_and_amount(adjustment)[0]
+
+
 def _kind_and_amount(adjustment: Adjustment) -> tuple[str, str | None]:
     match adjustment:
         case Grant(amount=amount):

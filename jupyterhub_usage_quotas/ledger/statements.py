@@ -54,7 +54,7 @@ def record(
     return [adjustment_of(one) for one in _append(connection, wanted, key, clock())]
 
 
-def void(connection: Connection, number: int, by: Voided, key: str) -> Adjustment:
+def void(connection: Connection, number: int, by: Voided, key: str, check: Check) -> Adjustment:
     """Append a voiding, or find the one that this key has appended before."""
     found = _entry(connection, number) if 0 < number <= LARGEST_NUMBER else None
     if found is None or found["kind"] == VOID:
@@ -65,6 +65,7 @@ def void(connection: Connection, number: int, by: Voided, key: str) -> Adjustmen
         return adjustment_of(found, voided_of(before[0]))
     if earlier := _voiding_of(connection, number):
         raise AlreadyVoided(voided_before(number, voided_of(earlier)))
+    check([adjustment_of(found)])
     (written,) = _append(connection, [wanted], key, by.at)
     return adjustment_of(found, voided_of(written))
 
@@ -126,6 +127,12 @@ class Position:
 def newest(connection: Connection) -> int:
     """The number of the newest entry; 0 where there is none."""
     return connection.execute(select(func.max(ENTRIES.c.id))).scalar() or 0
+
+
+def numbers_by_kind(connection: Connection) -> dict[str, int]:
+    """How many entries there are of each kind, voidings included."""
+    rows = select(ENTRIES.c.kind, func.count()).group_by(ENTRIES.c.kind)
+    return {str(kind): int(number) for kind, number in connection.execute(rows)}
 
 
 def position(connection: Connection) -> Position:

@@ -58,12 +58,14 @@ class SqlLedger:
             lambda connection: statements.record(connection, made, key, check, self._clock)
         )
 
-    async def void(self, number: int, *, actor: str, reason: str, key: str = "") -> Adjustment:
+    async def void(
+        self, number: int, *, actor: str, reason: str, key: str = "", check: Check = no_check
+    ) -> Adjustment:
         """See `Journal`."""
         by = checked_voiding(actor, reason, self._clock())
         key = checked_key(key)
         return await self.database.write(
-            lambda connection: statements.void(connection, number, by, key)
+            lambda connection: statements.void(connection, number, by, key, check)
         )
 
     async def history(

@@ -253,6 +253,22 @@ async def test_what_is_voided_cannot_be_voided_again_and_what_is_not_there_not_a
     assert await journal.history(EVERYONE) == [voided]
 
 
+async def test_a_voiding_is_checked_right_before_and_only_where_it_is_new(journal: Journal):
+    (written,) = await journal.record([grant()])
+    checked: list[Adjustment] = []
+    asked = {"actor": "head", "reason": "a slip", "key": "void"}
+
+    def refuse(held: Sequence[Adjustment]) -> None:
+        raise InvalidAdjustment([f"not {held[0].id}"])
+
+    with pytest.raises(InvalidAdjustment, match=f"not {written.id}"):
+        await journal.void(written.id, **asked, check=refuse)
+    assert await active_of(journal, ADA) == (written,)
+    for _ in range(2):
+        await journal.void(written.id, **asked, check=checked.extend)
+    assert checked == [written]
+
+
 async def test_of_many_who_void_at_once_one_does(journal: Journal):
     (written,) = await journal.record([grant()])
     calls = (journal.void(written.id, actor=f"t{n}", reason=f"reason {n}") for n in range(20))

@@ -25,7 +25,7 @@ from ...ledger.drafts import Proposal, draft_of, record_proposals
 from ...ledger.entries import LONGEST_KEY, another_request
 from ...ledger.granting import Limits, within
 from ...quotas.adjustments import Adjustment, Grant
-from ...quotas.messages import Verbatim, printable, shown, wrong
+from ...quotas.messages import Verbatim, shown, wrong
 from ...quotas.policy.policy import PolicySet
 from ...quotas.resolve import resolve
 from ...quotas.subject import EVERYONE, Subject
@@ -150,8 +150,6 @@ class Decider:
             written = await record_proposals(
                 self.journal, proposals, self.policies, now=now, key=self.own_key(key), check=check
             )
-        for one in written if new else ():
-            self._log("made", one, one.reason)
         return written, new
 
     async def void(self, number: int, reason: str, key: str) -> Adjustment:
@@ -162,12 +160,9 @@ class Decider:
         if not self.permissions.administers:
             await self._refuse_to_void(one)
         with self._refusals(key):
-            voided = await self.journal.void(
+            return await self.journal.void(
                 number, actor=self.actor, reason=reason, key=self.own_key(key)
             )
-        if one.voided is None:
-            self._log("voided", voided, reason)
-        return voided
 
     async def _refuse_to_void(self, one: Adjustment) -> None:
         """Refuse to void what somebody else decided, or about somebody out of reach."""
@@ -201,17 +196,6 @@ class Decider:
         except LedgerUnavailable as error:
             self.log.warning("The ledger does not answer: %s", error)
             raise Refused(503, IN_DOUBT) from error
-
-    def _log(self, done: str, one: Adjustment, reason: str) -> None:
-        what = {
-            "id": one.id,
-            "kind": type(one).__name__.lower(),
-            "policy": one.policy,
-            "user": one.user,
-            "actor": self.actor,
-            "reason": printable(reason),
-        }
-        self.log.info("Adjustment %s: %s", done, json.dumps(what))
 
 
 def _status_of(error: AdjustmentRefused) -> int:

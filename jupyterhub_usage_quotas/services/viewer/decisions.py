@@ -11,6 +11,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 
+from ...ledger.audit import AuditedJournal
 from ...ledger.base import Journal
 from ...quotas.adjustments import Adjustment
 from ...quotas.subject import Everyone, Subject
@@ -42,9 +43,10 @@ class Decisions(Handler):
         """The ledger, where it can be written."""
         if not self.is_kept:
             raise Refused(404, NO_LEDGER_HERE)
-        journal: Any = self.context.configured.ledger
-        made: Journal = journal
-        return made
+        ledger: Any = self.context.configured.ledger
+        manager, own = self.context.configured.manager, self.context.log
+        log = manager.make_audit_log("dashboard", own.info, own.error)
+        return AuditedJournal(ledger, log, manager.policies)
 
     @property
     def is_kept(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -259,3 +260,53 @@ def test_a_ledger_of_the_admins_own_is_written_too(tmp_path):
     said = run("ledger", "verify", "--config", config)
     assert said.code == 2
     assert "only a ledger at UsageConfig.ledger_url" in said.err
+
+
+def test_what_is_written_and_imported_is_in_the_audit_log_once(config, tmp_path):
+    file, other = tmp_path / "audit.log", tmp_path / "other"
+    more = f"c.UsageConfig.audit_log = {str(file)!r}\nc.UsageConfig.audit_log_format = 'json'\n"
+    Path(config).write_text(Path(config).read_text() + more)
+    asked = ("--user", "ada", "--user", "bob", "--actor", "tutor", "--key", "k")
+    assert grant(config, *asked, "--dry-run").code == 0
+    assert [grant(config, *asked).err for _ in range(2)] == ["", ""]
+    assert grant(config, "--user", "nobody").code == 2
+    run("void", "2", "--config", config, "--reason", "two\nlines", "--actor", "me")
+    exported = tmp_path / "lines"
+    exported.write_text(run("ledger", "export", "--config", config).out)
+    other.mkdir()
+    new = config_in(other, more)
+    for options in ((), ("--dry-run",), ("--json",)):
+        assert run("ledger", "import", str(exported), "--config", new, *options).code == 0
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {one["through"] for one in lines} == {"command line"}
+    assert [(one["event"], one.get("user")) for one in lines] == [
+        ("made", "ada"),
+        ("made", "bob"),
+        ("repeated", "ada"),
+        ("repeated", "bob"),
+        ("voided", "bob"),
+        ("imported", None),
+        ("imported", None),
+    ]
+    assert lines[4]["voided"]["reason"] == "two\nlines"
+    assert [(one["entries"], one["new"]) for one in lines[5:]] == [(3, 3), (3, 0)]
+    assert lines[5]["hash"] == json.loads(exported.read_text().splitlines()[-1])["hash"]
+
+
+def test_an_audit_log_that_takes_no_line_loses_none_and_fails_nothing(config):
+    Path(config).write_text(Path(config).read_text() + "c.UsageConfig.audit_log = '/dev/full'\n")
+    said = grant(config, "--user", "ada")
+    assert said.code == 0
+    assert len(written(config)) == 1
+    why, line = said.err.splitlines()
+    assert why.startswith("The audit log cannot be written: OSError: [Errno 28]")
+    assert line.startswith("audit: at=")
+    assert 'event="made" through="command line" id=1 kind="grant"' in line
+
+
+@pytest.mark.parametrize("path", ["audit.log", "~/audit.log", "/a\nb"])
+def test_an_audit_log_that_is_elsewhere_for_each_process_is_refused(config, path):
+    Path(config).write_text(Path(config).read_text() + f"c.UsageConfig.audit_log = {path!r}\n")
+    said = grant(config, "--user", "ada")
+    assert said.code == 2
+    assert "expected a path that begins with a slash" in said.err

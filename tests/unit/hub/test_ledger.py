@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from dataclasses import replace
@@ -11,22 +12,24 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from jupyterhub_usage_quotas import Grant, LaunchDenied, SqlLedger
+from jupyterhub_usage_quotas import Exemption, Grant, LaunchDenied, Override, SqlLedger
 from jupyterhub_usage_quotas.errors import ConfigurationError, LedgerUnavailable
 from jupyterhub_usage_quotas.hub.ledger import open_ledger
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger
+from jupyterhub_usage_quotas.hub.metrics.ledger import LedgerMetrics
+from jupyterhub_usage_quotas.ledger.cached import CachedLedger, Numbers
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
 from tests.support.fake_prometheus import USER, alive, manager, prometheus, spawner
 
 __all__ = ["prometheus"]
 
+PREFIX = "jupyterhub_usage_quotas_"
 LOG = logging.getLogger("test_ledger")
 NOW = datetime.now(UTC)
 MORE = Grant("week", NOW, NOW + timedelta(days=7), "ada", actor="t", reason="late", amount=7200.0)
 
 
 def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"jupyterhub_usage_quotas_{name}", labels) or 0.0
+    return REGISTRY.get_sample_value(PREFIX + name, labels) or 0.0
 
 
 @pytest.fixture
@@ -57,6 +60,56 @@ async def test_it_makes_the_tables_and_reads_them_before_it_serves(file: Path):
     assert [one.amount for one in (await again.active(EVERYONE, NOW)).by_user["ada"]] == [7200]
     await hub.aclose()
     await again.aclose()
+
+
+class Counting(LedgerMetrics):
+    """Says when adjustments were counted."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        super().__init__(log)
+        self.done = asyncio.Event()
+
+    def counted(self, numbers: Numbers) -> None:
+        super().counted(numbers)
+        self.done.set()
+
+
+async def test_what_was_decided_is_counted_by_kind_whoever_wrote_it(file: Path):
+    hub = ledger_at(file)
+    open_ledger(hub, LOG)
+    assert metric("ledger_entries_total", kind="grant") == 0
+    other = SqlLedger.at(f"sqlite:///{file}")
+    common = {"actor": "t", "reason": "late"}
+    week, later = NOW + timedelta(days=7), NOW + timedelta(days=1)
+    await other.record(
+        [
+            MORE,
+            replace(MORE, start=later),
+            replace(MORE, user="bob"),
+            Override("week", NOW, week, "ada", limit=1.0, **common),
+            Exemption("week", NOW, week, None, **common),
+        ]
+    )
+    await other.void(3, **common)
+
+    def numbers(name: str) -> dict[str, float]:
+        kinds = ("grant", "override", "exemption", "void")
+        found = {kind: REGISTRY.get_sample_value(PREFIX + name, {"kind": kind}) for kind in kinds}
+        return {kind: number for kind, number in found.items() if number is not None}
+
+    hub.events = counting = Counting(LOG)
+    keeping = asyncio.create_task(hub.keep())
+    async with asyncio.timeout(20):
+        await counting.done.wait()
+    keeping.cancel()
+    in_force = {"grant": 1, "override": 1, "exemption": 1}
+    written = {"grant": 3, "override": 1, "exemption": 1, "void": 1}
+    assert (numbers("adjustments"), numbers("ledger_entries_total")) == (in_force, written)
+    again = ledger_at(file)
+    open_ledger(again, LOG)
+    assert (numbers("adjustments"), numbers("ledger_entries_total")) == (in_force, written)
+    for one in (hub, other, again):
+        await one.aclose()
 
 
 async def test_tables_of_a_newer_version_stop_it_with_a_line(file: Path):
