@@ -47,6 +47,7 @@ from .context import ViewerContext
 from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
+from .pages.history import GivenPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -130,6 +131,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("oauth_callback", Callback),
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
+        (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
