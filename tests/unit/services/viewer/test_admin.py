@@ -22,7 +22,7 @@ from jupyterhub_usage_quotas.ledger.schema import ENTRIES
 from jupyterhub_usage_quotas.services.viewer.pages import several as several_page
 from tests.support.campus import RULES, TINA, Campus, running_campus
 from tests.support.pseudo import NAME, faults, write_pseudo_catalogue
-from tests.support.viewer import ACCESS, PREFIX, running_viewer, token_of
+from tests.support.viewer import ACCESS, PREFIX, Viewer, running_viewer, token_of
 
 ADMIN = "token-of-admin"
 HOUR = 3600.0
@@ -550,7 +550,7 @@ def test_a_large_group_is_given_to_in_parts(tmp_path, monkeypatch):
         assert "Of the group big: 1 to 3 of 5." in first.get_text()
         link = str(one(first, "section a")["href"]).removeprefix(PREFIX)
         assert listed(page(large, link, ADMIN)) == names[3:]
-        answer = several(large, ADMIN, *listed(first))
+        answer = several(large, ADMIN, *listed(first), policy="memory", amount="1")
         assert said(following(large, answer, ADMIN), "#usage-quota-done").startswith(
             "Given to 3 users"
         )
@@ -887,22 +887,7 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
         pages.append(viewer.get("", ADMIN))
         pages.append(viewer.get("users/ann/given", ADMIN))
         pages.append(viewer.get("users/admin/given", ADMIN))
-        pages.append(viewer.get("admin?group=a", ADMIN))
-        pages.append(viewer.get("admin/give", ADMIN))
-        pages.append(viewer.get("admin/give?group=a", ADMIN))
-        pages.append(viewer.get("admin/give?users=ann&users=admin", ADMIN))
-
-        def several(**more: Any) -> httpx.Response:
-            data = TYPED | {"policy": "memory", "users": ["ann", "admin"], "reason": "p15"} | more
-            return viewer.get("admin/give", ADMIN, method="POST", data=data)
-
-        pages.append(several(amount=""))
-        given = several()
-        pages.append(viewer.get(given.headers["Location"].removeprefix(PREFIX), ADMIN))
-        numbers = parse_qs(urlsplit(given.headers["Location"]).query)["made"][0]
-        pages.append(several(void=numbers, why=""))
-        undone = several(void=numbers, why="p16")
-        pages.append(viewer.get(undone.headers["Location"].removeprefix(PREFIX), ADMIN))
+        pages += about_several(viewer)
     statuses = [200, 200, 200, 400, 200, 200, 409, 400, 200, 409, 401, 200, 200, 200]
     statuses += [200, 200, 200, 200, 400, 200, 400, 200]
     assert [one.status_code for one in pages] == statuses
@@ -915,6 +900,27 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
             assert "Give more" not in answer.text
     if language == "de":
         assert "2 GiB-Stunden mehr" in pages[5].text
+
+
+def about_several(viewer: Viewer) -> list[httpx.Response]:
+    """The pages on which several are given more, and it is taken back."""
+    pages = [viewer.get("admin?group=a", ADMIN)]
+    pages.append(viewer.get("admin/give", ADMIN))
+    pages.append(viewer.get("admin/give?group=a", ADMIN))
+    pages.append(viewer.get("admin/give?users=ann&users=admin", ADMIN))
+
+    def several(**more: Any) -> httpx.Response:
+        data = TYPED | {"policy": "memory", "users": ["ann", "admin"], "reason": "p15"} | more
+        return viewer.get("admin/give", ADMIN, method="POST", data=data)
+
+    pages.append(several(amount=""))
+    given = several()
+    pages.append(viewer.get(given.headers["Location"].removeprefix(PREFIX), ADMIN))
+    numbers = parse_qs(urlsplit(given.headers["Location"]).query)["made"][0]
+    pages.append(several(void=numbers, why=""))
+    undone = several(void=numbers, why="p16")
+    pages.append(viewer.get(undone.headers["Location"].removeprefix(PREFIX), ADMIN))
+    return pages
 
 
 async def _make(url: str) -> None:
