@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Collection
 from contextlib import aclosing
@@ -16,7 +17,7 @@ from typing import Any, Final
 from ..errors import InvalidAdjustment
 from ..ledger.base import PAGE
 from ..ledger.reports import recorded_report
-from ..ledger.rows import ChainReport
+from ..ledger.rows import ChainReport, Noted
 from ..ledger.store import SqlLedger
 from ..ledger.transfer import line_of, read_entries
 from ..quotas.adjustments import Adjustment
@@ -25,6 +26,7 @@ from ..quotas.subject import EVERYONE, Everyone, Subject
 from .adjust import STDIN, login_name, print_reports
 from .opened import audit_log, configured, exit_code_of, journal_of, sql_ledger_of
 
+_COUNT_AND_HASH: Final = re.compile("[1-9][0-9]{0,17}:[0-9a-fA-F]{64}", re.ASCII)
 BROKEN: Final = 1
 """The exit code where the chain of hashes is broken."""
 
@@ -56,7 +58,14 @@ def add_ledger(commands: Any) -> None:
     )
     importing.add_argument("file", metavar="FILE", help=f"what was exported; {STDIN} reads it")
     importing.add_argument("--dry-run", action="store_true", help="check it, and write nothing")
-    _add(does, "verify", "look whether all entries are as they were written", _verify)
+    verifying = _add(does, "verify", "look whether all entries are as they were written", _verify)
+    verifying.add_argument(
+        "--expect",
+        type=_noted,
+        default=None,
+        metavar="COUNT:HASH",
+        help="what `verify` printed earlier: these entries must be there, too, and the same",
+    )
 
 
 def _add(does: Any, name: str, what: str, work: Any) -> argparse.ArgumentParser:
@@ -73,6 +82,14 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number above 0")
     return int(text)
+
+
+def _noted(text: str) -> Noted:
+    if not _COUNT_AND_HASH.fullmatch(text):
+        expected = "a number of entries, a colon, and the hash of the last"
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected {expected}")
+    entries, _, head = text.partition(":")
+    return Noted(int(entries), head.lower())
 
 
 def _sql(options: argparse.Namespace) -> SqlLedger:
@@ -145,7 +162,7 @@ def _import(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     async def looked() -> ChainReport:
         async with aclosing(_sql(options)) as ledger:
-            return await ledger.verify()
+            return await ledger.verify(options.expect)
 
     report = asyncio.run(looked())
     whole = report.broken_at is None

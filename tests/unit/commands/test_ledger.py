@@ -179,3 +179,31 @@ def test_a_row_that_somebody_changed_is_named(config):
     assert broken.out.startswith("entry 2: it is not as it was written")
     (found,) = ledger(config, "verify", "--json").objects
     assert (found["whole"], found["broken_at"], found["entries"]) == (False, 2, 1)
+
+
+def test_a_ledger_that_lost_its_end_is_found_by_what_was_noted(config):
+    (noted,) = ledger(config, "verify", "--json").objects
+    count, head = noted["entries"], noted["head"]
+    (third,) = [one["hash"] for one in ledger(config, "export").objects if one["id"] == 3]
+    for expected in (f"{count}:{head}", f"{count}:{head.upper()}", f"3:{third}"):
+        assert ledger(config, "verify", "--expect", expected).code == 0
+    with sqlite3.connect(Path(config).with_name("ledger.sqlite")) as connection:
+        connection.execute("DROP TRIGGER usage_quotas_no_delete")
+        connection.execute("DELETE FROM usage_quotas_entries WHERE id = 4")
+    assert ledger(config, "verify").code == 0
+    assert ledger(config, "verify", "--expect", f"3:{third}").code == 0
+    lost = ledger(config, "verify", "--expect", f"{count}:{head}")
+    assert (lost.code, lost.out) == (1, "entry 4: it is missing, and 4 entries were noted\n")
+    more = ("--policy", "memory", "--until", "1d", "--reason", "in its place", "--user", "eve")
+    run("exempt", "--config", config, *more)
+    other = ledger(config, "verify", "--expect", f"{count}:{head}", "--json")
+    (found,) = other.objects
+    assert (other.code, found["whole"], found["broken_at"]) == (1, False, 4)
+    assert found["why"].startswith("it is another one than was noted")
+
+
+@pytest.mark.parametrize("expected", ["4", "4:", f"0:{'0' * 64}", "x:y", f"4:{'g' * 64}", ":"])
+def test_what_nobody_can_have_noted_is_refused(config, expected):
+    said = ledger(config, "verify", "--expect", expected)
+    assert (said.code, said.out) == (2, "")
+    assert "expected a number of entries, a colon, and the hash of the last" in said.err

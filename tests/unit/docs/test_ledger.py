@@ -12,6 +12,14 @@ from tests.support.adjusting import config_in, hub_with, run
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs/how-to/ledger.md"
+MORE = """
+c.UsageConfig.credit_prices = {"gpu": 10}
+c.UsageQuotaManager.policy += [
+    {"name": "homes", "resource": "storage", "limit": "exported", "scope": {"everyone": True}},
+    {"name": "budget", "resource": "credits", "limit": "100 credits", "window": 7,
+     "scope": {"everyone": True}},
+]
+"""
 COMMAND = re.compile(r"^ {4,6}jupyterhub-usage-quotas (.*)$", re.MULTILINE)
 
 
@@ -19,7 +27,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch):
     hub_with(tmp_path, {"ada": ["course"]}, datetime(2026, 1, 2, tzinfo=UTC))
     config = Path(config_in(tmp_path))
     config.write_text(
-        config.read_text().replace('"memory", "resource"', '"memory-week", "resource"')
+        config.read_text().replace('"memory", "resource"', '"memory-week", "resource"') + MORE
     )
     monkeypatch.chdir(tmp_path)
     outputs = []
@@ -32,7 +40,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path, monkeypatch):
         outputs.append(said.out)
         if file:
             Path(file).write_text(said.out)
-    assert len(outputs) == 10
-    assert outputs[6] == outputs[9], "verify says the same after the ledger was moved"
-    assert outputs[9].startswith("4 entries, all as they were written")
+    assert len(outputs) == 12
+    assert outputs[8] == outputs[11], "verify says the same after the ledger was moved"
+    assert outputs[11].startswith("6 entries, all as they were written")
     assert {"ledger.sqlite", "new.sqlite"} <= set(os.listdir())
