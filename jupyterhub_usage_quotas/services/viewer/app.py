@@ -48,6 +48,7 @@ from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
 from .pages.history import GivenPage
+from .pages.several import GiveSeveralPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -133,6 +134,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         (f"users/{name}", pages.UserPage),
         (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),
+        ("admin/give", GiveSeveralPage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),
