@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -118,9 +119,9 @@ def _first_of(
         return drafts(now), check
     except InvalidAdjustment as error:
         refused = error
-        ends = [_until(one.until, now) for one in proposals if _INSTANT.match(one.until)]
-        if not key or not ends or min(ends) > now:
-            raise
+    ends = list(_ends_of(proposals))
+    if not key or not ends or min(ends) > now:
+        raise refused
 
     def refuse(_held: Sequence[Adjustment]) -> None:
         raise refused
@@ -129,6 +130,14 @@ def _first_of(
         return drafts(min(ends) - timedelta(seconds=1)), refuse
     except InvalidAdjustment:
         raise refused from None
+
+
+def _ends_of(proposals: Sequence[Proposal]) -> Iterator[datetime]:
+    """The instants until which these are proposed; without those that are none."""
+    for one in proposals:
+        if _INSTANT.match(one.until):
+            with suppress(InvalidQuantity):
+                yield _instant(one.until)
 
 
 def _of_kind(proposal: Proposal, amount: float, start: datetime, until: datetime) -> Adjustment:

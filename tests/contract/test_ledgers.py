@@ -275,6 +275,10 @@ async def test_a_request_is_answered_as_the_first_time_also_once_it_is_over(jour
     for key in ("new", ""):
         with pytest.raises(InvalidAdjustment, match="until to be later than start"):
             await record_proposals(journal, [proposal], WEEK, now=over, key=key)
+    for until in ("2026-11-23T11:00:00", "2026-13-01T00:00Z", "2026-11-23T", "99990101T000000Z"):
+        no_instant = replace(proposal, until=until)
+        with pytest.raises(InvalidAdjustment, match="until: got "):
+            await record_proposals(journal, [no_instant], WEEK, now=over, key="k")
     assert list(await journal.history(EVERYONE)) == list(first)
 
 
