@@ -47,6 +47,7 @@ from .context import ViewerContext
 from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
+from .pages.budgets import BudgetsPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -131,6 +132,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
         ("admin/?", admin.AdminPage),
+        ("admin/budgets/?", BudgetsPage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),

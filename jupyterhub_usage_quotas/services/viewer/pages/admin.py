@@ -19,6 +19,7 @@ from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
 from ..table import Page, columns, selected
+from .budgeting import calendar_policies
 from .decided import Entry, entries
 from .giving import (
     Fault,
@@ -95,6 +96,8 @@ class AdminPage(DecidingPage):
             unseen={one.subject.name for one in found if not may_read(one.subject)},
             groups=sorted({group for one in reached for group in one.subject.groups}),
             policies=_policies_of(reached),
+            has_budgets=self.permissions.administers
+            and bool(calendar_policies(self.decider.policies)),
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, language),
