@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 from tests.support.cluster import GIB
 from tests.support.forked import run_command
 from tests.support.hub import Hub
-from tests.support.paths import ROOT
 from tests.support.visitor import PATIENCE, Visitor, text_of
 
 from .campus import (
@@ -36,11 +34,9 @@ from .campus import (
     seats_exporter,
 )
 from .conftest import patient_context, picture
+from .looks import DESK, PHONE, everywhere, faults, no_horizontal_scroll, too_wide
 
 ZURICH = ZoneInfo("Europe/Zurich")
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
-DESK = {"width": 1100, "height": 900}
-PHONE = {"width": 360, "height": 740}
 COUNT_ASKED = """
     let times = 0;
     document.addEventListener("usage-quota:asked", () => { times += 1 });
@@ -153,37 +149,6 @@ def visiting(campus: Campus, name: str, path: str = "/", **options) -> Iterator[
     context.close()
 
 
-def faults(page: Page, how: str = "") -> list[str]:
-    """The serious and critical faults that axe finds on a page, the Hub's own parts included.
-
-    In the dark (`how`, as `everywhere` has it) only colours are other than in the light.
-    """
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE.read_text())
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
-    if how.endswith(" dark"):
-        options["runOnly"] = ["color-contrast"]
-    found = page.evaluate("(options) => axe.run(document, options)", options)
-    return [
-        f"{one['id']}: {node['target']} {node['failureSummary']}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
-
-
-def everywhere(page: Page) -> Iterator[str]:
-    """The page in light and dark, at a desk and on a phone, with nothing folded up."""
-    unfold = "() => document.querySelectorAll('details').forEach(d => d.open = true)"
-    for size in (DESK, PHONE):
-        page.set_viewport_size(size)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
-            page.evaluate(unfold)
-            yield f"{size['width']} {scheme}"
-
-
 def check(campus: Campus, name: str, *groups: str, members: tuple[str, ...] = ()) -> dict:
     """What `check --json` says."""
     config = campus.hub.program.log.parent / "jupyterhub_config.py"
@@ -203,23 +168,6 @@ def amount(text: str) -> tuple[float, str]:
     """A shown amount as a number and its unit."""
     number, _, unit = text.strip().partition(" ")
     return float(number.replace(",", "")), unit
-
-
-def no_horizontal_scroll(page: Page) -> bool:
-    return page.evaluate(
-        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    )
-
-
-def too_wide(page: Page) -> list[str]:
-    """What reaches over the right edge of a page that can be scrolled to there."""
-    if no_horizontal_scroll(page):
-        return []
-    return page.evaluate(
-        "() => [...document.querySelectorAll('main *')].filter(one =>"
-        " one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5"
-        " && !one.closest('.table-responsive')).map(one => one.outerHTML.slice(0, 120))"
-    )
 
 
 # --- what it says -------------------------------------------------------------------------------

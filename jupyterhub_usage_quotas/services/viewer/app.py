@@ -48,6 +48,7 @@ from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
 from .pages.budgets import BudgetsPage
+from .pages.history import GivenPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -131,6 +132,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("oauth_callback", Callback),
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
+        (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),
         ("admin/budgets/?", BudgetsPage),
         (f"admin/users/{name}", admin.GivePage),

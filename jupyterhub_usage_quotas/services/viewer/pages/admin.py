@@ -10,7 +10,6 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from ....errors import LedgerUnavailable
 from ....quotas.phrases import mark
 from ....quotas.subject import Subject
 from ....status.users import UserStatus
@@ -20,7 +19,7 @@ from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
 from ..table import Page, columns, selected
 from .budgeting import calendar_policies
-from .decided import Entry, entries
+from .decided import Entry
 from .giving import (
     Fault,
     Mistyped,
@@ -33,11 +32,10 @@ from .giving import (
     request_of,
     says_why,
 )
-from .handlers import ViewerPage
+from .history import HistoryPage
 from .intervals import zone_of
 from .user import cards, row
 
-ENTRIES_SHOWN = 20
 NUMBER = re.compile("[1-9][0-9]{0,14}")
 NOT_SENT = mark(
     "Nothing was written: your session has ended, or this form was not on a page of yours. Go back,"
@@ -45,7 +43,7 @@ NOT_SENT = mark(
 )
 
 
-class DecidingPage(ViewerPage):
+class DecidingPage(HistoryPage):
     """A page of those who may give more to somebody; nobody else learns that it is there."""
 
     explained = EXPLAINED | {401: NOT_SENT}
@@ -207,7 +205,7 @@ class GivePage(DecidingPage):
         choices = offers(policies, [subject], language, stands)
         if not typed.policy:
             typed = replace(typed, policy=most_wanted(choices))
-        decided, following = await self._decided(subject)
+        decided, following = await self.decided(subject, self.decider.actor)
         self.set_status(status)
         self.show(
             "usage-quota-give.html",
@@ -224,25 +222,6 @@ class GivePage(DecidingPage):
             zone=self.zone.key,
             now=self.now,
         )
-
-    async def _decided(self, subject: Subject) -> tuple[tuple[Entry, ...] | None, int | None]:
-        """What was decided about a user, and where there is more; None where it cannot be read."""
-        before = self.query.number("before", LARGEST_ID, 1, LARGEST_ID)
-        try:
-            found, following = await self.history([subject], lambda _: True, before, ENTRIES_SHOWN)
-        except LedgerUnavailable as error:
-            self.context.log.warning("The ledger does not answer: %s", error)
-            return None, None
-        decider = self.decider
-        said = entries(
-            found,
-            decider.policies,
-            self.at,
-            self.language,
-            actor=decider.actor,
-            administers=self.permissions.administers,
-        )
-        return said, following
 
     def _done(self, decided: Sequence[Entry]) -> dict[str, Any]:
         """What was just written, where the address says that something was."""

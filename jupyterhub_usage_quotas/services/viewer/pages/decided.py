@@ -28,7 +28,6 @@ class Entry:
     number: int
     what: str
     policy: str
-    for_everyone: bool
     start: datetime
     until: datetime
     made: datetime | None
@@ -67,6 +66,8 @@ def entries(
     """Adjustments for a page that this actor reads, who is nobody where nothing can be taken back;
     which of them they may void is as `Decider.void` has it.
     """
+    if not adjustments:
+        return ()
     units = {one.name: one.limit.unit for one in policies}
 
     def entry(one: Adjustment) -> Entry:
@@ -76,7 +77,6 @@ def entries(
             number=one.id,
             what=given(one, units.get(one.policy), language),
             policy=one.policy,
-            for_everyone=one.user is None,
             start=one.start,
             until=one.until,
             made=one.created,

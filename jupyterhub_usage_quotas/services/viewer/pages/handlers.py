@@ -63,6 +63,7 @@ class ViewerPage(Decisions, PageHandler):
             is_own=is_own,
             sees_others=self.permissions.sees_others,
             gives=self.gives,
+            kept=self.is_kept,
             may_give=self.gives and self.permissions.may_give(subject),
             over_time=self.context.configured.viewer.enable_compute,
             contact=self.language.gettext(manager.contact),

@@ -28,7 +28,7 @@ from ....status.text import (
 )
 from ....status.users import UserStatus
 from ..sessions import Session, known_usage, of_servers, sessions, unit_of
-from .decided import given
+from .decided import Entry, entries
 from .plots import DEFAULT_SERVER, Plot, plot
 
 COMPLETE = 0.995
@@ -64,7 +64,7 @@ class Card:
     gets_back: str
     gets_back_count: int
     gets_back_at: datetime | None
-    grants: tuple[tuple[str, datetime], ...]
+    grants: tuple[Entry, ...]
     notice: str
     covered_until: datetime | None
     incomplete: str
@@ -111,7 +111,7 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None, language:
         gets_back="" if back is None else language.amount(back.amount, unit),
         gets_back_count=language.count(back.amount, unit) if back else 0,
         gets_back_at=back.at if back else None,
-        grants=tuple((given(one, unit, language), one.until) for one in status.active(verdict)),
+        grants=entries(status.active(verdict), status.inputs.policies, status.inputs.now, language),
         notice=notice(reading, language, may_start=status.may_start),
         covered_until=known.covered_until if known else None,
         incomplete=_incomplete(status, verdict, language),

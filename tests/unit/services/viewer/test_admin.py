@@ -274,6 +274,47 @@ def test_the_history_is_in_pages(campus: Campus, pupil: str):
     assert "number 0." in said(second, ".usage-quota-entries > li")
 
 
+def test_everybody_reads_what_they_were_given_by_whom_and_why(campus: Campus, pupil: str):
+    send(campus, pupil, TESS, reason="ill on <b>Sunday</b>", amount="3")
+    own = page(campus, f"users/{pupil}", token_of(pupil))
+    text = said(own, ".usage-quota-grant")
+    assert text.startswith("Granted: 3h more, until ")
+    assert "By tess, " in text
+    assert text.endswith(": ill on <b>Sunday</b>")
+    link = str(one(own, "main a[href$='/given']")["href"])
+    assert link == f"{PREFIX}users/{pupil}/given"
+    number = campus.about(pupil)[0].id
+    data = {"void": str(number), "why": "was well again"}
+    campus.viewer.get(path_of(pupil), TESS, method="POST", data=data)
+    assert page(campus, f"users/{pupil}", token_of(pupil)).select(".usage-quota-grant") == []
+    given = page(campus, f"users/{pupil}/given", token_of(pupil))
+    text = said(given, ".usage-quota-entries > li")
+    assert text.startswith("Taken back: 3h more (week), until ")
+    assert "By tess, " in text
+    assert text.endswith(": was well again")
+    # It is read there, and nothing can be done.
+    assert given.select("main form") == []
+
+
+@pytest.mark.parametrize(
+    ("token", "sees"),
+    [
+        *((one, True) for one in (ADMIN, TESS, TINA, "reads")),
+        *((one, False) for one in ("token-of-ann", "token-of-tom", "one", "elsewhere")),
+    ],
+)
+def test_of_others_only_those_read_it_who_may(campus: Campus, pupil: str, token, sees):
+    campus.give(ADMIN, pupil, "ben", reason="of nobody's business")
+    for name in (pupil, "nobody"):
+        answer = campus.viewer.get(f"users/{name}/given", token)
+        found = sees and name == pupil
+        assert answer.status_code == (200 if found else 403 if token == "elsewhere" else 404)
+        assert ("nobody's business" in answer.text.replace("&#39;", "'")) is found
+    if token not in {ADMIN, "reads", "one"}:
+        answer = campus.viewer.get("users/ben/given", token)
+        assert "business" not in answer.text
+
+
 def test_until_is_in_the_zone_of_the_form(campus: Campus, pupil: str):
     end = (datetime.now(UTC) + timedelta(days=40)).strftime("%Y-%m-%dT12:00")
     following(campus, send(campus, pupil, TESS, until=end, zone="Asia/Tokyo"), TESS)
@@ -701,6 +742,7 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
         pages.append(viewer.get(path_of("ann"), ADMIN))
         pages.append(sent(policy="", amount="", until="x"))
         given = sent(reason="p11", key="k")
+        pages.append(viewer.get("users/ann", ADMIN))
         pages.append(viewer.get(given.headers["Location"].removeprefix(PREFIX), ADMIN))
         pages.append(sent(reason="p12", key="k"))
         pages.append(sent(void="1", why=""))
@@ -709,19 +751,10 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
         pages.append(sent(void="1", why="p14"))
         pages.append(viewer.get(path_of("ann"), method="POST", data=TYPED))
         pages.append(viewer.get("", ADMIN))
-    assert [one.status_code for one in pages] == [
-        200,
-        200,
-        200,
-        400,
-        200,
-        409,
-        400,
-        200,
-        409,
-        401,
-        200,
-    ]
+        pages.append(viewer.get("users/ann/given", ADMIN))
+        pages.append(viewer.get("users/admin/given", ADMIN))
+    statuses = [200, 200, 200, 400, 200, 200, 409, 400, 200, 409, 401, 200, 200, 200]
+    assert [one.status_code for one in pages] == statuses
     data = ["admin", "ann", "memory", "week", "cpu per 7 days for everyone", "UTC", "GiB-", "CPU-"]
     data += ["p11", "p12", "p13", "p14", "p1", " h", "JupyterHub"]
     for answer in pages:
@@ -730,7 +763,7 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
         else:
             assert "Give more" not in answer.text
     if language == "de":
-        assert "2 GiB-Stunden mehr" in pages[4].text
+        assert "2 GiB-Stunden mehr" in pages[5].text
 
 
 async def _make(url: str) -> None:
