@@ -18,7 +18,7 @@ from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
 from ..table import Page, columns, selected
-from .budgeting import calendar_policies
+from .budgeting import budget_policies
 from .decided import Entry
 from .giving import (
     Fault,
@@ -95,7 +95,7 @@ class AdminPage(DecidingPage):
             groups=sorted({group for one in reached for group in one.subject.groups}),
             policies=_policies_of(reached),
             has_budgets=self.permissions.administers
-            and bool(calendar_policies(self.decider.policies)),
+            and bool(budget_policies(self.decider.policies, self.at)),
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, language),

@@ -15,7 +15,6 @@ from typing import Final
 from ....ledger.drafts import Proposal
 from ....quotas.adjustments import Adjustment, allowance
 from ....quotas.policy.policy import Policy, PolicySet
-from ....quotas.windows.calendar import Calendar
 from ....status.language import Language
 from ...web.params import NUMBER
 from .decided import IN_FORCE, LATER, Entry, entries
@@ -71,23 +70,21 @@ class TypedBudget:
         return cls(**made | {"reason": made["reason"].replace("\r\n", "\n")})
 
 
-def calendar_policies(policies: PolicySet) -> dict[str, tuple[Policy, Calendar]]:
+def budget_policies(policies: PolicySet, at: datetime) -> dict[str, Policy]:
     """By name, the policies that have a budget for each period: of each user, by a calendar, and
     with a name of their own, by which a ledger has its adjustments.
     """
     return {
-        one.name: (one, one.window)
+        one.name: one
         for one in policies
-        if isinstance(one.window, Calendar)
-        and not one.pooled
-        and one.name not in policies.default_names
+        if one.window.period_at(at) and not one.pooled and one.name not in policies.default_names
     }
 
 
-def period_of(window: Calendar, name: str, at: datetime) -> tuple[datetime, datetime]:
-    """When this period, or the next, begins and ends."""
-    number = window.number(at) + (name == NEXT)
-    return window.boundary(number), window.boundary(number + 1)
+def _period(policy: Policy, name: str, at: datetime) -> tuple[datetime, datetime]:
+    period = policy.window.period_at(at, after=1 if name == NEXT else 0)
+    assert period is not None  # noqa: S101 it has a calendar
+    return period
 
 
 def budgets(
@@ -99,12 +96,12 @@ def budgets(
 ) -> list[Budget]:
     """All budgets, by what was decided for everyone."""
 
-    def budget(policy: Policy, window: Calendar) -> Budget:
+    def budget(policy: Policy) -> Budget:
         unit = policy.limit.unit
         decided = [one for one in for_everyone if one.concerns(policy, NOBODY)]
         periods = []
         for name in (THIS, NEXT):
-            start, until = period_of(window, name, at)
+            start, until = _period(policy, name, at)
             amount = allowance(policy, decided, NOBODY, max(start, at))
             shown = language.amount(amount, unit) if amount < inf else ""
             periods.append(Period(name, start, until, shown, amount == policy.limit.base))
@@ -119,14 +116,14 @@ def budgets(
         return Budget(
             policy.name,
             language.gettext(policies.resources[policy.resource].display_name),
-            language.say(window.per),
+            language.say(policy.window.per),
             language.unit(unit.symbol),
             language.amount(policy.limit.base, unit),
             tuple(periods),
             tuple(one for one in said if one.state in (IN_FORCE, LATER)),
         )
 
-    return [budget(*each) for each in calendar_policies(policies).values()]
+    return [budget(one) for one in budget_policies(policies, at).values()]
 
 
 def proposal_of(
@@ -134,7 +131,7 @@ def proposal_of(
 ) -> Proposal:
     """The override that was meant. Raises `Mistyped` with all that is wrong with it."""
     gettext = language.gettext
-    policy, window = calendar_policies(policies).get(typed.policy, (None, None))
+    policy = budget_policies(policies, at).get(typed.policy)
     faults = []
     if policy is None:
         faults.append(Fault("", gettext("There is no such budget.")))
@@ -145,9 +142,9 @@ def proposal_of(
         faults.append(Fault("amount", text))
     if not says_why(typed.reason):
         faults.append(Fault("reason", no_reason(language)))
-    if policy is None or window is None or faults:
+    if policy is None or faults:
         raise Mistyped(faults)
-    start, until = period_of(window, typed.period, at)
+    start, until = _period(policy, typed.period, at)
     return Proposal(
         kind="override",
         policy=policy.name,

@@ -16,7 +16,7 @@ from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
 from .admin import NUMBER, DecidingPage, Undoing
-from .budgeting import Budget, TypedBudget, budgets, calendar_policies, proposal_of
+from .budgeting import Budget, TypedBudget, budget_policies, budgets, proposal_of
 from .decided import entries
 from .giving import Fault, Mistyped, fault_of, no_reason, says_why
 
@@ -63,7 +63,7 @@ class BudgetsPage(DecidingPage):
     async def _void(self, number: str, reason: str) -> None:
         known = NUMBER.fullmatch(number)
         found = await adjustment(self.journal, int(number)) if known else None
-        names = calendar_policies(self.decider.policies)
+        names = budget_policies(self.decider.policies, self.at)
         if found is None or found.user is not None or found.policy not in names:
             raise HTTPError(404)
         undoing = Undoing(found.id, reason)
