@@ -17,7 +17,7 @@ from ...web.page_handler import EXPLAINED
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
-from ..table import Page, columns, selected
+from ..table import NAMES, STATES, Page, columns, selected
 from .decided import Entry
 from .giving import (
     Fault,
@@ -114,6 +114,7 @@ class AdminPage(DecidingPage):
             unseen={one.subject.name for one in found if not may_read(one.subject)},
             groups=sorted({group for one in reached for group in one.subject.groups}),
             policies=_policies_of(reached),
+            states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, language),
