@@ -5,26 +5,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InvalidAdjustment
 from ..ledger.base import PAGE
+from ..ledger.forgetting import forget
 from ..ledger.reports import recorded_report
-from ..ledger.rows import ChainReport
+from ..ledger.rows import ChainReport, Noted, Row
 from ..ledger.store import SqlLedger
 from ..ledger.transfer import line_of, read_entries
 from ..quotas.adjustments import Adjustment
 from ..quotas.messages import printable
 from ..quotas.subject import EVERYONE, Everyone, Subject
 from .adjust import STDIN, login_name, print_reports
-from .opened import audit_log, configured, exit_code_of, journal_of, sql_ledger_of
+from .opened import audit_log, configured, exit_code_of, journal_of, note, sql_ledger_of
 
+_COUNT_AND_HASH: Final = re.compile("[1-9][0-9]{0,17}:[0-9a-fA-F]{64}", re.ASCII)
 BROKEN: Final = 1
 """The exit code where the chain of hashes is broken."""
 
@@ -33,7 +37,7 @@ def add_ledger(commands: Any) -> None:
     """Add the command to the command line's."""
     ledger = commands.add_parser(
         "ledger",
-        help="list, export, import or verify people's decisions",
+        help="list, export, import, forget or verify people's decisions",
         description="People's decisions about quotas. Exit code: 0 done, 1 `verify` found that"
         " entries were changed, 2 refused, 4 the ledger does not answer.",
     )
@@ -56,7 +60,39 @@ def add_ledger(commands: Any) -> None:
     )
     importing.add_argument("file", metavar="FILE", help=f"what was exported; {STDIN} reads it")
     importing.add_argument("--dry-run", action="store_true", help="check it, and write nothing")
-    _add(does, "verify", "look whether all entries are as they were written", _verify)
+    _add_forget(does)
+    verifying = _add(does, "verify", "look whether all entries are as they were written", _verify)
+    verifying.add_argument(
+        "--expect",
+        type=_noted,
+        default=None,
+        metavar="COUNT:HASH",
+        help="what `verify` printed earlier: these entries must be there, too, and the same",
+    )
+
+
+def _add_forget(does: Any) -> None:
+    forgetting = _add(
+        does, "forget", "print an export without people who are to be forgotten", _forget
+    )
+    forgetting.add_argument("file", metavar="FILE", help=f"what was exported; {STDIN} reads it")
+    several = "may be given several times"
+    forgetting.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"about whom entries are, or who decided them; {several}",
+    )
+    forgetting.add_argument(
+        "--reason-of",
+        action="append",
+        type=_positive,
+        default=[],
+        metavar="ID",
+        help=f"an entry about somebody else whose reason is to be forgotten; {several}",
+    )
+    forgetting.set_defaults(json=True)
 
 
 def _add(does: Any, name: str, what: str, work: Any) -> argparse.ArgumentParser:
@@ -73,6 +109,14 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number above 0")
     return int(text)
+
+
+def _noted(text: str) -> Noted:
+    if not _COUNT_AND_HASH.fullmatch(text):
+        expected = "a number of entries, a colon, and the hash of the last"
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected {expected}")
+    entries, _, head = text.partition(":")
+    return Noted(int(entries), head.lower())
 
 
 def _sql(options: argparse.Namespace) -> SqlLedger:
@@ -113,14 +157,7 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     quotas, configured_ledger = configured(Path(options.config), needs_ledger=True)
     ledger = sql_ledger_of(configured_ledger, makes_tables=True)
-    try:
-        if options.file == STDIN:
-            rows = read_entries(sys.stdin)
-        else:
-            with Path(options.file).open(encoding="utf-8-sig") as lines:
-                rows = read_entries(lines)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidAdjustment([f"{options.file}: {error}"]) from None
+    rows = _entries_in(options.file)
 
     async def write() -> int:
         async with aclosing(ledger):
@@ -142,10 +179,35 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _entries_in(file: str) -> list[Row]:
+    """The entries of an export."""
+    try:
+        if file == STDIN:
+            return read_entries(sys.stdin)
+        with Path(file).open(encoding="utf-8-sig") as lines:
+            return read_entries(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidAdjustment([f"{file}: {error}"]) from None
+
+
+def _forget(options: argparse.Namespace) -> int:
+    quotas, _ = configured(Path(options.config), needs_ledger=True)
+    if not options.user and not options.reason_of:
+        raise InvalidAdjustment(["nobody is named: pass --user or --reason-of"])
+    rows = _entries_in(options.file)
+    done = forget(rows, options.user, options.reason_of, datetime.now(UTC))
+    print("\n".join(map(line_of, done.rows)))
+    before, after = (f"{len(rows)}:{one[-1]['hash']}" for one in (rows, done.rows))
+    note(f"{done.changed} of {len(rows)} entries are without them; {before} becomes {after}")
+    said = {"entries": len(rows), "changed": done.changed, "before": before, "after": after}
+    asyncio.run(audit_log(quotas).add("forgotten", [said | {"actor": login_name()}]))
+    return 0
+
+
 def _verify(options: argparse.Namespace) -> int:
     async def looked() -> ChainReport:
         async with aclosing(_sql(options)) as ledger:
-            return await ledger.verify()
+            return await ledger.verify(options.expect)
 
     report = asyncio.run(looked())
     whole = report.broken_at is None

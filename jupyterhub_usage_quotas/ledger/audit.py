@@ -19,7 +19,7 @@ from ..quotas.subject import Everyone, Subject
 from .base import PAGE, Check, Journal, no_check
 from .reports import recorded_report
 
-Event = Literal["made", "voided", "repeated", "imported"]
+Event = Literal["made", "voided", "repeated", "imported", "forgotten"]
 Through = Literal["dashboard", "command line"]
 
 

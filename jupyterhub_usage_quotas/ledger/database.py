@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -169,7 +170,10 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError, UnicodeError) as error:
-            raise LedgerUnavailable(f"{self._named} cannot be used: {self._said(error)}") from None
+            cure = OF_ITS_OWNER if _may_not(error) else ""
+            raise LedgerUnavailable(
+                f"{self._named} cannot be used: {self._said(error)}{cure}"
+            ) from None
 
     def _said(self, error: Exception) -> str:
         """What a driver says, in a line, without the password and the statement."""
@@ -178,6 +182,18 @@ class Database:
         return f"{type(error).__name__}: {line}"
 
 
+def _may_not(error: Exception) -> bool:
+    """Whether this process may not open, or write, what is the ledger's."""
+    if isinstance(error, PermissionError):
+        return True
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+
+
+OF_ITS_OWNER: Final = (
+    "; SQLite writes beside the file also to read it: run this as the user of the Hub, who must be"
+    " able to write the file and its folder"
+)
 CONNECT: Final = {
     POSTGRESQL: {
         "connect_timeout": PATIENCE,

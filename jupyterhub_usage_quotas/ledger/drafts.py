@@ -89,19 +89,46 @@ async def record_proposals(
     """Write proposals into a journal, all or none; see `Journal.record` and `draft_of`.
 
     "At once" and "for 7d" are said anew at every repetition with the same key. They mean what they
-    meant the first time.
+    meant the first time, also once all of it is over.
     """
 
     def drafts(at: datetime) -> Sequence[Adjustment]:
         return [draft_of(one, policies, at) for one in proposals]
 
-    made = drafts(now)
+    made, check = _first_of(drafts, proposals, now, key, check)
     try:
         return await journal.record(made, key=key, check=check)
     except KeyReused as reused:
         if reused.start is None:
             raise
         return await journal.record(drafts(reused.start), key=key, check=check)
+
+
+def _first_of(
+    drafts: Callable[[datetime], Sequence[Adjustment]],
+    proposals: Sequence[Proposal],
+    now: datetime,
+    key: str,
+    check: Check,
+) -> tuple[Sequence[Adjustment], Check]:
+    """What is sent first, and the check of it. What would be over before it begins may have been
+    written while it was not: it is sent as of before its end, and refused where the key is new.
+    """
+    try:
+        return drafts(now), check
+    except InvalidAdjustment as error:
+        refused = error
+        ends = [_until(one.until, now) for one in proposals if _INSTANT.match(one.until)]
+        if not key or not ends or min(ends) > now:
+            raise
+
+    def refuse(_held: Sequence[Adjustment]) -> None:
+        raise refused
+
+    try:
+        return drafts(min(ends) - timedelta(seconds=1)), refuse
+    except InvalidAdjustment:
+        raise refused from None
 
 
 def _of_kind(proposal: Proposal, amount: float, start: datetime, until: datetime) -> Adjustment:

@@ -99,7 +99,9 @@ def errors_with_policies(draft: Adjustment, policies: PolicySet) -> Iterator[str
     names = {policy.name: policy for policy in policies}
     policy = names.get(draft.policy)
     if policy is None:
-        yield wrong("unknown policy", draft.policy, one_of(names or ["none"]))
+        own = [name for name in names if name not in policies.default_names]
+        expected = one_of(own) if own else "a policy with a name of its own, and there is none"
+        yield wrong("unknown policy", draft.policy, expected)
         return
     if draft.policy in policies.default_names:
         yield (

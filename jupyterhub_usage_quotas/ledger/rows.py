@@ -157,10 +157,19 @@ class ChainReport:
     why: str = ""
 
 
-class Chain:
-    """Follows the chain, entry by entry."""
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What somebody noted of an earlier report: how many entries there were, and the last hash."""
 
-    def __init__(self) -> None:
+    entries: int
+    head: str
+
+
+class Chain:
+    """Follows the chain, entry by entry, and compares it with what was noted of it."""
+
+    def __init__(self, noted: Noted | None = None) -> None:
+        self._noted = noted
         self.entries = 0
         self.head = FIRST
 
@@ -170,5 +179,13 @@ class Chain:
             return f"the entry before it is {self.entries}: those in between are missing"
         if row["hash"] != hash_of(row, self.head):
             return "it is not as it was written, or the entry before it is not"
+        if self._noted and row["id"] == self._noted.entries and row["hash"] != self._noted.head:
+            return "it is another one than was noted: it, or an entry before it, was written anew"
         self.entries, self.head = row["id"], row["hash"]
         return ""
+
+    def end(self) -> str:
+        """Why the chain is broken after its last entry, or an empty text."""
+        if self._noted is None or self.entries >= self._noted.entries:
+            return ""
+        return f"it is missing, and {self._noted.entries} entries were noted"

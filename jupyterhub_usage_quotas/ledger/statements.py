@@ -18,6 +18,7 @@ from .rows import (
     VOID,
     Chain,
     ChainReport,
+    Noted,
     Row,
     adjustment_of,
     hash_of,
@@ -175,13 +176,15 @@ def copy(connection: Connection, rows: Sequence[Row]) -> int:
     return len(rows) - held
 
 
-def verify(connection: Connection) -> ChainReport:
+def verify(connection: Connection, noted: Noted | None) -> ChainReport:
     """Look at all entries, from the first to the last."""
-    chain = Chain()
+    chain = Chain(noted)
     rows = select(ENTRIES).order_by(ENTRIES.c.id).execution_options(yield_per=ROWS_AT_ONCE)
     for row in connection.execute(rows).mappings():
         if why := chain.follow(row):
             return ChainReport(chain.entries, chain.head, row["id"], why)
+    if why := chain.end():
+        return ChainReport(chain.entries, chain.head, chain.entries + 1, why)
     return ChainReport(chain.entries, chain.head)
 
 

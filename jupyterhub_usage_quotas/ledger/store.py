@@ -12,7 +12,7 @@ from . import statements
 from .base import PAGE, Check, no_check
 from .database import Database
 from .entries import can_be_kept, checked, checked_key, checked_voiding
-from .rows import ChainReport, Row
+from .rows import ChainReport, Noted, Row
 from .statements import Clock
 from .url import parse_ledger_url
 
@@ -101,9 +101,9 @@ class SqlLedger:
         """
         return await self.database.write(partial(statements.copy, rows=rows))
 
-    async def verify(self) -> ChainReport:
-        """Look whether all entries are as they were written."""
-        return await self.database.read(statements.verify)
+    async def verify(self, noted: Noted | None = None) -> ChainReport:
+        """Look whether all entries are as they were written, and those noted are among them."""
+        return await self.database.read(partial(statements.verify, noted=noted))
 
     async def journal_mode(self) -> str:
         """How SQLite writes: "wal" or "delete", a rollback journal; empty of other databases."""

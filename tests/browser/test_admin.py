@@ -134,6 +134,30 @@ def test_a_teacher_gives_on_a_phone_the_student_starts_and_it_is_taken_back(
         is_launched(student, wanted=False)
 
 
+def test_several_are_given_more_at_once_after_a_look_at_whom_it_reaches(course: Course):
+    with course.opened("lea", "/admin?group=course&sort=name") as page:
+        page.get_by_label("Select ada").check()
+        page.get_by_label("Select cleo").check()
+        page.get_by_role("button", name="Give more to those selected").click()
+        expect(page.get_by_role("heading", name="It reaches 2 users")).to_be_visible()
+        expect(page.locator(".usage-quota-reached li")).to_have_count(2)
+        picture(page, "admin-several", whole=True)
+        for how in everywhere(page):
+            assert faults(page, how) == [], how
+            assert too_wide(page) == [], how
+        page.get_by_label("Memory in the last 7 days").check()
+        page.get_by_label("How much more").fill("1")
+        page.get_by_label("Why; the user reads it, too").fill("a deadline")
+        page.get_by_role("button", name="Give to 2 users").click()
+        done = page.locator("#usage-quota-done")
+        expect(done).to_contain_text("Given to 2 users: 1 GiB-hour more (course-memory)")
+        done.get_by_role("button", name="Take back").click()
+        expect(page.locator("#usage-quota-done")).to_contain_text("Taken back from 2 users")
+        page.goto(f"{course.hub.url}{SERVICE}/admin?group=course")
+        page.get_by_role("link", name="Give more to the whole group course").click()
+        expect(page.locator(".usage-quota-reached li")).to_have_count(4)
+
+
 def test_by_keyboard_alone(course: Course):
     with course.opened("lea", "/admin") as page:
         page.get_by_label("Name contains").focus()

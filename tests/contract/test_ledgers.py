@@ -56,6 +56,9 @@ from tests.support.ledgers import (
 )
 
 ALL = {"everyone": True}
+WEEK = parse_policies(
+    [{"name": "week", "resource": "time", "limit": "9 h", "window": 7, "scope": ALL}]
+)
 LEDGERS: dict[str, Open] = {
     "memory": in_memory,
     "sqlite": in_sqlite,
@@ -253,6 +256,28 @@ async def test_what_is_voided_cannot_be_voided_again_and_what_is_not_there_not_a
     assert await journal.history(EVERYONE) == [voided]
 
 
+async def test_a_request_is_answered_as_the_first_time_also_once_it_is_over(journal: Journal):
+    proposal = Proposal(
+        kind="grant",
+        policy="week",
+        user="ada",
+        amount="2 hours",
+        until=(NOW + HOUR).isoformat(),
+        actor="tutor",
+        reason="a late deadline",
+    )
+    over = NOW + DAY
+    first = await record_proposals(journal, [proposal], WEEK, now=NOW, key="k")
+    assert await record_proposals(journal, [proposal], WEEK, now=over, key="k") == first
+    other = replace(proposal, amount="3 hours")
+    with pytest.raises(KeyReused):
+        await record_proposals(journal, [other], WEEK, now=over, key="k")
+    for key in ("new", ""):
+        with pytest.raises(InvalidAdjustment, match="until to be later than start"):
+            await record_proposals(journal, [proposal], WEEK, now=over, key=key)
+    assert list(await journal.history(EVERYONE)) == list(first)
+
+
 async def test_a_voiding_is_checked_right_before_and_only_where_it_is_new(journal: Journal):
     (written,) = await journal.record([grant()])
     checked: list[Adjustment] = []
@@ -339,9 +364,6 @@ async def test_another_request_with_the_same_key_is_refused(journal: Journal, ot
 
 
 async def test_what_is_proposed_again_means_what_it_meant_the_first_time(journal: Journal):
-    policies = parse_policies(
-        [{"name": "week", "resource": "time", "limit": "9 h", "window": 7, "scope": ALL}]
-    )
 
     async def give(amount: str, until: str, at: datetime, key: str = "ticket 7"):
         proposal = Proposal(
@@ -353,7 +375,7 @@ async def test_what_is_proposed_again_means_what_it_meant_the_first_time(journal
             actor="tutor",
             reason="a late deadline",
         )
-        return await record_proposals(journal, [proposal], policies, now=at, key=key)
+        return await record_proposals(journal, [proposal], WEEK, now=at, key=key)
 
     (first,) = await give("2h", "7d", NOW)
     (again,) = await give("2h", "7d", NOW + DAY)

@@ -49,6 +49,7 @@ from .pages import handlers as pages
 from .pages.api_page import ApiPage
 from .pages.budgets import BudgetsPage
 from .pages.history import GivenPage
+from .pages.several import GiveSeveralPage
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -135,6 +136,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),
         ("admin/budgets/?", BudgetsPage),
+        ("admin/give", GiveSeveralPage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),

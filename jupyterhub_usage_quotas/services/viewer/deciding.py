@@ -138,6 +138,11 @@ class Decider:
         with_limits: Check = no_check
         new = False
 
+        def limits(held: Sequence[Adjustment]) -> None:
+            # Only what is new has to be within them, and can still be drafted.
+            drafts = [draft_of(one, self.policies, now) for one in proposals]
+            within(drafts, self.limits, self.policies, now)(held)
+
         def check(held: Sequence[Adjustment]) -> None:
             nonlocal new
             with_limits(held)
@@ -145,8 +150,7 @@ class Decider:
 
         with self._refusals(key):
             if not self.permissions.administers:
-                drafts = [draft_of(one, self.policies, now) for one in proposals]
-                with_limits = within(drafts, self.limits, self.policies, now)
+                with_limits = limits
             written = await record_proposals(
                 self.journal, proposals, self.policies, now=now, key=self.own_key(key), check=check
             )

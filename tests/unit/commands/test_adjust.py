@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
-from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
+from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Grant
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 from tests.support.adjusting import Said, config_in, hub_with, run
 
@@ -124,6 +124,70 @@ def test_with_a_key_it_is_carried_out_once(config):
     assert (other.code, other.out) == (2, "")
     assert "the key 'ticket 4711' belongs to another request" in other.err
     assert len(written(config)) == 1
+
+
+def test_a_repetition_is_answered_as_the_first_time_also_once_it_is_over(config):
+    until = datetime(2026, 2, 3, tzinfo=UTC)
+    first = Grant(
+        "memory",
+        until - timedelta(days=2),
+        until,
+        "ada",
+        user_created=JOINED,
+        actor="tutor",
+        reason="a late deadline",
+        amount=2 * GIB_HOUR,
+    )
+
+    async def write() -> None:
+        ledger = SqlLedger.at(f"sqlite:///{Path(config).with_name('ledger.sqlite')}", upgrade=True)
+        await ledger.record([first], key="k")
+        await ledger.aclose()
+
+    asyncio.run(write())
+    asked = ("--user", "ada", "--actor", "tutor", "--json", "--until", until.isoformat())
+    again = grant(config, *asked, "--key", "k")
+    assert (again.code, again.err) == (0, "")
+    assert [one["id"] for one in again.objects] == [1]
+    other = grant(config, *asked, "--key", "k", "--reason", "another")
+    assert (other.code, "belongs to another request" in other.err) == (2, True)
+    new = grant(config, *asked, "--key", "new")
+    assert (new.code, "expected until to be later than start" in new.err) == (2, True)
+    assert len(written(config)) == 1
+
+
+OF_OTHER_KINDS = """
+c.UsageConfig.credit_prices = {"cpu": 1}
+c.UsageQuotaManager.policy += [
+    {"name": "homes", "resource": "storage", "limit": "10 GiB", "scope": {"everyone": True}},
+    {"name": "hard", "resource": "storage", "limit": "exported", "scope": {"everyone": True}},
+    {"name": "budget", "resource": "credits", "limit": "20 credits", "window": 7,
+     "scope": {"everyone": True}},
+    {"resource": "storage", "limit": "20 GiB", "scope": {"group": ["course"]}},
+]
+"""
+
+
+def test_storage_and_credits_are_adjusted_in_their_own_units(config):
+    Path(config).write_text(Path(config).read_text() + OF_OTHER_KINDS)
+    for policy, amount, kept in (
+        ("homes", "5 GiB", 5 * 2.0**30),
+        ("hard", "5 GiB", 5 * 2.0**30),
+        ("budget", "7.5 credits", 7.5),
+    ):
+        said = grant(config, "--user", "ada", "--policy", policy, "--amount", amount)
+        assert (said.code, f"of {amount} for ada" in said.out) == (0, True), said
+        assert written(config)[-1].amount == kept  # type: ignore[attr-defined]
+    for policy, amount in (("homes", "5 GiB-hours"), ("budget", "5 GiB"), ("budget", "5")):
+        said = grant(config, "--user", "ada", "--policy", policy, "--amount", amount)
+        assert (said.code, said.err.startswith("error: amount: ")) == (2, True)
+    unnamed = grant(config, "--user", "ada", "--policy", "storage for course", "--amount", "5 GiB")
+    assert unnamed.code == 2
+    assert "'storage for course' has no name of its own" in unnamed.err
+    assert '"name": ' in unnamed.err
+    unknown = grant(config, "--user", "ada", "--policy", "x")
+    # What cannot be adjusted is not proposed.
+    assert unknown.err.endswith("expected one of: memory, course, homes, hard, budget\n")
 
 
 def test_many_at_once_are_named_listed_or_members_and_each_gets_it_once(

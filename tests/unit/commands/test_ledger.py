@@ -1,4 +1,4 @@
-"""`ledger list`, `export`, `import`, `verify`."""
+"""`ledger list`, `export`, `import`, `forget`, `verify`."""
 
 from __future__ import annotations
 
@@ -179,3 +179,72 @@ def test_a_row_that_somebody_changed_is_named(config):
     assert broken.out.startswith("entry 2: it is not as it was written")
     (found,) = ledger(config, "verify", "--json").objects
     assert (found["whole"], found["broken_at"], found["entries"]) == (False, 2, 1)
+
+
+def test_a_ledger_that_lost_its_end_is_found_by_what_was_noted(config):
+    (noted,) = ledger(config, "verify", "--json").objects
+    count, head = noted["entries"], noted["head"]
+    (third,) = [one["hash"] for one in ledger(config, "export").objects if one["id"] == 3]
+    for expected in (f"{count}:{head}", f"{count}:{head.upper()}", f"3:{third}"):
+        assert ledger(config, "verify", "--expect", expected).code == 0
+    with sqlite3.connect(Path(config).with_name("ledger.sqlite")) as connection:
+        connection.execute("DROP TRIGGER usage_quotas_no_delete")
+        connection.execute("DELETE FROM usage_quotas_entries WHERE id = 4")
+    assert ledger(config, "verify").code == 0
+    assert ledger(config, "verify", "--expect", f"3:{third}").code == 0
+    lost = ledger(config, "verify", "--expect", f"{count}:{head}")
+    assert (lost.code, lost.out) == (1, "entry 4: it is missing, and 4 entries were noted\n")
+    more = ("--policy", "memory", "--until", "1d", "--reason", "in its place", "--user", "eve")
+    run("exempt", "--config", config, *more)
+    other = ledger(config, "verify", "--expect", f"{count}:{head}", "--json")
+    (found,) = other.objects
+    assert (other.code, found["whole"], found["broken_at"]) == (1, False, 4)
+    assert found["why"].startswith("it is another one than was noted")
+
+
+@pytest.mark.parametrize("expected", ["4", "4:", f"0:{'0' * 64}", "x:y", f"4:{'g' * 64}", ":"])
+def test_what_nobody_can_have_noted_is_refused(config, expected):
+    said = ledger(config, "verify", "--expect", expected)
+    assert (said.code, said.out) == (2, "")
+    assert "expected a number of entries, a colon, and the hash of the last" in said.err
+
+
+def test_who_is_forgotten_is_in_no_line_and_what_becomes_of_the_hash_is_said(config, new, tmp_path):
+    audit = tmp_path / "audit.log"
+    more = f"c.UsageConfig.audit_log = {str(audit)!r}\nc.UsageConfig.audit_log_format = 'json'\n"
+    Path(config).write_text(Path(config).read_text() + more)
+    file = tmp_path / "lines"
+    file.write_text(ledger(config, "export").out)
+    # bob's override was voided; ada's grant is in force.
+    still = ledger(config, "forget", str(file), "--user", "ada", "--user", "bob")
+    assert (still.code, still.out) == (2, "")
+    assert still.err.startswith("error: adjustment 1 is needed until ")
+    done = ledger(config, "forget", str(file), "--user", "bob")
+    assert done.code == 0
+    assert "bob" not in done.out + done.err + audit.read_text().replace("no bob", "")
+    (before,), (after,) = ledger(config, "verify", "--json").objects, done.objects[-1:]
+    (line,) = [json.loads(one) for one in audit.read_text().splitlines()]
+    assert (line["event"], line["entries"], line["changed"]) == ("forgotten", 4, 2)
+    assert line["before"] == f"4:{before['head']}"
+    assert line["after"] == f"4:{after['hash']}"
+    assert f"2 of 4 entries are without them; {line['before']} becomes {line['after']}" in done.err
+    file.write_text(done.out)
+    assert ledger(new, "import", str(file)).code == 0
+    assert ledger(new, "verify", "--expect", line["after"]).code == 0
+    assert ledger(new, "list").out.count("forgotten-") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "nobody is named: pass --user or --reason-of"),
+        (("--user", "nobody"), "nothing to forget: got 'nobody'"),
+        (("--reason-of", "5"), "no such entry: got 5"),
+    ],
+)
+def test_there_is_nobody_to_forget(config, tmp_path, options, says):
+    file = tmp_path / "lines"
+    file.write_text(ledger(config, "export").out)
+    said = ledger(config, "forget", str(file), *options)
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err

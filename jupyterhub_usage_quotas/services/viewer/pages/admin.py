@@ -17,7 +17,7 @@ from ...web.page_handler import EXPLAINED
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
-from ..table import Page, columns, selected
+from ..table import NAMES, STATES, Page, columns, selected
 from .budgeting import budget_policies
 from .decided import Entry
 from .giving import (
@@ -75,6 +75,28 @@ class DecidingPage(HistoryPage):
         mine = self.permissions.gives.groups
         return frozenset(one for one in subject.groups if mine.have_any([one]))
 
+    async def reached(self) -> list[UserStatus]:
+        """All to whom the visitor may give more, as far as they see them."""
+        everybody = await self.context.statuses.of_everyone(self.now)
+        may_give = self.permissions.may_give
+        return [self.as_seen(one) for one in everybody if may_give(one.subject)]
+
+    def typed(self, name: str) -> str:
+        """What is in a field of the form; empty where it is not there."""
+        return self.get_body_argument(name, "", strip=False) or ""
+
+    def blank(self) -> Typed:
+        """A form into which nothing was typed yet."""
+        return Typed(zone=self.zone.key, key=secrets.token_urlsafe(16))
+
+    def again(self, typed: Typed, error: Refused | BadParameter) -> Typed:
+        """What was typed, to be sent again; with a key of its own, where another request has it."""
+        return (
+            replace(typed, key=secrets.token_urlsafe(16))
+            if error.name == "Idempotency-Key"
+            else typed
+        )
+
 
 class AdminPage(DecidingPage):
     """`/admin`: those to whom the visitor may give more."""
@@ -82,9 +104,8 @@ class AdminPage(DecidingPage):
     async def get(self) -> None:
         """A page of the table."""
         page = Page.of(self.query)
-        everybody = await self.context.statuses.of_everyone(self.now)
-        may_give, may_read = self.permissions.may_give, self.permissions.may_read
-        reached = [self.as_seen(one) for one in everybody if may_give(one.subject)]
+        may_read = self.permissions.may_read
+        reached = await self.reached()
         found = selected(reached, page.filter)
         language = self.language
         self.show(
@@ -96,6 +117,7 @@ class AdminPage(DecidingPage):
             policies=_policies_of(reached),
             has_budgets=self.permissions.administers
             and bool(budget_policies(self.decider.policies, self.at)),
+            states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, language),
@@ -122,14 +144,14 @@ class GivePage(DecidingPage):
     async def get(self, name: str) -> None:
         """The form and the history; after something was written, what it was."""
         subject = await self._subject(name)
-        await self._show(subject, self._blank())
+        await self._show(subject, self.blank())
 
     head = get
 
     async def post(self, name: str) -> None:
         """Write what the form says; a page that says so follows."""
         subject = await self._subject(name)
-        if self._typed("void"):
+        if self.typed("void"):
             await self._void(subject)
         else:
             await self._give(subject)
@@ -140,14 +162,8 @@ class GivePage(DecidingPage):
         except Refused:
             raise HTTPError(404) from None
 
-    def _typed(self, name: str) -> str:
-        return self.get_body_argument(name, "", strip=False) or ""
-
-    def _blank(self) -> Typed:
-        return Typed(zone=self.zone.key, key=_new_key())
-
     async def _give(self, subject: Subject) -> None:
-        typed = Typed.of(self._typed)
+        typed = Typed.of(self.typed)
         decider, policies = self.decider, self.decider.policies
         choices = offers(policies, [subject], self.language)
         zone = zone_of(typed.zone)
@@ -158,16 +174,12 @@ class GivePage(DecidingPage):
             await self._show(subject, typed, mistyped.faults, status=400)
         except (Refused, BadParameter) as error:
             fault = fault_of(error, policies, self.language)
-            await self._show(subject, self._again(typed, error), [fault], status=_status(error))
+            await self._show(subject, self.again(typed, error), [fault], status=status_of(error))
         else:
             self._written("made", written[0].id)
 
-    def _again(self, typed: Typed, error: Refused | BadParameter) -> Typed:
-        """What was typed, to be sent again; with a key of its own, where another request has it."""
-        return replace(typed, key=_new_key()) if error.name == "Idempotency-Key" else typed
-
     async def _void(self, subject: Subject) -> None:
-        number, reason = self._typed("void"), self._typed("why")
+        number, reason = self.typed("void"), self.typed("why")
         known = NUMBER.fullmatch(number)
         found = await adjustment(self.journal, int(number)) if known else None
         if found is None or found.user is None or not found.is_for(subject):
@@ -175,13 +187,13 @@ class GivePage(DecidingPage):
         undoing = Undoing(found.id, reason)
         if not says_why(reason):
             faults = [Fault("why", no_reason(self.language))]
-            await self._show(subject, self._blank(), faults, status=400, undoing=undoing)
+            await self._show(subject, self.blank(), faults, status=400, undoing=undoing)
             return
         try:
-            await self.decider.void(found.id, reason, self._typed("key"))
+            await self.decider.void(found.id, reason, self.typed("key"))
         except (Refused, BadParameter) as error:
             faults = [fault_of(error, self.decider.policies, self.language)]
-            await self._show(subject, self._blank(), faults, _status(error), undoing)
+            await self._show(subject, self.blank(), faults, status_of(error), undoing)
         else:
             self._written("undone", found.id)
 
@@ -236,9 +248,6 @@ def _policies_of(statuses: Sequence[UserStatus]) -> list[str]:
     return sorted({one.name for verdict in verdicts for one in verdict.allotment.candidates})
 
 
-def _new_key() -> str:
-    return secrets.token_urlsafe(16)
-
-
-def _status(error: Refused | BadParameter) -> int:
+def status_of(error: Refused | BadParameter) -> int:
+    """The status of the page that says why a request was refused."""
     return error.status if isinstance(error, Refused) else 400

@@ -26,6 +26,7 @@ class Entry:
     """An adjustment as a page says it. `may_void` is whether the visitor may take it back."""
 
     number: int
+    user: str
     what: str
     policy: str
     start: datetime
@@ -75,6 +76,7 @@ def entries(
         own = one.actor == actor and isinstance(one, Grant) and one.user is not None
         return Entry(
             number=one.id,
+            user=one.user or "",
             what=given(one, units.get(one.policy), language),
             policy=one.policy,
             start=one.start,

@@ -7,7 +7,7 @@ language of the page; the API's own checks follow.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from ....status.text import Severity, VerdictText
 from ....status.users import UserStatus
 from ...web.params import NUMBER, bad_parameter
 from ..api.bodies import NewAdjustments
+from .intervals import zone_of
 
 LASTING = (1, 2, 3, 7, 14, 30)
 """For how many days somebody can select to give more; another end is typed."""
@@ -67,7 +68,8 @@ class Typed:
         """It, from the fields of a request."""
         made = {name: argument(name) for name in cls.__slots__}
         # Browsers end lines as HTTP does.
-        return cls(**made | {"reason": made["reason"].replace("\r\n", "\n")})
+        reason = made["reason"].replace("\r\n", "\n")
+        return cls(**made | {"reason": reason, "zone": zone_of(made["zone"]).key})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def make_form(
         (f"{days}d", language.ngettext("for {count} day", "for {count} days", days))
         for days in LASTING
     )
+    if not typed.policy and len(offers) == 1:
+        typed = replace(typed, policy=offers[0].policy)
     earliest = now.astimezone(zone).strftime(UNTIL_FORM)
     return Form(typed, tuple(offers), lasting, earliest, {one.field: one for one in faults})
 

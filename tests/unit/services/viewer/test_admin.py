@@ -19,9 +19,10 @@ from bs4.element import Tag
 from jupyterhub_usage_quotas import SqlLedger
 from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.ledger.schema import ENTRIES
+from jupyterhub_usage_quotas.services.viewer.pages import several as several_page
 from tests.support.campus import RULES, TINA, Campus, running_campus
 from tests.support.pseudo import NAME, faults, write_pseudo_catalogue
-from tests.support.viewer import ACCESS, PREFIX, running_viewer, token_of
+from tests.support.viewer import ACCESS, PREFIX, Viewer, running_viewer, token_of
 
 ADMIN = "token-of-admin"
 HOUR = 3600.0
@@ -133,10 +134,14 @@ def test_a_teacher_finds_their_own_students_alone(campus: Campus):
         ("group=b", []),
         ("search=ben", []),
         ("policy=of-b", []),
+        ("state=exhausted", []),
+        ("state=ok&search=abe", ["abe"]),
         ("search=a&sort=-name&limit=1&group=a&policy=memory", None),
     ):
         listed = rows(page(campus, f"admin?{query}", TESS))
         assert len(listed) == 1 if names is None else listed == names, query
+    chosen = page(campus, "admin?state=low&group=a&policy=week", TESS).select("option[selected]")
+    assert [option["value"] for option in chosen] == ["a", "week", "low"]
     link = one(page(campus, "admin?search=ann", TESS), "a.usage-quota-name")
     assert link["href"] == f"{PREFIX}admin/users/ann"
 
@@ -421,6 +426,139 @@ def test_the_quota_that_is_used_up_is_selected(campus: Campus, pupil: str):
     # Not the one without a name of its own: what is given by it could be lost.
     assert offered == ["week", "memory"]
     assert [one["value"] for one in found.select("input[name=policy][checked]")] == ["week"]
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def several(campus: Campus, token: str, *users: str, **more: Any) -> httpx.Response:
+    data = {**TYPED, "users": list(users), **more}
+    return campus.viewer.get("admin/give", token, method="POST", data=data)
+
+
+def listed(found: BeautifulSoup) -> list[str]:
+    return [str(entry["data-user"]) for entry in found.select(".usage-quota-reached li")]
+
+
+def test_whom_it_reaches_is_shown_and_then_written_for_all(campus: Campus):
+    table = page(campus, "admin?group=a", TESS)
+    boxes = [box["value"] for box in table.select("input[type=checkbox][name=users]")]
+    assert {"ann", "amy", "abe"} <= {*boxes}
+    link = str(one(table, "#usage-quota-several a")["href"])
+    assert link == f"{PREFIX}admin/give?group=a"
+    assert {*listed(page(campus, "admin/give?group=a", TESS))} == {*boxes}
+    preview = page(campus, "admin/give?users=ann&users=amy&users=ben&users=nobody", TESS)
+    assert listed(preview) == ["amy", "ann"]
+    assert "It reaches 2 users" in preview.get_text()
+    form = one(preview, "form.usage-quota-give")
+    assert [str(field["value"]) for field in form.select("[name=users]")] == ["amy", "ann"]
+    assert [str(field["value"]) for field in form.select("[name=policy]")] == ["week", "memory"]
+    assert said(form, "button") == "Give to 2 users"
+    before = [one.id for one in campus.written()]
+    key = str(one(form, "[name=key]")["value"])
+    answer = several(campus, TESS, "amy", "ann", key=key, reason="a <b>deadline</b>")
+    new = [one for one in campus.written() if one.id not in before]
+    assert sorted((one.user, one.actor, one.amount) for one in new) == [
+        ("amy", "tess", 2 * HOUR),
+        ("ann", "tess", 2 * HOUR),
+    ]
+    done = following(campus, answer, TESS)
+    text = said(done, "#usage-quota-done")
+    assert text.startswith("Given to 2 users: 2h more (week), until ")
+    assert "a <b>deadline</b> amy, ann" in text
+    # Sent again, it is carried out once.
+    again = several(campus, TESS, "amy", "ann", key=key, reason="a <b>deadline</b>")
+    assert again.headers["Location"] == answer.headers["Location"]
+    undo = one(done, "#usage-quota-done form")
+    data = {str(one["name"]): str(one["value"]) for one in undo.select("input")}
+    # One of them was taken back meanwhile, which is no reason to leave the other.
+    campus.post(f"adjustments/{new[0].id}/void", TESS, {"reason": "before"})
+    taken = campus.viewer.get("admin/give", TESS, method="POST", data=data)
+    after = following(campus, taken, TESS)
+    assert said(after, "#usage-quota-done").startswith("Taken back from 2 users: 2h more")
+    voided = [one for one in campus.written() if one.id not in before]
+    assert sorted(one.voided.reason for one in voided if one.voided) == [
+        "Given by mistake",
+        "before",
+    ]
+
+
+def test_nobody_in_a_batch_is_reached_who_may_not_be(campus: Campus):
+    before = len(campus.written())
+    for users in (
+        ("ann", "ben"),
+        ("ben", "ann"),
+        ("ben",),
+        ("ann", "nobody"),
+        ("ann", "tess"),
+        ("ann", "ANN"),
+        ("ann", "ann"),
+        ("ann,ben",),
+        ("*",),
+        ("",),
+        (),
+        ("ann", *map("many{}".format, range(200))),
+    ):
+        answer = several(campus, TESS, *users)
+        assert answer.status_code in {400, 403, 404}, users
+        assert "ben" not in listed(BeautifulSoup(answer.text, "html.parser"))
+    # A field that only the address of the preview has writes nothing of its own.
+    for more in ({"group": "b"}, {"everyone": "true"}, {"kind": "exemption"}):
+        assert several(campus, TESS, "ben", **more).status_code in {400, 404}
+    assert listed(page(campus, "admin/give?group=b", TESS)) == []
+    assert listed(page(campus, "admin/give?group=secret-society", TINA)) == []
+    assert len(campus.written()) == before
+    for token in ("token-of-ann", "reads", "token-of-tom"):
+        assert several(campus, token, "ann").status_code == 404
+        assert campus.viewer.get("admin/give?users=ann", token).status_code == 404
+    assert len(campus.written()) == before
+
+
+def test_what_is_wrong_with_a_batch_is_said_and_nobody_is_given_anything(campus: Campus):
+    before = len(campus.written())
+    answer = several(campus, TESS, "amy", "ann", policy="memory", amount="2.5", key="kept")
+    assert answer.status_code == 403
+    found = BeautifulSoup(answer.text, "html.parser")
+    assert "you can give up to 2 GiB-hours" in said(found, "#usage-quota-amount-fault")
+    assert one(found, "#usage-quota-amount")["value"] == "2.5"
+    assert listed(found) == ["amy", "ann"]
+    assert one(found, ".usage-quota-give [name=key]")["value"] == "kept"
+    assert len(campus.written()) == before
+
+
+def test_a_batch_of_others_is_neither_shown_nor_taken_back(campus: Campus):
+    ids = [one["id"] for one in campus.give(ADMIN, "ben", "ann").json()["items"]]
+    numbers = ",".join(map(str, ids))
+    shown = page(campus, f"admin/give?made={numbers}", TESS)
+    # Of those whom she may give to, what was given is no secret.
+    assert "ben" not in said(shown, "#usage-quota-done")
+    assert shown.select("#usage-quota-done form") == []
+    for given in (numbers, str(ids[0]), str(ids[1]), "999999"):
+        data = {"void": given, "why": "not mine"}
+        answer = campus.viewer.get("admin/give", TESS, method="POST", data=data)
+        assert answer.status_code in {403, 404}
+        assert "ben" not in BeautifulSoup(answer.text, "html.parser").select_one("main").get_text()
+    assert all(one.voided is None for one in campus.written() if one.id in ids)
+    for wrong in ("x", "1,", ",", "0", "-1", "1e3", ",".join("1" * 201), "9" * 30):
+        assert campus.viewer.get(f"admin/give?made={wrong}", TESS).status_code == 404
+
+
+def test_a_large_group_is_given_to_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(several_page, "MOST_USERS", 3)
+    with running_campus(tmp_path) as large:
+        names = [f"m{number}" for number in range(5)]
+        for name in names:
+            large.add(name, "big")
+        first = page(large, "admin/give?group=big", ADMIN)
+        assert listed(first) == names[:3]
+        assert "Of the group big: 1 to 3 of 5." in first.get_text()
+        link = str(one(first, "section a")["href"]).removeprefix(PREFIX)
+        assert listed(page(large, link, ADMIN)) == names[3:]
+        answer = several(large, ADMIN, *listed(first), policy="memory", amount="1")
+        assert said(following(large, answer, ADMIN), "#usage-quota-done").startswith(
+            "Given to 3 users"
+        )
+        assert [one.user for one in large.written()] == names[2::-1]
 
 
 # --- what nobody can ------------------------------------------------------------------------------
@@ -753,10 +891,12 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
         pages.append(viewer.get("", ADMIN))
         pages.append(viewer.get("users/ann/given", ADMIN))
         pages.append(viewer.get("users/admin/given", ADMIN))
+        pages += about_several(viewer)
     statuses = [200, 200, 200, 400, 200, 200, 409, 400, 200, 409, 401, 200, 200, 200]
+    statuses += [200, 200, 200, 200, 400, 200, 400, 200]
     assert [one.status_code for one in pages] == statuses
     data = ["admin", "ann", "memory", "week", "cpu per 7 days for everyone", "UTC", "GiB-", "CPU-"]
-    data += ["p11", "p12", "p13", "p14", "p1", " h", "JupyterHub"]
+    data += ["p11", "p12", "p13", "p14", "p15", "p16", "p1", " h", "JupyterHub"]
     for answer in pages:
         if language == "pseudo":
             assert faults(answer.text, ("title", "main"), data) == [], answer.request.url
@@ -764,6 +904,27 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
             assert "Give more" not in answer.text
     if language == "de":
         assert "2 GiB-Stunden mehr" in pages[5].text
+
+
+def about_several(viewer: Viewer) -> list[httpx.Response]:
+    """The pages on which several are given more, and it is taken back."""
+    pages = [viewer.get("admin?group=a", ADMIN)]
+    pages.append(viewer.get("admin/give", ADMIN))
+    pages.append(viewer.get("admin/give?group=a", ADMIN))
+    pages.append(viewer.get("admin/give?users=ann&users=admin", ADMIN))
+
+    def several(**more: Any) -> httpx.Response:
+        data = TYPED | {"policy": "memory", "users": ["ann", "admin"], "reason": "p15"} | more
+        return viewer.get("admin/give", ADMIN, method="POST", data=data)
+
+    pages.append(several(amount=""))
+    given = several()
+    pages.append(viewer.get(given.headers["Location"].removeprefix(PREFIX), ADMIN))
+    numbers = parse_qs(urlsplit(given.headers["Location"]).query)["made"][0]
+    pages.append(several(void=numbers, why=""))
+    undone = several(void=numbers, why="p16")
+    pages.append(viewer.get(undone.headers["Location"].removeprefix(PREFIX), ADMIN))
+    return pages
 
 
 async def _make(url: str) -> None:
