@@ -114,6 +114,12 @@ class Window(Protocol):
         """
         ...
 
+    def period_at(self, at: datetime, after: int = 0) -> tuple[datetime, datetime] | None:
+        """From when and until when usage counts that begins anew by a calendar: the period that an
+        instant is in, or so many after it. None where it does not begin anew.
+        """
+        ...
+
     def account(self) -> Account:
         """An account of what a pool pays, to be advanced in time."""
         ...
@@ -185,6 +191,14 @@ class OverTime:
     ) -> Window:
         """See `Window.combine`: equal windows are one."""
         return windows[0]
+
+    def period_at(
+        self,
+        at: datetime,  # noqa: ARG002 no calendar
+        after: int = 0,  # noqa: ARG002
+    ) -> tuple[datetime, datetime] | None:
+        """See `Window.period_at`: most usage counts for a while, whenever it was."""
+        return None
 
     def course(self, usage: Usage, instants: Sequence[datetime]) -> list[float]:
         """See `Window.course`."""

@@ -154,6 +154,11 @@ class Calendar(OverTime):
         """When the next period begins."""
         return self.boundary(self.number(at) + 1)
 
+    def period_at(self, at: datetime, after: int = 0) -> tuple[datetime, datetime]:
+        """See `Window.period_at`."""
+        number = self.number(at) + after
+        return self.boundary(number), self.boundary(number + 1)
+
     def used(self, usage: Usage, at: datetime) -> float:
         """What counts at `at`, in base units."""
         return usage.between(self.start(at).timestamp(), at.timestamp())

@@ -122,6 +122,9 @@ class Current:
         """See `Window.steady_until`: time changes nothing of it."""
         return
 
+    def period_at(self, at: datetime, after: int = 0) -> None:
+        """See `Window.period_at`: what is there stays."""
+
     def account(self) -> NoReturn:
         """What is there is not paid for; policies refuse to pool it."""
         raise TypeError("what is there now cannot be paid from a pool")

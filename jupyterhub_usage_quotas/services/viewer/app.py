@@ -47,6 +47,7 @@ from .context import ViewerContext
 from .pages import admin
 from .pages import handlers as pages
 from .pages.api_page import ApiPage
+from .pages.budgets import BudgetsPage
 from .pages.history import GivenPage
 from .pages.several import GiveSeveralPage
 
@@ -134,6 +135,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         (f"users/{name}", pages.UserPage),
         (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),
+        ("admin/budgets/?", BudgetsPage),
         ("admin/give", GiveSeveralPage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),

@@ -17,7 +17,8 @@ from ...web.page_handler import EXPLAINED
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
-from ..table import Page, columns, selected
+from ..table import NAMES, STATES, Page, columns, selected
+from .budgeting import budget_policies
 from .decided import Entry
 from .giving import (
     Fault,
@@ -114,6 +115,9 @@ class AdminPage(DecidingPage):
             unseen={one.subject.name for one in found if not may_read(one.subject)},
             groups=sorted({group for one in reached for group in one.subject.groups}),
             policies=_policies_of(reached),
+            has_budgets=self.permissions.administers
+            and bool(budget_policies(self.decider.policies, self.at)),
+            states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, language),

@@ -343,3 +343,13 @@ def test_no_zone_on_earth_has_a_gap_or_an_overlap(period):
             if begin < end:
                 assert window.start(begin) == window.start(end - MINUTE) == begin
                 assert window.next_start(begin) == window.next_start(end - MINUTE) == end
+
+
+def test_the_period_of_an_instant_and_those_after_it():
+    """Over the change to winter time in Zurich, a week is an hour longer: by the calendar."""
+    zurich = zoned("week", "Europe/Zurich")
+    at = datetime(2026, 10, 25, 12, tzinfo=UTC)
+    before, since = datetime(2026, 10, 18, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)
+    assert zurich.period_at(at) == (before, since)
+    assert zurich.period_at(at, 1) == (since, since + timedelta(days=7))
+    assert zurich.period_at(since) == zurich.period_at(at, 1)

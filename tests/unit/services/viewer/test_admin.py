@@ -134,10 +134,14 @@ def test_a_teacher_finds_their_own_students_alone(campus: Campus):
         ("group=b", []),
         ("search=ben", []),
         ("policy=of-b", []),
+        ("state=exhausted", []),
+        ("state=ok&search=abe", ["abe"]),
         ("search=a&sort=-name&limit=1&group=a&policy=memory", None),
     ):
         listed = rows(page(campus, f"admin?{query}", TESS))
         assert len(listed) == 1 if names is None else listed == names, query
+    chosen = page(campus, "admin?state=low&group=a&policy=week", TESS).select("option[selected]")
+    assert [option["value"] for option in chosen] == ["a", "week", "low"]
     link = one(page(campus, "admin?search=ann", TESS), "a.usage-quota-name")
     assert link["href"] == f"{PREFIX}admin/users/ann"
 
