@@ -31,12 +31,15 @@ c.UsageQuotaManager.policy = [
     {"name": "course-time", "resource": "time", "limit": "0 hours", "window": 7, "scope": students},
     {"name": "course-memory", "resource": "memory", "limit": "20 GiB-hours", "window": 7,
      "scope": students},
+    {"name": "lab-week", "resource": "time", "limit": "0 hours", "window": {"calendar": "week"},
+     "scope": {"group": ["lab"]}},
 ]
 c.UsageQuotaManager.grant_limits = {"course-time": "5 hours"}
 c.UsageQuotaManager.may_grant = {"lecturers": ["course"]}
 c.JupyterHub.load_groups = {
     "course": {"users": ["ada", "ben", "cleo", "x" * 60]},
     "lecturers": {"users": ["lea"]},
+    "lab": {"users": ["zoe"]},
 }
 """
 SERVICE = "/services/usage-quota"
@@ -156,6 +159,30 @@ def test_several_are_given_more_at_once_after_a_look_at_whom_it_reaches(course: 
         page.goto(f"{course.hub.url}{SERVICE}/admin?group=course")
         page.get_by_role("link", name="Give more to the whole group course").click()
         expect(page.locator(".usage-quota-reached li")).to_have_count(4)
+
+
+def test_an_admin_sets_another_budget_for_this_week_and_takes_it_back(course: Course):
+    student = Visitor(course.hub.url, "zoe")
+    is_launched(student, wanted=False)
+    with course.opened("admin", "/admin", java_script_enabled=False) as page:
+        page.get_by_role("link", name="Budgets").click()
+        page.get_by_text("Set another budget").click()
+        page.get_by_label("Budget of each user, in hours").fill("10")
+        page.get_by_label("Why; all users read it, too").fill("a deadline")
+        page.get_by_role("button", name="Set for everyone").click()
+        done = page.locator("#usage-quota-done")
+        expect(done).to_contain_text("For everyone: 10h instead (lab-week), until ")
+    is_launched(student, wanted=True)
+    student.wait_until_ready()
+    student.stop()
+    with course.opened("admin", "/admin/budgets") as page:
+        for how in everywhere(page):
+            assert faults(page, how) == [], how
+            assert too_wide(page) == [], how
+            picture(page, f"budgets-{how.replace(' ', '-')}", whole=True)
+        page.get_by_role("button", name="Take back").click()
+        expect(page.locator("#usage-quota-done")).to_contain_text("Taken back for everyone: 10h")
+    is_launched(student, wanted=False)
 
 
 def test_by_keyboard_alone(course: Course):

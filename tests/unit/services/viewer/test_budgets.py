@@ -143,8 +143,12 @@ def test_of_two_the_later_is_in_force_and_taken_back_the_one_before(campus: Camp
     found = after(campus, send(campus, amount="0.5"))
     assert amounts(found)[0] == "30m (usually 20h)"
     newest = campus.written()[0]
-    void = {"void": str(newest.id), "why": "a slip"}
-    answer = campus.viewer.get(PATH, ADMIN, method="POST", data=void)
+    # As the form has it: each has a number and a key of its own.
+    first, second = section(found, "gpu-user-week").select("form.usage-quota-undo")
+    hidden = {str(one["name"]): str(one["value"]) for one in first.select("[type=hidden]")}
+    assert hidden["void"] == str(newest.id)
+    assert hidden["key"] != second.select_one("[name=key]")["value"]  # type: ignore[index]
+    answer = campus.viewer.get(PATH, ADMIN, method="POST", data=hidden | {"why": "a slip"})
     found = after(campus, answer)
     assert amounts(found)[0] == "30h (usually 20h)"
     assert "Taken back for everyone" in found.select_one("#usage-quota-done").get_text()  # type: ignore[union-attr]
