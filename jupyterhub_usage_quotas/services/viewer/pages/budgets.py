@@ -15,7 +15,7 @@ from ....quotas.adjustments import Adjustment
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
-from .admin import NUMBER, DecidingPage, Undoing
+from .admin import NUMBER, DecidingPage, Undoing, status_of
 from .budgeting import Budget, TypedBudget, budget_policies, budgets, proposal_of
 from .decided import entries
 from .giving import Fault, Mistyped, fault_of, no_reason, says_why
@@ -38,13 +38,10 @@ class BudgetsPage(DecidingPage):
 
     async def post(self) -> None:
         """Write what a form says; a page that says so follows."""
-        if self._typed("void"):
-            await self._void(self._typed("void"), self._typed("why"))
+        if self.typed("void"):
+            await self._void(self.typed("void"), self.typed("why"))
         else:
-            await self._set(TypedBudget.of(self._typed))
-
-    def _typed(self, name: str) -> str:
-        return self.get_body_argument(name, "", strip=False) or ""
+            await self._set(TypedBudget.of(self.typed))
 
     async def _set(self, typed: TypedBudget) -> None:
         decider, policies = self.decider, self.decider.policies
@@ -56,7 +53,7 @@ class BudgetsPage(DecidingPage):
         except (Refused, BadParameter) as error:
             fault = fault_of(error, policies, self.language)
             again = replace(typed, key="") if error.name == "Idempotency-Key" else typed
-            await self._show(again, [fault], status=_status(error))
+            await self._show(again, [fault], status=status_of(error))
         else:
             self._written("made", written[0].id)
 
@@ -72,10 +69,10 @@ class BudgetsPage(DecidingPage):
             await self._show(TypedBudget(), faults, 400, undoing)
             return
         try:
-            await self.decider.void(found.id, reason, self._typed("key"))
+            await self.decider.void(found.id, reason, self.typed("key"))
         except (Refused, BadParameter) as error:
             fault = fault_of(error, self.decider.policies, self.language)
-            await self._show(TypedBudget(), [fault], _status(error), undoing)
+            await self._show(TypedBudget(), [fault], status_of(error), undoing)
         else:
             self._written("undone", found.id)
 
@@ -133,7 +130,3 @@ class BudgetsPage(DecidingPage):
             return await adjustment(self.journal, number)
         except LedgerUnavailable:
             return None
-
-
-def _status(error: Refused | BadParameter) -> int:
-    return error.status if isinstance(error, Refused) else 400
