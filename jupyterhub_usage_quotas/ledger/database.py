@@ -252,6 +252,10 @@ def upgrade(connection: Connection) -> None:
     try:
         with _ALEMBIC:
             command.upgrade(_alembic(connection), "head")
+        if give_back:
+            # Its tables were committed one by one, the revision was not: whoever gets the lock
+            # next must see it.
+            connection.exec_driver_sql("COMMIT")
     finally:
         if give_back:
             connection.exec_driver_sql(give_back)

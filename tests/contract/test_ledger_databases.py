@@ -333,6 +333,28 @@ async def test_of_several_hubs_that_start_at_once_one_makes_the_tables(url: str,
     await close(hubs)
 
 
+async def test_who_waits_for_the_tables_finds_them_with_their_revision(url: str, raw: sa.Engine):
+    """Once the lock is given back, another Hub goes on at once: all must be committed by then."""
+    drop_tables(url, raw)
+    seen = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "RELEASE_LOCK" in statement:
+            with raw.connect() as other:
+                seen.append(other.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").all())
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", look)
+    try:
+        hub = SqlLedger.at(url, upgrade=True)
+        await hub.record([grant(1)])
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", look)
+    # The others' locks are the transactions' own.
+    released = parse_ledger_url(url).database == "mariadb"
+    assert seen == ([[("0001",)]] if released else [])
+    await close([hub])
+
+
 async def test_an_upgrade_that_was_interrupted_is_made_again(url: str, raw: sa.Engine):
     run(raw, f"DROP TABLE {VERSION_TABLE}")
     journal = SqlLedger.at(url, upgrade=True)
