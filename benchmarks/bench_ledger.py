@@ -68,8 +68,8 @@ ratios, since machines differ. There are {rows:,} decisions for {users:,} users,
 
 From the moment when another program's write returned, until the launch was asked for that was
 allowed: a user who was denied asks again and again. The Hub looks twice a second for what is new.
-{rounds} exemptions each, in a Hub in which nothing else was decided, and in one with
-{rows:,} decisions. In seconds.
+{rounds} exemptions each, in a Hub that has just started and in which nothing else was decided, and
+then with {rows:,} decisions. In seconds.
 
 {in_force}
 
