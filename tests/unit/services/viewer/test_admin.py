@@ -192,6 +192,8 @@ def test_a_link_leads_there_for_those_who_give(campus: Campus):
 def test_a_form_gives_as_the_api_does_and_the_next_page_says_it(campus: Campus, pupil: str):
     before = page(campus, path_of(pupil), TESS)
     assert said(before, '[data-policy="week"] .usage-quota-remaining') == "8h"
+    # How far over somebody is says how much more they need.
+    assert said(before, '[data-policy="week"] .usage-quota-used') == "0s"
     answer = send(campus, pupil, TESS, lasts="2d", reason="  late\r\non Sunday ")
     done = following(campus, answer, TESS)
     (written,) = campus.about(pupil)
