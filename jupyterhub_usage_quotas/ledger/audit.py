@@ -16,7 +16,7 @@ from ..quotas.adjustments import Adjustment
 from ..quotas.messages import printable
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Everyone, Subject
-from .base import PAGE, Check, Journal, no_check
+from .base import PAGE, Check, Held, Journal, no_check
 from .reports import recorded_report
 
 Event = Literal["made", "voided", "repeated", "imported", "forgotten"]
@@ -156,6 +156,6 @@ class _Seen:
         self._check = check
         self.new = False
 
-    def __call__(self, held: Sequence[Adjustment]) -> None:
+    def __call__(self, held: Held) -> None:
         self._check(held)
         self.new = True

@@ -9,16 +9,20 @@ from typing import Final, Protocol
 from ..quotas.adjustments import Adjustment, Adjustments
 from ..quotas.subject import Everyone, Subject
 
-Check = Callable[[Sequence[Adjustment]], None]
-"""Looks at all adjustments of some users that are not voided, past ones included, and raises
-`AdjustmentRefused` where there must be no more. It may run in another thread.
+Held = Callable[[], Sequence[Adjustment]]
+"""Reads all adjustments of some users that are not voided, past ones included: there may be
+thousands, so they are read only where somebody looks at them.
+"""
+Check = Callable[[Held], None]
+"""Looks at what is held, if it wants to, and raises `AdjustmentRefused` where there must be no
+more. It may run in another thread.
 """
 
 PAGE: Final = 100
 """Adjustments of a history that come at once, unless it is said how many."""
 
 
-def no_check(_held: Sequence[Adjustment]) -> None:
+def no_check(_held: Held) -> None:
     """Refuse nothing."""
 
 
@@ -59,8 +63,8 @@ class Journal(Ledger, Protocol):
     ) -> Sequence[Adjustment]:
         """Write adjustments, all or none, and return them with `id` and `created`.
 
-        `drafts` have neither. `check` gets the journal's adjustments of these users (of everyone,
-        for drafts without a user) right before, and nothing is written in between. Raises
+        `drafts` have neither. `check` can read the journal's adjustments of these users (of
+        everyone, for drafts without a user) right before, and nothing is written in between. Raises
         `InvalidAdjustment` for drafts that break `entries.checked`.
         """
         ...
@@ -68,7 +72,8 @@ class Journal(Ledger, Protocol):
     async def void(
         self, number: int, *, actor: str, reason: str, key: str = "", check: Check = no_check
     ) -> Adjustment:
-        """Void the adjustment with this id, and return it so. `check` gets it right before.
+        """Void the adjustment with this id, and return it so. `check` can read it right
+        before.
 
         Raises `UnknownAdjustment`, `AlreadyVoided` or `InvalidAdjustment`.
         """

@@ -17,7 +17,7 @@ from ..quotas.adjustments import Adjustment, Exemption, Grant, Override
 from ..quotas.messages import wrong
 from ..quotas.policy.policy import PolicySet
 from ..quotas.units import InvalidQuantity, parse_duration
-from .base import Check, Journal, no_check
+from .base import Check, Held, Journal, no_check
 from .entries import EARLIEST, LATEST, checked, errors_with_policies
 
 Value = TypeVar("Value")
@@ -123,7 +123,7 @@ def _first_of(
     if not key or not ends or min(ends) > now:
         raise refused
 
-    def refuse(_held: Sequence[Adjustment]) -> None:
+    def refuse(_held: Held) -> None:
         raise refused
 
     try:

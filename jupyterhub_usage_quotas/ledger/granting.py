@@ -13,7 +13,7 @@ from ..quotas.messages import shown
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Subject
 from ..quotas.units import show
-from .base import Check
+from .base import Check, Held
 
 WEEK: Final = timedelta(days=7)
 ROUNDING: Final = 1e-9
@@ -32,9 +32,9 @@ def within(
     it, be more than the limit. Raises `TooMuchGiven`.
     """
 
-    def check(held: Sequence[Adjustment]) -> None:
+    def check(held: Held) -> None:
         by_user: dict[str | None, list[Adjustment]] = {}
-        for one in (*held, *drafts):
+        for one in (*held(), *drafts):
             by_user.setdefault(one.user, []).append(one)
         for draft in drafts:
             subject = Subject(draft.user or "", created=draft.user_created)

@@ -62,7 +62,8 @@ class MemoryLedger:
         if (ids := self._answered(key, made)) is not None:
             return [replace(self._kept[number], voided=None) for number in ids]
         users = {one.user for one in made}
-        check([one for one in self._kept.values() if one.voided is None and one.user in users])
+        kept = self._kept.values()
+        check(lambda: [one for one in kept if one.voided is None and one.user in users])
         created = self._clock()
         written = [replace(one, id=next(self._numbers), created=created) for one in made]
         for one in written:
@@ -83,7 +84,7 @@ class MemoryLedger:
             raise UnknownAdjustment(unknown_adjustment(number))
         if kept.voided:
             raise AlreadyVoided(voided_before(number, kept.voided))
-        check([kept])
+        check(lambda: [kept])
         self._kept[number] = replace(kept, voided=voided)
         self._answer(key, request, [kept])
         return self._kept[number]

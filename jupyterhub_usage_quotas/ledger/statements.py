@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from ..errors import AlreadyVoided, InvalidAdjustment, KeyReused, UnknownAdjustment
 from ..quotas.adjustments import Adjustment, Voided
-from .base import Check, no_check
+from .base import Check
 from .entries import another_request, unknown_adjustment, voided_before
 from .rows import (
     FIRST,
@@ -49,9 +49,7 @@ def record(
     wanted = [row_of(one) for one in made]
     if before := _answered(connection, key, wanted):
         return [adjustment_of(one) for one in before]
-    if check is not no_check:
-        # A user may have thousands: they are read only where somebody looks at them.
-        check(held_by(connection, {one.user for one in made}))
+    check(lambda: held_by(connection, {one.user for one in made}))
     return [adjustment_of(one) for one in _append(connection, wanted, key, clock())]
 
 
@@ -66,7 +64,7 @@ def void(connection: Connection, number: int, by: Voided, key: str, check: Check
         return adjustment_of(found, voided_of(before[0]))
     if earlier := _voiding_of(connection, number):
         raise AlreadyVoided(voided_before(number, voided_of(earlier)))
-    check([adjustment_of(found)])
+    check(lambda: [adjustment_of(found)])
     (written,) = _append(connection, [wanted], key, by.at)
     return adjustment_of(found, voided_of(written))
 

@@ -23,11 +23,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from jupyterhub_usage_quotas.errors import AdjustmentRefused, InvalidAdjustment, LedgerUnavailable
+from jupyterhub_usage_quotas.ledger import statements
+from jupyterhub_usage_quotas.ledger.audit import AuditedJournal, AuditLog
+from jupyterhub_usage_quotas.ledger.base import Held
 from jupyterhub_usage_quotas.ledger.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
 from jupyterhub_usage_quotas.ledger.store import SqlLedger
 from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
 from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
-from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
 from tests.support.databases import Databases
 from tests.support.ledger_writers import EACH, amount_of
@@ -203,8 +206,8 @@ async def test_a_chain_that_nobody_touched_is_whole_and_its_head_says_how_far(un
 
 
 def at_most(most: int) -> Any:
-    def check(held: Sequence[Adjustment]) -> None:
-        if len(held) >= most:
+    def check(held: Held) -> None:
+        if len(held()) >= most:
             raise AdjustmentRefused(f"no more than {most}")
 
     return check
@@ -252,6 +255,23 @@ async def test_a_number_is_given_once_the_one_before_is_committed(url: str, raw:
     (written,) = await writing
     assert written.id == 3
     await close([journal])
+
+
+async def test_what_was_given_before_is_read_only_by_who_looks(
+    url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Also where decisions are noted in the audit log: a user may have thousands."""
+    log = AuditLog("dashboard", lambda _line: None, lambda _line: None)
+    ledger = SqlLedger.at(url)
+    journal = AuditedJournal(ledger, log, parse_policies([]))
+    await journal.record([grant(1)])
+    read = []
+    monkeypatch.setattr(statements, "held_by", lambda *_: read.append("all") or [])
+    await journal.record([grant(2)], key="k")
+    assert read == []
+    await journal.record([grant(3)], check=at_most(3))
+    assert read == ["all"]
+    await close([ledger])
 
 
 # --- killed --------------------------------------------------------------------------------------

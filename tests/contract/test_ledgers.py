@@ -23,7 +23,7 @@ from jupyterhub_usage_quotas.errors import (
     KeyReused,
     UnknownAdjustment,
 )
-from jupyterhub_usage_quotas.ledger.base import Journal
+from jupyterhub_usage_quotas.ledger.base import Held, Journal
 from jupyterhub_usage_quotas.ledger.drafts import Proposal, record_proposals
 from jupyterhub_usage_quotas.quotas.adjustments import (
     Adjustment,
@@ -287,14 +287,14 @@ async def test_a_voiding_is_checked_right_before_and_only_where_it_is_new(journa
     checked: list[Adjustment] = []
     asked = {"actor": "head", "reason": "a slip", "key": "void"}
 
-    def refuse(held: Sequence[Adjustment]) -> None:
-        raise InvalidAdjustment([f"not {held[0].id}"])
+    def refuse(held: Held) -> None:
+        raise InvalidAdjustment([f"not {held()[0].id}"])
 
     with pytest.raises(InvalidAdjustment, match=f"not {written.id}"):
         await journal.void(written.id, **asked, check=refuse)
     assert await active_of(journal, ADA) == (written,)
     for _ in range(2):
-        await journal.void(written.id, **asked, check=checked.extend)
+        await journal.void(written.id, **asked, check=lambda held: checked.extend(held()))
     assert checked == [written]
 
 
@@ -439,8 +439,8 @@ async def test_of_several_all_are_written_or_none(journal: Journal):
 
 
 def at_most(most: float) -> Callable[[Sequence[Adjustment]], None]:
-    def check(held: Sequence[Adjustment]) -> None:
-        if sum(one.amount for one in held if isinstance(one, Grant)) >= most:
+    def check(held: Held) -> None:
+        if sum(one.amount for one in held() if isinstance(one, Grant)) >= most:
             raise AdjustmentRefused(f"no more than {most}")
 
     return check
@@ -453,8 +453,8 @@ async def test_a_check_sees_all_that_its_users_hold(journal: Journal):
     )
     await journal.void(voided.id, actor="head", reason="a slip")
     seen: list[Sequence[Adjustment]] = []
-    await journal.record([grant(6)], check=lambda held: seen.append(list(held)))
-    await journal.record([grant(7, user=None)], check=lambda held: seen.append(list(held)))
+    await journal.record([grant(6)], check=lambda held: seen.append(list(held())))
+    await journal.record([grant(7, user=None)], check=lambda held: seen.append(list(held())))
     assert seen == [[first, old], [for_all]]
 
 

@@ -20,7 +20,7 @@ from ...errors import (
     TooMuchGiven,
     UnknownAdjustment,
 )
-from ...ledger.base import Check, Journal, no_check
+from ...ledger.base import Check, Held, Journal, no_check
 from ...ledger.drafts import Proposal, draft_of, record_proposals
 from ...ledger.entries import LONGEST_KEY, another_request
 from ...ledger.granting import Limits, within
@@ -138,12 +138,12 @@ class Decider:
         with_limits: Check = no_check
         new = False
 
-        def limits(held: Sequence[Adjustment]) -> None:
+        def limits(held: Held) -> None:
             # Only what is new has to be within them, and can still be drafted.
             drafts = [draft_of(one, self.policies, now) for one in proposals]
             within(drafts, self.limits, self.policies, now)(held)
 
-        def check(held: Sequence[Adjustment]) -> None:
+        def check(held: Held) -> None:
             nonlocal new
             with_limits(held)
             new = True
