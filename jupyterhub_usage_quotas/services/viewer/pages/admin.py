@@ -10,6 +10,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 
+from ....quotas.adjustments import Adjustment
 from ....quotas.phrases import mark
 from ....quotas.subject import Subject
 from ....status.users import UserStatus
@@ -41,6 +42,14 @@ NOT_SENT = mark(
     "Nothing was written: your session has ended, or this form was not on a page of yours. Go back,"
     " copy what you typed, and open the page anew."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class NotUndone:
+    """Why an adjustment was not taken back, and the status of the page that says so."""
+
+    fault: Fault
+    status: int
 
 
 class DecidingPage(HistoryPage):
@@ -96,6 +105,35 @@ class DecidingPage(HistoryPage):
             if error.name == "Idempotency-Key"
             else typed
         )
+
+    async def adjustment_to_undo(self) -> Adjustment:
+        """The adjustment whose number was sent; a page that is not there, where there is none."""
+        number = self.typed("void")
+        found = await adjustment(self.journal, int(number)) if NUMBER.fullmatch(number) else None
+        if found is None:
+            raise HTTPError(404)
+        return found
+
+    async def undo(self, one: Adjustment) -> NotUndone | None:
+        """Take it back, for the reason that was typed, and go on to the page that says so; else why
+        it was not.
+        """
+        reason = self.typed("why")
+        if not says_why(reason):
+            return NotUndone(Fault("why", no_reason(self.language)), 400)
+        try:
+            await self.decider.void(one.id, reason, self.typed("key"))
+        except (Refused, BadParameter) as error:
+            fault = fault_of(error, self.decider.policies, self.language)
+            return NotUndone(fault, status_of(error))
+        self.written("undone", [one.id])
+        return None
+
+    def written(self, done: str, numbers: Sequence[int]) -> None:
+        """Go on to the page that says it: whoever loads that again sends nothing again."""
+        self.context.statuses.forget()
+        said = ",".join(map(str, numbers))
+        self.redirect(f"{self.request.path}?{done}={said}", status=303)
 
 
 class AdminPage(DecidingPage):
@@ -176,31 +214,15 @@ class GivePage(DecidingPage):
             fault = fault_of(error, policies, self.language)
             await self._show(subject, self.again(typed, error), [fault], status=status_of(error))
         else:
-            self._written("made", written[0].id)
+            self.written("made", [written[0].id])
 
     async def _void(self, subject: Subject) -> None:
-        number, reason = self.typed("void"), self.typed("why")
-        known = NUMBER.fullmatch(number)
-        found = await adjustment(self.journal, int(number)) if known else None
-        if found is None or found.user is None or not found.is_for(subject):
+        found = await self.adjustment_to_undo()
+        if found.user is None or not found.is_for(subject):
             raise HTTPError(404)
-        undoing = Undoing(found.id, reason)
-        if not says_why(reason):
-            faults = [Fault("why", no_reason(self.language))]
-            await self._show(subject, self.blank(), faults, status=400, undoing=undoing)
-            return
-        try:
-            await self.decider.void(found.id, reason, self.typed("key"))
-        except (Refused, BadParameter) as error:
-            faults = [fault_of(error, self.decider.policies, self.language)]
-            await self._show(subject, self.blank(), faults, status_of(error), undoing)
-        else:
-            self._written("undone", found.id)
-
-    def _written(self, done: str, number: int) -> None:
-        """Go on to the page that says it: whoever loads that again sends nothing again."""
-        self.context.statuses.forget()
-        self.redirect(f"{self.request.path}?{done}={number}", status=303)
+        if refused := await self.undo(found):
+            undoing = Undoing(found.id, self.typed("why"))
+            await self._show(subject, self.blank(), [refused.fault], refused.status, undoing)
 
     async def _show(
         self,

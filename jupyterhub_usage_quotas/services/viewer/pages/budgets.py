@@ -15,10 +15,10 @@ from ....quotas.adjustments import Adjustment
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
 from ..deciding import adjustment
-from .admin import NUMBER, DecidingPage, Undoing, status_of
+from .admin import DecidingPage, Undoing, status_of
 from .budgeting import Budget, TypedBudget, budget_policies, budgets, proposal_of
 from .decided import entries
-from .giving import Fault, Mistyped, fault_of, no_reason, says_why
+from .giving import Fault, Mistyped, fault_of
 
 
 class BudgetsPage(DecidingPage):
@@ -39,7 +39,7 @@ class BudgetsPage(DecidingPage):
     async def post(self) -> None:
         """Write what a form says; a page that says so follows."""
         if self.typed("void"):
-            await self._void(self.typed("void"), self.typed("why"))
+            await self._void()
         else:
             await self._set(TypedBudget.of(self.typed))
 
@@ -55,31 +55,16 @@ class BudgetsPage(DecidingPage):
             again = replace(typed, key="") if error.name == "Idempotency-Key" else typed
             await self._show(again, [fault], status=status_of(error))
         else:
-            self._written("made", written[0].id)
+            self.written("made", [written[0].id])
 
-    async def _void(self, number: str, reason: str) -> None:
-        known = NUMBER.fullmatch(number)
-        found = await adjustment(self.journal, int(number)) if known else None
+    async def _void(self) -> None:
+        found = await self.adjustment_to_undo()
         names = budget_policies(self.decider.policies, self.at)
-        if found is None or found.user is not None or found.policy not in names:
+        if found.user is not None or found.policy not in names:
             raise HTTPError(404)
-        undoing = Undoing(found.id, reason)
-        if not says_why(reason):
-            faults = [Fault("why", no_reason(self.language))]
-            await self._show(TypedBudget(), faults, 400, undoing)
-            return
-        try:
-            await self.decider.void(found.id, reason, self.typed("key"))
-        except (Refused, BadParameter) as error:
-            fault = fault_of(error, self.decider.policies, self.language)
-            await self._show(TypedBudget(), [fault], status_of(error), undoing)
-        else:
-            self._written("undone", found.id)
-
-    def _written(self, done: str, number: int) -> None:
-        """Go on to the page that says it: whoever loads that again sends nothing again."""
-        self.context.statuses.forget()
-        self.redirect(f"{self.request.path}?{done}={number}", status=303)
+        if refused := await self.undo(found):
+            undoing = Undoing(found.id, self.typed("why"))
+            await self._show(TypedBudget(), [refused.fault], refused.status, undoing)
 
     async def _show(
         self,

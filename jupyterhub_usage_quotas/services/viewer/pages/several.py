@@ -71,7 +71,7 @@ class GiveSeveralPage(DecidingPage):
             again = self.again(typed, error)
             await self._show(reached, again, [fault], status=status_of(error))
         else:
-            self._written("made", [one.id for one in written])
+            self.written("made", [one.id for one in written])
 
     async def _void(self) -> None:
         """Take back each of these; what was taken back before is no reason to leave the others."""
@@ -92,12 +92,7 @@ class GiveSeveralPage(DecidingPage):
             made = await self._entries({*numbers})
             await self._show([], self.blank(), [fault], status, made=made)
             return
-        self._written("undone", numbers)
-
-    def _written(self, done: str, numbers: Sequence[int]) -> None:
-        self.context.statuses.forget()
-        said = ",".join(map(str, numbers))
-        self.redirect(f"{self.request.path}?{urlencode({done: said}, safe=',')}", status=303)
+        self.written("undone", numbers)
 
     async def _show(
         self,
