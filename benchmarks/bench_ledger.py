@@ -23,8 +23,8 @@ from benchmarks.bench_meter import AT, NOW, POLICIES, make_meter, read_all, span
 from benchmarks.report import Measured, machine, table
 from benchmarks.world import GIB, NAMESPACE, World
 from jupyterhub_usage_quotas.ledger.base import Ledger
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant
 from jupyterhub_usage_quotas.quotas.subject import Subject

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .hub.setup import setup_usage_quotas
     from .ledger.base import NO_LEDGER, Journal, Ledger
     from .ledger.memory import MemoryLedger
-    from .ledger.store import SqlLedger
+    from .ledger.sql.store import SqlLedger
     from .quotas.adjustments import (
         Adjustment,
         Adjustments,
@@ -117,7 +117,7 @@ _ELSEWHERE = {
     "hub.setup": ("setup_usage_quotas",),
     "ledger.base": ("NO_LEDGER", "Journal", "Ledger"),
     "ledger.memory": ("MemoryLedger",),
-    "ledger.store": ("SqlLedger",),
+    "ledger.sql.store": ("SqlLedger",),
     "quotas.adjustments": (
         *("Adjustment", "Adjustments", "Exemption", "Grant", "Override", "Voided"),
     ),

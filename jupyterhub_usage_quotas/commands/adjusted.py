@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..config.loading import printable
+from ..config.files.loading import printable
 from ..ledger.reports import AdjustmentReport, RecordedReport
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from traitlets.config import Config
 
 from ..config.about import explained_at
-from ..config.loading import load_config, printable
+from ..config.files.loading import load_config, printable
 from ..config.viewer import errors_in_viewer
 from ..doctor.deployment import Deployment
 from ..doctor.examine import CONFIGURATION, examine

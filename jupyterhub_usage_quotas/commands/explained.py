@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ..config.loading import printable
+from ..config.files.loading import printable
 from ..config.quotas import Enforcement
 from ..quotas.applicability import Applicability
 from ..quotas.decide import Decision, Outcome

@@ -19,8 +19,8 @@ from ..errors import InvalidAdjustment
 from ..ledger.base import PAGE
 from ..ledger.forgetting import forget
 from ..ledger.reports import recorded_report
-from ..ledger.rows import ChainReport, Noted, Row
-from ..ledger.store import SqlLedger
+from ..ledger.sql.rows import ChainReport, Noted, Row
+from ..ledger.sql.store import SqlLedger
 from ..ledger.transfer import line_of, read_entries
 from ..quotas.adjustments import Adjustment
 from ..quotas.messages import printable

@@ -11,15 +11,15 @@ from typing import Final
 
 from traitlets.config import Config
 
+from ..config.files.loading import load_config, printable
 from ..config.ledger import default_ledger_url
-from ..config.loading import load_config, printable
 from ..config.quotas import QuotaOptions
 from ..config.viewer import errors_in_viewer
 from ..errors import AdjustmentRefused, ConfigurationError, LedgerUnavailable, all_errors
 from ..ledger.audit import AuditedJournal, AuditLog
 from ..ledger.base import Journal, Ledger
-from ..ledger.cached import CachedLedger
-from ..ledger.store import SqlLedger
+from ..ledger.sql.cached import CachedLedger
+from ..ledger.sql.store import SqlLedger
 
 WRONG_REQUEST: Final = 2
 """The exit code where the configuration, or what is asked for, is wrong."""

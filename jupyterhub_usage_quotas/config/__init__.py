@@ -1,5 +1,6 @@
 """The admin's configuration: the traits that all processes share, and their validation.
 
-What lives here: options, how they are checked together, and how files are read. What must not:
-enforcement, and what a running Hub or service does.
+What lives here: the options, a file for each topic; how files are read (`files/`), how what is in
+them is checked (`checks/`), and weekly budgets (`weekly/`). What must not: enforcement, and what a
+running Hub or service does.
 """

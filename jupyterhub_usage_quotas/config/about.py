@@ -20,7 +20,7 @@ from traitlets.config import LoggingConfigurable
 
 from ..conventions import DISTRIBUTION, __version__
 from ..quotas.messages import wrong
-from .urls import problem_of_url
+from .checks.urls import problem_of_url
 
 FOLDER = Path(__file__).parent.parent
 """The folder that is imported."""

@@ -10,7 +10,7 @@ from traitlets import Enum, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from ..ledger.audit import AuditLog, Through
-from ..ledger.url import InvalidLedgerUrl, parse_ledger_url
+from ..ledger.sql.url import InvalidLedgerUrl, parse_ledger_url
 from ..quotas.messages import wrong
 from ..status.hub_database import DB_URL, SQLITE
 from .state import beside, file_of

@@ -28,8 +28,8 @@ from ..metering.client.tls import (
     check_readable,
 )
 from ..quotas.messages import Verbatim, wrong
+from .checks.urls import problem_of_prometheus, without_credentials
 from .traits import Anything
-from .urls import problem_of_prometheus, without_credentials
 
 PREFIX = "prometheus_"
 """The options are named like the fields of a `Connection`, after this prefix."""

@@ -12,21 +12,21 @@ from traitlets.utils.importstring import import_item
 
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
-from ..ledger.cached import CachedLedger
-from ..ledger.store import SqlLedger
+from ..ledger.sql.cached import CachedLedger
+from ..ledger.sql.store import SqlLedger
 from ..quotas.messages import shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
-from .earlier import MANAGER, RENAMED, understood
+from .checks.validation import errors_in_options
+from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .pages import PageOptions
 from .traits import Anything
 from .usage import UsageConfig
-from .validation import errors_in_options
-from .weekly_budget_options import WeeklyBudgetOptions
-from .weekly_budgets import OPTION, Entry
+from .weekly.budgets import OPTION, Entry
+from .weekly.options import WeeklyBudgetOptions
 
 
 class Enforcement(enum.StrEnum):

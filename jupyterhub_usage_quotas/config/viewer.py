@@ -13,12 +13,12 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 from .. import conventions
 from ..errors import ConfigurationError
 from ..quotas.messages import Verbatim, wrong
-from .earlier import understood
-from .secrets import SHORTEST, easy_to_guess
+from .checks.secrets import SHORTEST, easy_to_guess
+from .checks.urls import problem_of_url, without_credentials
+from .checks.validation import errors_in_options, remarks
+from .files.earlier import understood
 from .traits import WholeNumber, is_placeholder
-from .urls import problem_of_url, without_credentials
 from .usage import UsageConfig
-from .validation import errors_in_options, remarks
 
 
 class UsageViewer(UsageConfig):

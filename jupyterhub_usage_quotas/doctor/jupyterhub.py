@@ -18,8 +18,8 @@ from ..hub.launch.spawn_hook import wrapped_by_us
 from ..hub.setup import require_hook
 from ..hub.viewer_service import declare_viewer, is_viewer, needed_scopes
 from ..ledger.base import NO_LEDGER
-from ..ledger.cached import CachedLedger
-from ..ledger.sqlite import ROLLBACK
+from ..ledger.sql.cached import CachedLedger
+from ..ledger.sql.sqlite import ROLLBACK
 from ..quotas.adjustments import Adjustments
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import EVERYONE

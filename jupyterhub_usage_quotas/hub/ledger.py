@@ -10,7 +10,8 @@ from typing import Final
 
 from ..errors import ConfigurationError, LedgerNewer, LedgerUnavailable
 from ..ledger.base import Ledger
-from ..ledger.cached import CachedLedger
+from ..ledger.sql.cached import CachedLedger
+from ..ledger.sql.database import Database
 from .metrics.ledger import LedgerMetrics
 
 LONGEST_START: Final = timedelta(seconds=10)
@@ -34,3 +35,10 @@ def open_ledger(ledger: Ledger, log: logging.Logger) -> None:
     except LedgerUnavailable:
         # It was logged, and is tried again twice a second.
         return
+
+
+def database_of(ledger: Ledger) -> Database | None:
+    """The database of a ledger in SQL, in which the Hub keeps its other tables, too; None for
+    another ledger. It has one thread, and so one writer in this process.
+    """
+    return ledger.journal.database if isinstance(ledger, CachedLedger) else None

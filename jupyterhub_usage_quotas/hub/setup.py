@@ -18,15 +18,15 @@ from traitlets import Bunch
 from traitlets.config import Config
 
 from ..config.about import INSTALL_PAGE, imported, namesakes
-from ..config.colon_assignments import apply_annotated_settings
+from ..config.checks.validation import errors_in_options, remarks
+from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
 from ..config.usage import HUB
-from ..config.validation import errors_in_options, remarks
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
-from ..ledger.cached import keeping
+from ..ledger.sql.cached import keeping
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot

@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..errors import InvalidAdjustment
 from ..quotas.messages import shown, wrong
 from .granting import WEEK
-from .rows import FIRST, VOID, Row, hash_of, instant
+from .sql.rows import FIRST, VOID, Row, hash_of, instant
 
 REASON: Final = "(forgotten)"
 """In place of a reason."""

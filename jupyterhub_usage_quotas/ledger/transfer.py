@@ -19,7 +19,7 @@ from ..errors import InvalidAdjustment
 from ..quotas.messages import Verbatim, wrong
 from ..quotas.serialize import Model
 from .entries import DECIMALS, checked, checked_voiding
-from .rows import UNIT, VOID, Chain, Row, adjustment_of, instant, stored_instant
+from .sql.rows import UNIT, VOID, Chain, Row, adjustment_of, instant, stored_instant
 
 LONGEST_LINE: Final = 100_000
 """In characters: the longest reason and names have fewer, however they are escaped."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
+from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from tests.support.databases import Databases, started
 
 KINDS = ["sqlite", "postgresql", "mariadb"]

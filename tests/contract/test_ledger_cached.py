@@ -16,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 
 from jupyterhub_usage_quotas.errors import LedgerUnavailable
-from jupyterhub_usage_quotas.ledger import cached
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger, NoLedgerEvents
-from jupyterhub_usage_quotas.ledger.schema import ENTRIES
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
-from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
+from jupyterhub_usage_quotas.ledger.sql import cached
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger, NoLedgerEvents
+from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 from tests.support.databases import Databases

@@ -23,13 +23,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from jupyterhub_usage_quotas.errors import AdjustmentRefused, InvalidAdjustment, LedgerUnavailable
-from jupyterhub_usage_quotas.ledger import statements
 from jupyterhub_usage_quotas.ledger.audit import AuditedJournal, AuditLog
 from jupyterhub_usage_quotas.ledger.base import Held
-from jupyterhub_usage_quotas.ledger.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql import statements
+from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
-from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
 from tests.support.databases import Databases

@@ -19,11 +19,11 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from jupyterhub_usage_quotas.errors import LedgerUnavailable
-from jupyterhub_usage_quotas.ledger.database import Database
-from jupyterhub_usage_quotas.ledger.rows import ChainReport, Noted
-from jupyterhub_usage_quotas.ledger.schema import ENTRIES, LOCK, VERSION_TABLE
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
-from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
+from jupyterhub_usage_quotas.ledger.sql.database import Database
+from jupyterhub_usage_quotas.ledger.sql.rows import ChainReport, Noted
+from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES, LOCK, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment
 from tests.support.adjusting import config_in, hub_with, run
 from tests.support.databases import DATABASE, Databases

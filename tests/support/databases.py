@@ -25,9 +25,9 @@ from typing import Any
 import psycopg
 import pymysql
 
-from jupyterhub_usage_quotas.ledger.database import Database, revision_of
-from jupyterhub_usage_quotas.ledger.schema import ENTRIES
-from jupyterhub_usage_quotas.ledger.url import parse_ledger_url
+from jupyterhub_usage_quotas.ledger.sql.database import Database, revision_of
+from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES
+from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from tests.support.ports import free_port
 
 PASSWORD = "s3cret/with@signs"

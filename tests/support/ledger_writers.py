@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from tests.support.ledgers import grant
 
 EACH = 250

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub_usage_quotas.ledger.base import Journal
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from tests.support.databases import Databases

@@ -32,7 +32,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.commands import parser
-from jupyterhub_usage_quotas.config.earlier import NO_LONGER_NEEDED, spelling_of_today
+from jupyterhub_usage_quotas.config.files.earlier import NO_LONGER_NEEDED, spelling_of_today
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
 from jupyterhub_usage_quotas.services.viewer.app import TEMPLATES

@@ -13,9 +13,9 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from ... import conventions
 from ...errors import LedgerUnavailable
-from ...ledger.cached import Numbers
 from ...ledger.drafts import KINDS
-from ...ledger.rows import VOID
+from ...ledger.sql.cached import Numbers
+from ...ledger.sql.rows import VOID
 
 age = Gauge(
     conventions.LEDGER_AGE,

@@ -20,7 +20,7 @@ from ... import conventions
 from ...config.quotas import Enforcement
 from ...config.viewer import UsageViewer
 from ...errors import ConfigurationError
-from ...ledger.cached import keeping
+from ...ledger.sql.cached import keeping
 from ...metering.events import NoEvents, Refresh
 from ...metering.meter import Meter
 from ...status.everyone import EveryoneStatuses

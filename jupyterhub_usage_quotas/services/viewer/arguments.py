@@ -17,7 +17,7 @@ from typing import Any
 from traitlets import Any as Anything
 from traitlets.config import Config
 
-from ...config.earlier import NO_LONGER_NEEDED, VIEWER, spelling_of_today
+from ...config.files.earlier import NO_LONGER_NEEDED, VIEWER, spelling_of_today
 from ...config.viewer import UsageViewer
 from ...conventions import VIEWER_MODULE
 from ...errors import ConfigurationError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from traitlets.config import Config
 
-from ...config.earlier import merge_later
-from ...config.loading import load_service_config
+from ...config.files.earlier import merge_later
+from ...config.files.loading import load_service_config
 from ...config.quotas import QuotaOptions
 from ...config.viewer import UsageViewer, make_viewer, viewer_remarks
 from ...ledger.base import Ledger

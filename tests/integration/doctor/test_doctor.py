@@ -26,7 +26,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import __version__
 from jupyterhub_usage_quotas import commands as cli
-from jupyterhub_usage_quotas.config.loading import load_config
+from jupyterhub_usage_quotas.config.files.loading import load_config
 from jupyterhub_usage_quotas.doctor.deployment import Deployment
 from jupyterhub_usage_quotas.doctor.examine import CHECKS, examine
 from jupyterhub_usage_quotas.doctor.findings import Finding, Status

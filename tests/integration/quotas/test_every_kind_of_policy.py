@@ -15,7 +15,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.config.loading import load_config
+from jupyterhub_usage_quotas.config.files.loading import load_config
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Grant
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 from tests.support.adjusting import Said, config_in, hub_with, run

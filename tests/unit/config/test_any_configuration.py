@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas.config.earlier import NO_LONGER_NEEDED, RENAMED, SECTIONS
+from jupyterhub_usage_quotas.config.checks.validation import remarks
+from jupyterhub_usage_quotas.config.files.earlier import NO_LONGER_NEEDED, RENAMED, SECTIONS
 from jupyterhub_usage_quotas.config.quotas import CONFIGURED, QuotaOptions
 from jupyterhub_usage_quotas.config.usage import UsageConfig
-from jupyterhub_usage_quotas.config.validation import remarks
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer, viewer_remarks
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
+from jupyterhub_usage_quotas.config.files.whereabouts import find_databases
 from jupyterhub_usage_quotas.config.ledger import default_ledger_url
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
-from jupyterhub_usage_quotas.config.whereabouts import find_databases
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
 from tests.support.decided import LEDGER
 
 SECRET = "s3cret"

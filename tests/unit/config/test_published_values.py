@@ -15,9 +15,9 @@ from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
-from jupyterhub_usage_quotas.config.colon_assignments import apply_settings_of
+from jupyterhub_usage_quotas.config.checks.validation import remarks
+from jupyterhub_usage_quotas.config.files.colon_assignments import apply_settings_of
 from jupyterhub_usage_quotas.config.quotas import CONFIGURED
-from jupyterhub_usage_quotas.config.validation import remarks
 from jupyterhub_usage_quotas.hub.viewer_service import declare_viewer
 from jupyterhub_usage_quotas.services.viewer.arguments import command_line
 from jupyterhub_usage_quotas.services.viewer.configuration import read_configuration

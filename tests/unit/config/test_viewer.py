@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterhub_usage_quotas.config.loading import handed_over
+from jupyterhub_usage_quotas.config.files.loading import handed_over
 from jupyterhub_usage_quotas.conventions import ENV_HANDED_OVER, VIEWER_SERVICE
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.services.viewer.app import main

@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyterhub_usage_quotas import Grant, SqlLedger
 from jupyterhub_usage_quotas.doctor.jupyterhub import ledger as examine
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

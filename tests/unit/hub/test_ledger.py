@@ -16,7 +16,7 @@ from jupyterhub_usage_quotas import Exemption, Grant, LaunchDenied, Override, Sq
 from jupyterhub_usage_quotas.errors import ConfigurationError, LedgerUnavailable
 from jupyterhub_usage_quotas.hub.ledger import open_ledger
 from jupyterhub_usage_quotas.hub.metrics.ledger import LedgerMetrics
-from jupyterhub_usage_quotas.ledger.cached import CachedLedger, Numbers
+from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger, Numbers
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
 from tests.support.fake_prometheus import USER, alive, manager, prometheus, spawner
 

@@ -14,7 +14,7 @@ import pytest
 from jupyterhub_usage_quotas.errors import AlreadyVoided, InvalidAdjustment, LedgerUnavailable
 from jupyterhub_usage_quotas.ledger.audit import AuditedJournal, AuditLog
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from tests.support.ledgers import grant
 

@@ -11,8 +11,8 @@ import pytest
 
 from jupyterhub_usage_quotas.errors import InvalidAdjustment
 from jupyterhub_usage_quotas.ledger.forgetting import forget
-from jupyterhub_usage_quotas.ledger.rows import Row
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.rows import Row
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
 from tests.support.ledgers import DAY, NOW, Clock, grant
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 
-from ..quotas.adjustments import Adjustment, Exemption, Grant, Override, Voided
-from .entries import DECIMALS
+from ...quotas.adjustments import Adjustment, Exemption, Grant, Override, Voided
+from ..entries import DECIMALS
 
 Row = Mapping[Any, Any]
 """The values of an entry, by the name of their column."""

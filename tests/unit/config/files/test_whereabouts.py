@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas.config.whereabouts import find_databases
+from jupyterhub_usage_quotas.config.files.whereabouts import find_databases
 
 
 @pytest.fixture

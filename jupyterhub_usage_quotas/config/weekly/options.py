@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from traitlets.config import LoggingConfigurable
 
-from ..quotas.messages import Verbatim, not_among, shown, wrong
-from .traits import Anything
-from .weekly_budgets import (
+from ...quotas.messages import Verbatim, not_among, shown, wrong
+from ..traits import Anything
+from .budgets import (
     OPTION,
     USUAL_PAIRS,
     Entry,

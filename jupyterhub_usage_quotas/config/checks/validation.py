@@ -9,18 +9,18 @@ from typing import Any
 from traitlets import Bool, Dict, HasTraits, List, TraitError, TraitType, Undefined, Unicode
 from traitlets.config.loader import LazyConfigValue
 
-from ..quotas.messages import not_among, one_of, printable, shown, wrong
-from ..quotas.policy.patterns import cannot_be_written
-from .earlier import (
+from ...quotas.messages import not_among, one_of, printable, shown, wrong
+from ...quotas.policy.patterns import cannot_be_written
+from ..files.earlier import (
     NO_LONGER_NEEDED,
     SECTIONS,
     remarks_on_spelling,
     said_twice,
     spelling_of_today,
 )
-from .prometheus import SECRETS
-from .traits import Anything
-from .usage import UsageConfig
+from ..prometheus import SECRETS
+from ..traits import Anything
+from ..usage import UsageConfig
 
 REFERENCE = "docs/reference/configuration.md"
 DEEPEST = 40

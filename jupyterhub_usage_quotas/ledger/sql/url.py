@@ -14,8 +14,8 @@ from typing import Final
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..errors import UsageQuotasError
-from ..quotas.messages import Verbatim, wrong
+from ...errors import UsageQuotasError
+from ...quotas.messages import Verbatim, wrong
 
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas.config.earlier import understood
+from jupyterhub_usage_quotas.config.checks.validation import remarks
+from jupyterhub_usage_quotas.config.files.earlier import understood
 from jupyterhub_usage_quotas.config.quotas import CONFIGURED, QuotaOptions
-from jupyterhub_usage_quotas.config.validation import remarks
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer, viewer_remarks
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.metering.client.promql import Gauge

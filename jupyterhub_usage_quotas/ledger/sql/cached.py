@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
-from ..errors import LedgerUnavailable
-from ..quotas.adjustments import Adjustment, Adjustments
-from ..quotas.subject import EVERYONE, Everyone, Subject
+from ...errors import LedgerUnavailable
+from ...quotas.adjustments import Adjustment, Adjustments
+from ...quotas.subject import EVERYONE, Everyone, Subject
+from ..base import PAGE, Check, Ledger, no_check
 from . import statements
-from .base import PAGE, Check, Ledger, no_check
 from .rows import VOID, Row, adjustment_of, kind_of
 from .statements import Position
 from .store import SqlLedger

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
-from jupyterhub_usage_quotas.config.weekly_budgets import parse_weekly_budgets
+from jupyterhub_usage_quotas.config.weekly.budgets import parse_weekly_budgets
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.quotas.applicability import applicability
 from jupyterhub_usage_quotas.quotas.decide import Decision, Request, decide

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..errors import LedgerNewer, LedgerUnavailable
+from ...errors import LedgerNewer, LedgerUnavailable
 from . import sqlite
 from .schema import LOCK, LOCK_ROW, REVISIONS, VERSION_TABLE
 from .url import MARIADB, POSTGRESQL, LedgerUrl

@@ -13,8 +13,8 @@ from typing import Any
 
 from traitlets.config import Config
 
-from ..status.hub_database import DB_URL, SQLITE
-from .ledger import default_ledger_url
+from ...status.hub_database import DB_URL, SQLITE
+from ..ledger import default_ledger_url
 
 SNIPPETS = "jupyterhub_config.d"
 """The folder of The Littlest JupyterHub for parts of a configuration: a Hub reads all of them."""

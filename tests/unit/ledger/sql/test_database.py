@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.errors import LedgerUnavailable
-from jupyterhub_usage_quotas.ledger import database, sqlite
 from jupyterhub_usage_quotas.ledger.entries import DECIMALS, LARGEST
-from jupyterhub_usage_quotas.ledger.rows import stored_amount
-from jupyterhub_usage_quotas.ledger.schema import REVISIONS, VERSION_TABLE
-from jupyterhub_usage_quotas.ledger.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql import database, sqlite
+from jupyterhub_usage_quotas.ledger.sql.rows import stored_amount
+from jupyterhub_usage_quotas.ledger.sql.schema import REVISIONS, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 
@@ -195,7 +195,7 @@ def test_the_revisions_we_know_are_those_that_there_are():
     from alembic.config import Config  # noqa: PLC0415 only here
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    from jupyterhub_usage_quotas.ledger.database import MIGRATIONS  # noqa: PLC0415
+    from jupyterhub_usage_quotas.ledger.sql.database import MIGRATIONS  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", os.fspath(MIGRATIONS))

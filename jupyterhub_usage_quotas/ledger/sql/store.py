@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from ..quotas.adjustments import Adjustment, Adjustments, group_by_user
-from ..quotas.subject import EVERYONE, Everyone, Subject
+from ...quotas.adjustments import Adjustment, Adjustments, group_by_user
+from ...quotas.subject import EVERYONE, Everyone, Subject
+from ..base import PAGE, Check, no_check
+from ..entries import can_be_kept, checked, checked_key, checked_voiding
 from . import statements
-from .base import PAGE, Check, no_check
 from .database import Database
-from .entries import can_be_kept, checked, checked_key, checked_voiding
 from .rows import ChainReport, Noted, Row
 from .statements import Clock
 from .url import parse_ledger_url

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
-from ..errors import AlreadyVoided, InvalidAdjustment, KeyReused, UnknownAdjustment
-from ..quotas.adjustments import Adjustment, Voided
-from .base import Check
-from .entries import another_request, unknown_adjustment, voided_before
+from ...errors import AlreadyVoided, InvalidAdjustment, KeyReused, UnknownAdjustment
+from ...quotas.adjustments import Adjustment, Voided
+from ..base import Check
+from ..entries import another_request, unknown_adjustment, voided_before
 from .rows import (
     FIRST,
     VOID,

@@ -13,14 +13,14 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from ..conventions import ENV_HANDED_OVER
-from ..errors import ConfigurationError
-from ..quotas.messages import wrong
+from ...conventions import ENV_HANDED_OVER
+from ...errors import ConfigurationError
+from ...quotas.messages import wrong
+from ..checks.validation import remarks
+from ..quotas import CONFIGURED
+from ..viewer import UsageViewer
 from .colon_assignments import apply_annotated_settings, apply_settings_of
 from .earlier import merge_later
-from .quotas import CONFIGURED
-from .validation import remarks
-from .viewer import UsageViewer
 from .whereabouts import find_databases, whole
 
 

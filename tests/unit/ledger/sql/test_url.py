@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from jupyterhub_usage_quotas.ledger.url import InvalidLedgerUrl, parse_ledger_url
+from jupyterhub_usage_quotas.ledger.sql.url import InvalidLedgerUrl, parse_ledger_url
 
 SECRET = "s3cret"
 

@@ -16,16 +16,16 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..conventions import BUDGET_ROLES, BUDGET_TIERS, ENV_WEEKLY_BUDGET
-from ..quotas.messages import not_among, shown, wrong
-from ..quotas.policy.errors import InvalidPolicies, PolicyError
-from ..quotas.policy.limits import parse_limit, parse_window
-from ..quotas.policy.parse import readable
-from ..quotas.policy.policy import Policy
-from ..quotas.policy.scope import Names, Scope
-from ..quotas.policy.selector import ServerSelector
-from ..quotas.resources import RESOURCES
-from ..quotas.units import InvalidQuantity, Quantity, bounded_quantity
+from ...conventions import BUDGET_ROLES, BUDGET_TIERS, ENV_WEEKLY_BUDGET
+from ...quotas.messages import not_among, shown, wrong
+from ...quotas.policy.errors import InvalidPolicies, PolicyError
+from ...quotas.policy.limits import parse_limit, parse_window
+from ...quotas.policy.parse import readable
+from ...quotas.policy.policy import Policy
+from ...quotas.policy.scope import Names, Scope
+from ...quotas.policy.selector import ServerSelector
+from ...quotas.resources import RESOURCES
+from ...quotas.units import InvalidQuantity, Quantity, bounded_quantity
 
 OPTION: Final = "weekly_budgets"
 TIME: Final = RESOURCES["time"]

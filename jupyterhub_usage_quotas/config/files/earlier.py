@@ -14,8 +14,8 @@ from typing import Any
 
 from traitlets.config import Config
 
-from ..conventions import HOME_LIMIT, HOME_SIZE
-from ..quotas.messages import shown
+from ...conventions import HOME_LIMIT, HOME_SIZE
+from ...quotas.messages import shown
 
 MANAGER = "UsageQuotaManager"
 VIEWER = "UsageViewer"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from jupyterhub_usage_quotas.ledger.schema import METADATA, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.sql.schema import METADATA, VERSION_TABLE
 
 if hasattr(context, "config"):  # alembic runs this; whoever imports all modules has no command
     context.configure(

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
-from ..quotas.messages import wrong
-from .traits import is_placeholder
+from ...quotas.messages import wrong
+from ..traits import is_placeholder
 
 HIGHEST_PORT = 65535
 LONGEST_HOST = 253
