@@ -169,6 +169,7 @@ ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
 ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
 ENV_WEEKLY_BUDGET: Final = "QUOTA_{role}_{tier}_S"
+ENV_CREDITS: Final = "JUPYTERHUB_CREDITS_{name}"
 """The budget of a week, in seconds, for example QUOTA_USER_GPU_S. Deployments have these names."""
 BUDGET_ROLES: Final = ("user", "admin", "collab")
 BUDGET_TIERS: Final = ("cpu", "gpu")

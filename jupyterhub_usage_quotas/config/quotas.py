@@ -19,7 +19,9 @@ from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
+from ..quotas.resources import with_billing
 from .checks.validation import errors_in_options
+from .credits.options import CreditOptions
 from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .pages import PageOptions
@@ -37,7 +39,7 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, UsageConfig):
+class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, CreditOptions, UsageConfig):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
@@ -232,20 +234,27 @@ class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, UsageConfi
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
-        budgets: list[Entry] = []
+        further: list[Entry] = []
         found: tuple[PolicyError, ...] = ()
+        billed = False
         try:
-            budgets = self.budgets.entries() if self.budgets else []
+            further += self.budgets.entries() if self.budgets else []
         except InvalidPolicies as error:
-            found = error.errors
+            found += error.errors
+        try:
+            if credits_ := self.parsed_credits:
+                further += credits_.entries()
+                billed = credits_.billed
+        except InvalidPolicies as error:
+            found += error.errors
         return parse_policies(
             self.policy,
             self.scope_backup_strategy,
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
-            built_in=self.built_in,
-            further=budgets,
+            built_in=with_billing(self.built_in) if billed else self.built_in,
+            further=further,
             found=found,
         )
 

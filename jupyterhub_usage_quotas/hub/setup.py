@@ -19,6 +19,7 @@ from traitlets.config import Config
 
 from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.checks.validation import errors_in_options, remarks
+from ..config.credits.applying import apply_credits
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
@@ -31,6 +32,7 @@ from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
+from .credits.starting import start_credits
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -62,10 +64,23 @@ def setup_usage_quotas(c: Config) -> None:
         if not any(wrapped_by_us(section.get("pre_spawn_hook")) for section in _sections(c)):
             _Installation().put_hooks(c)
         return
+    _installation_in(app).wanted = True
+    _installations[app].put_hooks(c)
+
+
+def install_for_credits() -> None:
+    """The same without a call, if the authenticator turns out to have credits; does nothing outside
+    of a Hub that is being configured.
+    """
+    if (app := _hub_being_configured()) is not None:
+        _installation_in(app)
+
+
+def _installation_in(app: HubApp) -> _Installation:
     if app not in _installations:
         _installations[app] = _Installation()
         app.observe(_config_was_read, names=[CONFIG_READ])
-    _installations[app].put_hooks(c)
+    return _installations[app]
 
 
 class _Installation:
@@ -73,6 +88,8 @@ class _Installation:
 
     def __init__(self) -> None:
         self._manager: UsageQuotaManager | None = None
+        self.wanted = False
+        """Whether `setup_usage_quotas` was called."""
 
     def manager(self, parent: HubApp | HubSpawner) -> UsageQuotaManager:
         """The manager; `parent` is what it takes its configuration from the first time."""
@@ -121,6 +138,9 @@ def _config_was_read(change: Bunch) -> None:
     app.unobserve(_config_was_read, names=[CONFIG_READ])
     installation = _installations[app]
     try:
+        written = apply_credits(app.authenticator_class, app.spawner_class, app.config)
+        if written is None and not installation.wanted:
+            return
         for line in apply_annotated_settings(app.config, app.config_file):
             app.log.warning(line)
         if usual := default_ledger_url(app.config, in_hub=True):
@@ -145,7 +165,10 @@ def _config_was_read(change: Bunch) -> None:
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
-        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
+        loop = make_refresh_loop(app, manager, manager.meter, snapshot)
+        if written is not None:
+            start_credits(app, manager, written, loop)
+        start(loop.run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
         _show_on_pages(app, manager, snapshot)

@@ -45,6 +45,7 @@ class HubUser(Protocol):
     def spawner(self) -> HubSpawner: ...  # of the default server
     @property
     def db(self) -> Session: ...
+    async def get_auth_state(self) -> Any: ...
 
 
 class StoredSpawner(Protocol):
@@ -121,6 +122,8 @@ class HubApp(Protocol):
     def log(self) -> logging.Logger: ...
     @property
     def spawner_class(self) -> type[HubSpawner]: ...
+    @property
+    def authenticator_class(self) -> type[Any]: ...
     @property
     def users(self) -> Mapping[int, HubUser]: ...  # by their number in the database
     @property

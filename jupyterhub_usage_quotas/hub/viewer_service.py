@@ -149,6 +149,7 @@ def hand_over(app: HubApp, manager: UsageQuotaManager, viewer: UsageViewer) -> d
         "UsageQuotaManager": {
             **{name: getattr(manager, name) for name in HANDED_OVER_RULES},
             "weekly_budgets": manager.weekly_budgets_in_full,
+            "credits": manager.credits,
             "scope_backup_strategy": manager.scope_backup_strategy,
             "enforcement": manager.enforcement.value,
             "ledger_factory": manager.importable_ledger_factory or None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from .messages import wrong
@@ -20,6 +20,7 @@ from .subject import Subject
 from .units import InvalidQuantity
 
 WHOLE_SECOND = timedelta(seconds=1)
+ALWAYS, FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 AT_LEAST_NOTHING = "0, or more than that, and not infinite"
 
 
@@ -118,17 +119,57 @@ class Exemption(Adjustment):
     """No limit at all."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms(Adjustment):
+    """What functions of the admin's gave for a user, in place of what the policy says: its `limit`
+    in base units, and what comes back in steps (how much, how often). One that is `assigned` covers
+    the user because of it; one that is not, does not.
+
+    It is no decision of a person: what people decide comes on top of it.
+    """
+
+    limit: float | None = None
+    refill: tuple[float, timedelta] | None = None
+    assigned: bool = True
+
+    @classmethod
+    def of_user(
+        cls,
+        policy: str,
+        user: str,
+        user_created: datetime | None,
+        limit: float | None = None,
+        refill: tuple[float, timedelta] | None = None,
+        *,
+        assigned: bool = True,
+    ) -> Terms:
+        """A user's terms, which are in force until there are others."""
+        return cls(
+            policy,
+            ALWAYS,
+            FOREVER,
+            user,
+            user_created=user_created,
+            limit=limit,
+            refill=refill,
+            assigned=assigned,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Adjustments:
     """The adjustments of many users, as a ledger answers.
 
-    `everyone` are the adjustments without a user, `by_user` those of single users, by username.
+    `everyone` are the adjustments without a user, `by_user` those of single users, by username. By
+    the name of a policy, `assigned` are the names of all users to whom a function assigns it,
+    whoever was asked about.
     """
 
     everyone: tuple[Adjustment, ...] = ()
     by_user: Mapping[str, tuple[Adjustment, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    assigned: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, subject: Subject) -> tuple[Adjustment, ...]:
         """The adjustments for a subject: everyone's, and the user's own."""
@@ -143,6 +184,11 @@ def group_by_user(adjustments: Iterable[Adjustment]) -> Adjustments:
     for one in adjustments:
         (everyone if one.user is None else by_user.setdefault(one.user, [])).append(one)
     return Adjustments(tuple(everyone), {name: tuple(own) for name, own in by_user.items()})
+
+
+def terms_of(adjustments: Iterable[Adjustment], user: str) -> Mapping[str, Terms]:
+    """By the name of a policy, the terms of a user."""
+    return {one.policy: one for one in adjustments if isinstance(one, Terms) and one.user == user}
 
 
 def allowance(policy: Policy, adjustments: Iterable[Adjustment], user: str, at: datetime) -> float:
@@ -177,7 +223,7 @@ def changes(
         {
             instant
             for one in adjustments
-            if any(one.concerns(policy, user) for policy in policies)
+            if not isinstance(one, Terms) and any(one.concerns(policy, user) for policy in policies)
             for instant in (one.start, one.until)
             if instant > after
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .policy.policy import Policy, PolicySet
-from .policy.scope import Names
+from .policy.scope import Names, Scope
 from .resolve import Allotment
 from .subject import Subject
 
@@ -19,6 +19,7 @@ class CoveredBy(enum.StrEnum):
     GROUP = "group"
     ADMIN = "admin"
     EVERYONE = "everyone"
+    ASSIGNED = "assigned"
     FALLBACK = "fallback"
     """It is one of `scope_backup_strategy.empty`, and no other policy covers the subject."""
 
@@ -51,9 +52,16 @@ def applicability(
 def _each(
     policies: PolicySet, subject: Subject, allotments: Sequence[Allotment]
 ) -> Iterator[Applicability]:
-    covering = [one.name for one in policies.policies if one.scope.covers(subject)]
+    resolved = {one.name for each in allotments for one in each.candidates}
+    covering = [
+        one.name
+        for one in policies.policies
+        if one.scope.covers(subject) or (one.scope.assigned and one.name in resolved)
+    ]
     for policy in policies.policies:
         by, how = _covered(policy, subject)
+        if by is None and policy.name in covering:
+            by, how = CoveredBy.ASSIGNED, "it is assigned to the user when they log in"
         yield _of_one(policy, subject, by, how, allotments)
     for policy in policies.empty:
         if covering:
@@ -104,13 +112,20 @@ def _covered(policy: Policy, subject: Subject) -> tuple[CoveredBy | None, str]:
         return CoveredBy.ADMIN, "the user is an admin"
     if scope.everyone:
         return CoveredBy.EVERYONE, "it covers everyone"
+    return None, _covers_others(scope)
+
+
+def _covers_others(scope: Scope) -> str:
+    """Whom a scope covers, in words, where a subject is not among them."""
     kinds = ((scope.user, "user"), (scope.group, "group"))
     covered = [f"the {_kind(kind, names)} {names}" for names, kind in kinds if names]
     named = " and ".join([*covered, *["admins"] * scope.admin])
+    if scope.assigned and not covered:
+        return "it is assigned when users log in, and not to this one"
     if scope.user or scope.admin:
-        return None, f"it covers only {named}"
+        return f"it covers only {named}"
     them = "not in it" if _is_one(scope.group) else "in none of them"
-    return None, f"it covers {named}, and the user is {them}"
+    return f"it covers {named}, and the user is {them}"
 
 
 def _kind(kind: str, names: Names) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from .added_up import earliest_added_up, fit_added_up
 from .adjustments import Adjustment
 from .charge import Charge, PoolAccounts, PoolReadings, Readings, charges
 from .in_flight import Running, reserve_sessions
@@ -187,14 +188,16 @@ def _group_fits(group: Sequence[Verdict]) -> bool | None:
     """Whether a group has room, None where that is not known.
 
     A pool's members have allowances of their own besides: all of those must fit together, but
-    either they or the pool is enough.
+    either they or the pool is enough, or what both have left, added up.
     """
     pools = [one.fits for one in group if one.allotment.pool]
     own = [one.fits for one in group if not one.allotment.pool]
     answers = [*pools]
     if own:
         answers.append(False if False in own else None if None in own else True)
-    return True if True in answers else None if None in answers else False
+    if True in answers:
+        return True
+    return None if None in answers else fit_added_up(group)
 
 
 def joint_retry_time(
@@ -207,7 +210,7 @@ def joint_retry_time(
     """
     known = [group for group in groups if _group_fits(group) is not None]
     # The search begins at the retry times that the verdicts have already found.
-    first = [_first_retry(group) for group in known if not _group_fits(group)]
+    first = [_first_retry(group, now) for group in known if not _group_fits(group)]
     if None in first:
         return None
     at = max((instant for instant in first if instant), default=now)
@@ -221,8 +224,11 @@ def joint_retry_time(
         at = latest
 
 
-def _first_retry(group: Sequence[Verdict]) -> datetime | None:
+def _first_retry(group: Sequence[Verdict], now: datetime) -> datetime | None:
     """The earliest retry time of any way in which a group could fit, at the earliest."""
+    if len({one.allotment.pool is None for one in group}) > 1:
+        # What a pool and the user's own allowances have left may be enough before each of them is.
+        return now
     return min((one.retry_time for one in group if one.retry_time), default=None)
 
 
@@ -232,7 +238,9 @@ def _group_earliest(
     """The first whole minute from `after` on at which one way to fit a group has room."""
     own = [one for one in group if not one.allotment.pool]
     ways = [[one] for one in group if one.allotment.pool] + ([own] if own else [])
-    found = (_all_fit(way, adjustments, after) for way in ways)
+    found = [_all_fit(way, adjustments, after) for way in ways]
+    if len(ways) > 1:
+        found.append(earliest_added_up(group, adjustments, after))
     return min((instant for instant in found if instant), default=None)
 
 

@@ -90,15 +90,15 @@ def reserve_sessions(
     if not isinstance(reading, Fresh):
         return charge
     members = pools.get(allotment.pool.name, {}) if allotment.pool else {allotment.user: {}}
-    session = allotment.minimum_session.total_seconds()
     begin, end = (now - MOMENT).timestamp(), now.timestamp()
     spoken_for = []
     for server in servers:
         request = server.request
-        left = session - max((now - server.since).total_seconds(), 0.0)
         selected = allotment.servers.selects(request.server, request.unknown_attributes)
-        if left > 0 and selected and (request.subject.name in members or REST in members):
-            amount = request.rate(allotment.resource, policies) * left
+        if selected and (request.subject.name in members or REST in members):
+            ran = max((now - server.since).total_seconds(), 0.0)
+            session = allotment.minimum_session
+            amount = request.need(allotment.resource, session, policies, ran)
             if amount > 0:
                 spoken_for.append(Bucket(begin, end, amount, request.server))
     usage = reading.usage

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from .adjustments import Adjustment, allowance, changes, combined
+from .adjustments import Adjustment, Terms, allowance, changes, combined, terms_of
 from .policy.policy import Intersection, Policy, PolicySet
 from .policy.selector import ServerSelector
 from .subject import EVERYONE, Subject
@@ -102,15 +102,17 @@ def resolve(
     """A subject's allotments, in the order in which the policies are written.
 
     An exempt user still counts as covered, so `empty` does not apply to them. Adjustments are
-    those in force `now`.
+    those in force `now`. Terms among them are the subject's own whatever the time.
     """
+    terms = terms_of(adjustments, subject.name)
 
     def exempt(policy: Policy) -> bool:
         return policy.exempt.exempts(subject)
 
-    in_scope = [one for one in policies.policies if one.scope.covers(subject)]
+    in_scope = [one for one in policies.policies if _covers(one, subject, terms.get(one.name))]
     combinations: dict[object, list[Policy]] = {}
-    for policy in in_scope or policies.empty:
+    for written in in_scope or policies.empty:
+        policy = _on_terms(written, terms.get(written.name))
         if not exempt(policy):
             combinations.setdefault(policy.combination, []).append(policy)
     return tuple(
@@ -123,6 +125,18 @@ def resolve(
         )
         for candidates in combinations.values()
     )
+
+
+def _covers(policy: Policy, subject: Subject, terms: Terms | None) -> bool:
+    assigned = policy.scope.assigned and terms is not None and terms.assigned
+    return assigned or policy.scope.covers(subject)
+
+
+def _on_terms(policy: Policy, terms: Terms | None) -> Policy:
+    """The policy as it is for a user who has terms. A pool is its members' alike."""
+    if terms is None or terms.limit is None or policy.pooled:
+        return policy
+    return policy.on_terms(terms.limit, terms.refill)
 
 
 def most_specific(candidates: list[Policy], user: str) -> list[Policy]:

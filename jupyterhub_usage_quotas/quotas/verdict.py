@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..conventions import Reason
 from .adjustments import Adjustment
@@ -33,7 +33,8 @@ class Request:
     `rates` is what it uses of each resource per second, in base amounts: bytes of memory, cores,
     GPUs, and what every server uses by running. `choices` are what is chosen in the profile, as
     `marks_of` writes them. Of resources that are `unknown` it may use more than `rates` say; the
-    profile may not be known either.
+    profile may not be known either. By resource, `needs` is how much must remain of it (base units)
+    for the launch, whatever the policies' `minimum_session` is.
     """
 
     subject: Subject
@@ -44,6 +45,7 @@ class Request:
     choices: tuple[str, ...] = ()
     unknown: frozenset[str] = frozenset()
     profile_known: bool = True
+    needs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def server(self) -> ServerAttributes:
@@ -68,6 +70,20 @@ class Request:
             return self.rates.get(resource, 0.0)
         costs = policies.prices.items()
         return math.fsum(self.rates.get(name, 0.0) * price for name, price in costs)
+
+    def is_free(self, resource: str) -> bool:
+        """Whether it is known that it uses nothing of a resource."""
+        return self.needs.get(resource) == 0 and not self.rates.get(resource, 0.0)
+
+    def need(
+        self, resource: str, session: timedelta, policies: PolicySet, ran: float = 0.0
+    ) -> float:
+        """How much of a resource must remain, in base units: for a session of at least this length,
+        and what it `needs` anyway; once the server `ran` for so many seconds, the rest of that.
+        """
+        rate = self.rate(resource, policies)
+        needed = max(rate * session.total_seconds(), self.needs.get(resource, 0.0))
+        return max(needed - rate * ran, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +137,10 @@ def judge(
 ) -> Verdict:
     """One verdict on a request at the instant `now`."""
     allotment, reading = charge.allotment, charge.reading
-    applies = allotment.servers.selects(request.server, request.unknown_attributes)
-    rate = request.rate(allotment.resource, policies) if applies else 0.0
-    need = rate * allotment.minimum_session.total_seconds()
+    selected = allotment.servers.selects(request.server, request.unknown_attributes)
+    applies = selected and not request.is_free(allotment.resource)
+    session = allotment.minimum_session
+    need = request.need(allotment.resource, session, policies) if applies else 0.0
     allowance = allotment.allowance(adjustments, now)
     used = remaining = retry_time = None
     # An unlimited allowance needs no reading.

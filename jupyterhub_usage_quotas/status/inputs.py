@@ -25,7 +25,7 @@ from ..quotas.resolve import Allotment, resolve
 from ..quotas.subject import EVERYONE, REST, Everyone, Subject
 from ..quotas.usage import Unknown
 from ..quotas.verdict import Request
-from .members import NO_MEMBERS, Members
+from .members import NO_MEMBERS, Members, with_assigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,11 @@ async def gather(
     """
     names = {one.name for one in subjects}
     wanted = _Wanted.of_all(policies) if everyone else _Wanted.of(policies, subjects)
+    if decided is None:
+        decided = adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
+    adjustments = await decided if any(pool.scope.assigned for pool in wanted.pools) else None
+    if adjustments is not None:
+        members = with_assigned(members, adjustments)
     drawing = {pool.name: members.get(pool.name, _covered(pool, subjects)) for pool in wanted.pools}
     resources = wanted.resources | set(also)
     users: Users = None
@@ -163,9 +168,9 @@ async def gather(
     if resources:
         readings = await meter.read(users, resources, wanted.reach, now, named=names)
     pools = pool_readings(readings, drawing)
-    if decided is None:
-        decided = adjustments_of(ledger, policies, EVERYONE if everyone else subjects, now)
-    return Gathered(policies, subjects, readings, pools, await decided, drawing, now)
+    if adjustments is None:
+        adjustments = await decided
+    return Gathered(policies, subjects, readings, pools, adjustments, drawing, now)
 
 
 def gather_cached(

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from ..metering.client.promql import Users
+from ..quotas.adjustments import Adjustments
 from ..quotas.policy.policy import Policy
 from ..quotas.subject import Subject
 
@@ -33,3 +34,13 @@ def members_of_pools(policies: Iterable[Policy], subjects: Collection[Subject]) 
         for policy in policies
         if policy.pooled
     }
+
+
+def with_assigned(members: Members, adjustments: Adjustments) -> Members:
+    """The same with the users to whom an admin's function assigns a pool."""
+    more = {
+        policy: {*(members.get(policy) or ()), *names}
+        for policy, names in adjustments.assigned.items()
+        if members.get(policy, ()) is not None
+    }
+    return {**members, **more}

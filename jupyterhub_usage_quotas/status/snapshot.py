@@ -20,7 +20,7 @@ from ..quotas.units import Unit
 from ..quotas.usage import Fresh
 from ..quotas.verdict import Request, judge
 from .inputs import DecisionInputs, add_up, adjustments_of, gather_cached, pool_readings
-from .members import Members
+from .members import Members, with_assigned
 from .pace import Pace
 
 DAY = 86400
@@ -80,6 +80,7 @@ class StatusSnapshot:
         """Bring the rows of all users up to date; the ledger is queried once for all of them."""
         pace = Pace()
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
+        members = with_assigned(members, decided)
         pools = await self._add_up_pools(members, decided, now, pace)
         rows: list[PolicyStatus] = []
         pools_done: set[str] = set()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ..conventions import Reason
 from ..ledger.base import NO_LEDGER, Ledger
 from ..metering.meter import Meter
-from ..quotas.adjustments import Adjustment
+from ..quotas.adjustments import Adjustment, Terms
 from ..quotas.charge import PoolAccounts
 from ..quotas.decide import Decision, Outcome
 from ..quotas.forecast import Outlook, exhausted_at
@@ -108,7 +108,8 @@ class UserStatus:
         return [
             one
             for one in self.inputs.adjustments
-            if one.active(self.inputs.now)
+            if not isinstance(one, Terms)
+            and one.active(self.inputs.now)
             and any(one.concerns(policy, allotment.user) for policy in allotment.candidates)
         ]
 

@@ -121,6 +121,12 @@ RESOURCES_NAMED_IN = {
     # Where home storage comes from, and its options.
     "metering/sources/home_storage.py",
     "config/homes.py",
+    # Credits as another service has them.
+    "config/credits/values.py",
+    "config/credits/options.py",
+    "hub/credits/terms.py",
+    "hub/credits/balances.py",
+    "hub/launch/prices.py",
     # Names that others depend on: of metrics, labels, keys of policies, options.
     "conventions.py",
     "metering/sources/server_metrics.py",

@@ -30,7 +30,8 @@ from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
 from .kept import forget, keep, server_for_log
 from .logged_once import LOGGED
-from .message import denial_message, unavailable_message
+from .message import denial_message, not_worked_out_message, unavailable_message
+from .prices import PriceUnknown, TermsUnknown
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
@@ -50,6 +51,8 @@ class UsageQuotaManager(QuotaOptions):
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each gets every decision on a launch."""
+        self.before_launch: list[Callable[[HubUser, HubSpawner], Awaitable[None]]] = []
+        """Each is awaited before a launch is decided on; what it raises of ours ends the launch."""
         self.on_request: list[Callable[[str], None]] = []
         """Each gets the outcome of every request to Prometheus."""
 
@@ -74,13 +77,33 @@ class UsageQuotaManager(QuotaOptions):
         if self.enforcement is Enforcement.off:
             launch = await self._read_in_time(user, spawner)
         else:
-            launch, inputs, decision = await self._decide_in_time(user, spawner)
+            try:
+                for one in self.before_launch:
+                    await one(user, spawner)
+                launch, inputs, decision = await self._decide_in_time(user, spawner)
+            except (PriceUnknown, TermsUnknown) as error:
+                self._not_worked_out(error, user, spawner)
+                return
             record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
             self._tell_observers(record)
             if record.denied:
                 deny(self._denial(decision, launch, inputs), spawner)
         if launch is not None and launch.read:
             self._keep(user, spawner, launch.request, asked)
+
+    def _not_worked_out(
+        self, error: PriceUnknown | TermsUnknown, user: HubUser, spawner: HubSpawner
+    ) -> None:
+        """End a launch because an admin's function failed on it, where quotas are enforced."""
+        said = str(error)
+        self.log.error(
+            "The launch of %s cannot be decided on: %s; correct the function in the configuration",
+            server_for_log(user.name, spawner.name),
+            said,
+        )
+        if self.enforcement is Enforcement.enforce:
+            message = not_worked_out_message(self.contact, self.texts)
+            deny(LaunchDenied(message, self.unavailable_status, said, None), spawner)
 
     def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
@@ -148,6 +171,8 @@ class UsageQuotaManager(QuotaOptions):
         except OptionsRefused as refused:
             # As the spawner would raise it a moment later.
             raise refused.__cause__ or refused from None
+        except PriceUnknown:
+            raise
         except TimeoutError:
             unknown = Unknown(Reason.TIMEOUT, f"no decision within {self.deadline:g} s")
         except LedgerUnavailable as error:

@@ -32,8 +32,8 @@ Text = Annotated[str, Field(max_length=LONGEST)]
 
 class KeptLaunch(BaseModel):
     """A launch that was let pass: the profile, by slug and display name, what is chosen in it,
-    what the server requests and what of that is unknown (as in a `Request`), and the instant of the
-    decision.
+    what the server requests, what of that is unknown and what it needs (as in a `Request`), and the
+    instant of the decision.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -43,12 +43,19 @@ class KeptLaunch(BaseModel):
     choices: tuple[Text, ...] = ()
     rates: Mapping[str, Amount] = {}
     unknown: frozenset[Text] = frozenset()
+    needs: Mapping[str, Amount] = {}
     at: AwareDatetime
 
     def request(self, subject: Subject, server_name: str) -> Request:
         """The request that the launch was decided on."""
         return Request(
-            subject, server_name, self.profile, self.rates, self.profile_name, self.choices
+            subject,
+            server_name,
+            self.profile,
+            self.rates,
+            self.profile_name,
+            self.choices,
+            needs=self.needs,
         )
 
 
@@ -60,6 +67,7 @@ def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
         choices=request.choices,
         rates=dict(request.rates),
         unknown=request.unknown,
+        needs=dict(request.needs),
         at=at,
     )
     _put(spawner, kept)

@@ -15,6 +15,7 @@ from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import is_a_name
 from .logged_once import LOGGED
+from .prices import Choosing, price_of, with_price
 from .profiles import (
     Choices,
     Profile,
@@ -52,6 +53,8 @@ class Offer:
     choices: Choices = field(default_factory=dict)
     words: str = ""
     selected: bool = True
+    like: object = field(default=None, compare=False, repr=False)
+    """The spawner as it would be with what is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +93,17 @@ async def read_launch(
     KubeSpawner applies the chosen profile only in `start`, after the hooks. Its
     `load_user_options` does the same now, so that the request is the one that the pod will have,
     and is undone. `profile_of_server` names the profile where a spawner has no list of them.
-    Raises `OptionsRefused` when the spawner does not take what its user chose.
+    Raises `OptionsRefused` when the spawner does not take what its user chose, and `PriceUnknown`.
     """
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offers = _offers(base, spawner, profiles, resources)
+    offers = await _with_prices(spawner, _offers(base, spawner, profiles, resources))
     setattr(spawner, ON_OFFER, offers)
     with unchanged(spawner):
         await _load_user_options(spawner)
         asked = asked_by(spawner, resources)
+        price = await price_of(spawner)
     for line in asked.unreadable:
         if LOGGED.is_new(line.partition(":")[0], line):
             spawner.log.warning(
@@ -113,6 +117,8 @@ async def read_launch(
         chosen = _named_profile(spawner, profile_of_server)
     known, chosen = chosen is not None, chosen or {}
     request = _with(base, chosen, asked.rates, _chosen_in(chosen, spawner))
+    if price is not None:
+        request = price.added_to(request)
     return Launch(replace(request, unknown=asked.unknown, profile_known=known), offers)
 
 
@@ -163,7 +169,15 @@ async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) ->
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    return _offers(base, spawner, await profiles_of(spawner), resources)
+    made = _offers(base, spawner, await profiles_of(spawner), resources)
+    return await _with_prices(spawner, made)
+
+
+async def _with_prices(spawner: HubSpawner, offers: Sequence[Offer]) -> Sequence[Offer]:
+    """The offers with what each of them costs, where the spawner says that."""
+    return [
+        replace(one, request=await with_price(spawner, one.request, one.like)) for one in offers
+    ]
 
 
 def _offers(
@@ -203,12 +217,15 @@ def _offers_in(
     written = is_written(profile, asking)
     all_asked = frozenset(one.name for one in resources.values() if one.asked)
     for number, choices in enumerate(every):
+        like = WithProfile(spawner, profile, choices)
         with unchanged(spawner):
             # Its functions may change the spawner, which may start with another profile.
-            asked = asked_by(WithProfile(spawner, profile, choices), resources)
+            asked = asked_by(like, resources)
         request = _with(base, profile, asked.rates, {**all_chosen(profile, saved), **choices})
         request = replace(request, unknown=all_asked if written else asked.unknown)
-        offer = Offer(request, choices, in_words(profile, choices), number == 0)
+        chosen = {**saved, "profile": profile.get("slug"), **choices}
+        words = in_words(profile, choices)
+        offer = Offer(request, choices, words, number == 0, Choosing(like, chosen))
         yield offer, asked.unreadable
 
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -16,13 +16,14 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection
 
 from ...errors import LedgerUnavailable
-from ...quotas.adjustments import Adjustment, Adjustments
+from ...quotas.adjustments import Adjustment, Adjustments, Terms
 from ...quotas.subject import EVERYONE, Everyone, Subject
 from ..base import PAGE, Check, Ledger, no_check
 from . import statements
 from .rows import VOID, Row, adjustment_of, kind_of
 from .statements import Position
 from .store import SqlLedger
+from .terms import NO_TERMS, KnownTerms, TermsBook, read_terms, write_terms
 
 EVERY: Final = timedelta(seconds=0.5)
 """How often it is looked whether anything is new."""
@@ -83,6 +84,7 @@ class Known:
     """How many there are."""
     written: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """How many entries there are of each kind, voidings and voided ones included."""
+    terms: KnownTerms = NO_TERMS
 
     def with_entries(self, rows: Sequence[Row]) -> Known:
         """The same once these entries were read, too: those of whom they are about are replaced."""
@@ -135,6 +137,7 @@ class CachedLedger:
         self.journal = journal
         self.events: LedgerEvents = events or NoLedgerEvents()
         self._known: Known | None = None
+        self.terms = TermsBook()
         self._kept = False
         self._next_count = 0.0
         self._reading = asyncio.Lock()
@@ -175,9 +178,19 @@ class CachedLedger:
         known = self._known
         assert known is not None  # noqa: S101 it was read
         names = None if subjects == EVERYONE else [one.name for one in subjects]
-        if (known.number if names is None else len(names)) > AT_ONCE:
-            return await asyncio.to_thread(known.in_force, names, at)
-        return known.in_force(names, at)
+
+        def in_force() -> Adjustments:
+            return self.terms.added_to(known.in_force(names, at), names)
+
+        if (known.number + len(self.terms) if names is None else len(names)) > AT_ONCE:
+            return await asyncio.to_thread(in_force)
+        return in_force()
+
+    async def remember(self, user: str, terms: Sequence[Terms], at: datetime) -> None:
+        """Let these be all terms of a user from now on, for all processes, as `terms.put` does for
+        this one. Raises `LedgerUnavailable`.
+        """
+        await write_terms(self.journal.database, user, terms, at)
 
     async def record(
         self, drafts: Sequence[Adjustment], *, key: str = "", check: Check = no_check
@@ -231,6 +244,7 @@ class CachedLedger:
 
     def _note(self, known: Known) -> None:
         self._known = known
+        self.terms.note(known.terms)
         self.events.read()
 
 
@@ -240,7 +254,14 @@ def keeping(ledger: Ledger) -> list[Callable[[], Coroutine[Any, Any, None]]]:
 
 
 def _read(connection: Connection, known: Known | None) -> Known:
-    """What is in the database, by what was known of it: it is only ever added to."""
+    """What is in the database, by what was known of it: decisions and terms."""
+    terms = read_terms(connection, known.terms if known else NO_TERMS)
+    entries = _read_entries(connection, known)
+    return entries if entries.terms is terms else replace(entries, terms=terms)
+
+
+def _read_entries(connection: Connection, known: Known | None) -> Known:
+    """What people decided, by what was known of it: it is only ever added to."""
     newest = statements.newest(connection)
     # Fewer than before are those of another database in its place, for example a backup.
     if known is None or newest < known.position.last:

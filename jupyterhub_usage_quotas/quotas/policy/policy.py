@@ -209,8 +209,8 @@ class Policy(BaseModel):
 
     @property
     def measure(self) -> tuple[object, ...]:
-        """What the policy measures: resource, window and servers."""
-        return (self.resource, self.window.combination, self.servers)
+        """What a pool that pays first shares with the policies that the rest falls to."""
+        return (self.resource, self.window.measure, self.servers)
 
     @property
     def combination(self) -> tuple[object, ...]:
@@ -218,7 +218,16 @@ class Policy(BaseModel):
 
         Pools are never combined: each has members of its own.
         """
-        return (*self.measure, self.denies, self.name if self.pooled else None)
+        own = self.name if self.pooled else None
+        return (self.resource, self.window.combination, self.servers, self.denies, own)
+
+    def on_terms(self, limit: float, refill: tuple[float, timedelta] | None) -> Policy:
+        """The same with another limit, in base units, and with what comes back in steps."""
+        unit = self.limit.unit
+        window = self.window.refilled(*refill) if refill else self.window
+        return self.model_copy(
+            update={"limit": Quantity(limit / unit.factor, unit), "window": window}
+        )
 
 
 def _resources(info: ValidationInfo) -> Mapping[str, Resource]:

@@ -98,8 +98,8 @@ def _is_true(value: object) -> object:
 
 
 class Scope(BaseModel):
-    """The users that a policy covers: the members of groups, single users, the Hub's admins, or
-    everyone.
+    """The users that a policy covers: the members of groups, single users, the Hub's admins,
+    everyone, or those to whom a function of the admin's assigns it (see `Terms`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -108,8 +108,9 @@ class Scope(BaseModel):
     user: NameList = Names()
     everyone: bool = False
     admin: bool = False
+    assigned: bool = False
 
-    _is_true = field_validator("everyone", "admin", mode="before")(_is_true)
+    _is_true = field_validator("everyone", "admin", "assigned", mode="before")(_is_true)
 
     @model_validator(mode="before")
     @classmethod
@@ -120,7 +121,7 @@ class Scope(BaseModel):
 
     @model_validator(mode="after")
     def _covers_somebody(self) -> Scope:
-        if not (self.group or self.user or self.everyone or self.admin):
+        if not (self.group or self.user or self.everyone or self.admin or self.assigned):
             raise ValueError(
                 "covers nobody; write {group: [...]}, {user: [...]}, {admin: true} or"
                 " {everyone: true}"
@@ -128,12 +129,13 @@ class Scope(BaseModel):
         return self
 
     def covers(self, subject: Subject) -> bool:
-        """Whether a subject is covered."""
+        """Whether a subject is covered, whatever is assigned to them."""
         named = self.user.has(subject.name) or self.group.have_any(subject.groups)
         return self.everyone or named or (self.admin and subject.admin)
 
     def __str__(self) -> str:
         parts = [str(self.group), str(self.user), "admins" * self.admin, "everyone" * self.everyone]
+        parts.append("those it is assigned to" * self.assigned)
         return ", ".join(part for part in parts if part)
 
 

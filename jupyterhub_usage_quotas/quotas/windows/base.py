@@ -61,6 +61,24 @@ class Window(Protocol):
         ...
 
     @property
+    def measure(self) -> object:
+        """What a pool that pays first shares with the allowances that the rest falls to."""
+        ...
+
+    @property
+    def refilled_by(self) -> tuple[float, timedelta] | None:
+        """How much comes back at every step, in base units, and how often; None where it does not
+        come back in steps.
+        """
+        ...
+
+    def refilled(self, amount: float, every: timedelta) -> Window:
+        """The same window where so much comes back every so often; itself where nothing comes back
+        in steps.
+        """
+        ...
+
+    @property
     def short(self) -> str:
         """In a name: "per 7 days"."""
         ...
@@ -174,6 +192,11 @@ class OverTime:
     def comes_back(self) -> bool:
         """See `Window.comes_back`."""
         return True
+
+    @property
+    def refilled_by(self) -> tuple[float, timedelta] | None:
+        """See `Window.refilled_by`."""
+        return None
 
     def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine
         """See `Window.cannot_hold`."""

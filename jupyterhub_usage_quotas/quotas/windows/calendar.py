@@ -93,6 +93,15 @@ class Calendar(OverTime):
         return self
 
     @property
+    def measure(self) -> object:
+        """See `Window.measure`: the same window."""
+        return self
+
+    def refilled(self, amount: float, every: timedelta) -> Calendar:  # noqa: ARG002 see below
+        """See `Window.refilled`: nothing comes back in steps."""
+        return self
+
+    @property
     def short(self) -> str:
         """See `Window.short`."""
         return f"per {self}"

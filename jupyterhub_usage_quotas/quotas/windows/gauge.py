@@ -70,6 +70,20 @@ class Current:
         return self
 
     @property
+    def measure(self) -> object:
+        """See `Window.measure`."""
+        return self
+
+    @property
+    def refilled_by(self) -> None:
+        """See `Window.refilled_by`: nothing comes back by itself."""
+        return
+
+    def refilled(self, amount: float, every: timedelta) -> Current:  # noqa: ARG002 see above
+        """See `Window.refilled`."""
+        return self
+
+    @property
     def short(self) -> str:
         """Nothing: it is not per anything."""
         return ""

@@ -84,6 +84,20 @@ class Refill(OverTime):
         return ("refill", self.every)
 
     @property
+    def measure(self) -> object:
+        """See `Window.measure`: a pool may be refilled more often than its members."""
+        return "refill"
+
+    @property
+    def refilled_by(self) -> tuple[float, timedelta]:
+        """See `Window.refilled_by`."""
+        return self.amount, self.every
+
+    def refilled(self, amount: float, every: timedelta) -> Refill:
+        """See `Window.refilled`."""
+        return Refill(amount, every)
+
+    @property
     def short(self) -> str:
         """See `Window.short`."""
         return str(self)

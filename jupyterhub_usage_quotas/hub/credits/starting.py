@@ -1,0 +1,56 @@
+"""Starting credits in a Hub, once its configuration was read."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from ...config.credits.written import Written
+from ...errors import ConfigurationError
+from ...ledger.sql.cached import CachedLedger
+from ..launch.enforcement import UsageQuotaManager
+from ..refresh import RefreshLoop
+from ..types import HubApp
+from .running import RUNNING
+from .terms import CreditTerms
+
+
+def start_credits(
+    app: HubApp, manager: UsageQuotaManager, written: Written, loop: RefreshLoop
+) -> None:
+    """Have the admin's functions called at logins and launches."""
+    ledger = manager.ledger
+    if written.resolves:
+        if not isinstance(ledger, CachedLedger):
+            raise ConfigurationError(
+                [
+                    "UsageConfig.ledger_url: what functions give for users is kept in a database;"
+                    " set it, and leave UsageQuotaManager.ledger_factory out"
+                ]
+            )
+        terms = CreditTerms(app, written, ledger, manager.deadline)
+        RUNNING[app] = terms
+        manager.before_launch.append(terms.before_launch)
+    if written.post_hook is not None:
+        loop.listeners.append(PostHook(written.post_hook, app.log))
+
+
+class PostHook:
+    """Calls an admin's `credits_task_post_hook` after every refresh."""
+
+    def __init__(self, hook: Callable[[], Any], log: logging.Logger) -> None:
+        self._hook = hook
+        self._log = log
+
+    async def refreshed(self, now: datetime) -> None:  # noqa: ARG002 the listeners'
+        """See `RefreshListener`."""
+        try:
+            found = self._hook()
+            if inspect.isawaitable(found):
+                await found
+        except Exception:
+            # It is the admin's.
+            self._log.exception("credits_task_post_hook failed; it is called again after the next")
