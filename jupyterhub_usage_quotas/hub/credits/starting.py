@@ -10,6 +10,7 @@ from typing import Any
 
 from ...config.credits.written import Written
 from ...errors import ConfigurationError
+from ...ledger.base import Ledger
 from ...ledger.sql.cached import CachedLedger
 from ..launch.enforcement import UsageQuotaManager
 from ..refresh import RefreshLoop
@@ -18,20 +19,25 @@ from .running import RUNNING
 from .terms import CreditTerms
 
 
+def require_database(written: Written | None, ledger: Ledger) -> None:
+    """Refuse functions of users without a place where what they give is kept. Raises
+    `ConfigurationError`.
+    """
+    if written is not None and written.resolves and not isinstance(ledger, CachedLedger):
+        raise ConfigurationError(
+            [
+                "UsageConfig.ledger_url: what functions give for users is kept in a database; set"
+                " it, and leave UsageQuotaManager.ledger_factory out"
+            ]
+        )
+
+
 def start_credits(
     app: HubApp, manager: UsageQuotaManager, written: Written, loop: RefreshLoop
 ) -> None:
     """Have the admin's functions called at logins and launches."""
-    ledger = manager.ledger
-    if written.resolves:
-        if not isinstance(ledger, CachedLedger):
-            raise ConfigurationError(
-                [
-                    "UsageConfig.ledger_url: what functions give for users is kept in a database;"
-                    " set it, and leave UsageQuotaManager.ledger_factory out"
-                ]
-            )
-        terms = CreditTerms(app, written, ledger, manager.deadline)
+    if written.resolves and isinstance(manager.ledger, CachedLedger):
+        terms = CreditTerms(app, written, manager.ledger, manager.deadline)
         RUNNING[app] = terms
         manager.before_launch.append(terms.before_launch)
     if written.post_hook is not None:
