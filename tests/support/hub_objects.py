@@ -20,8 +20,13 @@ def hub_user(name: str, *groups: str, **more: Any) -> SimpleNamespace:
         "spawners": {},
         "spawner": None,
         "db": None,
+        "get_auth_state": _no_auth_state,
     }
     return SimpleNamespace(**made | more)
+
+
+async def _no_auth_state() -> None:
+    return None
 
 
 def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jupyterhub.auth import Authenticator
 from jupyterhub.spawner import Spawner
+from jupyterhub.utils import maybe_future
 
 from ...config.credits.traits import BillingTraits, CreditTraits
 from ..launch.request import subject_of_user
@@ -28,12 +29,25 @@ class CreditsAuthenticator(CreditTraits, Authenticator):  # type: ignore[misc] #
 
     async def add_user(self, user: Any) -> None:
         """See `Authenticator`: now the Hub has the user."""
-        added: Any = super().add_user(user)
-        if added is not None:
-            await added
+        await maybe_future(super().add_user(user))
         if (terms := RUNNING.get(self.parent)) is not None:
             await terms.agree(subject_of_user(user), logs=True)
 
 
 class CreditsSpawner(BillingTraits, Spawner):  # type: ignore[misc] # untyped
-    """Mixed into any spawner, says what its servers cost: the launch reads its options."""
+    """Mixed into any spawner, says what its servers cost: the launch reads its options.
+
+    JupyterHub refuses a spawner without these methods; the other bases have them.
+    """
+
+    async def start(self) -> Any:
+        """See `Spawner`."""
+        return await maybe_future(super().start())
+
+    async def stop(self, now: bool = False) -> Any:  # noqa: FBT001, FBT002 as the Hub calls it
+        """See `Spawner`."""
+        return await maybe_future(super().stop(now=now))
+
+    async def poll(self) -> Any:
+        """See `Spawner`."""
+        return await maybe_future(super().poll())
