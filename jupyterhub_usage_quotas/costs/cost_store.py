@@ -161,11 +161,12 @@ def _by_day(rows: Iterable[CostRow]) -> dict[Date, list[CostRow]]:
 
 def _content(rows: Sequence[CostRow]) -> list[tuple[str, ...]]:
     """What rows say, to be compared, in any order."""
-    return sorted(
-        (repr(one.hub), one.component, one.service, str(one.amount.normalize()), one.currency)
-        + (str(one.final),)
-        for one in rows
-    )
+
+    def texts(one: CostRow) -> tuple[str, ...]:
+        amount = str(one.amount.normalize())
+        return (repr(one.hub), one.component, one.service, amount, one.currency, str(one.final))
+
+    return sorted(map(texts, rows))
 
 
 def _storable(row: CostRow) -> CostRow:

@@ -1,5 +1,5 @@
-"""Daily usage and costs in SQLite, PostgreSQL and MariaDB: a day is replaced as a whole, that it was
-another is said, and what cannot be written is nobody's.
+"""Daily usage and costs in SQLite, PostgreSQL and MariaDB: a day is replaced as a whole, that it
+was another is said, and what cannot be written is nobody's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tables of daily usage and daily costs, beside the ledger in its database.
 
-They are no decisions: a day that is read again is replaced, and old days are deleted. How often a day
+They are no decisions: a day that is read again is replaced, and old days are deleted. How often one
 was `restated`, that is replaced by something else, is counted beside it.
 """
 
