@@ -9,12 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-import sqlalchemy as sa
 
 from jupyterhub_usage_quotas.costs.cost_store import CostDay, CostStore
 from jupyterhub_usage_quotas.costs.usage_store import UsageDay, UsageStore, Used
 from jupyterhub_usage_quotas.costs.values import CostRow
-from jupyterhub_usage_quotas.ledger.sql.daily import DAILY
 from jupyterhub_usage_quotas.ledger.sql.database import Database
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 
@@ -26,10 +24,7 @@ LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
-async def database(url: str, raw: sa.Engine) -> AsyncIterator[Database]:
-    with raw.begin() as connection:
-        for table in DAILY:
-            connection.execute(table.delete())
+async def database(url: str) -> AsyncIterator[Database]:
     made = Database(parse_ledger_url(url))
     yield made
     await made.aclose()

@@ -87,5 +87,3 @@ MEMBERSHIPS: Final = Table(
     **OPTIONS,
 )
 """The groups of users, from the day on from which they were those."""
-
-DAILY: Final = (USAGE_DAYS, DAILY_USAGE, COST_DAYS, DAILY_COSTS, MEMBERSHIPS)
