@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from ...errors import UsageQuotasError
 from ...quotas.messages import wrong
 from ...quotas.resources import CREDITS
 from ...quotas.units import LARGEST_AMOUNT, LONGEST_DURATION
@@ -22,7 +23,7 @@ KEYS: Final = ("cap", "grant_value", "grant_interval")
 AN_ENTRY: Final = "a dict with name, cap, grant_value and grant_interval"
 
 
-class InvalidCredits(ValueError):
+class InvalidCredits(UsageQuotasError, ValueError):
     """Something is no number of credits or seconds, or no credits at all; the message says what."""
 
 
