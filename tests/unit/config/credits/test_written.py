@@ -1,0 +1,245 @@
+"""What an admin wrote for the credit service, of either generation, as policies of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jupyterhub.auth import DummyAuthenticator
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+from traitlets.config import Config
+
+from jupyterhub_usage_quotas.config.credits.applying import apply_credits
+from jupyterhub_usage_quotas.config.credits.options import parse_credits
+from jupyterhub_usage_quotas.config.credits.values import InvalidCredits, refilled
+from jupyterhub_usage_quotas.config.credits.written import arity_of, written_in
+from jupyterhub_usage_quotas.config.quotas import QuotaOptions
+from jupyterhub_usage_quotas.errors import ConfigurationError
+from jupyterhub_usage_quotas.hub.credits.authenticator import CreditsAuthenticator, CreditsSpawner
+
+PROJECT = {"name": "p", "cap": 500, "grant_value": 50, "grant_interval": 3600}
+
+
+class MixinAuthenticator(DummyAuthenticator, CreditsAuthenticator):
+    pass
+
+
+class Billing(SimpleLocalProcessSpawner, CreditsSpawner):
+    pass
+
+
+def written(section="MixinAuthenticator", spawner=Billing, authenticator=MixinAuthenticator, **of):
+    return written_in(authenticator, spawner, Config({section: of}))
+
+
+def policies_of(made):
+    config = Config({"UsageQuotaManager": {"credits": json.loads(json.dumps(made.option))}})
+    return {one.name: one for one in QuotaOptions(config=config).policies}
+
+
+def numbers(policy):
+    amount, every = policy.window.refilled_by
+    return policy.limit.base, amount, every.total_seconds()
+
+
+def test_what_nobody_wrote_is_as_in_the_credit_service():
+    made = written()
+    assert not made.resolves
+    own = policies_of(made)["credits"]
+    assert numbers(own) == (100, 10, 600)
+    assert own.when_exhausted == "stop"
+
+
+def test_the_environment_has_other_defaults(monkeypatch: pytest.MonkeyPatch):
+    for name, value in [("CAP", "70"), ("GRANT_VALUE", "7"), ("GRANT_INTERVAL", "300")]:
+        monkeypatch.setenv(f"JUPYTERHUB_CREDITS_USER_{name}", value)
+    assert numbers(policies_of(written())["credits"]) == (70, 7, 300)
+    monkeypatch.setenv("JUPYTERHUB_CREDITS_USER_CAP", "many")
+    with pytest.raises(ConfigurationError, match="credits_user_cap: got 'many'"):
+        written()
+
+
+@pytest.mark.parametrize("value", ["0", "false", "no"])
+def test_they_can_be_off(monkeypatch: pytest.MonkeyPatch, value: str):
+    assert written(credits_enabled=False) is None
+    monkeypatch.setenv("JUPYTERHUB_CREDITS_ENABLED", value)
+    assert written() is None
+    assert written(authenticator=DummyAuthenticator) is None
+
+
+def test_every_section_of_the_class_is_read():
+    made = written("CreditsAuthenticator", credits_user_cap=30)
+    assert numbers(policies_of(made)["credits"]) == (30, 10, 600)
+
+
+def test_a_default_of_the_admins_own_class_counts():
+    class Ours(MixinAuthenticator):
+        credits_user_cap = 12
+
+    assert numbers(policies_of(written(authenticator=Ours))["credits"]) == (12, 10, 600)
+
+
+def test_functions_are_called_for_each_user_later():
+    made = written(credits_user_cap=lambda *_: 30, credits_user_grant_value=5)
+    assert made.resolves
+    assert numbers(policies_of(made)["credits"]) == (100, 5, 600)
+
+
+async def projects_later():
+    await asyncio.sleep(0)
+    return [PROJECT]
+
+
+@pytest.mark.parametrize("given", [[PROJECT], lambda: [PROJECT], projects_later])
+async def test_projects_are_pools_that_pay_first(given):
+    made = written(credits_available_projects=given, credits_user_project=lambda *_: "p")
+    project = policies_of(made)["credits of project p"]
+    assert numbers(project) == (500, 50, 3600)
+    assert project.pooled
+    assert project.overflow
+    assert project.scope.assigned
+    assert not project.scope.everyone
+
+
+def test_the_second_generation_names_all_at_once():
+    entry = {"name": "gold", "cap": 40, "grant_value": 4, "grant_interval": 120}
+    for form in (entry, [entry]):
+        made = written(credits_user=form)
+        assert numbers(policies_of(made)["credits"]) == (40, 4, 120)
+    everyones = policies_of(written(credits_user=entry | {"project": PROJECT}))
+    assert everyones["credits of project p"].scope.everyone
+
+
+@pytest.mark.parametrize(
+    ("function", "arity"),
+    [
+        (lambda authenticator, name, groups, admin, auth_state: None, 5),
+        (lambda name, groups, admin, auth_state: None, 4),
+        (lambda name, groups, admin: None, 3),
+        (lambda *arguments: None, 5),
+        (lambda name, groups=(), admin=False: None, 3),
+        (lambda name, groups=(), admin=False, auth_state=None: None, 4),
+    ],
+)
+def test_how_many_arguments_it_takes_is_read_once(function, arity):
+    assert arity_of(function) == arity
+    assert written(credits_user=function).arity == arity
+
+
+WRONG = [
+    ({"credits_user_cap": -1}, "credits_user_cap: got -1; expected a number"),
+    ({"credits_user_cap": True}, "credits_user_cap: got True"),
+    ({"credits_user_cap": "30"}, "credits_user_cap: got '30'"),
+    ({"credits_user_cap": float("inf")}, "credits_user_cap: got inf"),
+    ({"credits_user_cap": float("nan")}, "credits_user_cap: got nan"),
+    ({"credits_user_cap": 10**400}, "credits_user_cap"),
+    ({"credits_user_grant_value": 0}, "credits_user_grant_value: got 0.0; expected above 0"),
+    ({"credits_user_grant_interval": 0}, "credits_user_grant_interval: got 0"),
+    ({"credits_user_grant_interval": 10**12}, "credits_user_grant_interval"),
+    ({"credits_user_cap": 10**9, "credits_user_grant_value": 1}, "fill the cap within"),
+    ({"credits_user_project": "p"}, "credits_user_project: got 'p'; expected a function"),
+    ({"credits_available_projects": 7}, "credits_available_projects: got 7"),
+    ({"credits_available_projects": [{}]}, "credits_available_projects[0] has no name"),
+    ({"credits_available_projects": [PROJECT, PROJECT]}, "'p' is there twice"),
+    ({"credits_available_projects": lambda: 1 / 0}, "ZeroDivisionError"),
+    ({"credits_available_projects": [PROJECT | {"balance": 1}]}, "an unknown key"),
+    ({"credits_available_projects": [PROJECT | {"name": "a\nb"}]}, "one printable line"),
+    ({"credits_user_cap": 1, "credits_user": PROJECT}, "of the first generation"),
+    ({"credits_user": 7}, "credits_user: got 7"),
+    ({"credits_user": []}, "credits_user: entries: got 0"),
+    ({"credits_user": [PROJECT, PROJECT]}, "credits_user: entries: got 2; expected one"),
+    ({"credits_user": PROJECT | {"user_options": {"gpu": 1}}}, "user_options are not supported"),
+    ({"credits_user": lambda name: None}, "credits_user(name): wrong arguments"),
+    ({"credits_user": lambda a, b, c, d, e, f: None}, "wrong arguments"),
+    ({"credits_grant_sync_time": "25:00"}, "credits_grant_sync_time: got '25:00'"),
+    ({"credits_grant_sync_time": "06:00"}, "not supported yet"),
+    ({"credits_task_post_hook": 7}, "credits_task_post_hook: got 7"),
+    ({"credits_task_interval": 0}, "credits_task_interval: got 0"),
+    ({"credits_task_interval": "x"}, "MixinAuthenticator.credits_task_interval: got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG, ids=[str(list(one)) for one, _ in WRONG])
+def test_what_is_wrong_stops_the_hub_and_is_named(given, said):
+    with pytest.raises(ConfigurationError) as refused:
+        written(**given)
+    assert said in str(refused.value)
+    assert "MixinAuthenticator.credits" in str(refused.value)
+
+
+# --- as options of ours -----------------------------------------------------------------------
+
+
+def applied(config, authenticator=MixinAuthenticator, spawner=Billing):
+    made = Config(config)
+    return apply_credits(authenticator, spawner, made), made
+
+
+def test_nobody_has_to_configure_anything_else():
+    made, config = applied({})
+    assert config.UsageConfig.usage_source == "sessions"
+    assert config.UsageQuotaManager.credits == made.option
+    assert made.option["billed"]
+    assert "refresh_interval" not in config.UsageConfig
+
+
+def test_the_interval_of_its_task_is_that_of_the_refresh():
+    _, config = applied({"MixinAuthenticator": {"credits_task_interval": 20}})
+    assert config.UsageConfig.refresh_interval == 20
+
+
+def test_without_its_spawner_servers_cost_what_the_prices_say():
+    made, _ = applied({}, spawner=SimpleLocalProcessSpawner)
+    assert not made.option["billed"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"UsageQuotaManager": {"credits": {"user": PROJECT}}},
+        {"UsageConfig": {"credit_prices": {"cpu": 1}}},
+        {"UsageConfig": {"usage_source": "hub"}},
+    ],
+    ids=str,
+)
+def test_what_does_not_go_with_it_is_refused(config):
+    with pytest.raises(ConfigurationError):
+        applied(config)
+
+
+def test_a_configuration_without_it_stays_as_it_is():
+    for authenticator in (DummyAuthenticator, "dummy", None):
+        made, config = applied({}, authenticator)
+        assert made is None
+        assert config == {}
+
+
+@given(
+    cap=st.floats(0, 1000),
+    value=st.floats(0.5, 1e4),
+    interval=st.floats(0.01, 86400),
+)
+def test_short_intervals_give_as_much_in_the_long_run(cap, value, interval):
+    made = refilled(cap, value, interval)
+    assert made.every.total_seconds() >= 60
+    assert made.every.total_seconds() % 1 == 0
+    assert made.amount / made.every.total_seconds() == pytest.approx(value / interval)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5))
+def test_nothing_that_is_no_number_becomes_one(value):
+    is_number = isinstance(value, float) and 0 <= value <= 1e45
+    if not is_number:
+        with pytest.raises(InvalidCredits):
+            refilled(value, 1, 600)
+
+
+def test_the_option_can_be_written_by_hand():
+    made = parse_credits(
+        {"user": {"cap": 9, "grant_value": 3, "grant_interval": 60}, "projects": [PROJECT]}
+    )
+    assert made is not None
+    assert [one["name"] for one in made.entries()] == ["credits", "credits of project p"]
