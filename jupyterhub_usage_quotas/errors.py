@@ -27,6 +27,7 @@
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
     ├── PriceUnknown               in `hub.launch.prices`; a function of the admin's failed
     ├── TermsUnknown               in `hub.launch.prices`; the same
+    ├── Unwritable                 in `hub.credits.writing`; a ValueError
     ├── InvalidCredits             in `config.credits.values`; a ValueError
     ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError

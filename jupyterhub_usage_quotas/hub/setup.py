@@ -34,7 +34,7 @@ from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
 from .api.access import give_scopes
 from .api.answers import Answers
-from .credits.starting import require_database, start_credits
+from .credits.starting import require_database, serve_credits, start_credits
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -170,14 +170,14 @@ def _config_was_read(change: Bunch) -> None:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
         loop = make_refresh_loop(app, manager, manager.meter, snapshot)
-        if written is not None:
-            start_credits(app, manager, written, loop)
+        start_credits(app, manager, written, loop)
         start(loop.run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
         statuses = _statuses(manager, snapshot)
         _show_on_pages(app, manager, statuses)
         _answer_by_api(manager, statuses)
+        serve_credits(manager, statuses, loop)
     _say_which_version(app, manager)
     _log_summary(app, manager)
 

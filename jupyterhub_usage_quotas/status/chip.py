@@ -6,7 +6,7 @@ Texts are plain values, which the templates escape.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -51,10 +51,19 @@ ANY_SERVER: Starts = MappingProxyType({})
 
 
 def chip(
-    status: UserStatus, starts: Starts = ANY_SERVER, language: Language = ENGLISH
+    status: UserStatus,
+    starts: Starts = ANY_SERVER,
+    language: Language = ENGLISH,
+    without: Collection[str] = (),
 ) -> Chip | None:
-    """The tightest quota of a user; None where none limits them."""
-    limited = [one for one in status.decision.verdicts if not math.isinf(one.allowance)]
+    """The tightest quota of a user; None where none limits them. Resources that are shown elsewhere
+    are left out: `without`.
+    """
+    limited = [
+        one
+        for one in status.decision.verdicts
+        if not math.isinf(one.allowance) and one.allotment.resource not in without
+    ]
     if not limited:
         return None
     verdict = max(limited, key=_tightness)

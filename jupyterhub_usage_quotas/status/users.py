@@ -13,16 +13,17 @@ from ..conventions import Reason
 from ..ledger.base import NO_LEDGER, Ledger
 from ..metering.meter import Meter
 from ..quotas.adjustments import Adjustment, Terms
-from ..quotas.charge import PoolAccounts
+from ..quotas.charge import Charge, PoolAccounts
 from ..quotas.decide import Decision, Outcome
 from ..quotas.forecast import Outlook, exhausted_at
 from ..quotas.in_flight import InFlight
 from ..quotas.policy.policy import PolicySet
 from ..quotas.policy.selector import ServerAttributes
+from ..quotas.resolve import combine
 from ..quotas.resources import with_gpu
-from ..quotas.subject import Subject
+from ..quotas.subject import EVERYONE, Subject
 from ..quotas.usage import Fresh
-from ..quotas.verdict import Request, Verdict
+from ..quotas.verdict import Request, Verdict, judge
 from .inputs import DecisionInputs, adjustments_of, gather, gather_cached
 from .members import NO_MEMBERS, Members
 from .text import Severity, severity
@@ -214,6 +215,17 @@ class UserStatuses:
         gathered = gather_cached(self.policies, self._meter, decided, [subject], now, self._pools())
         inputs = gathered.of(subject).with_in_flight(in_flight)
         return self._status(inputs, tuple(inputs.running))
+
+    async def of_pool(self, name: str, now: datetime) -> tuple[Verdict, Sequence[Adjustment]]:
+        """Where a pool stands as of the meter's last refresh, and what people decided about it; the
+        policy has this name.
+        """
+        pool = next(one for one in self.policies if one.name == name)
+        decided = (await adjustments_of(self._ledger, self.policies, (), now)).everyone
+        allotment = combine([pool], self.policies.intersection, EVERYONE, decided, now)
+        charge = Charge(allotment, self._pools().of_pool(pool), None)
+        nobody = Request(Subject(EVERYONE), rates={})
+        return judge(charge, self.policies, decided, nobody, now), decided
 
     def _status(
         self,

@@ -126,6 +126,8 @@ RESOURCES_NAMED_IN = {
     "config/credits/options.py",
     "hub/credits/terms.py",
     "hub/credits/balances.py",
+    "hub/pages/credits.py",
+    "hub/pages/pages.py",
     "hub/launch/prices.py",
     # An option that is called so.
     "hub/viewer_service.py",

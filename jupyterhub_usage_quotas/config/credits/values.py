@@ -46,7 +46,7 @@ class Refilled:
 def number(value: object, what: str) -> float:
     """A number that is not negative. Raises `InvalidCredits`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= LARGEST_AMOUNT or not math.isfinite(value):  # type: ignore[operator, arg-type]
+    if not is_number or not 0 <= value <= LARGEST_AMOUNT:  # type: ignore[operator]
         raise InvalidCredits(wrong(what, value, "a number, 0 or more, and not infinite"))
     return float(value)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from ...config.credits.written import Written
 from ...errors import ConfigurationError
 from ...ledger.base import Ledger
 from ...ledger.sql.cached import CachedLedger
+from ...status.users import UserStatuses
 from ..launch.enforcement import UsageQuotaManager
 from ..refresh import RefreshLoop
 from ..types import HubApp
@@ -33,15 +34,31 @@ def require_database(written: Written | None, ledger: Ledger) -> None:
 
 
 def start_credits(
-    app: HubApp, manager: UsageQuotaManager, written: Written, loop: RefreshLoop
+    app: HubApp, manager: UsageQuotaManager, written: Written | None, loop: RefreshLoop
 ) -> None:
-    """Have the admin's functions called at logins and launches."""
+    """Have the admin's functions called at logins and launches, where there are any."""
+    if written is None:
+        return
     if written.resolves and isinstance(manager.ledger, CachedLedger):
         terms = CreditTerms(app, written, manager.ledger, manager.deadline)
         RUNNING[app] = terms
         manager.before_launch.append(terms.before_launch)
     if written.post_hook is not None:
         loop.listeners.append(PostHook(written.post_hook, app.log))
+
+
+def serve_credits(manager: UsageQuotaManager, statuses: UserStatuses, loop: RefreshLoop) -> None:
+    """Answer at the endpoints of the credit service, where there are credits."""
+    credits_ = manager.parsed_credits
+    if credits_ is None:
+        return
+    # JupyterHub's handlers, which need its database models.
+    from .handlers import Desk, add_credit_handlers  # noqa: PLC0415
+    from .streams import Ticks  # noqa: PLC0415
+
+    ticks = Ticks()
+    loop.listeners.append(ticks)
+    add_credit_handlers(Desk(statuses, manager, credits_, ticks))
 
 
 class PostHook:

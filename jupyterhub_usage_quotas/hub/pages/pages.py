@@ -14,17 +14,21 @@ from datetime import UTC, datetime
 from typing import TypeGuard, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from ...config.credits.options import Credits
 from ...config.quotas import QuotaOptions
 from ...quotas.in_flight import InFlight
+from ...quotas.resources import CREDITS
 from ...quotas.verdict import Request
 from ...status.chip import ANY_SERVER, Chip, chip
 from ...status.permissions import permissions_of
 from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
+from ..launch.prices import with_price
 from ..launch.rates import asked_by
 from ..launch.request import Offer, offers_of, subject_of_user
 from ..launch.servers import Pending, running_servers
 from ..types import HubSpawner, HubUser
+from .credits import CreditsLine, credits_line
 from .text import Banner, banner
 
 T = TypeVar("T")
@@ -52,6 +56,7 @@ class HubPages:
         self.options = options
         self.viewer = viewer
         self._log = log
+        self.credits = options.parsed_credits
         self._told: set[str] = set()
 
     def of(self, user: object) -> UserPages | None:
@@ -94,6 +99,13 @@ class UserPages:
         if not self._pages.options.show_in_header:
             return None
         return await self._pages.guarded(self._header())
+
+    async def credits(self) -> CreditsLine | None:
+        """The user's credits, where there are any."""
+        pages = self._pages
+        if not pages.options.show_in_header or pages.credits is None:
+            return None
+        return await pages.guarded(self._credits(pages.credits))
 
     async def launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         """The quotas of `user`, for whom a server is about to be started, and all that they could
@@ -156,7 +168,12 @@ class UserPages:
         return self._statuses[user.name]
 
     async def _header(self) -> Chip | None:
-        return chip(await self._status(self._user), self._starts, self._language)
+        # What is said of credits already is not said twice.
+        without = {CREDITS.name} if self._pages.credits is not None else frozenset[str]()
+        return chip(await self._status(self._user), self._starts, self._language, without)
+
+    async def _credits(self, credits_: Credits) -> CreditsLine | None:
+        return credits_line(await self._status(self._user), credits_, self._language)
 
     async def _launch(self, user: HubUser, url: str, scopes: Collection[str]) -> Banner | None:
         if not self._may_see(user, scopes):
@@ -184,6 +201,7 @@ class UserPages:
             rates=asked.rates,
             unknown=asked.unknown,
         )
+        request = await with_price(spawner, request)
         made = banner(status, [Offer(request)], self._language)
         if made:
             self._starts = made.starts

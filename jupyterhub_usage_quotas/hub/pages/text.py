@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ...quotas.decide import Outcome
@@ -25,6 +25,7 @@ from ...status.text import (
 )
 from ...status.users import Forecast, UserStatus, forecast
 from ..launch.request import Launch, Offer
+from .credits import cost_per_hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class ProfileRow:
     choices: str = ""
     words: str = ""
     selected: bool = True
+    cost: str = ""
+    """What it costs, where it costs credits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,13 @@ def filled_in(
     inputs = status.inputs
     starts = _starts(forecasts)
     rows = [_row(one, policies, status, starts, language) for one in limited]
-    profiles = [_profile(*one, inputs.now, language) for one in zip(offers, forecasts, strict=True)]
+    profiles = [
+        replace(
+            _profile(offer, one, inputs.now, language),
+            cost=cost_per_hour(offer.request, limited, policies, language),
+        )
+        for offer, one in zip(offers, forecasts, strict=True)
+    ]
     return Banner(tuple(rows), tuple(profiles), said, starts)
 
 

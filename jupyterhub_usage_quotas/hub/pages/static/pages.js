@@ -24,9 +24,10 @@
       weekday_short: parts({ weekday: "short" }).weekday,
       month_short: parts({ month: "short" }).month,
     };
-    time.title = time.textContent;
+    time.title ||= time.textContent;
     time.textContent = time.dataset.form.replace(/\{(\w+)\}/g, (_, name) => said[name] ?? "");
   }
+  window.usageQuotaShowTime = showLocalTime;
 
   // Whether a row is for what is chosen in the form; of what the form does not ask, for any of it.
   function isChosen(row) {
@@ -57,7 +58,9 @@
       mark.hidden = !row; // for what is written in a field, for example, no time is known
       // Only text is taken over: a name that looks like markup stays text.
       const said = row?.cells[1].textContent.replace(/\s+/g, " ").trim();
-      mark.textContent = denied ? said : couldRun.replace("{time}", said);
+      const cost = row?.cells[2]?.textContent.trim();
+      const runs = denied ? said : couldRun.replace("{time}", said);
+      mark.textContent = cost ? `${runs}, ${cost}` : runs;
     };
     show();
     if (rows[0].dataset.choices) {

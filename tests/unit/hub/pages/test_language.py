@@ -14,6 +14,7 @@ from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.pages import PageOptions
 from jupyterhub_usage_quotas.hub.launch.message import denial_message, unavailable_message
 from jupyterhub_usage_quotas.hub.launch.request import Launch, Offer
+from jupyterhub_usage_quotas.hub.pages.credits import CreditsLine
 from jupyterhub_usage_quotas.hub.pages.templates_overlay import TEMPLATES
 from jupyterhub_usage_quotas.hub.pages.text import alternatives, banner
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -21,7 +22,7 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Reading, Stale, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.catalogues import load_language
-from jupyterhub_usage_quotas.status.chip import chip
+from jupyterhub_usage_quotas.status.chip import chip, instant
 from jupyterhub_usage_quotas.status.inputs import DecisionInputs
 from jupyterhub_usage_quotas.status.language import Language
 from jupyterhub_usage_quotas.status.users import UserStatus
@@ -97,6 +98,9 @@ def test_every_text_of_the_pages_is_in_the_catalogue(language, written, reading,
         gettext=language.in_templates["_"],
         settled=lambda value: value,
         header=lambda: chip(status, made.starts, language),
+        credits=lambda: CreditsLine(
+            "90 / 100", "3 / 9", "p1", instant(NOW + timedelta(hours=1), NOW, language), False
+        ),
     )
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     service = SimpleNamespace(name="usage-quota", href="/services/usage-quota/")

@@ -544,6 +544,7 @@ def rendered(environment: jinja2.Environment, name: str) -> str:
     shown = SimpleNamespace(
         settled=lambda value: value,
         header=lambda: SimpleNamespace(severity="ok", text="LEFT", until=None, details="<d>"),
+        credits=lambda: None,
         home=lambda _: None,
         viewer="",
         language="en-GB",

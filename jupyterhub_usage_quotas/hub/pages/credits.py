@@ -1,0 +1,75 @@
+"""Credits in the header of the Hub's pages: how many are left, and when the next ones come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...config.credits.options import Credits
+from ...quotas.policy.policy import PolicySet
+from ...quotas.resources import CREDITS
+from ...quotas.verdict import Request, Verdict
+from ...status.chip import Instant, instant
+from ...status.language import ENGLISH, Language
+from ...status.users import UserStatus
+from ..credits.balances import CENTS, Balance, balances_of
+
+HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsLine:
+    """The words in the header: "90 / 100" of a user's own, and of their project where it has a
+    name; `next` is when the next ones come.
+    """
+
+    own: str
+    project: str
+    project_name: str
+    next: Instant | None
+    exhausted: bool
+
+
+def credits_line(
+    status: UserStatus, credits_: Credits, language: Language = ENGLISH
+) -> CreditsLine | None:
+    """A user's credits; None where no policy of theirs is about any, or nothing limits them."""
+    found = balances_of(status, credits_)
+    if not found or found[0].own.cap is None:
+        return None
+    own, project = found[0].own, found[0].project
+    following = min(
+        (one.next_grant for one in (own, project) if one and one.next_grant), default=None
+    )
+    return CreditsLine(
+        _of_cap(own, language),
+        _of_cap(project, language) if project else "",
+        project.name if project else "",
+        instant(following, status.inputs.now, language) if following else None,
+        not any(one.left is None or one.left > 0 for one in (own, project) if one),
+    )
+
+
+def _of_cap(balance: Balance, language: Language) -> str:
+    """ "90 / 100"; what is not known is a question mark."""
+    unit = CREDITS.usual_unit
+
+    def said(amount: float | None) -> str:
+        return "?" if amount is None else language.bare(amount * CENTS, unit)
+
+    return f"{said(balance.left)} / {said(balance.cap)}"
+
+
+def cost_per_hour(
+    request: Request,
+    verdicts: Sequence[Verdict],
+    policies: PolicySet,
+    language: Language = ENGLISH,
+) -> str:
+    """What a server costs; empty where nothing limits the user's credits, or it is not known."""
+    limited = any(one.allotment.resource == CREDITS.name for one in verdicts)
+    if not limited or CREDITS.name in request.unknown:
+        return ""
+    rate = request.rate(CREDITS.name, policies)
+    amount = language.amount(rate * HOUR, CREDITS.usual_unit)
+    return language.gettext("{amount} per hour", amount=amount)
