@@ -80,7 +80,9 @@ def _restarts(pod: Object) -> Samples:
 
 def _init_containers(pod: Object) -> Samples:
     for container in pod["spec"].get("initContainers") or ():
-        policy = {"restart_policy": container["restartPolicy"]} if "restartPolicy" in container else {}
+        policy = (
+            {"restart_policy": container["restartPolicy"]} if "restartPolicy" in container else {}
+        )
         yield {"container": container["name"], "image_spec": container.get("image", "")} | policy, 1
 
 

@@ -108,7 +108,9 @@ def test_what_brief_servers_requested_is_the_first_rule_over_a_minute(path):
     rules = rules_of(path)
     first, brief = rules[conventions.RECORDED_REQUESTS], rules[conventions.RECORDED_BRIEF]
     known = re.sub(
-        r"(kube_pod_(?:annotations|(?:init_)?container_\w+)({[^}]*})?)", r"max_over_time(\1[1m])", first
+        r"(kube_pod_(?:annotations|(?:init_)?container_\w+)({[^}]*})?)",
+        r"max_over_time(\1[1m])",
+        first,
     )
     (phase,) = set(re.findall(r"kube_pod_status_phase{[^}]*}", first))
     pod = re.search(r"\*\s*on \(([^)]*)\)", first)[1]
