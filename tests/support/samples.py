@@ -46,8 +46,8 @@ def asks(memory: float = 1, cpu: float = 0.5, gpu: float = 0) -> Asked:
 class Life:
     """What became of one pod. `stages` say from when on (Unix seconds) it was in which phase;
     "Scheduled" is Pending, on a node; "Gone" is deleted. `asked` says from when on it asked for
-    what; `beside` are those init containers that run as long as it does. `deleted` says from when on
-    it was to be gone at which instant, its grace period included.
+    what; `beside` are those init containers that run as long as it does. `deleted` says from when
+    on it was to be gone at which instant, its grace period included.
     """
 
     username: str
