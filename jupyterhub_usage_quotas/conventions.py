@@ -200,3 +200,11 @@ SCOPE_READ: Final = "custom:usage-quotas:read"
 """The scope to see usage and quotas; `!user=` and `!group=` limit it."""
 SCOPE_GRANT: Final = "custom:usage-quotas:grant"
 """The scope to give users more than their quotas; `!user=` and `!group=` limit it."""
+
+# --- what the Hub answers itself ------------------------------------------------------------------
+HUB_API: Final = "usage-quotas"
+"""Below the Hub's `api/`."""
+SCOPE_SWITCH: Final = "custom:usage-quotas:switch"
+"""The scope to have a server started again with another profile; `!user=` and `!server=` limit it.
+Each server's own token has it for that server.
+"""

@@ -45,7 +45,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,29}")
 """One word, so that names of policies and of variables tell roles and tiers apart."""
 _SECONDS = re.compile(r"[0-9]{1,15}")
 _WINDOW = ("starts", "hour", "timezone")
-_COMMON = ("when_exhausted", "minimum_session")
+_COMMON = ("when_exhausted", "minimum_session", "grace", "warn_before")
 _KEYS = ("tiers", "roles", "budgets", *_WINDOW, *_COMMON)
 A_MAPPING: Final = f"True, False, or a mapping with some of {', '.join(_KEYS)}"
 

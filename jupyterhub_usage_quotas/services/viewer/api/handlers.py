@@ -15,6 +15,7 @@ from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
 from ....quotas.verdict import Request
+from ....status.reports import report_forecast
 from ....status.users import forecast
 from ...web.json_handler import JsonHandler
 from ...web.openapi import CSV, JSON
@@ -246,7 +247,7 @@ class Forecast(ViewerApi):
             profile_name=self.query.text("profile_name"),
         ).asking(asked)
         inputs = await self.context.statuses.inputs(subject, self.now)
-        self.answer(serialize.forecast(forecast(inputs, request)))
+        self.answer(report_forecast(forecast(inputs, request)))
 
     head = get
 
