@@ -103,7 +103,8 @@ async def test_it_ends_when_there_is_nothing_more_to_say(served):
     limit[0] = 1
     reader, writer = await opened(port)
     await event(reader)
-    assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"0\r\n\r\n") or not ticks.open
+    await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10)
+    assert not ticks.open
     writer.close()
 
 
