@@ -42,6 +42,11 @@ class SqlSessions:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @property
+    def shown(self) -> str:
+        """Where they are, without the password."""
+        return self.database.where.shown
+
     async def between(
         self, hub: str, users: Collection[str] | None, start: float, end: float
     ) -> SessionExtract:
