@@ -152,11 +152,11 @@ def _config_was_read(change: Bunch) -> None:
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
-        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
         if manager.recorder:
             # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
             manager.pending.seen = manager.recorder if manager.counts_sessions else None
             start(manager.recorder.keep, "session log")
+        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
         statuses = _statuses(manager, snapshot)

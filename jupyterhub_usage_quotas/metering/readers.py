@@ -198,7 +198,7 @@ class UsageReader:
         """
         refused: QueryRejected | None = None
         if self._at_once is None or over <= self._at_once:
-            steps = StepRange(whole_step(now - over), whole_step(now))
+            steps = StepRange(whole_step(now - over), self.source.until(now))
             try:
                 read = await self.source.read(users, steps)
                 return UsageSnapshot.of(self.source, read)

@@ -86,8 +86,8 @@ class SourceSync:
 
     async def refresh(self, now: datetime) -> None:
         """Read what is new, and the end of what was known again. Raises `UsageUnknown`."""
-        end = whole_step(now)
-        first = end - self._reach
+        end = self.source.until(now)
+        first = whole_step(end) - self._reach
         snapshot = self.snapshot or self._restored
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))

@@ -76,13 +76,11 @@ class SessionBook:
         """A server that outlived its Hub still runs: its session, as it was written, goes on."""
         self._running.setdefault(session.username, {})[session.server_name] = session
 
-    def lost(self, session: Session) -> None:
-        """A server ended while its Hub did not run: no later than it was seen, as far as known."""
-        self._to_write(session.ended_at(session.seen))
-
-    def resume(self, watch: Watch) -> None:
-        """Nothing was lost since another watch: this one goes on with it."""
-        self.watch = replace(watch, seen=max(watch.seen, self.watch.seen))
+    def lost(self, session: Session, at: float) -> None:
+        """A server that ran on another Hub's watch has ended, at an instant as far as known."""
+        ended = session.ended_at(at)
+        self._ended.setdefault(session.username, []).append(ended)
+        self._to_write(ended)
 
     def _to_write(self, session: Session) -> None:
         self._unwritten[session.id] = session

@@ -30,6 +30,8 @@ from .spawners import note_start_and_end
 
 LOOK_AGAIN: Final = 1.0
 """Seconds after which it is looked again whether the Hub has found its servers, after a restart."""
+LONGEST_WAIT: Final = 1.0
+"""Seconds for which a reading waits for that."""
 LONGEST_SEARCH: Final = 600.0
 """Seconds after which a server that the Hub has not found is taken to be gone."""
 PRUNE_EVERY: Final = 3600.0
@@ -77,8 +79,6 @@ class SessionRecorder:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.book = SessionBook(hub, clock())
-        self.found = False
-        """Whether it is known which servers outlived the Hub that ran before."""
         self._store = store
         self._servers = servers
         self._events = events
@@ -89,7 +89,15 @@ class SessionRecorder:
         self._born = clock()
         self._pruned = 0.0
         self._happened = asyncio.Event()
+        self._found = asyncio.Event()
         self._spawners: dict[Server, HubSpawner] = {}
+        self._ended_before_found: dict[Server, float] = {}
+        """When servers that outlived the Hub before ended, while the log could not be read."""
+
+    @property
+    def found(self) -> bool:
+        """Whether it is known which servers outlived the Hub that ran before."""
+        return self._found.is_set()
 
     @property
     def shown(self) -> str:
@@ -130,6 +138,8 @@ class SessionRecorder:
         self._spawners.pop(server, None)
         if self.book.end(server, self._clock()):
             self._happened.set()
+        elif not self.found:
+            self._ended_before_found.setdefault(server, self._clock())
 
     # --- keeping it ------------------------------------------------------------------------------
 
@@ -168,19 +178,24 @@ class SessionRecorder:
     async def _find(self) -> None:
         """Find the servers whose sessions had not ended when the Hub did: they go on where those
         still run, and else ended when they were seen last. Nothing is found before the Hub has
-        looked for all of them.
+        looked for all of them. What the Hub before knew and did not write is lost, so the time in
+        between stays a gap.
         """
+        for server, spawner in self._active().items():
+            if spawner.pending not in ("check", "spawn"):
+                self._spawners.setdefault(server, spawner)
+                self.watch(spawner)
         unfinished = await self._store.unfinished(self.book.hub)
         stored, active = self._servers.stored(), self._active()
         going_on, gone = [], []
         for session in unfinished.sessions:
             server = session.username, session.server_name
-            launched = stored.get(server, None) if server in stored else None
+            launched, found = stored.get(server), active.get(server)
             if server not in stored or (launched is not None and session.started < launched):
                 # Another was launched since.
                 gone.append(session)
-            elif (spawner := active.get(server)) is not None and spawner.pending != "check":
-                going_on.append((session, spawner))
+            elif found is not None and found.pending != "check":
+                going_on.append((session, found))
             elif self._clock() < self._born + LONGEST_SEARCH:
                 return
             else:
@@ -190,10 +205,9 @@ class SessionRecorder:
             self.book.go_on(session)
             self.watch(spawner)
         for session in gone:
-            self.book.lost(session)
-        if unfinished.watches and not gone:
-            self.book.resume(unfinished.watches[0])
-        self.found = True
+            server = session.username, session.server_name
+            self.book.lost(session, self._ended_before_found.get(server, session.seen))
+        self._found.set()
         if unfinished.sessions:
             self._log.info(
                 "The session log goes on: servers that outlived the Hub: %d; that did not: %d",
@@ -233,6 +247,10 @@ class SessionRecorder:
         self, hub: str, users: Collection[str] | None, start: float, end: float
     ) -> SessionExtract:
         """See `SessionRecords.between`. What is recent is in memory, and needs no database."""
+        if not self.found:
+            # Mostly it is a moment after the Hub's start.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._found.wait(), LONGEST_WAIT)
         now = self._clock()
         known = self.book.extract(users)
         if not self.found:

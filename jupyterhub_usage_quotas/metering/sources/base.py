@@ -124,6 +124,10 @@ class DescribedSource(Protocol):
 class Source(DescribedSource, Protocol):
     """A source of usage that can be read, wherever it is."""
 
+    def until(self, now: datetime) -> datetime:
+        """The last instant up to which it can be read at `now`."""
+        ...
+
     async def read(self, users: Users, steps: StepRange) -> UsageSegment:
         """What users' servers asked for over the time of the steps; users without usage may be left
         out. Raises `UsageUnknown`.
@@ -182,6 +186,10 @@ class InPrometheus:
     def identity(self) -> str:
         """See `DescribedSource.identity`."""
         return self.source.identity
+
+    def until(self, now: datetime) -> datetime:
+        """See `Source.until`; so that a later reading sees the same samples."""
+        return whole_step(now)
 
     async def read(self, users: Users, steps: StepRange) -> UsageSegment:
         """See `Source.read`."""

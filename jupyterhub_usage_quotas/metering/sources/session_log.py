@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from ...errors import LedgerUnavailable, SessionLogUnavailable
@@ -53,6 +54,10 @@ class SessionLog:
     def identity(self) -> str:
         """See `DescribedSource.identity`."""
         return f"SessionLog({self.namespace!r}, {self.records.shown!r})"
+
+    def until(self, now: datetime) -> datetime:
+        """See `Source.until`."""
+        return now
 
     async def read(self, users: Users, steps: StepRange) -> UsageSegment:
         """See `Source.read`."""
