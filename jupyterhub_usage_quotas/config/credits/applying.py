@@ -5,19 +5,18 @@ every process that reads it has the same policies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from traitlets import HasTraits
 from traitlets.config import Config
 
 from ...errors import ConfigurationError
 from ..files.earlier import MANAGER
+from ..sessions import SESSIONS
 from ..usage import UsageConfig
 from .options import OPTION
 from .traits import USUAL_TASK_INTERVAL
 from .written import Written, written_in
-
-SESSIONS: Final = "sessions"
 
 
 def apply_credits(authenticator: Any, spawner: Any, config: Config) -> Written | None:

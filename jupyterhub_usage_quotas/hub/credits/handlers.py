@@ -20,12 +20,10 @@ from ...config.credits.options import USER_POLICY, Credits, project_policy
 from ...errors import AdjustmentRefused, LedgerUnavailable
 from ...ledger.sql.cached import CachedLedger
 from ...quotas.adjustments import Adjustment
-from ...quotas.in_flight import InFlight
 from ...quotas.verdict import Verdict
 from ...status.users import UserStatus, UserStatuses
 from ..launch.enforcement import UsageQuotaManager
 from ..launch.request import subject_of_user
-from ..launch.servers import running_servers
 from ..types import HubUser
 from .balances import Balance, Balances, about_credits, balance_of, balances_of
 from .streams import Event, Streaming, Ticks
@@ -46,7 +44,7 @@ class Desk:
 
     async def status_of(self, user: HubUser) -> UserStatus:
         """Where a user stands now."""
-        in_flight = InFlight(running_servers([user]), self.manager.pending.besides(None))
+        in_flight = self.manager.pending.in_flight([user])
         return await self.statuses.cached(subject_of_user(user), datetime.now(UTC), in_flight)
 
     async def balances(self, user: HubUser) -> list[Balances]:

@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 
 from ...config.credits.options import Credits
 from ...config.quotas import QuotaOptions
-from ...quotas.in_flight import InFlight
 from ...quotas.resources import CREDITS
 from ...quotas.verdict import Request
 from ...status.chip import ANY_SERVER, Chip, chip
@@ -26,7 +25,7 @@ from ..launch.denial import LaunchDenied
 from ..launch.prices import with_price
 from ..launch.rates import asked_by
 from ..launch.request import Offer, offers_of, subject_of_user
-from ..launch.servers import Pending, running_servers
+from ..launch.servers import Pending
 from ..types import HubSpawner, HubUser
 from .credits import CreditsLine, credits_line
 from .text import Banner, banner
@@ -160,10 +159,8 @@ class UserPages:
     async def _status(self, user: HubUser) -> UserStatus:
         if user.name not in self._statuses:
             pages = self._pages
-            running = running_servers([user])
-            in_flight = InFlight(running, pages.pending.besides(None))
             self._statuses[user.name] = await pages.statuses.cached(
-                subject_of_user(user), self._now, in_flight
+                subject_of_user(user), self._now, pages.pending.in_flight([user])
             )
         return self._statuses[user.name]
 
