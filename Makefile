@@ -114,7 +114,7 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 # JupyterHub 5, which most deployments run: the end-to-end tests start Hubs from it, too.
 .venv-hub5/test: pyproject.toml | .venv/bin/python
 	$(PYTHON) -m venv --without-pip .venv-hub5
-	.venv/bin/pip --python .venv-hub5 $(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2'
+	.venv/bin/pip --python .venv-hub5 $(PIP_INSTALL) --editable . 'jupyterhub>=5.5,<6' 'jupyter-server>=2' 'oauthenticator>=17'
 	.venv/bin/pip --python .venv-hub5 $(WITHOUT_IRIS)
 	@touch $@
 

@@ -274,17 +274,28 @@ class SessionRecorder:
                 # What its launch needs is spoken for until it is complete.
                 starting = [one for one in run if self._is_starting(one)]
                 run = [one for one in run if one not in starting]
-                running |= {user.name: list(_running(run, subject))} if run else {}
+                going_on = list(_running(run, subject, self._needs_of))
+                running |= {user.name: going_on} if run else {}
                 over = [*over, *starting]
                 ended |= {user.name: list(_running(over, subject))} if over else {}
         return running, ended
+
+    def _needs_of(self, session: Session) -> Mapping[str, float]:
+        """What had to remain for the launch of a server, which keeps it until it ran so long."""
+        spawner = self._spawners.get((session.username, session.server_name))
+        kept = kept_of(spawner) if spawner is not None else None
+        return kept.needs if kept else {}
 
     def _is_starting(self, session: Session) -> bool:
         spawner = self._spawners.get((session.username, session.server_name))
         return spawner is not None and spawner.pending == "spawn"
 
 
-def _running(sessions: Iterable[Session], subject: Subject) -> Iterator[Running]:
+def _running(
+    sessions: Iterable[Session],
+    subject: Subject,
+    needs_of: Callable[[Session], Mapping[str, float]] = lambda _: {},
+) -> Iterator[Running]:
     for one in sessions:
         request = Request(
             subject,
@@ -294,6 +305,7 @@ def _running(sessions: Iterable[Session], subject: Subject) -> Iterator[Running]
             one.profile_name,
             one.choices,
             one.unknown,
+            needs=needs_of(one),
         )
         until = None if one.ended is None else datetime.fromtimestamp(one.ended, UTC)
         yield Running(request, datetime.fromtimestamp(one.started, UTC), until)
