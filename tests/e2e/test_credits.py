@@ -1,9 +1,10 @@
-"""The credit service's configuration on real Hubs: its README as it is, with a real KubeSpawner; and
-what happens at zero, when more come, with a project, and to several launches at once.
+"""The credit service's configuration on real Hubs: its README as it is, with a real KubeSpawner;
+and what happens at zero, when more come, with a project, and to several launches at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -33,7 +34,6 @@ README = (ROOT / "tests/data/credit-service/jupyterhub_config.py").read_text()
 WHAT_IT_LEAVES_OPEN = """
 
 # The identity provider, and the cluster.
-os.environ["KUBECONFIG"] = {kubeconfig!r}
 c.MixinAuthenticator.client_id = c.MixinAuthenticator.client_secret = "hub"
 c.MixinAuthenticator.authorize_url = {provider!r} + "/authorize"
 c.MixinAuthenticator.token_url = {provider!r} + "/token"
@@ -80,10 +80,10 @@ def as_written(request, tmp_path_factory) -> Iterator[Hub]:
         identity_provider() as provider,
         running_cluster(directory / "cluster", ["jhub"]) as cluster,
     ):
-        more = WHAT_IT_LEAVES_OPEN.format(
-            kubeconfig=str(cluster.kubeconfig), provider=provider, port=port, server=SERVER
-        )
-        with running_hub(directory / "hub", request.param, README + more, port) as hub:
+        more = WHAT_IT_LEAVES_OPEN.format(provider=provider, port=port, server=SERVER)
+        # It is read when KubeSpawner is imported.
+        before = f'os.environ["KUBECONFIG"] = {str(cluster.kubeconfig)!r}\n'
+        with running_hub(directory / "hub", request.param, before + README + more, port) as hub:
             yield hub
 
 
@@ -167,7 +167,6 @@ c.UsageViewer.enabled = False
 
 async def ran(directory: Path, used: dict[str, float]) -> None:
     """Servers that ran for some seconds just now, and cost so many credits."""
-    directory.mkdir(parents=True, exist_ok=True)
     database = Database(parse_ledger_url(f"sqlite:///{directory / 'usage-quotas.sqlite'}"))
     database.upgrades = True
     now = time.time()
@@ -180,11 +179,11 @@ async def ran(directory: Path, used: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("version", PYTHONS)
-async def test_denied_at_zero_until_the_next_grant(version, tmp_path):
+def test_denied_at_zero_until_the_next_grant(version, tmp_path):
     # Not just before a step, at which what was used would be given back before anybody looks.
     if (left := 60 - time.time() % 60) < 25:
         time.sleep(left)
-    await ran(tmp_path, {"zero": 5, "member-1": 97})
+    asyncio.run(ran(tmp_path, {"zero": 5, "member-1": 97}))
     with running_hub(tmp_path, version, OURS) as hub:
         zero = Visitor(hub.url, "zero")
         denied = zero.start_by_api()
@@ -212,6 +211,8 @@ async def test_denied_at_zero_until_the_next_grant(version, tmp_path):
 
 def _the_project_pays_first(hub: Hub) -> None:
     member = Visitor(hub.url, "member-1")
+    # Projects are added up once for all their members, in a moment.
+    member.wait_until(lambda: credits_of(member)["balance"] == 5)
     found = credits_of(member)
     # 97 of the project's 100 were used, and none of her own.
     assert found["balance"] == found["cap"] == 5

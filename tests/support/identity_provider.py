@@ -1,5 +1,5 @@
-"""An identity provider that believes everybody: OAuth, as GenericOAuthenticator speaks it. Who logs in
-says so in the cookie `who`.
+"""An identity provider that believes everybody: OAuth, as GenericOAuthenticator speaks it. Who logs
+in says so in the cookie `who`.
 """
 
 from __future__ import annotations

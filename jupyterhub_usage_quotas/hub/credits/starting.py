@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ...config.credits.written import Written
 from ...errors import ConfigurationError
@@ -18,6 +19,10 @@ from ..refresh import RefreshLoop
 from ..types import HubApp
 from .running import RUNNING
 from .terms import CreditTerms
+
+
+MOMENT: Final = 1.0
+"""Seconds in which several users may come to a project."""
 
 
 def require_database(written: Written | None, ledger: Ledger) -> None:
@@ -43,6 +48,7 @@ def start_credits(
         terms = CreditTerms(app, written, manager.ledger, manager.deadline)
         RUNNING[app] = terms
         manager.before_launch.append(terms.before_launch)
+        terms.on_assigned.append(Soon(loop))
     if written.post_hook is not None:
         loop.listeners.append(PostHook(written.post_hook, app.log))
 
@@ -59,6 +65,25 @@ def serve_credits(manager: UsageQuotaManager, statuses: UserStatuses, loop: Refr
     ticks = Ticks()
     loop.listeners.append(ticks)
     add_credit_handlers(Desk(statuses, manager, credits_, ticks))
+
+
+class Soon:
+    """Brings what is shown of pools up to date before the next refresh, once for all who come to
+    one within a moment.
+    """
+
+    def __init__(self, loop: RefreshLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        """Do it in a moment."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        await asyncio.sleep(MOMENT)
+        await self._loop.call_listeners()
 
 
 class PostHook:

@@ -45,6 +45,8 @@ class CreditTerms:
         self._projects = {one["name"] for one in written.option.get("projects", ())}
         self._log: logging.Logger = app.log
         self._writing: set[asyncio.Task[None]] = set()
+        self.on_assigned: list[Callable[[], None]] = []
+        """Each is called when a user has come to a project, or left one."""
 
     async def before_launch(self, user: HubUser, _spawner: HubSpawner) -> None:
         """Look up what the user has now. Raises `TermsUnknown`."""
@@ -113,8 +115,15 @@ class CreditTerms:
                     error,
                 )
 
+        before = self._ledger.terms.assigned
         if not self._ledger.terms.put(user, terms):
             return
+        if any(
+            user in members and policy not in {one.policy for one in terms}
+            for policy, members in before.items()
+        ) or any(user not in before.get(one.policy, ()) for one in terms[1:]):
+            for call in self.on_assigned:
+                call()
         task = asyncio.get_running_loop().create_task(write())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

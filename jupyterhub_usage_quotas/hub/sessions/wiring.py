@@ -41,8 +41,10 @@ def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | 
 
 
 def _users(app: HubApp) -> Iterable[HubUser]:
-    # The Hub makes its dictionary of users a moment after it has read its configuration.
-    return getattr(app, "users", {}).values()
+    # The Hub makes its dictionary of users a moment after it has read its configuration. Made
+    # before, by being looked at, it would have none of the Hub's settings, and no server could
+    # start.
+    return app.users.values() if app.trait_has_value("users") else ()
 
 
 def _stored(app: HubApp) -> Mapping[Server, float | None]:
