@@ -33,6 +33,7 @@ from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
 from .api.access import give_scopes
 from .api.answers import Answers
+from .guard.making import make_guard, prepare_guard
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -131,6 +132,7 @@ def _config_was_read(change: Bunch) -> None:
             manager = installation.manager(app)
         open_ledger(manager.ledger, app.log)
         of_viewer = declare_viewer(app, manager)
+        prepare_guard(app, manager)
         give_scopes(app)
     except ConfigurationError as error:
         app.log.critical("%s", error)
@@ -148,7 +150,9 @@ def _config_was_read(change: Bunch) -> None:
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
-        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
+        guard = make_guard(app, manager, snapshot)
+        watching = [guard] if guard else []
+        start(make_refresh_loop(app, manager, manager.meter, snapshot, watching).run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
         statuses = _statuses(manager, snapshot)

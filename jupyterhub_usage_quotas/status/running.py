@@ -4,48 +4,15 @@ it, and what was said about it.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
+from ..quotas.notices import Notice, NoticeKind
 from ..quotas.phrases import mark
 from ..quotas.states import State
 from .language import ENGLISH, SOON, Language
-
-
-class NoticeKind(enum.StrEnum):
-    """What a notice is about."""
-
-    WARNING = "warning"
-    """The server runs out."""
-    GRACE = "grace"
-    """Nothing remains: the server is going to be stopped."""
-    STOPPED = "stopped"
-    """The server was stopped."""
-    CONTINUES = "continues"
-    """The server is not going to be stopped: there is enough again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a user is told, once: about which of their servers, because of which policy.
-
-    The `id` is the same wherever and however often it is told. `threshold` is how long before the
-    end a warning is given, zero for other kinds; `until` is the instant that it names: when the
-    server runs out, is stopped, or may be started again.
-    """
-
-    id: str
-    user: str
-    server: str
-    policy: str
-    kind: NoticeKind
-    threshold: timedelta
-    until: datetime | None
-    text: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +98,7 @@ def notice_text(
     until: datetime | None,
     language: Language = ENGLISH,
 ) -> str:
-    """What a notice says, as plain text. `until` is in the time zone in which it is shown."""
+    """What a notice says, as plain text; the instant is in UTC."""
     with_time, without = _TEXTS[kind]
     named = (
         language.gettext("Your server {name}", name=server)
@@ -140,5 +107,5 @@ def notice_text(
     )
     if until is None:
         return language.gettext(without, server=named, policy=policy)
-    when = language.instant(until, SOON)
+    when = language.instant(until.astimezone(UTC), SOON)
     return language.gettext(with_time, server=named, policy=policy, time=when)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.objects import Hub
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
 from typing_extensions import get_protocol_members, is_protocol
@@ -44,6 +45,7 @@ def real_objects() -> dict[str, list[object]]:
     app.db.commit()
     user = app.users["ada"]
     return {
+        "HubAddress": [Hub()],
         "HubApp": [app],
         "HubGroup": [*user.groups],
         "HubHandler": [BaseHandler],
