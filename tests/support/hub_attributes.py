@@ -40,6 +40,7 @@ def real_objects() -> dict[str, list[object]]:
     settings = {"spawner_class": SimpleLocalProcessSpawner}
     app = JupyterHub(db_url="sqlite:///:memory:", tornado_settings=settings)
     app.init_db()
+    app.init_hub()
     group = orm.Group(name="team")
     app.db.add_all([group, orm.User(name="ada", groups=[group])])
     app.db.commit()
