@@ -227,7 +227,7 @@ def _statuses(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> UserStatu
 def _show_on_pages(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
     """Tell the Hub's templates what users have left."""
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
-    pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
+    pages = HubPages(statuses, manager, manager.pending, viewer, app.log, manager.running)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 

@@ -91,6 +91,20 @@ _TEXTS: Mapping[NoticeKind, tuple[str, str]] = {
 """By kind: with an instant, and without one."""
 
 
+def notice_form(kind: NoticeKind, *, timed: bool) -> str:
+    """The text of a notice, to be translated, with placeholders for `server`, `policy` and, where
+    it is `timed`, `time`.
+    """
+    return _TEXTS[kind][0 if timed else 1]
+
+
+def named_server(server: str, language: Language = ENGLISH) -> str:
+    """A user's server, as notices begin."""
+    if server:
+        return language.gettext("Your server {name}", name=server)
+    return language.gettext("Your server")
+
+
 def notice_text(
     kind: NoticeKind,
     server: str,
@@ -99,13 +113,8 @@ def notice_text(
     language: Language = ENGLISH,
 ) -> str:
     """What a notice says, as plain text; the instant is in UTC."""
-    with_time, without = _TEXTS[kind]
-    named = (
-        language.gettext("Your server {name}", name=server)
-        if server
-        else language.gettext("Your server")
-    )
+    form, named = notice_form(kind, timed=until is not None), named_server(server, language)
     if until is None:
-        return language.gettext(without, server=named, policy=policy)
+        return language.gettext(form, server=named, policy=policy)
     when = language.instant(until.astimezone(UTC), SOON)
-    return language.gettext(with_time, server=named, policy=policy, time=when)
+    return language.gettext(form, server=named, policy=policy, time=when)

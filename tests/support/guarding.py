@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -24,13 +25,13 @@ from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
 from jupyterhub_usage_quotas.ledger.sql.guarding import SqlGuard
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.stopping import Rules
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import pool_readings
-from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.status.language import ENGLISH
 from tests.support.hub_objects import hub_spawner, hub_user
 
@@ -93,7 +94,7 @@ class MadeUpHub:
         self.requests: list[tuple[str, str]] = []
         self.slow = False
         self.refuses = 0
-        self.before_delete: Any = None
+        self.asked = asyncio.Event()
         self.snapshot = SimpleNamespace(pools=PoolAccounts(self.policies, {}, ()))
         self.guard: Guard | None = None
 
@@ -152,8 +153,7 @@ class MadeUpHub:
                 if one.active
             }
             return httpx.Response(200, content=json.dumps({"servers": servers}))
-        if self.before_delete:
-            self.before_delete()
+        self.asked.set()
         if self.refuses:
             self.refuses -= 1
             return httpx.Response(500)

@@ -71,6 +71,12 @@ class NoticeDesk:
         """What a user was told, the newest first."""
         return tuple(reversed(self._recent.get(user, ())))
 
+    def started(self, user: str, server: str, at: datetime) -> None:
+        """Show no more what was told before a server started: that was about another."""
+        told = self._recent.get(user)
+        if told and any(one.server == server and one.at < at for one in told):
+            self._recent[user] = [one for one in told if one.server != server or one.at >= at]
+
     def forget(self, now: datetime) -> None:
         """Show no more what was told long ago."""
         for user, notices in list(self._recent.items()):

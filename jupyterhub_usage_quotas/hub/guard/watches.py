@@ -101,6 +101,8 @@ class Watches:
     ) -> list[WatchedServer]:
         """Take what was found about a user's servers; returns those that are to be stopped."""
         by_name = {one.name: one for one in servers}
+        for served in servers:
+            self._desk.started(user, served.name, served.started)
         to_stop, seen = [], set()
         findings: dict[str, list[tuple[WatchedServer, Judgement]]] = {}
         for one in found:
