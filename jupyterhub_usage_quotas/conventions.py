@@ -71,6 +71,10 @@ EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 SERVERS_UNKNOWN: Final = "jupyterhub_usage_quotas_servers_unknown"
 """Gauge: how many servers run of which it is not known what they request."""
 
+# --- what jupyterhub-groups-exporter exports -----------------------------------------------------
+USER_GROUP_INFO: Final = "jupyterhub_user_group_info"
+"""A series for each user and group that they are in, with labels `username` and `usergroup`."""
+
 # --- what Prometheus records (usage_source: recorded) --------------------------------------------
 RECORDED_REQUESTS: Final = "jupyterhub_usage_quotas:server_requests"
 """What each user's running servers ask for; labels as in SERVER_LABELS; bytes, cores, GPUs, and 1
@@ -99,6 +103,16 @@ ADJUSTMENTS: Final = "jupyterhub_usage_quotas_adjustments"
 BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
 """Gauge, always 1; the labels `version` and `documentation_url` carry the information."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
+
+# --- what the cost monitor exports ---------------------------------------------------------------
+COST_REQUESTS: Final = "jupyterhub_usage_quotas_cost_explorer_requests_total"
+"""Counter: requests to AWS Cost Explorer, which cost a cent each, by `outcome`."""
+COST_STATE: Final = "jupyterhub_usage_quotas_cost_source_state"
+"""Gauge: 1 for the state of each source of costs, 0 for its others; labels `source`, `state`."""
+COST_UNTIL: Final = "jupyterhub_usage_quotas_costs_known_until_seconds"
+"""Gauge: until when costs are known, in Unix seconds; by `source`."""
+COST_HTTP: Final = "jupyterhub_usage_quotas_cost_monitor_http_requests_total"
+"""Counter: requests to the cost monitor; labels `method`, `code` and `endpoint`."""
 
 # --- what JSON says of users ----------------------------------------------------------------------
 HOME_STORAGE: Final = "storage"
