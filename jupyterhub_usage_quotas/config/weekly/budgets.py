@@ -93,6 +93,14 @@ class WeeklyBudgets:
             for (role, tier), amount in self.budgets.items()
         ]
 
+    @property
+    def policies_by_tier(self) -> Mapping[str, tuple[str, ...]]:
+        """The tiers, in the order in which they are tried, with the names of their policies."""
+        names: dict[str, tuple[str, ...]] = dict.fromkeys((*self.tiers, OTHER_TIER), ())
+        for role, tier in self.budgets:
+            names[tier] += (policy_name(role, tier),)
+        return names
+
     def _whom(self, role: str) -> Entry:
         scope = self.roles.get(role)
         covers = _written_scope([scope]) if scope else {"everyone": True}
