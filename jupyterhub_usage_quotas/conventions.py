@@ -185,6 +185,7 @@ ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
 ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  # noqa: S105 a name, not a secret
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
 ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
+ENV_COST_MONITOR_TOKEN: Final = "JUPYTERHUB_USAGE_QUOTAS_COST_MONITOR_TOKEN"  # noqa: S105 a name, not a secret
 ENV_WEEKLY_BUDGET: Final = "QUOTA_{role}_{tier}_S"
 """The budget of a week, in seconds, for example QUOTA_USER_GPU_S. Deployments have these names."""
 BUDGET_ROLES: Final = ("user", "admin", "collab")
@@ -208,6 +209,8 @@ SPAWN_FAILURE_REASON: Final = "usage_quota"
 VIEWER_SERVICE: Final = "usage-quota"
 """The name of the service, and so the end of its address: `/services/usage-quota/`."""
 VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
+COST_MONITOR_SERVICE: Final = "cost-monitor"
+COST_MONITOR_MODULE: Final = "jupyterhub_usage_quotas.services.cost_monitor"
 VIEWER_ROLE: Final = "usage-quota-viewer"
 """The role with which the viewer queries the Hub about users."""
 SCOPE_READ: Final = "custom:usage-quotas:read"

@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .cost_store import CostStore
-from .sources.base import DAY, Bill, CostSource, CostsUnknown, Date, SourceState, days_between
+from .sources.base import DAY, CostSource, CostsUnknown, Date, SourceState, days_between
 
+AT_ONCE: Final = 92 * DAY
+"""How many days a source is asked for at a time."""
+MOST_RESTATED: Final = 31
+"""Restated days that are shown."""
 LOG: Final = logging.getLogger("cost_monitor")
 
 
@@ -71,12 +75,22 @@ class CostKeeping:
         due = await self._due(source, now)
         if not due:
             return before if before.asked_at else SourceStatus(SourceState.OK, "", now)
-        bill = await source.days(min(due), max(due) + DAY)
-        restated = await self._store.write(source.name, bill.rows, bill.days, now)
+        first, until = min(due), max(due) + DAY
+        restated: list[Date] = []
+        worst = SourceStatus(SourceState.OK)
+        while until > first:
+            # The newest days first: what was read is kept, whatever becomes of the rest.
+            since = max(first, until - AT_ONCE)
+            bill = await source.days(since, until)
+            restated += await self._store.write(source.name, bill.rows, bill.days, now)
+            if worst.state is SourceState.OK:
+                worst = SourceStatus(bill.state, bill.detail)
+            until = since
         if restated:
-            days = ", ".join(map(str, restated))
+            days = ", ".join(map(str, sorted(restated)))
             LOG.warning("Costs of final days were restated: %s: %s", source.name, days)
-        return SourceStatus(bill.state, bill.detail, now, (*before.restated, *restated)[-31:])
+        known = (*before.restated, *sorted(restated))[-MOST_RESTATED:]
+        return SourceStatus(worst.state, worst.detail, now, known)
 
     async def _due(self, source: CostSource, now: datetime.datetime) -> list[Date]:
         """The days to ask for: complete ones, in UTC as clouds count."""
@@ -100,6 +114,3 @@ def _log(name: str, status: SourceStatus) -> None:
         LOG.warning(
             "Costs are not known, or not all: %s: %s: %s", name, status.state, status.detail
         )
-
-
-__all__ = ["Bill", "CostKeeping", "SourceStatus"]

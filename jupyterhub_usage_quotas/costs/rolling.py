@@ -78,6 +78,10 @@ class UsageRolling:
         self.problem = ""
         """Why the last reading failed; empty when it did not."""
 
+    async def aclose(self) -> None:
+        """Close the connections to Prometheus."""
+        await self._prometheus.aclose()
+
     async def roll(self) -> int:
         """Read and keep what is not kept yet, the newest day first; returns how many days of hubs
         that were. Never raises: what failed is the `problem`, and tried again.

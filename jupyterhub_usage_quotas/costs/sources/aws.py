@@ -334,7 +334,7 @@ def make_client() -> Any:
         from botocore.config import Config  # noqa: PLC0415 an extra
         from botocore.session import get_session  # noqa: PLC0415 an extra
     except ImportError:
-        need = "pip install 'jupyterhub-usage-quotas[costs]'"
+        need = "this package to be installed with its extra [costs]"
         missing = wrong("the source aws needs botocore", expected=need)
         raise CostsUnknown(SourceState.FAILED, missing) from None
     session = get_session()

@@ -165,7 +165,7 @@ def _parquet(path: Path) -> Iterator[Record]:
     try:
         from pyarrow import parquet  # noqa: PLC0415 an extra
     except ImportError:
-        need = "pip install 'jupyterhub-usage-quotas[focus]', or an export as CSV"
+        need = "this package to be installed with its extra [focus], or an export as CSV"
         missing = wrong("Parquet needs pyarrow", str(path), need)
         raise CostsUnknown(SourceState.FAILED, missing) from None
     with parquet.ParquetFile(path) as file:
