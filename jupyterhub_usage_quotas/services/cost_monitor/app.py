@@ -41,11 +41,12 @@ from ..web.serving import (
     run,
     set_up_logging,
 )
-from .answers import ANSWERS, Index, NotThere
+from .answers import ANSWERS
 from .api.handlers import OPERATIONS
 from .context import Clock, CostContext
 from .costs import Attribution, Costs, Span
 from .metrics import Metrics
+from .names import Index, NotThere
 
 LOG: Final = logging.getLogger("cost_monitor")
 DAY: Final = datetime.timedelta(days=1)
