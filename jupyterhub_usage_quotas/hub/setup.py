@@ -152,22 +152,27 @@ def _config_was_read(change: Bunch) -> None:
     if manager.usage_source in (HUB, SESSIONS):
         REGISTRY.register(ServerExporter(lambda: app.users, manager.hub_namespace))
     if manager.enforcement is not Enforcement.off:
-        snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
-        _export_usage(manager, snapshot)
-        guard = make_guard(app, manager, snapshot)
-        watching = [guard] if guard else []
-        if manager.recorder:
-            # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
-            manager.pending.seen = manager.recorder if manager.counts_sessions else None
-            start(manager.recorder.keep, "session log")
-        start(make_refresh_loop(app, manager, manager.meter, snapshot, watching).run, "refresh")
-        for keep in keeping(manager.ledger):
-            start(keep, "ledger")
-        statuses = _statuses(manager, snapshot)
-        _show_on_pages(app, manager, statuses)
-        _answer_by_api(manager, statuses)
+        _start_all(app, manager)
     _say_which_version(app, manager)
     _log_summary(app, manager)
+
+
+def _start_all(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Start what runs beside the Hub, and show what comes of it."""
+    snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
+    _export_usage(manager, snapshot)
+    guard = make_guard(app, manager, snapshot)
+    watching = [guard] if guard else []
+    if manager.recorder:
+        # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
+        manager.pending.seen = manager.recorder if manager.counts_sessions else None
+        start(manager.recorder.keep, "session log")
+    start(make_refresh_loop(app, manager, manager.meter, snapshot, watching).run, "refresh")
+    for keep in keeping(manager.ledger):
+        start(keep, "ledger")
+    statuses = _statuses(manager, snapshot)
+    _show_on_pages(app, manager, statuses)
+    _answer_by_api(manager, statuses)
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:

@@ -21,7 +21,7 @@ from ...quotas.stopping import Exhausted
 from ...quotas.subject import Subject
 from ...status.pace import Pace
 from ...status.running import RunningServer
-from ..launch.kept import kept_of, server_for_log
+from ..launch.kept import server_for_log
 from ..launch.logged_once import LoggedOnce
 from ..launch.request import subject_of_user
 from ..metrics import guard as metrics
@@ -77,6 +77,8 @@ class Guard:
         self._wanted: set[str | None] = set()
         self._task: asyncio.Task[None] | None = None
         self._shadowed: set[WatchedServer] = set()
+        self._again: dict[WatchedServer, datetime | None] = {}
+        """When servers that are being stopped can be started again."""
         self._once = LoggedOnce()
 
     # --- the view ---
@@ -151,7 +153,7 @@ class Guard:
             self._mind_the_clock(now)
             there = servers_of(users)
             await self._judge_all(there, names, now)
-            await self._note_gone(there, names, now)
+            self._note_gone(there, names, now)
             self._desk.forget(now)
             self._memory.write()
 
@@ -247,9 +249,7 @@ class Guard:
             self._log, f"Judging the running servers of {user!r} failed; they run on; report it"
         )
 
-    async def _note_gone(
-        self, there: Servers, names: Collection[str] | None, now: datetime
-    ) -> None:
+    def _note_gone(self, there: Servers, names: Collection[str] | None, now: datetime) -> None:
         """End the watches of servers that are gone, or were started again."""
         for name in set(self._watches.shown()) - set(there):
             if names is None or name in names:
@@ -263,24 +263,8 @@ class Guard:
                 continue
             if served is None and is_still_there(self._app, server):
                 continue
-            self._watches.end(server, now, await self._again(server, now))
+            self._watches.end(server, now, self._again.pop(server, None))
             self._shadowed.discard(server)
-
-    async def _again(self, server: WatchedServer, now: datetime) -> datetime | None:
-        """When a server that was stopped can be started again; None where that is not known."""
-        if self._watches.watch(server).state is not State.STOPPING:
-            return None
-        try:
-            user = self._user(server.user)
-            spawner = user.spawners.get(server.server) if user else None
-            if user is None or spawner is None:
-                return None
-            subject = subject_of_user(user)
-            kept = kept_of(spawner)
-            judging = await self._judge.prepare([subject], {}, now)
-            return self._judge.retry_time(subject, server.server, kept, judging)
-        except LedgerUnavailable:
-            return None
 
     def _user(self, name: str) -> HubUser | None:
         users: Iterable[HubUser] = (getattr(self._app, "users", None) or {}).values()
@@ -323,13 +307,17 @@ class Guard:
         )
         watch = self._watches.watch(server)
         past = watch.grace_until is not None and watch.grace_until <= now
-        return over and past and watch.state is State.STOPPING
+        if not (over and past and watch.state is State.STOPPING):
+            return False
+        self._again[server] = self._judge.retry_time(subject, server.server, servers, judging)
+        return True
 
     def stop_ended(self, server: WatchedServer, outcome: StopOutcome) -> None:
         """Take what came of stopping a server."""
         if outcome in (StopOutcome.STOPPED, StopOutcome.SLOW):
             self.ledger_changed({server.user})
         else:
+            self._again.pop(server, None)
             self._watches.refuse(server, self._clock())
             self._memory.write()
 

@@ -22,7 +22,7 @@ from ...quotas.verdict import Request
 from ...quotas.watching import Found, PoolFound, find_pool, watch_servers
 from ...status.inputs import DecisionInputs, adjustments_of, gather_cached
 from ...status.snapshot import StatusSnapshot
-from ..launch.kept import KeptLaunch, kept_of
+from ..launch.kept import kept_of
 from ..launch.request import subject_of_user
 from ..launch.servers import running_spawners, started_at
 from ..types import HubSpawner, HubUser
@@ -137,11 +137,13 @@ class Judge:
         )
 
     def retry_time(
-        self, subject: Subject, server: str, kept: KeptLaunch | None, judging: Judging
+        self, subject: Subject, name: str, servers: Sequence[Served], judging: Judging
     ) -> datetime | None:
-        """When a server that was stopped can start again, by what its launch was decided on."""
-        request = kept.request(subject, server) if kept else Request(subject, server)
-        return self._inputs(subject, [], judging).decide(request).retry_time
+        """When one of a user's servers can start again, if all of them end now."""
+        running = [self._running(one, subject) for one in servers]
+        inputs = self._inputs(subject, running, judging)
+        request = next(one.request for one in running if one.request.server_name == name)
+        return inputs.decide(request).retry_time
 
     def _inputs(
         self, subject: Subject, running: Sequence[Running], judging: Judging
