@@ -19,15 +19,23 @@ from ..launch.servers import Pending, running_servers, started_at
 from ..pages.text import PolicyRow, could_run, filled_in, limited_in
 from ..types import HubSpawner, HubUser
 from . import models
+from .switching import Switches
 
 
 class Answers:
     """Makes the answers about users. `pending` are the launches under way."""
 
-    def __init__(self, statuses: UserStatuses, options: QuotaOptions, pending: Pending) -> None:
+    def __init__(
+        self,
+        statuses: UserStatuses,
+        options: QuotaOptions,
+        pending: Pending,
+        switches: Switches,
+    ) -> None:
         self._statuses = statuses
         self._options = options
         self._pending = pending
+        self._switches = switches
 
     async def about(self, user: HubUser, server: str | None) -> models.UserQuotas:
         """Where a user stands, and what they could start: in place of `server`, or, where that is
@@ -75,6 +83,7 @@ class Answers:
             verdicts=tuple(_quotas(status, banner.policies if banner else ())),
             profiles=tuple(self._profiles(offers, forecasts)),
             servers=tuple(_servers(user.spawners.values())),
+            switches=tuple(self._switches_of(user.name)),
         )
 
     def _profiles(
@@ -93,6 +102,17 @@ class Answers:
                 lasts_seconds=None if lasts is None else lasts.total_seconds(),
                 retry_time=one.decision.retry_time,
                 text=could_run(one, self._options.texts),
+            )
+
+    def _switches_of(self, user: str) -> Iterator[models.SwitchReport]:
+        for one in self._switches.of(user):
+            yield models.SwitchReport(
+                server=one.server,
+                state=one.state,
+                profile_name=one.wanted_name,
+                previous_name=one.previous_name,
+                requested=one.requested,
+                message=self._options.texts.gettext(one.message),
             )
 
 

@@ -4,9 +4,12 @@ the Hub's language, so that whatever shows them needs no words of its own for th
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...config.quotas import Enforcement
+from ...ledger.sql.switches import SwitchState
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
 from ...status.reports import Verdict
 from ...status.text import Severity
@@ -72,6 +75,17 @@ class RunningServer(Model):
     pending: str | None = Field(description="`spawn`, `stop` or another word of the Hub's, or null")
 
 
+class SwitchReport(Model):
+    """A switch of profiles that is not done, or failed."""
+
+    server: str = Field(description="empty for the default server")
+    state: SwitchState
+    profile_name: str = Field(description="the display name of the profile that was chosen")
+    previous_name: str = Field(description="that of the profile that ran before")
+    requested: Instant
+    message: str = Field(description="why it failed; else empty")
+
+
 class UserQuotas(DecisionSummary):
     """Where a user stands: the decision on a server that asks for nothing but to run."""
 
@@ -91,3 +105,39 @@ class UserQuotas(DecisionSummary):
         " it names one"
     )
     servers: tuple[RunningServer, ...]
+    switches: tuple[SwitchReport, ...] = Field(
+        description="of servers that are being started again with another profile, and of those"
+        " that could not be"
+    )
+
+
+Text = Annotated[str, Field(max_length=255)]
+
+
+class NewSwitch(BaseModel):
+    """The body of a request for a switch."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    server: Text = Field("", description="empty for the default server")
+    profile: Annotated[str, Field(min_length=1, max_length=255)] = Field(description="the slug")
+    options: Annotated[dict[Text, Text], Field(max_length=64)] = Field(
+        {}, description="the key of each choice in the profile, by the option's key"
+    )
+
+
+class Switching(Model):
+    """A switch that has begun."""
+
+    url: str = Field(description="the path of the page on which the user waits for the server")
+
+
+class Refusal(Model):
+    """Why nothing is done. Nothing was stopped."""
+
+    status: int
+    message: str
+    reason: Literal["quota", "profile", "server", "busy", "ledger"]
+    retry_time: Instant | None = Field(
+        None, description="from when on it would be done, where a quota is the reason"
+    )
