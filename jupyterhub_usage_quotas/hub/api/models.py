@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...config.quotas import Enforcement
 from ...ledger.sql.switches import SwitchState
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
+from ...quotas.stopping import State
 from ...status.reports import Verdict
+from ...status.running import NoticeKind
 from ...status.text import Severity
 
 
@@ -65,6 +67,31 @@ class Profile(Model):
     text: str = Field(description="how long it could run, or why not, in a few words")
 
 
+class Watched(Model):
+    """Where a running server stands with the policies that may stop it."""
+
+    state: State = Field(description="`grace`: it is stopped at `stops_at`, unless there is more")
+    certain: bool = Field(description="whether all of this was known when it was checked last")
+    over_since: Instant | None
+    exhausted_at: Instant | None = Field(description="when nothing remains, if it goes on")
+    stops_at: Instant | None = Field(description="when it is stopped, unless somebody gives more")
+    policies: tuple[str, ...] = Field(description="those that its state comes from")
+
+
+class NoticeReport(Model):
+    """Something that the user is told once, wherever it is shown."""
+
+    id: str = Field(description="the same wherever and however often it is told")
+    server: str = Field(description="empty for the default server")
+    policy: str
+    kind: NoticeKind
+    until: Instant | None = Field(
+        description="when the server runs out, is stopped, or may be started again"
+    )
+    text: str
+    at: Instant
+
+
 class RunningServer(Model):
     """A server of the user that runs or is starting."""
 
@@ -73,6 +100,7 @@ class RunningServer(Model):
     profile_name: str
     started: Instant | None
     pending: str | None = Field(description="`spawn`, `stop` or another word of the Hub's, or null")
+    watched: Watched | None = Field(description="null where no policy may stop it")
 
 
 class SwitchReport(Model):
@@ -105,6 +133,11 @@ class UserQuotas(DecisionSummary):
         " it names one"
     )
     servers: tuple[RunningServer, ...]
+    stops_servers: bool = Field(
+        description="whether servers are stopped when nothing remains; else `watched` says what"
+        " would happen"
+    )
+    notices: tuple[NoticeReport, ...] = Field(description="the newest first")
     switches: tuple[SwitchReport, ...] = Field(
         description="of servers that are being started again with another profile, and of those"
         " that could not be"

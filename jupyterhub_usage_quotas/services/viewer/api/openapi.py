@@ -67,6 +67,7 @@ USERS = Operation(
         Parameter("search", "a part of the name", TEXT),
         Parameter("group", "only members of this group", TEXT),
         Parameter("policy", "only those with a verdict by this policy", TEXT),
+        Parameter("tier", "only those who used something of this tier of the weekly budgets", TEXT),
         Parameter(
             "state",
             "only users with this severity; empty for all. The earlier words `over`, `soon` and"
