@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...config.quotas import Enforcement
 from ...ledger.sql.switches import SwitchState
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
-from ...quotas.stopping import State
+from ...quotas.states import State
 from ...status.reports import Verdict
 from ...status.running import NoticeKind
 from ...status.text import Severity
