@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...config.quotas import QuotaOptions
-from ...quotas.in_flight import InFlight
 from ...status.chip import chip
 from ...status.inputs import DecisionInputs
 from ...status.reports import what_comes_next
@@ -16,7 +15,7 @@ from ...status.running import NO_GUARD, GuardView, Notice, RunningServer
 from ...status.users import Forecast, UserStatus, UserStatuses, forecast
 from ..launch.kept import kept_of
 from ..launch.request import Offer, offers_of, subject_of_user
-from ..launch.servers import Pending, running_servers, started_at
+from ..launch.servers import Pending, started_at
 from ..pages.text import PolicyRow, could_run, filled_in, limited_in
 from ..types import HubSpawner, HubUser
 from . import models
@@ -45,7 +44,7 @@ class Answers:
         None, beside all that runs.
         """
         now = datetime.now(UTC)
-        in_flight = InFlight(running_servers([user]), self._pending.besides(None))
+        in_flight = self._pending.in_flight([user])
         status = await self._statuses.cached(subject_of_user(user), now, in_flight)
         offers = await self._offers(user, server)
         forecasts = []
