@@ -30,6 +30,7 @@
     ├── TermsUnknown               in `hub.launch.prices`; the same
     ├── Unwritable                 in `hub.credits.writing`; a ValueError
     ├── InvalidCredits             in `config.credits.values`; a ValueError
+    ├── CostsUnknown               in `costs.sources.base`; `state` is for metrics
     ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError
     ├── InvalidLedgerUrl           in `ledger.sql.url`; a ValueError

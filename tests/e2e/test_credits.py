@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -209,6 +210,15 @@ def test_denied_at_zero_until_the_next_grant(version, tmp_path):
         assert zero.start_by_api().is_success
 
 
+@contextmanager
+def streaming(visitor: Visitor, path: str) -> Iterator[httpx.Response]:
+    """A stream of events; a visitor would read all of it before looking at it."""
+    url = f"{visitor.http.base_url}hub/api/credits{path}"
+    client = httpx.Client(cookies=visitor.http.cookies, trust_env=False, timeout=60)
+    with client, client.stream("GET", url, params={"_xsrf": visitor._xsrf}) as stream:
+        yield stream
+
+
 def _the_project_pays_first(hub: Hub) -> None:
     member = Visitor(hub.url, "member-1")
     # Projects are added up once for all their members, in a moment.
@@ -251,9 +261,7 @@ def _only_as_the_scopes_say(hub: Hub) -> None:
         answer = other.api(method, path, **({"json": {}} if method == "POST" else {}))
         assert answer.status_code in (403, 404), (path, answer.text)
     assert httpx.get(f"{hub.url}/hub/api/credits", trust_env=False).status_code == 403
-    with one.http.stream(
-        "GET", f"/hub/api/credits/sseserver/five/{server}", params={"_xsrf": one._xsrf}
-    ) as stream:
+    with streaming(one, f"/sseserver/five/{server}") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         line = next(text for text in stream.iter_lines() if text.startswith("data: "))
         assert json.loads(line[6:])["cap"] == 5
@@ -271,7 +279,7 @@ def _only_as_the_scopes_say(hub: Hub) -> None:
 
 def _an_admin_writes(hub: Hub) -> None:
     admin, user = Visitor(hub.url, "admin"), Visitor(hub.url, "written")
-    with user.http.stream("GET", "/hub/api/credits/sse", params={"_xsrf": user._xsrf}) as stream:
+    with streaming(user, "/sse") as stream:
         lines = (text for text in stream.iter_lines() if text.startswith("data: "))
         assert json.loads(next(lines)[6:])[0]["balance"] == 5
         answer = admin.api("POST", "/credits/user/written", json={"cap": 500, "balance": 500})

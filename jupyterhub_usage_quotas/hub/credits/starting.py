@@ -20,7 +20,6 @@ from ..types import HubApp
 from .running import RUNNING
 from .terms import CreditTerms
 
-
 MOMENT: Final = 1.0
 """Seconds in which several users may come to a project."""
 

@@ -103,15 +103,35 @@ class UsageQuotaManager(QuotaOptions):
         self, error: PriceUnknown | TermsUnknown, user: HubUser, spawner: HubSpawner
     ) -> None:
         """End a launch because an admin's function failed on it, where quotas are enforced."""
+        denial = self._without_price(error, user, spawner)
+        if self.enforcement is Enforcement.enforce:
+            deny(denial, spawner)
+
+    def _without_price(
+        self, error: PriceUnknown | TermsUnknown, user: HubUser, spawner: HubSpawner
+    ) -> LaunchDenied:
         said = str(error)
         self.log.error(
             "The launch of %s cannot be decided on: %s; correct the function in the configuration",
             server_for_log(user.name, spawner.name),
             said,
         )
-        if self.enforcement is Enforcement.enforce:
-            message = not_worked_out_message(self.contact, self.texts)
-            deny(LaunchDenied(message, self.unavailable_status, said, None), spawner)
+        message = not_worked_out_message(self.contact, self.texts)
+        return LaunchDenied(message, self.unavailable_status, said, None)
+
+    async def would_deny(self, user: HubUser, spawner: HubSpawner) -> LaunchDenied | None:
+        """The denial of a server if it took the place of the running one of its name now; None if
+        it may start. `spawner` is another than that server's, and does not start. Raises what the
+        spawner raises for options that it does not take.
+        """
+        if self.enforcement is not Enforcement.enforce:
+            await self._read_in_time(user, spawner)
+            return None
+        try:
+            launch, inputs, decision = await self._decide_in_time(user, spawner)
+        except PriceUnknown as error:
+            return self._without_price(error, user, spawner)
+        return None if decision.allowed else self._denial(decision, launch, inputs)
 
     def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
@@ -266,6 +286,7 @@ class UsageQuotaManager(QuotaOptions):
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial.usage_quota_retry_time = retry_time
         denial.usage_quota_starts = {
             one.allotment.name: one.retry_time for one in decision.denying if one.retry_time
         }

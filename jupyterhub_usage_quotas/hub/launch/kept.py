@@ -8,6 +8,7 @@ launch was decided on becomes part of the state that JupyterHub stores of each s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -44,6 +45,7 @@ class KeptLaunch(BaseModel):
     rates: Mapping[str, Amount] = {}
     unknown: frozenset[Text] = frozenset()
     needs: Mapping[str, Amount] = {}
+    profile_known: bool = True
     at: AwareDatetime
 
     def request(self, subject: Subject, server_name: str) -> Request:
@@ -58,6 +60,11 @@ class KeptLaunch(BaseModel):
             needs=self.needs,
         )
 
+    def as_decided(self, subject: Subject, server_name: str) -> Request:
+        """The same with what is not known of it."""
+        request = self.request(subject, server_name)
+        return replace(request, unknown=self.unknown, profile_known=self.profile_known)
+
 
 def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
     """Keep what a launch is decided on with its spawner, and in the state that the Hub stores."""
@@ -68,6 +75,7 @@ def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
         rates=dict(request.rates),
         unknown=request.unknown,
         needs=dict(request.needs),
+        profile_known=request.profile_known,
         at=at,
     )
     _put(spawner, kept)

@@ -84,6 +84,8 @@ class Known:
     """How many there are."""
     written: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """How many entries there are of each kind, voidings and voided ones included."""
+    changed: Collection[str | None] = (None,)
+    """Those about whom something was read last: None for everyone, also where all was read."""
     terms: KnownTerms = NO_TERMS
 
     def with_entries(self, rows: Sequence[Row]) -> Known:
@@ -103,7 +105,9 @@ class Known:
         position = self.position.after([row["id"] for row in rows])
         kinds = Counter(self.written) + Counter(str(row["kind"]) for row in rows)
         number = self.number - before + after
-        return Known(position, MappingProxyType(by_user), number, MappingProxyType(kinds))
+        return Known(
+            position, MappingProxyType(by_user), number, MappingProxyType(kinds), frozenset(changed)
+        )
 
     def numbers(self, at: datetime) -> Numbers:
         """How many there are, and are in force at an instant."""
@@ -141,6 +145,8 @@ class CachedLedger:
         self._kept = False
         self._next_count = 0.0
         self._reading = asyncio.Lock()
+        self.on_change: list[Callable[[Collection[str | None]], None]] = []
+        """Each gets the names of the users about whom something was read, None for everyone."""
 
     async def keep(self) -> None:
         """Look for what is new twice a second, until cancelled."""
@@ -243,9 +249,12 @@ class CachedLedger:
             raise
 
     def _note(self, known: Known) -> None:
-        self._known = known
+        before, self._known = self._known, known
         self.terms.note(known.terms)
         self.events.read()
+        if known is not before and self.on_change:
+            for each in self.on_change:
+                each(known.changed)
 
 
 def keeping(ledger: Ledger) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -257,7 +266,9 @@ def _read(connection: Connection, known: Known | None) -> Known:
     """What is in the database, by what was known of it: decisions and terms."""
     terms = read_terms(connection, known.terms if known else NO_TERMS)
     entries = _read_entries(connection, known)
-    return entries if entries.terms is terms else replace(entries, terms=terms)
+    if entries.terms is terms:
+        return entries
+    return replace(entries, terms=terms, changed=() if entries is known else entries.changed)
 
 
 def _read_entries(connection: Connection, known: Known | None) -> Known:

@@ -546,6 +546,7 @@ def rendered(environment: jinja2.Environment, name: str) -> str:
         header=lambda: SimpleNamespace(severity="ok", text="LEFT", until=None, details="<d>"),
         credits=lambda: None,
         home=lambda _: None,
+        server_notices=lambda: (),
         viewer="",
         language="en-GB",
         gettext=ENGLISH.in_templates["_"],
