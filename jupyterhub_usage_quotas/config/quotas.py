@@ -19,9 +19,8 @@ from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
-from ..quotas.resources import with_billing
 from .checks.validation import errors_in_options
-from .credits.options import CreditOptions
+from .credits.options import CreditOptions, with_billing
 from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .guard import GuardOptions
@@ -241,24 +240,18 @@ class QuotaOptions(
         """The configured policies; raises `InvalidPolicies`."""
         further: list[Entry] = []
         found: tuple[PolicyError, ...] = ()
-        billed = False
-        try:
-            further += self.budgets.entries() if self.budgets else []
-        except InvalidPolicies as error:
-            found += error.errors
-        try:
-            if credits_ := self.parsed_credits:
-                further += credits_.entries()
-                billed = credits_.billed
-        except InvalidPolicies as error:
-            found += error.errors
+        for parsed in (lambda: self.budgets, lambda: self.parsed_credits):
+            try:
+                further += made.entries() if (made := parsed()) else []
+            except InvalidPolicies as error:
+                found += error.errors
         return parse_policies(
             self.policy,
             self.scope_backup_strategy,
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
-            built_in=with_billing(self.built_in) if billed else self.built_in,
+            built_in=with_billing(self.built_in) if self.billed else self.built_in,
             further=further,
             found=found,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -307,9 +307,7 @@ STORAGE: Final = RESOURCES["storage"]
 """What home directories take up: for its source."""
 
 CREDITS: Final = RESOURCES["credits"]
-"""What servers cost, where a function of the admin's says how much: for credits and their options.
-"""
-
+"""What servers cost: for the options about it."""
 BY_RUNNING: Mapping[str, float] = MappingProxyType(
     {one.name: one.by_running for one in RESOURCES.values() if one.by_running}
 )
@@ -344,13 +342,6 @@ def may_have_gpu(rates: Mapping[str, float], unknown: Collection[str]) -> bool:
 def with_gpu(rates: Mapping[str, float]) -> Mapping[str, float]:
     """The rates of a server that is known to have a GPU, which may not be measured."""
     return {_GPU: 1.0, **rates}
-
-
-def with_billing(resources: Resources) -> Resources:
-    """The same where what a server costs is fixed when it starts: a rate of its own, and no price
-    of what it uses.
-    """
-    return {**resources, CREDITS.name: replace(resources[CREDITS.name], bought=False)}
 
 
 def defined_resource(name: str, display_name: str, unit: str) -> Resource:

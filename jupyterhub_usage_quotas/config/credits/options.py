@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from traitlets.config import LoggingConfigurable
 
 from ...quotas.messages import not_among, wrong
 from ...quotas.policy.errors import InvalidPolicies, PolicyError
-from ...quotas.resources import CREDITS
+from ...quotas.resources import CREDITS, Resources
 from ..traits import Anything
 from .values import KEYS, USUAL_NAME, InvalidCredits, Refilled, refilled_of
 
@@ -56,6 +56,13 @@ class Credits:
         return [{**common, **one} for one in (own, *pools)]
 
 
+def with_billing(resources: Resources) -> Resources:
+    """The same where what a server costs is fixed when it starts: a rate of its own, and no price
+    of what it uses.
+    """
+    return {**resources, CREDITS.name: replace(resources[CREDITS.name], bought=False)}
+
+
 class CreditOptions(LoggingConfigurable):
     """The option about credits."""
 
@@ -72,6 +79,11 @@ class CreditOptions(LoggingConfigurable):
         take the place of this one, and its spawner says what a server costs.
         """,
     ).tag(config=True, written="False or a dict")
+
+    @property
+    def billed(self) -> bool:
+        """Whether the spawner says what a server costs."""
+        return isinstance(self.credits, Mapping) and self.credits.get("billed") is True
 
     @property
     def parsed_credits(self) -> Credits | None:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyterhub_usage_quotas.config.credits.options import with_billing
 from jupyterhub_usage_quotas.quotas.adjustments import Override, Terms
 from jupyterhub_usage_quotas.quotas.decide import decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.resolve import resolve
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES, with_billing
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request

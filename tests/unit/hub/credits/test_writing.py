@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyterhub_usage_quotas.config.credits.options import with_billing
 from jupyterhub_usage_quotas.hub.credits.balances import balance_of
 from jupyterhub_usage_quotas.hub.credits.writing import Unwritable, drafts_for
 from jupyterhub_usage_quotas.ledger.entries import checked
 from jupyterhub_usage_quotas.quotas.decide import judge_all
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES, with_billing
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request
