@@ -15,7 +15,7 @@ from ...errors import BadAnswer
 from ..client import promql
 from ..client.prometheus import PrometheusClient
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from ..coverage import (
     ScrapeCoverage,
     ScrapeInstants,
