@@ -24,8 +24,10 @@ SAMPLES = 500_000
 thread some tenths of a second.
 """
 
-SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=3)
-"""How long pieces may be; the shortest is longer than any gap that is bridged."""
+SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=2)
+"""How long pieces may be; the shortest is longer than any gap that is bridged. Of the longest, every
+minute is still looked at for whether the source was seen.
+"""
 
 GROWTH = 1.05
 """The factor by which pieces may become longer again, each time, after one was too much."""

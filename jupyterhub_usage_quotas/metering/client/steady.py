@@ -17,7 +17,7 @@ from .series import Series
 
 _METRIC, _VALUES = b'{"metric":', b',"values":['
 _SAMPLE = re.compile(rb'\[(\d{10}),"([^"\\]*)"\]')
-_END = re.compile(rb"\]\}[\s,]*")
+_END = re.compile(rb"\]\}\s*,?\s*")
 MOST_STRETCHES = 40
 """Of a series; one that changes more often is parsed in the general way."""
 

@@ -34,7 +34,7 @@ BEFORE = timedelta(minutes=30)
 """How long before a span scrapes are read to find their interval."""
 
 
-LOOKS = 2_000
+LOOKS = 3_000
 """The most instants of a long span at which evidence is queried."""
 
 

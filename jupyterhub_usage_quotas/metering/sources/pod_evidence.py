@@ -44,8 +44,10 @@ class PodEvidence:
         """
         by_metric = await self._looks(prometheus, steps, names.HUB_POD)
         coverage = self._summary(by_metric, steps)
-        if coverage.gaps:
-            of_all = await self._looks(prometheus, steps)
+        if gaps := coverage.gaps:
+            # Elsewhere it is known already; all pods are many.
+            start, end = (datetime.fromtimestamp(at, UTC) for at in (gaps[0][0], gaps[-1][1]))
+            of_all = await self._looks(prometheus, StepRange(start, end, steps.step))
             by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
             coverage = self._summary(by_metric, steps)
         return coverage

@@ -99,10 +99,10 @@ class PodUsage:
             if (resource := kinds[label]) and rate > 0:
                 runs = [(start, end, rate) for start, end, _ in running.get(uid, ())]
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
-        for at in {**changed, **brief}:
-            uid, label = at
+        for uid, label in {**changed, **brief}:
             if resource := kinds[label]:
-                runs = self._runs(changed.get(at, ()), brief.get(at, ()), steps)
+                these = uid, label
+                runs = self._runs(changed.get(these, ()), brief.get(these, ()), steps)
                 amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
         return amounts
 
