@@ -1,5 +1,5 @@
-"""A made-up Hub's history in a real Prometheus, by remote write: what kube-state-metrics exports of its
-pods, with all phases, scraped once a minute, and the markers of series that ended.
+"""A made-up Hub's history in a real Prometheus, by remote write: what kube-state-metrics exports of
+its pods, with all phases, scraped once a minute, and the markers of series that ended.
 
 Samples of one value have the same bytes in an hour whatever their series: so it takes seconds.
 """

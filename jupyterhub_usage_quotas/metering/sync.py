@@ -25,8 +25,8 @@ thread some tenths of a second.
 """
 
 SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=2)
-"""How long pieces may be; the shortest is longer than any gap that is bridged. Of the longest, every
-minute is still looked at for whether the source was seen.
+"""How long pieces may be; the shortest is longer than any gap that is bridged. Within the longest,
+every minute is still looked at for whether the source was seen.
 """
 
 GROWTH = 1.05

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Required, overload
 
@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from ...errors import BadAnswer, PartialAnswer, QueryRejected
 from ...quotas.messages import printable
 from .series import Series
-from .steady import SteadyParser
+from .steady import SteadyParser, single
 
 PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
@@ -98,7 +98,7 @@ def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str
     try:
         envelope, edges = _parts(content)
         answer = _Answer.model_validate_json(envelope)
-        found = Answer(_each(content, edges, SteadyParser.of(asked)))
+        found = Answer(_each(content, edges, _parser(asked)))
     except BadAnswer:
         raise
     except ValueError as error:  # pydantic's and json's are both
@@ -146,14 +146,22 @@ def _parts(content: bytes) -> tuple[bytes, list[int]]:
     return content[: starts[0]] + content[end:], [*starts, end]
 
 
-def _each(content: bytes, edges: list[int], steady: SteadyParser | None) -> Iterator[Series]:
+Parser = Callable[[bytes, int, int], Series | None]
+"""Parses the series between two places; None where it cannot."""
+
+
+def _parser(asked: Mapping[str, str]) -> Parser | None:
+    return SteadyParser.of(asked) if "step" in asked else single
+
+
+def _each(content: bytes, edges: list[int], parse: Parser | None) -> Iterator[Series]:
     """The series of an answer, parsed one after the other, so that only what is kept of them is
     there at any time.
     """
     left: list[bytes] = []
     size = 0
     for begin, end in pairwise(edges):
-        found = steady.series(content, begin, end) if steady else None
+        found = parse(content, begin, end) if parse else None
         if found:
             yield found
             continue

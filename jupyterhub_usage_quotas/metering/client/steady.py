@@ -1,8 +1,9 @@
-"""A parser of series that are mostly the same value again and again, at every step of a range: as
-users' servers are. The text of such a stretch is known beforehand, so it is compared as a whole in
-place of being parsed sample by sample, which takes a hundredth of the time.
+"""Parsers of series as Prometheus writes them; what is written in any other way is left to the
+general parser.
 
-What is written in any other way is left to the general parser.
+Series of users' servers are mostly the same value again and again, at every step of a range. The
+text of such a stretch is known beforehand, so it is compared as a whole in place of being parsed
+sample by sample, which takes a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from collections.abc import Mapping
 
 from .series import Series
 
-_METRIC, _VALUES = b'{"metric":', b',"values":['
+_METRIC, _VALUES, _VALUE = b'{"metric":', b',"values":[', b',"value":'
 _SAMPLE = re.compile(rb'\[(\d{10}),"([^"\\]*)"\]')
+_SINGLE = re.compile(rb',"value":\[(\d{1,12}(?:\.\d{1,9})?),"([^"\\]{1,40})"\]\}\s*,?\s*')
 _END = re.compile(rb"\]\}\s*,?\s*")
 MOST_STRETCHES = 40
 """Of a series; one that changes more often is parsed in the general way."""
@@ -43,7 +45,7 @@ class SteadyParser:
             return None
         return cls(*whole)
 
-    def series(self, content: bytes, begin: int, end: int) -> Series | None:
+    def __call__(self, content: bytes, begin: int, end: int) -> Series | None:
         """The series whose text is there; None for one that is to be parsed in the general way."""
         at = content.find(_VALUES, begin, end)
         until = content.rfind(b"]}", begin, end)
@@ -52,11 +54,8 @@ class SteadyParser:
         stretches = self._stretches(content, at + len(_VALUES), until)
         if stretches is None:
             return None
-        try:
-            labels = json.loads(content[begin + len(_METRIC) : at])
-        except ValueError:
-            return None
-        if not isinstance(labels, dict) or not all(isinstance(one, str) for one in labels.values()):
+        labels = _labels(content, begin, at)
+        if labels is None:
             return None
         instants, values = array("d"), array("d")
         for first, number, value in stretches:
@@ -108,6 +107,28 @@ class SteadyParser:
                 many = number - 1
             number = (few + many + 1) // 2
         return few
+
+
+def single(content: bytes, begin: int, end: int) -> Series | None:
+    """The same of a series that has one sample."""
+    at = content.rfind(_VALUE, begin, end)
+    sample = _SINGLE.fullmatch(content, at, end) if at >= 0 else None
+    if sample is None:
+        return None
+    labels, value = _labels(content, begin, at), _number(sample[2])
+    if labels is None or value is None:
+        return None
+    return Series(labels, array("d", (float(sample[1]),)), array("d", (value,)))
+
+
+def _labels(content: bytes, begin: int, end: int) -> dict[str, str] | None:
+    try:
+        labels = json.loads(content[begin + len(_METRIC) : end])
+    except ValueError:
+        return None
+    if not isinstance(labels, dict) or not all(isinstance(one, str) for one in labels.values()):
+        return None
+    return labels
 
 
 def _number(text: bytes) -> float | None:

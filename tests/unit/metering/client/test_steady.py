@@ -71,7 +71,7 @@ LONG = {"long": "x" * ENOUGH}
 def test_what_is_steady_is_not_parsed_in_the_general_way():
     content = text_of([(LONG, [*STEADY[:7], *STEADY[50:]])])
     begin, end = content.index(b'{"metric"'), content.rindex(b"]}}")
-    found = SteadyParser.of(ASKED).series(content, begin, end)
+    found = SteadyParser.of(ASKED)(content, begin, end)
     assert found is not None
     assert len(found.values) == 7 + NUMBER - 50
 
@@ -122,3 +122,32 @@ def test_samples_between_steps_are_read_all_the_same():
     assert parsed(text_of([(LONG, samples)])) == [
         (LONG, [(START + 0.5, 1.0), (START + 30.0, 1.0), (START + 60.0, 1.0)])
     ]
+
+
+AT_ONCE = {"query": "x", "time": f"{END}.000"}
+
+
+def vector(*results: tuple[Mapping[str, str], Sequence[object]]) -> bytes:
+    result = [{"metric": labels, "value": value} for labels, value in results]
+    data = {"resultType": "vector", "result": result}
+    return json.dumps({"status": "success", "data": data}, separators=(",", ":")).encode()
+
+
+@given(st.lists(st.tuples(labels, values, st.sampled_from([END, END + 0.001])), max_size=9))
+def test_answers_about_an_instant_are_read_as_they_are_written(made):
+    written = [
+        ({**of_series, "number": str(number), "long": "x" * ENOUGH}, [at, value])
+        for number, (of_series, value, at) in enumerate(made)
+    ]
+    found = read_answer(vector(*written), where="here", success=True, asked=AT_ONCE)
+    expected = [(one, [(float(at), float(value))]) for one, (at, value) in written]
+    assert sorted(((one.labels, list(one.samples)) for one in found), key=str) == sorted(
+        expected, key=str
+    )
+
+
+@pytest.mark.parametrize("sample", [[END, "NaN"], [END, 1], [END], [END + 9, "1"], [END, "1", "1"]])
+def test_what_is_no_sample_of_that_instant_is_refused(sample):
+    content = vector((LONG, [END, "1"]), ({"a": "b"}, sample))
+    with pytest.raises(BadAnswer):
+        read_answer(content, where="here", success=True, asked=AT_ONCE)
