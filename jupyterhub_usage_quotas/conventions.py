@@ -19,6 +19,9 @@ DISTRIBUTION: Final = "jupyterhub-usage-quotas"
 KSM_REQUESTS: Final = "kube_pod_container_resource_requests"
 KSM_ANNOTATIONS: Final = "kube_pod_annotations"
 KSM_CONTAINERS: Final = "kube_pod_container_info"
+KSM_INIT_REQUESTS: Final = "kube_pod_init_container_resource_requests"
+KSM_INIT_CONTAINERS: Final = "kube_pod_init_container_info"
+"""Its label `restart_policy`, "Always" for sidecars, is there since kube-state-metrics 2.11."""
 KSM_PHASE: Final = "kube_pod_status_phase"
 KSM_DELETION: Final = "kube_pod_deletion_timestamp"
 """When a pod that is being deleted will be gone, its grace period included, in Unix seconds."""
@@ -197,3 +200,11 @@ SCOPE_READ: Final = "custom:usage-quotas:read"
 """The scope to see usage and quotas; `!user=` and `!group=` limit it."""
 SCOPE_GRANT: Final = "custom:usage-quotas:grant"
 """The scope to give users more than their quotas; `!user=` and `!group=` limit it."""
+
+# --- what the Hub answers itself ------------------------------------------------------------------
+HUB_API: Final = "usage-quotas"
+"""Below the Hub's `api/`."""
+SCOPE_SWITCH: Final = "custom:usage-quotas:switch"
+"""The scope to have a server started again with another profile; `!user=` and `!server=` limit it.
+Each server's own token has it for that server.
+"""

@@ -27,15 +27,15 @@
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
     ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError
-    ├── InvalidLedgerUrl           in `ledger.url`; a ValueError
+    ├── InvalidLedgerUrl           in `ledger.sql.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError
     ├── Refused                    in `services.web.params`; a request of a service's
     ├── Mistyped                   in `services.viewer.pages.giving`; what was typed into a form
     └── ProgramFailed              in `demo.processes`
 
-Two are outside, since the rules in `quotas/` import no exceptions of the package: `InvalidPolicies`
-and `InvalidQuantity`, which are ValueErrors. Where a configuration is read they become lines of a
-`ConfigurationError`.
+Three are outside, since rules import no exceptions of the package: `InvalidPolicies` and
+`InvalidQuantity` of `quotas/`, and `InvalidAmount` of `costs/`, which are ValueErrors. Where a
+configuration is read they become lines of a `ConfigurationError`.
 
 Of these, an *error* is a mistake in a configuration or a request; a *failure* is something outside
 that did not work. An exception that is not in the tree is a *bug* of ours: it is logged with its

@@ -22,6 +22,7 @@ from ..quotas.policy.policy import PolicySet
 from .checks.validation import errors_in_options
 from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
+from .guard import GuardOptions
 from .pages import PageOptions
 from .traits import Anything
 from .usage import UsageConfig
@@ -37,7 +38,7 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, UsageConfig):
+class QuotaOptions(GrantingOptions, GuardOptions, PageOptions, WeeklyBudgetOptions, UsageConfig):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod
@@ -65,7 +66,8 @@ class QuotaOptions(GrantingOptions, PageOptions, WeeklyBudgetOptions, UsageConfi
              "servers": {"profile": ["*gpu*", "large/mem_488"]},   # profile, its choices, name, gpu
              "share": "pooled", "overflow": "individual",     # one allowance for all
              "minimum_session": "10 minutes",                 # what a launch needs
-             "when_exhausted": "warn"}                        # deny, stop or warn
+             "when_exhausted": "stop",                        # deny, stop or warn
+             "grace": "5 minutes", "warn_before": ["10 minutes"]}   # before servers are stopped
 
         Home storage has no window, and its limit may be the "exported" one.
 

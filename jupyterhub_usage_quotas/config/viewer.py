@@ -13,7 +13,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 from .. import conventions
 from ..errors import ConfigurationError
 from ..quotas.messages import Verbatim, wrong
-from .checks.secrets import SHORTEST, easy_to_guess
+from .checks.secrets import SHORTEST, easy_to_guess, is_an_example
 from .checks.urls import problem_of_url, without_credentials
 from .checks.validation import errors_in_options, remarks
 from .files.earlier import understood
@@ -188,4 +188,12 @@ def make_viewer(config: Mapping[str, Any]) -> UsageViewer:
 
 def viewer_remarks(config: Mapping[str, Any]) -> list[str]:
     """A line for every option of the viewer that should be written differently."""
-    return remarks(config, (UsageViewer,))
+    lines = remarks(config, (UsageViewer,))
+    # Errors are told elsewhere.
+    given = understood(config).get(UsageViewer.__name__, {}).get("session_secret_key")
+    if isinstance(given, str) and not is_placeholder(given) and is_an_example(given):
+        lines.append(
+            "UsageViewer.session_secret_key consists of the words of an example, which others may"
+            " have read, too; replace it, for example by the output of `openssl rand -hex 32`"
+        )
+    return lines

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import devices, homes, network, people, pods, prometheus, resources, servers, source
+from . import audit, devices, homes, network, people, pods, prometheus, resources, servers, source
 from . import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
@@ -51,6 +51,7 @@ CHECKS: Sequence[Check] = (
     Check("home-storage", homes.home_storage, _REACHED),
     Check("resources", resources.resources, _REACHED),
     Check("ledger", hub.ledger),
+    Check("audit-log", audit.audit_log),
     Check("service", hub.service),
     Check("network", network.network, ("service",)),
     Check("hub-metrics", source.hub_metrics, _REACHED),

@@ -31,6 +31,8 @@ from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
+from .api.access import give_scopes
+from .api.answers import Answers
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -129,6 +131,7 @@ def _config_was_read(change: Bunch) -> None:
             manager = installation.manager(app)
         open_ledger(manager.ledger, app.log)
         of_viewer = declare_viewer(app, manager)
+        give_scopes(app)
     except ConfigurationError as error:
         app.log.critical("%s", error)
         app.exit(1)
@@ -148,7 +151,9 @@ def _config_was_read(change: Bunch) -> None:
         start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
-        _show_on_pages(app, manager, snapshot)
+        statuses = _statuses(manager, snapshot)
+        _show_on_pages(app, manager, statuses)
+        _answer_by_api(manager, statuses)
     _say_which_version(app, manager)
     _log_summary(app, manager)
 
@@ -204,18 +209,31 @@ def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> 
         )
 
 
-def _show_on_pages(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
-    """Tell the Hub's templates what users have left."""
-    statuses = UserStatuses(
+def _statuses(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> UserStatuses:
+    """Where users stand, by what is in memory."""
+    return UserStatuses(
         manager.policies,
         manager.meter,
         manager.ledger,
         enforced=manager.enforcement is Enforcement.enforce,
         pools=lambda: snapshot.pools,
     )
+
+
+def _show_on_pages(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
+    """Tell the Hub's templates what users have left."""
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
     pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
+
+
+def _answer_by_api(manager: UsageQuotaManager, statuses: UserStatuses) -> None:
+    """Answer users' servers, for example JupyterLab's, where their users stand."""
+    # JupyterHub's handlers, which need its database models.
+    from .api.handlers import StatusHandler, add_handlers  # noqa: PLC0415
+
+    answers = Answers(statuses, manager, manager.pending)
+    add_handlers([(r"users/([^/]+)", StatusHandler, {"answers": answers})])
 
 
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:

@@ -22,6 +22,7 @@ from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
 from .launch.enforcement import UsageQuotaManager
 from .navigation import services_menu
+from .roles import give_servers, give_users, with_scopes
 from .types import HubApp
 
 LONGEST_VARIABLE = 100_000
@@ -76,7 +77,7 @@ def declare_viewer(app: HubApp, manager: UsageQuotaManager) -> list[str]:
         services.append(ours)
     if not ours.get("oauth_roles"):
         allowed = list(ours.get("oauth_client_allowed_scopes") or [])
-        ours["oauth_client_allowed_scopes"] = _with(allowed, *SCOPES)
+        ours["oauth_client_allowed_scopes"] = with_scopes(allowed, *SCOPES)
     app.services = services
     app.custom_scopes = SCOPES | dict(app.custom_scopes)
     needed = needed_scopes(manager.ledger)
@@ -242,36 +243,10 @@ def _give_roles(
                 "services": [service],
             }
         )
-    _extend(roles, by_name.get("server"), "server", own, _default_scopes("server"))
-    user = by_name.get("user")
-    if hasattr(app, "extra_user_scopes") and not (user and "scopes" in user):
-        # JupyterHub 6: nobody has to repeat what users may do otherwise.
-        app.extra_user_scopes = _with(app.extra_user_scopes, *own)
-    else:
-        _extend(roles, user, "user", own, _default_scopes("user"))
     app.load_roles = roles
+    give_users(app, *own)
+    give_servers(app, *own)
 
 
 def _mentions(roles: Sequence[Spec], scopes: Sequence[str]) -> bool:
     return any(scope in (role.get("scopes") or ()) for role in roles for scope in scopes)
-
-
-def _extend(
-    roles: list[Spec], role: Spec | None, name: str, more: Sequence[str], usual: Sequence[str]
-) -> None:
-    """Give a default role more scopes, whether the admin redefined it or not."""
-    if role is None:
-        role = {"name": name}
-        roles.append(role)
-    role["scopes"] = _with(role.get("scopes", usual), *more)
-
-
-def _default_scopes(name: str) -> list[str]:
-    from jupyterhub.roles import get_default_roles  # noqa: PLC0415 needs the Hub's database models
-
-    found = next(role for role in get_default_roles() if role["name"] == name)
-    return list(found["scopes"])
-
-
-def _with(scopes: Sequence[str], *more: str) -> list[str]:
-    return [*scopes, *(scope for scope in more if scope not in scopes)]

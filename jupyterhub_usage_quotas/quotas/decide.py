@@ -60,7 +60,7 @@ class Decision:
     def denying(self) -> tuple[Verdict, ...]:
         """The verdicts because of which the launch is denied."""
         groups = alternatives(self.verdicts)
-        return tuple(one for group in groups if _group_fits(group) is False for one in group)
+        return tuple(one for group in groups if group_fits(group) is False for one in group)
 
     @property
     def freeing(self) -> tuple[Verdict, ...]:
@@ -108,7 +108,7 @@ def decide(
         policies, usage, request, now, adjustments=adjustments, pools=pools, reserving=reserving
     )
     groups = alternatives(verdicts)
-    denying = [group for group in groups if _group_fits(group) is False]
+    denying = [group for group in groups if group_fits(group) is False]
     if denying:
         retry_time = joint_retry_time(groups, adjustments, now)
         # Within a group, the earliest verdict decides; across groups, the latest.
@@ -120,7 +120,7 @@ def decide(
         return Decision(
             request, Outcome.DENIED, verdicts, binding, retry_time, once_freed=once_freed
         )
-    unclear = next((group for group in groups if _group_fits(group) is None), None)
+    unclear = next((group for group in groups if group_fits(group) is None), None)
     if unclear:
         outcome = Outcome.FAILOVER_OPEN if policies.failover_open else Outcome.FAILOVER_CLOSED
         reading = next(one.reading for one in unclear if one.fits is None)
@@ -183,7 +183,7 @@ def alternatives(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
     return list(groups.values())
 
 
-def _group_fits(group: Sequence[Verdict]) -> bool | None:
+def group_fits(group: Sequence[Verdict]) -> bool | None:
     """Whether a group has room, None where that is not known.
 
     A pool's members have allowances of their own besides: all of those must fit together, but
@@ -205,9 +205,9 @@ def joint_retry_time(
     None when there is no such minute. Each step moves to the latest of the groups' own earliest
     minutes, so no group is skipped, until all agree.
     """
-    known = [group for group in groups if _group_fits(group) is not None]
+    known = [group for group in groups if group_fits(group) is not None]
     # The search begins at the retry times that the verdicts have already found.
-    first = [_first_retry(group) for group in known if not _group_fits(group)]
+    first = [_first_retry(group) for group in known if not group_fits(group)]
     if None in first:
         return None
     at = max((instant for instant in first if instant), default=now)

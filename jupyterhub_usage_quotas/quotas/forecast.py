@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from .adjustments import Adjustment
 from .charge import PoolAccounts, PoolReadings, Readings
@@ -20,6 +21,7 @@ from .verdict import Request, Verdict, rest
 
 HORIZON = timedelta(days=31)
 """How far forecasts look. What lasts longer lasts long enough for everybody."""
+NO_ENDS: Mapping[str, datetime | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +125,32 @@ def _launch_time(
         return timedelta(0)
     servers = [*running, request]
     ends = [
-        _group_end(group, policies, servers, adjustments, now)
+        group_end(group, policies, servers, adjustments, now)
         for group in alternatives(decision.verdicts)
     ]
     known = [instant for instant in ends if instant]
     return min(known) - now if known else None
 
 
-def _group_end(
+def group_end(
     group: Sequence[Verdict],
     policies: PolicySet,
     servers: Sequence[Request],
     adjustments: Sequence[Adjustment],
     now: datetime,
+    pool_ends: Mapping[str, datetime | None] = NO_ENDS,
 ) -> datetime | None:
     """When nothing remains of a group: its pools pay first, one after the other, and what they
-    cannot pay falls to the user's own allowances.
+    cannot pay falls to the user's own allowances. `pool_ends` has, by name, when pools are
+    exhausted whose members' servers were all taken into account.
     """
     begin, last = now, now + HORIZON
     pools = [one for one in group if one.allotment.pool]
     for pool in sorted(pools, key=lambda one: one.allotment.name):
-        end = exhausted_at(pool, policies, servers, adjustments, begin, last)
+        if pool.allotment.name in pool_ends:
+            end = pool_ends[pool.allotment.name]
+        else:
+            end = exhausted_at(pool, policies, servers, adjustments, begin, last)
         if end is None:
             return None
         begin = max(begin, end)

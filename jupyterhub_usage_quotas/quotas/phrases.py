@@ -10,7 +10,7 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A text in English with `{placeholders}`, its plural where it has one, and the number that
-    decides between the two, which is the value of `{count}`.
+    decides between the two, which is the value of `{count}`. A value may be a phrase itself.
     """
 
     text: str

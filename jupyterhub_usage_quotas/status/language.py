@@ -60,9 +60,13 @@ class Language:
 
     def say(self, phrase: Phrase) -> str:
         """What the rules say of themselves."""
+        values = {
+            name: self.say(value) if isinstance(value, Phrase) else value
+            for name, value in phrase.values.items()
+        }
         if phrase.plural:
-            return self.ngettext(phrase.text, phrase.plural, phrase.count, **phrase.values)
-        return self.gettext(phrase.text, **phrase.values)
+            return self.ngettext(phrase.text, phrase.plural, phrase.count, **values)
+        return self.gettext(phrase.text, **values)
 
     @property
     def in_templates(self) -> Mapping[str, Any]:

@@ -26,7 +26,13 @@ from jupyterhub_usage_quotas.errors import AdjustmentRefused, InvalidAdjustment,
 from jupyterhub_usage_quotas.ledger.audit import AuditedJournal, AuditLog
 from jupyterhub_usage_quotas.ledger.base import Held
 from jupyterhub_usage_quotas.ledger.sql import statements
-from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES, LOCK, METADATA, VERSION_TABLE
+from jupyterhub_usage_quotas.ledger.sql.schema import (
+    ENTRIES,
+    LOCK,
+    METADATA,
+    REVISIONS,
+    VERSION_TABLE,
+)
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
@@ -334,7 +340,7 @@ async def test_what_was_acknowledged_is_there_once_whoever_is_killed(
 
 
 def drop_tables(url: str, raw: sa.Engine) -> None:
-    for table in (LOCK.name, TABLE, VERSION_TABLE):
+    for table in (*reversed(METADATA.sorted_tables), VERSION_TABLE):
         run(raw, f"DROP TABLE {table}")
 
 
@@ -371,7 +377,7 @@ async def test_who_waits_for_the_tables_finds_them_with_their_revision(url: str,
         sa.event.remove(sa.Engine, "before_cursor_execute", look)
     # The others' locks are the transactions' own.
     released = parse_ledger_url(url).database == "mariadb"
-    assert seen == ([[("0001",)]] if released else [])
+    assert seen == ([[(REVISIONS[-1],)]] if released else [])
     await close([hub])
 
 
@@ -399,8 +405,10 @@ async def test_without_its_tables_only_the_hub_makes_them(url: str, raw: sa.Engi
 async def test_tables_of_a_newer_version_are_refused(url: str, raw: sa.Engine, upgrade: bool):
     run(raw, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     journal = SqlLedger.at(url, upgrade=upgrade)
-    with pytest.raises(LedgerUnavailable, match="got revision 9999; expected 0001 or older"):
+    with pytest.raises(
+        LedgerUnavailable, match=f"got revision 9999; expected {REVISIONS[-1]} or older"
+    ):
         await journal.record([grant(1)])
-    run(raw, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    run(raw, f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[-1]}'")
     assert replace((await journal.record([grant(1)]))[0], id=0, created=None) == grant(1)
     await close([journal])

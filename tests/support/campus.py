@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -109,15 +110,21 @@ class Campus:
 
 
 @contextmanager
-def running_campus(folder: Path, rules: Mapping[str, Any] = RULES) -> Iterator[Campus]:
-    """The campus, with an empty ledger in this folder."""
+def running_campus(
+    folder: Path,
+    rules: Mapping[str, Any] = RULES,
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Iterator[Campus]:
+    """The campus, with an empty ledger in this folder; `more` are options by section."""
     url = f"sqlite:///{folder}/ledger.sqlite"
     asyncio.run(_make(url))
-    sections = {
+    sections: dict[str, Mapping[str, Any]] = {
         "UsageConfig": {"ledger_url": url},
         "UsageQuotaManager": rules,
         "UsageViewer": {"session_secret_key": SECRET},
     }
+    for section, options in more.items():
+        sections[section] = {**sections[section], **options}
     with running_viewer(sections) as viewer:
         campus = Campus(viewer, url)
         for name, group in STUDENTS.items():

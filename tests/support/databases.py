@@ -26,7 +26,7 @@ import psycopg
 import pymysql
 
 from jupyterhub_usage_quotas.ledger.sql.database import Database, revision_of
-from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES
+from jupyterhub_usage_quotas.ledger.sql.schema import LOCK, METADATA
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from tests.support.ports import free_port
 
@@ -34,6 +34,7 @@ PASSWORD = "s3cret/with@signs"
 ESCAPED = "s3cret%2Fwith%40signs"
 DATABASE = "ledger"
 SECONDS = 60
+KEPT_EMPTY = [table.name for table in METADATA.sorted_tables if table is not LOCK]
 POSTGRESQL_PROGRAMS = Path("/usr/lib/postgresql")
 """Debian's are in a folder for each version below."""
 
@@ -137,7 +138,7 @@ def postgresql() -> Server:
         folder,
         [
             "SET session_replication_role = replica",
-            f"DELETE FROM {ENTRIES.name}",
+            *(f"DELETE FROM {table}" for table in KEPT_EMPTY),
             "SET session_replication_role = DEFAULT",
         ],
     )
@@ -175,7 +176,7 @@ def mariadb() -> Server:
         folder,
         [
             "SET foreign_key_checks = 0",
-            f"TRUNCATE TABLE {ENTRIES.name}",
+            *(f"TRUNCATE TABLE {table}" for table in KEPT_EMPTY),
             "SET foreign_key_checks = 1",
         ],
     )

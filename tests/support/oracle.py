@@ -189,7 +189,18 @@ class Oracle:
     ) -> list[tuple[str, str, dict[str, float]]]:
         """The pods of users among these, and what they ask for."""
         asked: dict[tuple[str, str, str], float] = {}
-        for one in self._of("kube_pod_container_resource_requests") if running else ():
+        sidecars = {
+            (one.labels["uid"], one.labels["container"])
+            for one in self._of("kube_pod_init_container_info")
+            if one.labels.get("restart_policy") == "Always" and amount(one)
+        }
+        of_sidecars = [
+            one
+            for one in self._of("kube_pod_init_container_resource_requests")
+            if (one.labels["uid"], one.labels["container"]) in sidecars
+        ]
+        own = self._of("kube_pod_container_resource_requests")
+        for one in (*own, *of_sidecars) if running else ():
             uid, resource = one.labels["uid"], one.labels["resource"]
             if uid in running and (value := amount(one)) is not None:
                 key = uid, one.labels["container"], resource

@@ -46,7 +46,8 @@ def asks(memory: float = 1, cpu: float = 0.5, gpu: float = 0) -> Asked:
 class Life:
     """What became of one pod. `stages` say from when on (Unix seconds) it was in which phase;
     "Scheduled" is Pending, on a node; "Gone" is deleted. `asked` says from when on it asked for
-    what. `deleted` says from when on it was to be gone at which instant, its grace period included.
+    what; `beside` are those init containers that run as long as it does. `deleted` says from when
+    on it was to be gone at which instant, its grace period included.
     """
 
     username: str
@@ -57,6 +58,7 @@ class Life:
     namespace: str = "hub-ns"
     annotations: Mapping[str, str] = field(default_factory=dict)
     init: Asked = field(default_factory=dict)
+    beside: Asked = field(default_factory=dict)
     restarts: Sequence[float] = ()
     deleted: Mapping[float, float] = field(default_factory=dict)
 
@@ -87,7 +89,7 @@ class Life:
         asked = self.asked[[since for since in self.asked if since <= at][-1]]
         return sum(
             amount
-            for amounts in asked.values()
+            for amounts in (*asked.values(), *self.beside.values())
             for label, amount in amounts.items()
             if label == resource or (resource == "gpu" and label.startswith("nvidia_com_"))
         )
@@ -110,7 +112,12 @@ class Life:
             found[series("kube_pod_status_phase", **pod, phase=one)] = float(one == phase)
         node = "" if stage == "Pending" else "n1"
         requests = "container_resource_requests", self.asked[asked]
-        for what, containers in (requests, ("init_container_resource_requests", self.init)):
+        begun = {**self.init, **self.beside}
+        for container in begun:
+            policy = {"restart_policy": "Always"} if container in self.beside else {}
+            more = {"container": container, "image": "quay.io/x", **policy}
+            found[series("kube_pod_init_container_info", **pod, **more)] = 1.0
+        for what, containers in (requests, ("init_container_resource_requests", begun)):
             for container, resources in containers.items():
                 for resource, amount in resources.items():
                     if amount:

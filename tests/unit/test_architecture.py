@@ -169,6 +169,25 @@ def test_the_rules_import_nothing_that_is_not_pure():
     assert findings(rules, lambda path: outside_of_the_rules(path.read_text(), path)) == {}
 
 
+COST_RULES = ("values", "money", "attribute", "spreading", "groups", "report")
+"""The files of costs that are rules, too."""
+
+
+def test_the_rules_of_costs_are_pure_as_well():
+    rules = [ROOT / "costs" / f"{name}.py" for name in COST_RULES]
+
+    def outside(path: Path) -> list[str]:
+        mine = f"{PACKAGE}.costs."
+        found = outside_of_the_rules(path.read_text(), path)
+        return [one for one in found if not one.startswith(mine)] + impurities(path.read_text())
+
+    assert findings(rules, outside) == {}
+    inside = {f"{PACKAGE}.costs.{name}" for name in COST_RULES}
+    for path in rules:
+        imported = [one for one in imports_of(path.read_text(), path) if ".costs." in one]
+        assert {one.rpartition(".")[0] for one in imported} <= inside
+
+
 def test_the_rules_read_no_clock_and_no_file_and_log_nothing():
     assert findings(modules_of("quotas"), lambda path: impurities(path.read_text())) == {}
 

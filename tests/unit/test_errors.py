@@ -15,6 +15,7 @@ from traitlets import TraitError
 import jupyterhub_usage_quotas
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.conventions import Reason
+from jupyterhub_usage_quotas.costs.money import InvalidAmount
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.units import InvalidQuantity
 
@@ -47,7 +48,7 @@ def exceptions() -> Iterator[type[Exception]]:
 
 
 ALL = {one.__name__: one for one in exceptions()}
-OUTSIDE = {InvalidPolicies, InvalidQuantity}
+OUTSIDE = {InvalidAmount, InvalidPolicies, InvalidQuantity}
 
 
 def test_the_tree_is_the_one_that_is_drawn():
@@ -75,7 +76,7 @@ def test_those_that_live_elsewhere_are_where_the_drawing_says():
     assert sorted(here) == errors.__all__
 
 
-def test_the_two_outside_of_the_tree_are_value_errors():
+def test_those_outside_of_the_tree_are_value_errors():
     for one in OUTSIDE:
         assert issubclass(one, ValueError)
         assert not issubclass(one, errors.UsageQuotasError)

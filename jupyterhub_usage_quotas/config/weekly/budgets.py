@@ -45,7 +45,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,29}")
 """One word, so that names of policies and of variables tell roles and tiers apart."""
 _SECONDS = re.compile(r"[0-9]{1,15}")
 _WINDOW = ("starts", "hour", "timezone")
-_COMMON = ("when_exhausted", "minimum_session")
+_COMMON = ("when_exhausted", "minimum_session", "grace", "warn_before")
 _KEYS = ("tiers", "roles", "budgets", *_WINDOW, *_COMMON)
 A_MAPPING: Final = f"True, False, or a mapping with some of {', '.join(_KEYS)}"
 
@@ -92,6 +92,14 @@ class WeeklyBudgets:
             }
             for (role, tier), amount in self.budgets.items()
         ]
+
+    @property
+    def policies_by_tier(self) -> Mapping[str, tuple[str, ...]]:
+        """The tiers, in the order in which they are tried, with the names of their policies."""
+        names: dict[str, tuple[str, ...]] = dict.fromkeys((*self.tiers, OTHER_TIER), ())
+        for role, tier in self.budgets:
+            names[tier] += (policy_name(role, tier),)
+        return names
 
     def _whom(self, role: str) -> Entry:
         scope = self.roles.get(role)

@@ -41,7 +41,8 @@ class WeeklyBudgetOptions(LoggingConfigurable):
              "roles": [{"role": "admin", "admin": True}],                  # all others: user
              "budgets": {"user": {"gpu": "20 hours"}},                     # by role and tier
              "starts": "monday", "hour": 0, "timezone": "UTC",
-             "when_exhausted": "stop", "minimum_session": "0 minutes"}
+             "when_exhausted": "stop", "minimum_session": "0 minutes",
+             "grace": "5 minutes", "warn_before": ["30 minutes", "10 minutes"]}
 
         A budget that is left out is that of the environment variable `QUOTA_USER_GPU_S` (for
         example; in seconds), else 20 hours. Each becomes a policy, for example "gpu-user-week". The

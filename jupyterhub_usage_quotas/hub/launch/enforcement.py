@@ -23,6 +23,7 @@ from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
 from ...status.inputs import DecisionInputs, adjustments_of, gather, without_usage
 from ...status.members import Members
+from ...status.running import NO_GUARD, GuardView
 from ...status.text import for_log
 from ..metrics.own import DecisionCounter, MeterMetrics
 from ..pages.text import alternatives
@@ -50,6 +51,8 @@ class UsageQuotaManager(QuotaOptions):
         self.pending = Pending()
         self.observers: list[DecisionObserver] = [DecisionCounter(), DecisionLog(self.log)]
         """Each gets every decision on a launch."""
+        self.running: GuardView = NO_GUARD
+        """Where running servers stand, for pages and the API."""
         self.on_request: list[Callable[[str], None]] = []
         """Each gets the outcome of every request to Prometheus."""
 

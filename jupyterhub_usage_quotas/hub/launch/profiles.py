@@ -25,6 +25,10 @@ _INNER = "_usage_quota_inner"
 """Where our hook for pods has the one that it wraps."""
 MOST_CHOICES = 16
 """The most combinations of choices in a profile for which each is checked."""
+MOST_OFFERS = 64
+"""The most of them in all profiles together: each is worked out whenever a page offers them."""
+MOST_PROFILES = 100
+"""As many profiles are offers: whoever starts a server with another one is told without."""
 
 
 async def profiles_of(spawner: HubSpawner) -> Sequence[Profile]:
@@ -79,12 +83,15 @@ def chosen_profile(spawner: HubSpawner, profiles: Sequence[Profile]) -> Profile 
 
 
 def choices_in(
-    profile: Profile, traits: Collection[str], saved: Mapping[str, Any]
+    profile: Profile,
+    traits: Collection[str],
+    saved: Mapping[str, Any],
+    most: int = MOST_CHOICES,
 ) -> list[Choices]:
     """What can be chosen in a profile of that which changes any of these traits of a spawner.
 
     At first what its form has selected: what the user `saved` the last time, else the defaults. Of
-    too many combinations it is only that.
+    more than `most` combinations it is only that.
     """
     options = {
         key: [*_first(option, saved.get(key)), *option["choices"]]
@@ -93,7 +100,7 @@ def choices_in(
     }
     selected: Choices = {key: choices[0] for key, choices in options.items()}
     different = [dict.fromkeys(choices) for choices in options.values()]
-    if math.prod(map(len, different)) > MOST_CHOICES:
+    if math.prod(map(len, different)) > most:
         return [selected]
     every = (dict(zip(options, chosen, strict=True)) for chosen in itertools.product(*different))
     return [selected, *(one for one in every if one != selected)]

@@ -108,8 +108,8 @@ def _said(spawner: Spawner, resource: Resource, option: str, extra: str) -> dict
         said[next(iter(resource.kubernetes), resource.name)] = amount
     for name, value in _mapping(getattr(spawner, extra, None)).items():
         if resource.is_called(name):
-            said.pop(name, None)
-            said |= {} if value is None else {name: parse_kubernetes(str(value))}
+            # Kubernetes reads null as 0, also where the option says more.
+            said[name] = 0.0 if value is None else parse_kubernetes(str(value))
     return said
 
 

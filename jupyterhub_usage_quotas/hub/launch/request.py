@@ -16,6 +16,9 @@ from ..types import HubSpawner, HubUser
 from .kept import is_a_name
 from .logged_once import LOGGED
 from .profiles import (
+    MOST_CHOICES,
+    MOST_OFFERS,
+    MOST_PROFILES,
     Choices,
     Profile,
     WithProfile,
@@ -170,10 +173,14 @@ def _offers(
     base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
     offers: list[Offer] = []
-    for profile in profiles:
+    profiles = profiles[:MOST_PROFILES]
+    for number, profile in enumerate(profiles, 1):
         name = _display_name(profile)
+        # One at least is left for each of the others.
+        room = max(MOST_OFFERS - len(offers) - (len(profiles) - number), 1)
+        most = min(room, MOST_CHOICES)
         try:
-            made = list(_offers_in(profile, base, spawner, resources))
+            made = list(_offers_in(profile, base, spawner, resources, most))
         except Exception as error:
             # An admin can write anything there, and the spawner reads a profile only when it is
             # chosen: launches of the others are not to suffer from it.
@@ -188,7 +195,7 @@ def _offers(
 
 
 def _offers_in(
-    profile: Profile, base: Request, spawner: HubSpawner, resources: Resources
+    profile: Profile, base: Request, spawner: HubSpawner, resources: Resources, most: int
 ) -> Iterator[tuple[Offer, tuple[str, ...]]]:
     """Each with a line about everything in it that cannot be read."""
     saved = spawner.user_options or {}
@@ -199,7 +206,7 @@ def _offers_in(
     }
     is_saved = saved.get("profile") == profile.get("slug")
     saved = saved if is_saved else {}
-    every = choices_in(profile, asking, saved)
+    every = choices_in(profile, asking, saved, most)
     written = is_written(profile, asking)
     all_asked = frozenset(one.name for one in resources.values() if one.asked)
     for number, choices in enumerate(every):

@@ -35,7 +35,7 @@ def running_servers(users: Iterable[HubUser]) -> Mapping[str, Sequence[Running]]
     """
     servers: dict[str, list[Running]] = {}
     for user, spawner in running_spawners(users):
-        kept, since = kept_of(spawner), _started(spawner)
+        kept, since = kept_of(spawner), started_at(spawner)
         if since:
             subject = subject_of_user(user)
             request = (
@@ -45,7 +45,8 @@ def running_servers(users: Iterable[HubUser]) -> Mapping[str, Sequence[Running]]
     return servers
 
 
-def _started(spawner: HubSpawner) -> datetime | None:
+def started_at(spawner: HubSpawner) -> datetime | None:
+    """When a server started; None where it has not yet."""
     started = spawner.orm_spawner.started if spawner.orm_spawner is not None else None
     # JupyterHub keeps UTC without saying so.
     return started.replace(tzinfo=UTC) if started else None

@@ -75,12 +75,24 @@ class Banner:
 def banner(
     status: UserStatus, offers: Sequence[Offer], language: Language = ENGLISH
 ) -> Banner | None:
-    """All quotas of a user, and what could be started; None where no quota limits them.
+    """All quotas of a user, and what could be started; None where no quota limits them."""
+    return filled_in(
+        status, [forecast(status.inputs, one.request) for one in offers], offers, language
+    )
 
-    Where they are not enforced, it says so, and not that anything would be denied.
+
+def filled_in(
+    status: UserStatus,
+    forecasts: Sequence[Forecast],
+    offers: Sequence[Offer],
+    language: Language = ENGLISH,
+) -> Banner | None:
+    """The same with the forecast of each offer, where these were worked out before.
+
+    Where quotas are not enforced, it says so, and not that anything would be denied.
     """
     policies, verdicts = status.inputs.policies, status.decision.verdicts
-    limited = [one for one in verdicts if not math.isinf(one.allowance)]
+    limited = limited_in(verdicts)
     if not limited:
         return None
     unknown = [one.reading for one in verdicts if not isinstance(one.reading, Fresh)]
@@ -88,11 +100,15 @@ def banner(
     if not status.enforced:
         said = f"{language.gettext(NOT_ENFORCED)} {said}".strip()
     inputs = status.inputs
-    forecasts = [forecast(inputs, one.request) for one in offers]
     starts = _starts(forecasts)
     rows = [_row(one, policies, status, starts, language) for one in limited]
     profiles = [_profile(*one, inputs.now, language) for one in zip(offers, forecasts, strict=True)]
     return Banner(tuple(rows), tuple(profiles), said, starts)
+
+
+def limited_in(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """The verdicts that a banner has a row of, in the order of its rows."""
+    return [one for one in verdicts if not math.isinf(one.allowance)]
 
 
 def _starts(forecasts: Sequence[Forecast]) -> Starts:

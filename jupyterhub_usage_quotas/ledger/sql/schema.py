@@ -5,6 +5,9 @@ numbered from 1 without gaps, in the order in which they were committed, since a
 number after the last while it holds the only row of `LOCK`. Triggers refuse every other statement
 than a plain INSERT; each entry has the hash of the one before (`rows.py`).
 
+`SESSIONS` and `WATCHES` are the session log: what the Hub saw of its servers. They are updated for
+as long as a server, or the Hub, runs, and what is old is deleted.
+
 Amounts are whole numbers of 10**-6 base units, as decimal digits in a text. They have up to 37
 digits: more than a BIGINT holds, and a NUMERIC of SQLite becomes a float beyond 64 bits. A text is
 exact in all three databases, and nothing is added up in SQL. Instants are microseconds since 1970:
@@ -49,7 +52,7 @@ NAMES: Final = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002", "0003")
 """The revisions of the tables that we know, the newest last, which these tables are."""
 METADATA: Final = MetaData(naming_convention=NAMES)
 NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -93,3 +96,39 @@ LOCK: Final = Table(
 )
 LOCK_ROW: Final = 1
 """The id of the only row of `LOCK`."""
+
+SESSIONS: Final = Table(
+    f"{PREFIX}sessions",
+    METADATA,
+    # Made by the Hub: whether a write that was not acknowledged was done shows by it.
+    Column("id", String(32), primary_key=True),
+    Column("hub", String(255), nullable=False),
+    Column("username", String(255), nullable=False),
+    Column("user_created", BigInteger),
+    Column("server_name", String(255), nullable=False),
+    Column("profile", String(255), nullable=False),
+    Column("profile_name", String(255), nullable=False),
+    # JSON: a list of texts, an object of numbers (base units per second), a list of names.
+    Column("choices", Text, nullable=False),
+    Column("rates", Text, nullable=False),
+    Column("unknown", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+    Index(None, "hub", "ended"),
+    Index(None, "hub", "username", "started"),
+    **OPTIONS,
+)
+WATCHES: Final = Table(
+    f"{PREFIX}watches",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("hub", String(255), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Index(None, "hub", "seen"),
+    **OPTIONS,
+)
+
+# The other tables are made with these, so that there is one set of tables, and one revision of it.
+from . import daily  # noqa: E402, F401 it needs what is above

@@ -225,15 +225,27 @@ class Pods:
         """What each container requests, by its name, which may be renamed, too."""
         pod = self.labels.identity
         plain, renamed = (
-            amounts(select(names.KSM_REQUESTS, *self._where, f'exported_container{test}""'))
-            for test in ("=", "!=")
+            self._asked(f'exported_container{test}""', name, amounts)
+            for test, name in (("=", "container"), ("!=", "exported_container"))
         )
         # One series for each name first: no others can make this fail.
         moved = f"{extreme} by ({pod}, exported_container, resource) ({renamed})"
         back = f'label_replace({moved}, "container", "$1", "exported_container", "(.*)")'
         return f"{extreme} by ({pod}, container, resource) ({plain} or {back})"
 
+    def _asked(self, named: str, container: str, amounts: Callable[[str], str]) -> str:
+        """What containers request that run as long as their pod: its own, and its sidecars."""
+        where = (*self._where, named)
+        own, begun = (
+            amounts(select(metric, *where))
+            for metric in (names.KSM_REQUESTS, names.KSM_INIT_REQUESTS)
+        )
+        # Other containers that begin before the pod's own end before those.
+        sidecars = amounts(select(names.KSM_INIT_CONTAINERS, *where, _SIDECAR))
+        return f"{own} or ({begun} and on ({self.labels.identity}, {container}) {sidecars})"
 
+
+_SIDECAR = equals("restart_policy", "Always")
 _RENAMED = 'exported_container!=""'
 
 

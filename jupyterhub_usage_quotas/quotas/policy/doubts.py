@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
@@ -11,7 +10,8 @@ from ..messages import shown
 from ..resources import BY_RUNNING, Resource, with_gpu
 from ..units import show_duration
 from .limits import is_bare
-from .patterns import is_a_pattern, looks_like_another, matches_everything, not_on_one_line
+from .look_alikes import as_usual, looks_like_another
+from .patterns import is_a_pattern, matches_everything, not_on_one_line
 from .policy import Policy, PolicySet
 from .scope import Names
 from .selector import SERVER, ServerAttributes, ServerSelector
@@ -66,10 +66,12 @@ def _doubts_of_servers(servers: ServerSelector) -> Iterator[str]:
     yield from _doubts_of_kinds(servers)
     if servers.profile and any(map(matches_everything, servers.except_profile)):
         yield "servers selects nothing: except_profile has every profile"
-    for kind in ("profile", "except_profile", "name"):
+    for kind in ("profile", "except_profile", "name", "kind"):
         for pattern in getattr(servers, kind):
             if pattern != pattern.strip():
                 yield f"servers.{kind}: {shown(pattern)} has space around it, which must match too"
+            elif looks_like_another(pattern):
+                yield f"servers.{kind}: {_alike(pattern)}"
 
 
 def _doubts_of_kinds(servers: ServerSelector) -> Iterator[str]:
@@ -130,16 +132,14 @@ def _doubts_of_names(names: Names) -> Iterator[str]:
         elif not_on_one_line(name):
             yield f"{shown(name)} has characters that no name is likely to have"
         elif looks_like_another(name):
-            yield (
-                f"{shown(name)} has characters that cannot be seen, or look like others; is it"
-                f" {shown(_as_usual(name))}?"
-            )
+            yield _alike(name)
     for name in names.exact:
         if is_a_pattern(name):
             yield f"{shown(name)} is taken literally; write {{glob: {shown(name)}}} for a pattern"
 
 
-def _as_usual(name: str) -> str:
-    """A name in the usual characters that it looks like."""
-    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")
-    return unicodedata.normalize("NFKC", seen)
+def _alike(name: str) -> str:
+    return (
+        f"{shown(name)} has characters that cannot be seen, or look like others; is it"
+        f" {shown(as_usual(name))}?"
+    )

@@ -235,7 +235,8 @@ def readable(where: str, error: ValidationError) -> Iterator[PolicyError]:
             case "extra_forbidden":
                 inside = str(location[0]) if len(location) > 1 else ""
                 known = _MODELS.get(inside, Policy).model_fields
-                problem = not_among("unknown key", str(location[-1]), list(known))
+                every = f"expected {one_of(list(known))}"
+                problem = not_among("unknown key", str(location[-1]), list(known), every)
             case "missing":
                 problem = "is missing"
             case _:

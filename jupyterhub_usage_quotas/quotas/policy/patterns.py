@@ -20,12 +20,6 @@ def not_on_one_line(text: str) -> bool:
     return any(unicodedata.category(one) in _LINE_BREAKS_AND_CONTROLS for one in text)
 
 
-def looks_like_another(text: str) -> bool:
-    """Whether a text has characters that cannot be seen, or that look like usual ones."""
-    unseen = any(unicodedata.category(one) == "Cf" for one in text)
-    return unseen or unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text)
-
-
 def matches_everything(pattern: str) -> bool:
     """Whether a pattern of file names matches every name."""
     return set(pattern) in ({"*"}, {"*", "?"}) and pattern.count("?") <= 1

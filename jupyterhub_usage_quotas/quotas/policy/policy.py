@@ -30,6 +30,7 @@ from .limits import no_window, parse_limit, parse_window
 from .patterns import not_on_one_line
 from .scope import Exempt, Scope
 from .selector import ALL_SERVERS, ServerSelector
+from .stopping import parse_grace, parse_warnings
 
 NOBODY = Exempt.model_construct()
 
@@ -61,7 +62,7 @@ class WhenExhausted(enum.StrEnum):
     DENY = "deny"
     """Launches are denied."""
     STOP = "stop"
-    """Launches are denied, and running servers may be stopped."""
+    """Launches are denied, and running servers are stopped, after warnings and a grace."""
     WARN = "warn"
     """Nothing is denied; it is counted and shown."""
 
@@ -74,6 +75,9 @@ class Policy(BaseModel):
     what it cannot pay falls to the members' own allowances.
 
     A gauge is not used over time: it has no window, and `servers` only says which are denied.
+
+    A server that is going to be stopped is given `grace`, and its user is warned so long before
+    nothing remains; None for what the manager's options say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -89,6 +93,8 @@ class Policy(BaseModel):
     overflow: Share | None = None
     minimum_session: timedelta = timedelta(0)
     when_exhausted: WhenExhausted = WhenExhausted.DENY
+    grace: timedelta | None = None
+    warn_before: tuple[timedelta, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -162,10 +168,23 @@ class Policy(BaseModel):
             raise ValueError(wrong("must be a duration", value, 'for example "10 minutes"'))
         return parse_duration(value)
 
+    @field_validator("grace", mode="before")
+    @classmethod
+    def _grace_is_a_duration(cls, value: object) -> timedelta:
+        return parse_grace(value)
+
+    @field_validator("warn_before", mode="before")
+    @classmethod
+    def _warnings_are_durations(cls, value: object) -> tuple[timedelta, ...]:
+        return parse_warnings(value)
+
     @model_validator(mode="after")
     def _goes_together(self, info: ValidationInfo) -> Policy:
         if self.overflow and self.share is not Share.POOLED:
             raise ValueError("overflow is only for policies with share: pooled")
+        for key in ("grace", "warn_before"):
+            if getattr(self, key) is not None and not self.stops:
+                raise ValueError(f"{key} is only for policies with when_exhausted: stop")
         resource = _resources(info)[self.resource]
         if resource.is_gauge:
             self._is_for_a_gauge()
@@ -196,6 +215,11 @@ class Policy(BaseModel):
     def denies(self) -> bool:
         """Whether launches are denied when nothing remains."""
         return self.when_exhausted is not WhenExhausted.WARN
+
+    @property
+    def stops(self) -> bool:
+        """Whether running servers are stopped when nothing remains."""
+        return self.when_exhausted is WhenExhausted.STOP
 
     @property
     def for_everybody(self) -> bool:

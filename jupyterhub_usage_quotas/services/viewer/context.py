@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ...status.everyone import EveryoneStatuses
@@ -15,3 +16,9 @@ class ViewerContext(PageContext):
 
     configured: Configured
     statuses: EveryoneStatuses
+
+    @property
+    def tiers(self) -> Mapping[str, Collection[str]]:
+        """The tiers of weekly budgets, and the policies of each; none without budgets."""
+        budgets = self.configured.manager.budgets
+        return budgets.policies_by_tier if budgets else {}

@@ -25,7 +25,8 @@ from ...ledger.drafts import Proposal, draft_of, record_proposals
 from ...ledger.entries import LONGEST_KEY, another_request
 from ...ledger.granting import Limits, within
 from ...quotas.adjustments import Adjustment, Grant
-from ...quotas.messages import Verbatim, shown, wrong
+from ...quotas.messages import shown, wrong
+from ...quotas.phrases import Phrase, mark
 from ...quotas.policy.policy import PolicySet
 from ...quotas.resolve import resolve
 from ...quotas.subject import EVERYONE, Subject
@@ -36,10 +37,13 @@ from .api.bodies import NewAdjustments
 
 AT_ONCE = 10
 """Of how many users the Hub is queried at the same time."""
-NO_SUCH_USER = "no such user, or you don't have access"
-IN_DOUBT = (
-    "The JupyterHub, or its ledger, does not answer. It may or may not be written: repeat the"
-    " request with the same Idempotency-Key"
+NO_SUCH_USER = mark("no such user, or you don't have access: {name}")
+NO_SUCH_ADJUSTMENT = Phrase(mark("no such adjustment, or you don't have access"))
+IN_DOUBT = Phrase(
+    mark(
+        "The JupyterHub, or its ledger, does not answer. It may or may not be written: repeat the"
+        " request with the same Idempotency-Key"
+    )
 )
 
 
@@ -60,13 +64,14 @@ class Decider:
 
     def __post_init__(self) -> None:
         if not self.permissions.gives:
-            raise Refused(403, "you may not give more to anybody")
+            raise Refused(403, Phrase(mark("you may not give more to anybody")))
 
     async def subjects(self, names: Sequence[str]) -> list[Subject]:
         """The users of these names, as the Hub has them now, if this visitor may give them more."""
         twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if twice is not None:
-            raise BadParameter("users", wrong("named twice", twice, "each user once"))
+            text = mark("named twice: got {got}; expected each user once")
+            raise BadParameter("users", Phrase(text, values={"got": shown(twice)}))
         queries = asyncio.Semaphore(AT_ONCE)
 
         async def found(name: str) -> Subject:
@@ -79,22 +84,24 @@ class Decider:
         """One of them. Users who are not there and those of others are refused alike."""
         own = self.permissions.visitor
         if own is not None and name == own.name and not self.permissions.administers:
-            raise Refused(403, wrong("you cannot decide about yourself", name), "users")
+            text = mark("you cannot decide about yourself: got {got}")
+            raise Refused(403, Phrase(text, values={"got": shown(name)}), "users")
         if self.permissions.gives.may_have(name):
             subject = await self.hub.subject(name, fresh=True)
             # A database may take a name for another's, for example in capital letters.
             if subject and subject.name == name and self.permissions.may_give(subject):
                 return subject
-        raise Refused(404, f"{NO_SUCH_USER}: {shown(name)}", "users")
+        raise Refused(404, Phrase(NO_SUCH_USER, values={"name": shown(name)}), "users")
 
     def refuse_beyond(self, kind: str, *, everyone: bool) -> None:
         """Refuse what only admins decide, since no limit could hold it."""
         if self.permissions.administers:
             return
         if kind != "grant":
-            raise Refused(403, wrong("only admins make others than grants", Verbatim(kind)), "kind")
+            text = mark("only admins make others than grants: got {got}")
+            raise Refused(403, Phrase(text, values={"got": kind}), "kind")
         if everyone:
-            raise Refused(403, "only admins decide about everyone", "everyone")
+            raise Refused(403, Phrase(mark("only admins decide about everyone")), "everyone")
 
     def refuse_other_policies(self, policy: str, subjects: Sequence[Subject]) -> None:
         """Refuse a policy that limits not all of these users: to others than admins there is none
@@ -105,8 +112,9 @@ class Decider:
         for subject in subjects:
             allotments = resolve(self.policies, subject)
             if all(policy != one.name for each in allotments for one in each.candidates):
-                what = f"no policy of this name limits {shown(subject.name)}"
-                raise Refused(400, wrong(what, policy), "policy")
+                text = mark("no policy of this name limits {user}: got {got}")
+                values = {"user": shown(subject.name), "got": shown(policy)}
+                raise Refused(400, Phrase(text, values=values), "policy")
 
     async def make(
         self, given: NewAdjustments, now: datetime, key: str
@@ -177,7 +185,7 @@ class Decider:
         if not is_theirs:
             raise Refused(404, NO_SUCH_ADJUSTMENT)
         if one.actor != self.actor or not isinstance(one, Grant):
-            raise Refused(403, "only admins void what others decided")
+            raise Refused(403, Phrase(mark("only admins void what others decided")))
 
     def own_key(self, key: str) -> str:
         """The key in the ledger: nobody meets the keys of others, by chance or on purpose."""
@@ -212,9 +220,6 @@ def _status_of(error: AdjustmentRefused) -> int:
             return 404
         case _:
             return 409
-
-
-NO_SUCH_ADJUSTMENT = "no such adjustment, or you don't have access"
 
 
 async def adjustment(journal: Journal, number: int) -> Adjustment | None:

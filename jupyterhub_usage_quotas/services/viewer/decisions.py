@@ -14,6 +14,7 @@ from tornado.web import HTTPError
 from ...ledger.audit import AuditedJournal
 from ...ledger.base import Journal
 from ...quotas.adjustments import Adjustment
+from ...quotas.phrases import Phrase, mark
 from ...quotas.subject import Everyone, Subject
 from ..web.handler import Handler
 from ..web.params import Refused
@@ -23,7 +24,9 @@ from .deciding import Decider
 READ_AT_ONCE = 500
 READ_AT_MOST = 10_000
 """Entries of the ledger that one request goes through."""
-NO_LEDGER_HERE = "this JupyterHub keeps no adjustments; c.UsageConfig.ledger_url says where"
+NO_LEDGER_HERE = Phrase(
+    mark("this JupyterHub keeps no adjustments; c.UsageConfig.ledger_url says where")
+)
 
 Wanted = Callable[[Adjustment], bool]
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlencode
 
 from ...quotas.phrases import mark
+from ...quotas.verdict import Verdict
 from ...status.language import ENGLISH, Language
 from ...status.text import Severity, used_share
 from ...status.users import UserStatus
@@ -42,13 +43,15 @@ class Filter:
     """Which rows, in which order; an empty text does not choose.
 
     `search` is a part of the name, in upper or lower case; with a `policy`, the rows are of those
-    who have a verdict by it, and `used` orders by its share alone.
+    who have a verdict by it, and `used` orders by its share alone. With a `tier` of weekly budgets
+    they are of those who used something of it, as far as is known, and `used` orders by that.
     """
 
     search: str = ""
     group: str = ""
     policy: str = ""
     state: str = ""
+    tier: str = ""
     sort: str = "name"
 
 
@@ -67,6 +70,7 @@ class Page:
             search=query.text("search"),
             group=query.text("group"),
             policy=query.text("policy"),
+            tier=query.text("tier"),
             state=query.choice("state", ("", *STATES), "", EARLIER_STATES),
             sort=query.choice("sort", SORTS, "name"),
         )
@@ -97,13 +101,21 @@ def row_state(status: UserStatus) -> str:
     return status.severity or NO_QUOTA
 
 
-def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]:
+Tiers = Mapping[str, Collection[str]]
+"""The tiers of weekly budgets, and the names of the policies of each."""
+NO_TIERS: Tiers = MappingProxyType({})
+
+
+def selected(
+    statuses: Sequence[UserStatus], wanted: Filter, tiers: Tiers = NO_TIERS
+) -> list[UserStatus]:
     """The chosen statuses in order; equal ones stay in the order of their names."""
-    chosen = [one for one in statuses if _is_wanted(one, wanted)]
+    of_tier = frozenset(tiers.get(wanted.tier, ())) if wanted.tier else None
+    chosen = [one for one in statuses if _is_wanted(one, wanted, of_tier)]
     by, descending = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
     match by:
         case "used":
-            chosen.sort(key=lambda one: _share(one, wanted.policy), reverse=descending)
+            chosen.sort(key=lambda one: _share(one, wanted.policy, of_tier), reverse=descending)
         case "state":
             chosen.sort(key=lambda one: STATES.index(row_state(one)), reverse=descending)
         case _:
@@ -111,29 +123,31 @@ def selected(statuses: Sequence[UserStatus], wanted: Filter) -> list[UserStatus]
     return chosen
 
 
-def _is_wanted(status: UserStatus, wanted: Filter) -> bool:
+def _is_wanted(status: UserStatus, wanted: Filter, of_tier: frozenset[str] | None) -> bool:
     subject = status.subject
     return (
         wanted.search.casefold() in subject.name.casefold()
         and (not wanted.group or wanted.group in subject.groups)
         and (not wanted.state or wanted.state == row_state(status))
-        and (not wanted.policy or bool(_shares(status, wanted.policy)))
+        and (not wanted.policy or any(_verdicts(status, wanted.policy)))
+        and (of_tier is None or any(one.used != 0 for one in _verdicts(status, "", of_tier)))
     )
 
 
-def _share(status: UserStatus, policy: str) -> float:
+def _share(status: UserStatus, policy: str, of_tier: frozenset[str] | None) -> float:
     """The largest share that is used; below everything where none is known."""
-    return max(_shares(status, policy), default=-math.inf)
+    shares = map(used_share, _verdicts(status, policy, of_tier))
+    return max((-math.inf if one is None else one for one in shares), default=-math.inf)
 
 
-def _shares(status: UserStatus, policy: str) -> list[float]:
-    shares = []
+def _verdicts(
+    status: UserStatus, policy: str, of_tier: frozenset[str] | None = None
+) -> Iterator[Verdict]:
+    """The verdicts by a policy (empty: by any), and by one of these of a tier (None: by any)."""
     for outlook in status.outlooks:
-        candidates = {one.name for one in outlook.verdict.allotment.candidates}
-        if not policy or policy in candidates:
-            share = used_share(outlook.verdict)
-            shares.append(-math.inf if share is None else share)
-    return shares
+        names = {one.name for one in outlook.verdict.allotment.candidates}
+        if (not policy or policy in names) and (of_tier is None or names & of_tier):
+            yield outlook.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +187,14 @@ def columns(page: Page, path: str, language: Language = ENGLISH) -> dict[str, Co
 
 
 def counts(
-    visible: Sequence[UserStatus], page: Page, path: str, language: Language = ENGLISH
+    visible: Sequence[UserStatus],
+    page: Page,
+    path: str,
+    language: Language = ENGLISH,
+    tiers: Tiers = NO_TIERS,
 ) -> list[Count]:
     """How many there are in each state, whichever is chosen now; first of all, all of them."""
-    everyone = selected(visible, replace(page.filter, state=""))
+    everyone = selected(visible, replace(page.filter, state=""), tiers)
     numbers = Counter(row_state(one) for one in everyone)
     chosen = page.filter.state
     first = Count(

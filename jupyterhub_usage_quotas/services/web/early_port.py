@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -80,6 +81,20 @@ def _listener(family: int, kind: int, protocol: int, where: object) -> socket.so
     return made
 
 
+def _server_tls(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """The context for TLS inside of the Hub, as `jupyterhub.utils.make_ssl_context` makes it: who
+    connects has a certificate of the Hub's authority. Raises OSError.
+    """
+    key, certificate, authority = (
+        environment.get(f"JUPYTERHUB_SSL_{name}", "")
+        for name in ("KEYFILE", "CERTFILE", "CLIENT_CA")
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority or None)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 @dataclass(slots=True)
 class _Client:
     """A client, until when it may send its request, and what it has sent of it."""
@@ -90,7 +105,21 @@ class _Client:
 
     def has_sent_it(self) -> bool:
         """Read what is there. Whether that is all: its headers have ended, or it has."""
-        more = self.connection.recv(4096)
+        if isinstance(self.connection, ssl.SSLSocket):
+            return self._has_sent_it_by(self.connection)
+        return self._is_all(self.connection.recv(4096))
+
+    def _has_sent_it_by(self, connection: ssl.SSLSocket) -> bool:
+        """The same by TLS, which may have read more than it gave: no selector says so."""
+        try:
+            connection.do_handshake()
+            while not self._is_all(connection.recv(4096)):
+                pass
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        return True
+
+    def _is_all(self, more: bytes) -> bool:
         self.head += more
         return not more or b"\r\n\r\n" in self.head or len(self.head) >= LARGEST_REQUEST
 
@@ -98,9 +127,12 @@ class _Client:
 class EarlyPort:
     """Answers on the port of a service until it is handed over."""
 
-    def __init__(self, sockets: list[socket.socket], prefix: str) -> None:
+    def __init__(
+        self, sockets: list[socket.socket], prefix: str, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._sockets = sockets
         self._prefix = prefix
+        self._tls = tls
         self._ready = threading.Event()
         self._clients: dict[int, _Client] = {}
         """By file descriptor, in the order in which they came."""
@@ -113,14 +145,15 @@ class EarlyPort:
         """The port that JupyterHub names in a service's environment.
 
         None where it names none, or one that cannot be opened now (the service tries again, and
-        says what is wrong), or one with TLS.
+        says what is wrong).
         """
         url = environment.get("JUPYTERHUB_SERVICE_URL", "")
         prefix = environment.get("JUPYTERHUB_SERVICE_PREFIX", "")
-        if not url.startswith("http://") or not prefix:
+        if not url.startswith(("http://", "https://")) or not prefix:
             return None
         try:
-            return cls(listen(*listening_address(url)), prefix)
+            tls = _server_tls(environment) if url.startswith("https://") else None
+            return cls(listen(*listening_address(url)), prefix, tls)
         except (OSError, ValueError):
             return None
 
@@ -163,6 +196,15 @@ class EarlyPort:
         except OSError:
             return
         connection.setblocking(False)
+        if self._tls:
+            try:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            except (OSError, ValueError):
+                # It was gone before it began.
+                connection.close()
+                return
         client = _Client(connection, time.monotonic() + PATIENCE)
         self._clients[connection.fileno()] = client
         self._waiting.register(connection, selectors.EVENT_READ, client)

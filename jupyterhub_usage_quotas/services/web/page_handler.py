@@ -100,16 +100,18 @@ class PageHandler(Handler):
 
     def write_problem(self, status: int, reason: str, why: BadParameter | Refused | None) -> None:
         """A page that says what is wrong; plain text where an admin's template is."""
-        gettext = self.context.renderer.language.gettext
-        message = gettext(self.explained.get(status, WENT_WRONG))
+        language = self.context.renderer.language
+        message = language.gettext(self.explained.get(status, WENT_WRONG))
+        if why:
+            message = language.say(why.phrase) if why.phrase else str(why)
         if isinstance(why, BadParameter):
-            message = f"{why.name}: {why}"
-        elif why:
-            message = str(why)
+            message = f"{why.name}: {message}"
         if status in REASONS:
-            reason = gettext(REASONS[status])
+            reason = language.gettext(REASONS[status])
+        english = why is not None and why.phrase is None
+        said = {"reason": reason, "message": message, "english": english}
         try:
-            self.show(ERROR_PAGE, status_code=status, reason=reason, message=message)
+            self.show(ERROR_PAGE, status_code=status, **said)
         except (HTTPError, jinja2.TemplateError):
             self.set_header("Content-Type", "text/plain; charset=UTF-8")
             self.finish(f"{status} {reason}. {message}")

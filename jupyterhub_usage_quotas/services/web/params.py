@@ -10,7 +10,8 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from ...errors import UsageQuotasError
-from ...quotas.messages import not_among, one_of, wrong
+from ...quotas.messages import not_among, shown, wrong
+from ...quotas.phrases import Phrase, mark
 from ...quotas.units import parse_bytes
 
 LONGEST_TEXT = 300
@@ -22,11 +23,14 @@ LARGEST_AMOUNT = 1_000_000
 
 
 class BadParameter(UsageQuotasError, ValueError):
-    """A parameter that cannot be used; `name` says which, the message why."""
+    """A parameter that cannot be used; `name` says which, the message why: as a `phrase` where
+    pages have it in their language.
+    """
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, name: str, problem: str | Phrase) -> None:
+        super().__init__(str(problem))
         self.name = name
+        self.phrase = problem if isinstance(problem, Phrase) else None
 
 
 def bad_parameter(error: ValidationError) -> BadParameter:
@@ -38,13 +42,20 @@ def bad_parameter(error: ValidationError) -> BadParameter:
 
 class Refused(UsageQuotasError):
     """A request that is refused with this status; the message says why, `name` because of which
-    parameter, if any.
+    parameter, if any, and `phrase` as in `BadParameter`.
     """
 
-    def __init__(self, status: int, why: str, name: str = "") -> None:
-        super().__init__(why)
+    def __init__(self, status: int, why: str | Phrase, name: str = "") -> None:
+        super().__init__(str(why))
         self.status = status
         self.name = name
+        self.phrase = why if isinstance(why, Phrase) else None
+
+
+def unusable(got: object, expected: Phrase) -> Phrase:
+    """What is wrong with a value, which is repeated as a message may have it."""
+    values = {"got": shown(got), "expected": expected}
+    return Phrase(mark("got {got}; expected {expected}"), values=values)
 
 
 class Query:
@@ -57,9 +68,9 @@ class Query:
         """A text; empty where it is not given."""
         given = self._get(name) or ""
         if len(given) > LONGEST_TEXT:
-            raise BadParameter(
-                name, wrong(f"{len(given)} characters", expected=f"at most {LONGEST_TEXT}")
-            )
+            text = mark("got {got} characters; expected at most {most}")
+            values = {"got": len(given), "most": LONGEST_TEXT}
+            raise BadParameter(name, Phrase(text, values=values))
         return given
 
     def choice(
@@ -75,7 +86,8 @@ class Query:
             return default
         given = earlier.get(given, given)
         if given not in choices:
-            raise BadParameter(name, wrong(got=given, expected=one_of(choices)))
+            among = Phrase(mark("one of: {choices}"), values={"choices": ", ".join(choices)})
+            raise BadParameter(name, unusable(given, among))
         return given
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
@@ -86,8 +98,9 @@ class Query:
         # Not int() alone, which also reads "1_0" and digits of other scripts.
         is_number = given.isascii() and given.isdigit() and len(given) <= len(str(high))
         if not (is_number and low <= int(given) <= high):
-            expected = f"a whole number from {low} to {high}"
-            raise BadParameter(name, wrong(got=given, expected=expected))
+            bounds = {"low": low, "high": high}
+            expected = Phrase(mark("a whole number from {low} to {high}"), values=bounds)
+            raise BadParameter(name, unusable(given, expected))
         return int(given)
 
     def amount(self, name: str) -> float:

@@ -32,6 +32,8 @@ from tests.support.ways import REACH, RESOURCES, Ways, asking
 BEGIN, END = NOW - 4.5 * HOUR, NOW + 10 * MINUTE
 MIDDLE = NOW - 80 * MINUTE + 11
 TWO_CONTAINERS = {**asks(4, 1, 2), "sidecar": {"memory": GIB / 2, "cpu": 1.0}}
+SIDECAR = {"proxy": {"memory": 2.0 * GIB}}
+SIDECAR_LIKE = {"chown": {"memory": 64.0 * GIB}}
 
 CLASHING = ("namespace", "pod", "container", "uid")
 MIXES = [*chain.from_iterable(combinations(CLASHING, number) for number in range(1, 5))]
@@ -46,7 +48,7 @@ def own(mix: tuple[str, ...], replica: int, namespace: str) -> Mapping[str, str]
 def people(namespace: str) -> list[Life]:
     lives = [
         hub_pod(BEGIN, END),
-        runs("steady", BEGIN, END, ask=TWO_CONTAINERS),
+        runs("steady", BEGIN, END, ask=TWO_CONTAINERS, beside=SIDECAR, init=SIDECAR_LIKE),
         runs("pair", NOW - 3 * HOUR, NOW - HOUR),
         runs("pair", NOW - 2.5 * HOUR, NOW - 900, name="pair--x", uid="p-2", ask=asks(2)),
         runs("sized", NOW - 2 * HOUR, NOW - 700, (MIDDLE, asks(4))),

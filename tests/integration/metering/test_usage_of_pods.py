@@ -4,7 +4,7 @@ by every way to a reading, and what the pods did, to a scrape and a minute at ei
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -60,6 +60,11 @@ def stuck(user: str) -> Life:
     return Life(user, {FROM: RUNNING})
 
 
+def proxy(memory: float, cpu: float = 0.5, gpu: float = 0) -> Mapping[str, Mapping[str, float]]:
+    """What a sidecar asks for."""
+    return {"proxy": asks(memory, cpu, gpu)["notebook"]}
+
+
 CASES: dict[str, list[Life]] = {
     "one pod": [runs("one", FROM, TO, ask=asks(2, 1, 1))],
     "pending without a node, then with one, then running": [
@@ -101,6 +106,16 @@ CASES: dict[str, list[Life]] = {
     "several containers": [runs("sidecars", FROM, TO, ask=sidecars())],
     "init containers": [
         runs("init", FROM, TO, init={"chown": {"memory": 64 * GIB, "cpu": 9, "nvidia_com_gpu": 4}})
+    ],
+    "a sidecar among the init containers": [
+        runs("mesh", FROM, TO, init={"chown": {"memory": 64 * GIB}}, beside=proxy(4, 0.25, 1))
+    ],
+    "its sidecar asks, and nothing else": [
+        runs("proxied", FROM, TO, ask={"notebook": {}}, beside=proxy(2))
+    ],
+    "a sidecar, between two minutes": [runs("blink", FROM + 43, FROM + 58, beside=proxy(3))],
+    "a sidecar, and resized while it runs": [
+        runs("meshed", FROM, TO, (LATER, asks(3)), beside={"proxy": {"memory": 4 * GIB}})
     ],
     "asks for nothing": [runs("modest", FROM, TO, ask={"notebook": {}})],
     "asks for memory only": [runs("z2jh", FROM, TO, ask=asks(1, 0))],
@@ -232,6 +247,7 @@ def test_the_cases_are_what_they_are_called(ways):
 
     assert gib_hours("one") == pytest.approx(2 * (TO - FROM) / HOUR, abs=2 * 75 / HOUR)
     assert gib_hours("init") == pytest.approx((TO - FROM) / HOUR, abs=75 / HOUR)
+    assert gib_hours("mesh") == pytest.approx(5 * (TO - FROM) / HOUR, abs=5 * 75 / HOUR)
     assert gib_hours("flash") == pytest.approx(1 / 60)
     assert gib_hours("wink") == pytest.approx(1 / 60)
     for user in ("waits", "pulls", "modest", "future"):

@@ -31,6 +31,7 @@ def exposition(pods: Iterable[Object], allowed: Iterable[str]) -> str:
         "kube_pod_container_resource_requests": lambda pod: _resources(pod, "containers"),
         "kube_pod_container_resource_limits": lambda pod: _resources(pod, "containers", "limits"),
         "kube_pod_init_container_resource_requests": lambda pod: _resources(pod, "initContainers"),
+        "kube_pod_init_container_info": _init_containers,
         "kube_pod_container_status_restarts_total": _restarts,
     }
     if keys:
@@ -75,6 +76,14 @@ def _phases(pod: Object) -> Samples:
 def _restarts(pod: Object) -> Samples:
     for status in pod["status"].get("containerStatuses", ()):
         yield {"container": status["name"]}, float(status["restartCount"])
+
+
+def _init_containers(pod: Object) -> Samples:
+    for container in pod["spec"].get("initContainers") or ():
+        policy = (
+            {"restart_policy": container["restartPolicy"]} if "restartPolicy" in container else {}
+        )
+        yield {"container": container["name"], "image_spec": container.get("image", "")} | policy, 1
 
 
 def _resources(pod: Object, kind: str, of: str = "requests") -> Samples:

@@ -90,6 +90,8 @@ def test_their_names_are_those_of_the_conventions(path):
     assert set(re.findall(r"\bkube_\w+", expressions[requests])) == {
         *metrics,
         conventions.KSM_DELETION,
+        conventions.KSM_INIT_REQUESTS,
+        conventions.KSM_INIT_CONTAINERS,
     }
     assert set(re.findall(r"\bannotation_\w+", expressions[requests])) == {
         conventions.KSM_USERNAME_LABEL,
@@ -106,7 +108,9 @@ def test_what_brief_servers_requested_is_the_first_rule_over_a_minute(path):
     rules = rules_of(path)
     first, brief = rules[conventions.RECORDED_REQUESTS], rules[conventions.RECORDED_BRIEF]
     known = re.sub(
-        r"(kube_pod_(?:annotations|container_\w+)({[^}]*})?)", r"max_over_time(\1[1m])", first
+        r"(kube_pod_(?:annotations|(?:init_)?container_\w+)({[^}]*})?)",
+        r"max_over_time(\1[1m])",
+        first,
     )
     (phase,) = set(re.findall(r"kube_pod_status_phase{[^}]*}", first))
     pod = re.search(r"\*\s*on \(([^)]*)\)", first)[1]
@@ -279,8 +283,9 @@ EACH = f"{IDENTITY}, container, exported_container"
         ('"memory|cpu"', '"memory"', "counted-once"),
         ('"memory|cpu"', '".*"', "brief"),
         ('"gpu", "true"', '"gpu", "false"', "brief"),
-        ("} > 0", "}", "gpus"),
         (") > 0", ")", "gpus"),
+        ('restart_policy="Always"', 'uid!=""', "running"),
+        ("and on (namespace, pod, uid, container, exported_container)", "and on (uid)", "running"),
         ("sum by (namespace, username", "max by (namespace, username", "brief"),
         ("sum by (namespace, username", "sum by (username", "brief"),
         ("username, servername, profile", "username, profile", "brief"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -18,10 +15,12 @@ from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage
 from ....quotas.verdict import Request
+from ....status.reports import report_forecast
 from ....status.users import forecast
 from ...web.json_handler import JsonHandler
 from ...web.openapi import CSV, JSON
 from ...web.params import BadParameter, step_of
+from ...web.spreadsheet import Cell, as_csv
 from ..context import ViewerContext
 from ..sessions import known_usage, of_servers, sessions, slots, unit_of
 from ..table import Page, selected
@@ -81,7 +80,7 @@ class Users(ViewerApi):
         page = Page.of(self.query)
         everybody = await self.context.statuses.of_everyone(self.now)
         visible = [one for one in everybody if self.permissions.may_read(one.subject)]
-        found = selected(visible, page.filter)
+        found = selected(visible, page.filter, self.context.tiers)
         self.answer(
             models.Rows(
                 as_of=self.now,
@@ -202,32 +201,21 @@ class Sessions(ViewerApi):
         resources = sorted({resource for one in rows for resource in one.used})
         policies = self.context.statuses.policies
         units = {resource: unit_of(policies, resource).symbol for resource in resources}
-        text = io.StringIO()
-        # Quoted, or a spreadsheet that separates by semicolons makes two cells of one.
-        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
         columns = [f"{resource} ({units[resource]})" for resource in resources]
-        writer.writerow(["server", "profile", "profile name", "from", "to", "ongoing", *columns])
-        for one in rows:
+
+        def cells(one: models.Session) -> Sequence[Cell]:
             server, used = one.server, one.used
-            named = [server.name, server.profile, server.profile_name]
-            amounts = [used[each].amount if each in used else "" for each in resources]
+            named = (server.name, server.profile, server.profile_name)
+            amounts = (used[each].amount if each in used else "" for each in resources)
             ongoing = "yes" if one.ongoing else "no"
-            times = [iso(one.start), iso(one.end)]
-            writer.writerow([*map(_cell, named), *times, ongoing, *amounts])
-        return text.getvalue()
+            return (*named, iso(one.start), iso(one.end), ongoing, *amounts)
+
+        named = ("server", "profile", "profile name", "from", "to", "ongoing")
+        return as_csv([*named, *columns], map(cells, rows))
 
 
 def _how_far_known(usage: Usage) -> tuple[datetime, float]:
     return usage.covered_until, math.inf if usage.coverage is None else usage.coverage
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula, as OWASP has it ("CSV Injection"): also where
-    what begins one is full-width, or comes after spaces.
-    """
-    first = unicodedata.normalize("NFKC", text).lstrip()[:1]
-    steers = text[:1] in {"\t", "\r", "\n"} or first in {"=", "+", "-", "@"}
-    return f"'{text}" if steers else text
 
 
 class Forecast(ViewerApi):
@@ -259,7 +247,7 @@ class Forecast(ViewerApi):
             profile_name=self.query.text("profile_name"),
         ).asking(asked)
         inputs = await self.context.statuses.inputs(subject, self.now)
-        self.answer(serialize.forecast(forecast(inputs, request)))
+        self.answer(report_forecast(forecast(inputs, request)))
 
     head = get
 

@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, NonNegativeInt, WithJsonSchema
 
 from ....config.quotas import Enforcement
-from ....ledger.reports import AdjustmentReport, RecordedReport
+from ....ledger.reports import RecordedReport
 from ....quotas.decide import Outcome
 from ....quotas.policy.policy import Share, WhenExhausted
 from ....quotas.serialize import (
     Coverage,
-    DecisionReport,
     DecisionSummary,
     GaugeReport,
     HomeStorage,
@@ -23,21 +22,12 @@ from ....quotas.serialize import (
     Model,
     NotNegative,
     ReadingState,
-    VerdictReport,
     VerdictSummary,
 )
+from ....status.reports import Server, Verdict
 from ..table import STATES
 
 RowState = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STATES)})]
-
-
-class Server(Model):
-    """What is known of a server."""
-
-    name: str = Field(description="empty for the default server")
-    profile: str = Field(description="the slug of its profile; empty without one")
-    profile_name: str = Field(description="the display name of its profile; empty without one")
-    gpu: bool | None = Field(description="whether it has a GPU; null where that is not known")
 
 
 class Amount(Model):
@@ -45,29 +35,6 @@ class Amount(Model):
 
     amount: FiniteFloat
     unit: str
-
-
-class GetsBack(Model):
-    """A part of the usage that no longer counts from an instant on."""
-
-    at: Instant
-    amount: FiniteFloat
-
-
-class Verdict(ReadingState, VerdictReport):
-    """One verdict, and what comes next."""
-
-    display_name: str = Field(description="the name of the resource on pages")
-    window_phrase: str = Field(description="the name of the window on pages")
-    exhausted_at: Instant | None = Field(
-        description="when nothing remains, if the servers that run now go on"
-    )
-    gets_back: GetsBack | None = Field(
-        description="when a part of the allowance worth mentioning comes back; null where none does"
-    )
-    grants: tuple[AdjustmentReport, ...] = Field(
-        description="the adjustments in force, the user's and everyone's, the oldest first"
-    )
 
 
 # A user's status: the name is published in the description of the API.
@@ -92,16 +59,6 @@ class Standing(DecisionSummary):
         description="one for each combination of resource, window and servers; empty where no"
         " policy covers the user"
     )
-
-
-class Forecast(DecisionReport):
-    """How long a server could run, and why not longer."""
-
-    known: bool = Field(description="false where usage is not known")
-    lasts_seconds: NotNegative | None = Field(
-        description="0 where it is denied; null where nothing ends it within the horizon"
-    )
-    horizon_seconds: FiniteFloat = Field(description="how far the forecast reaches")
 
 
 class RowVerdict(VerdictSummary):

@@ -8,6 +8,7 @@ from typing import Any
 from ....ledger.entries import LONGEST_KEY
 from ....ledger.reports import RecordedReport
 from ....quotas.resources import RESOURCES, Resource
+from ....status.reports import Forecast
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
 from ...web.params import IN_BYTES, LARGEST_AMOUNT, LONGEST_TEXT
@@ -66,6 +67,7 @@ USERS = Operation(
         Parameter("search", "a part of the name", TEXT),
         Parameter("group", "only members of this group", TEXT),
         Parameter("policy", "only those with a verdict by this policy", TEXT),
+        Parameter("tier", "only those who used something of this tier of the weekly budgets", TEXT),
         Parameter(
             "state",
             "only users with this severity; empty for all. The earlier words `over`, `soon` and"
@@ -218,7 +220,7 @@ def forecast_operation(resources: Iterable[Resource]) -> Operation:
         "forecast",
         "/users/{name}/forecast",
         "How long a server could run if it were started now",
-        models.Forecast,
+        Forecast,
         (
             USERNAME,
             Parameter("profile", "the slug of its profile", TEXT),

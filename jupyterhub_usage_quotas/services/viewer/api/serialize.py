@@ -8,15 +8,12 @@ from typing import Any
 
 from ....config.quotas import Enforcement
 from ....conventions import HOME_STORAGE
-from ....ledger.reports import adjustment_reports
-from ....quotas.decide import Outcome
-from ....quotas.forecast import HORIZON, Outlook
 from ....quotas.policy.policy import Policy, PolicySet
-from ....quotas.policy.selector import ServerAttributes
 from ....quotas.serialize import report_gauges, report_home, state_of
 from ....quotas.units import Unit
+from ....status.reports import report_server, report_verdict
 from ....status.text import used_share
-from ....status.users import Forecast, UserStatus
+from ....status.users import UserStatus
 from ..sessions import Session, Slot, unit_of
 from ..table import row_state
 from . import models
@@ -29,26 +26,10 @@ def status(given: UserStatus, enforcement: Enforcement) -> models.Standing:
         given.decision,
         as_of=given.inputs.now,
         enforcement=enforcement,
-        running_servers=tuple(server(one.server) for one in given.servers),
-        verdicts=tuple(verdict(given, outlook) for outlook in given.outlooks),
+        running_servers=tuple(report_server(one.server) for one in given.servers),
+        verdicts=tuple(report_verdict(given, outlook) for outlook in given.outlooks),
         gauges=gauges,
         home_storage=report_home(gauges.get(HOME_STORAGE)),
-    )
-
-
-def verdict(given: UserStatus, outlook: Outlook) -> models.Verdict:
-    """One verdict and its outlook."""
-    one = outlook.verdict
-    unit = one.allotment.limit.unit
-    back = given.gets_back(one)
-    return models.Verdict.of(
-        one,
-        **vars(state_of(one.reading)),
-        display_name=given.inputs.policies.resources[one.allotment.resource].display_name,
-        window_phrase=one.allotment.window.phrase,
-        exhausted_at=outlook.exhausted_at,
-        gets_back=models.GetsBack(at=back.at, amount=back.amount / unit.factor) if back else None,
-        grants=adjustment_reports(given.active(one), given.inputs.policies, given.inputs.now),
     )
 
 
@@ -73,28 +54,11 @@ def row(given: UserStatus) -> models.Row:
     )
 
 
-def forecast(given: Forecast) -> models.Forecast:
-    """How long a server could run, and why not longer."""
-    return models.Forecast.of(
-        given.decision,
-        known=given.decision.outcome in (Outcome.ALLOWED, Outcome.DENIED),
-        lasts_seconds=None if given.lasts is None else given.lasts.total_seconds(),
-        horizon_seconds=HORIZON.total_seconds(),
-    )
-
-
-def server(given: ServerAttributes) -> models.Server:
-    """What is known of a server."""
-    return models.Server(
-        name=given.name, profile=given.profile, profile_name=given.profile_name, gpu=given.gpu
-    )
-
-
 def session(given: Session, policies: PolicySet) -> models.Session:
     """A session."""
     units = {resource: unit_of(policies, resource) for resource in sorted(given.used)}
     return models.Session(
-        server=server(given.server),
+        server=report_server(given.server),
         start=given.start,
         end=given.end,
         ongoing=given.ongoing,
@@ -111,7 +75,7 @@ def bucket(slot: Slot, unit: Unit) -> models.Bucket:
         start=slot.start,
         end=slot.end,
         amount=slot.amount / unit.factor,
-        server=server(slot.server),
+        server=report_server(slot.server),
     )
 
 

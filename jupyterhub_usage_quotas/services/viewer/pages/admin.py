@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from tornado.web import HTTPError
 from ....quotas.adjustments import Adjustment
 from ....quotas.phrases import mark
 from ....quotas.subject import Subject
+from ....status.chip import Chip
 from ....status.users import UserStatus
+from ...web.openapi import CSV
 from ...web.page_handler import EXPLAINED
 from ...web.params import BadParameter, Refused
 from ..api.openapi import LARGEST_ID
@@ -35,6 +38,7 @@ from .giving import (
 )
 from .history import HistoryPage
 from .intervals import zone_of
+from .totals import totals, users_as_csv
 from .user import cards, row
 
 NUMBER = re.compile("[1-9][0-9]{0,14}")
@@ -140,28 +144,50 @@ class AdminPage(DecidingPage):
     """`/admin`: those to whom the visitor may give more."""
 
     async def get(self) -> None:
-        """A page of the table."""
+        """A page of the table; or all that is chosen, for a spreadsheet."""
         page = Page.of(self.query)
-        may_read = self.permissions.may_read
         reached = await self.reached()
-        found = selected(reached, page.filter)
-        language = self.language
+        found = selected(reached, page.filter, self.context.tiers)
+        if self.query.choice("format", ("html", "csv"), "html") == "csv":
+            # Of thousands of users it takes a moment.
+            self._download(await asyncio.to_thread(users_as_csv, found))
+            return
+        self._show_table(page, reached, found, await self.header())
+
+    def _download(self, text: str) -> None:
+        self.set_header("Content-Type", f"{CSV}; charset=UTF-8")
+        self.set_header("Content-Disposition", 'attachment; filename="usage-quotas.csv"')
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        self.finish(text)
+
+    def _show_table(
+        self,
+        page: Page,
+        reached: Sequence[UserStatus],
+        found: Sequence[UserStatus],
+        header: Chip | None,
+    ) -> None:
+        may_read, language = self.permissions.may_read, self.language
+        path = self.request.path
         self.show(
             "usage-quota-admin.html",
-            chip=await self.header(),
+            chip=header,
             rows=[row(one, language) for one in page.rows(found)],
             unseen={one.subject.name for one in found if not may_read(one.subject)},
             groups=sorted({group for one in reached for group in one.subject.groups}),
             policies=_policies_of(reached),
+            tiers=list(self.context.tiers),
             has_budgets=self.permissions.administers
             and bool(budget_policies(self.decider.policies, self.at)),
             states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
+            totals=totals(found, language),
             page=page,
-            columns=columns(page, self.request.path, language),
+            columns=columns(page, path, language),
             first=page.offset + 1 if found else 0,
-            previous=page.previous(self.request.path),
-            following=page.following(self.request.path, len(found)),
+            previous=page.previous(path),
+            following=page.following(path, len(found)),
+            download=f"{page.address(path, 0)}&format=csv",
             now=self.now,
         )
 

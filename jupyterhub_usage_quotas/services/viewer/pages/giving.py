@@ -23,7 +23,7 @@ from ....quotas.units import LONGEST_DURATION
 from ....status.language import Language
 from ....status.text import Severity, VerdictText
 from ....status.users import UserStatus
-from ...web.params import NUMBER, bad_parameter
+from ...web.params import NUMBER, BadParameter, Refused, bad_parameter
 from ..api.bodies import NewAdjustments
 from .intervals import zone_of
 
@@ -278,6 +278,8 @@ def fault_of(error: UsageQuotasError, policies: PolicySet, language: Language) -
                 "What is decided cannot be written at the moment, or was written and the answer was"
                 " lost. Send it again: it is carried out once."
             )
+        case _ if isinstance(error, Refused | BadParameter) and error.phrase:
+            text = language.say(error.phrase)
         case _:
             return Fault("", str(error), english=True)
     return Fault("", text)

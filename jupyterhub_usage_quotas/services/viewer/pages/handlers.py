@@ -104,7 +104,8 @@ class UsersPage(ViewerPage):
         page = Page.of(self.query)
         statuses = await self.context.statuses.of_everyone(self.now)
         visible = [one for one in statuses if self.permissions.may_read(one.subject)]
-        found = selected(visible, page.filter)
+        tiers = self.context.tiers
+        found = selected(visible, page.filter, tiers)
         self.show(
             "usage-quota-users.html",
             chip=await self.header(),
@@ -114,7 +115,7 @@ class UsersPage(ViewerPage):
             total=len(found),
             page=page,
             columns=columns(page, self.request.path, self.language),
-            counts=counts(visible, page, self.request.path, self.language),
+            counts=counts(visible, page, self.request.path, self.language, tiers),
             zone=self.zone.key,
             first=page.offset + 1 if found else 0,
             previous=page.previous(self.request.path),

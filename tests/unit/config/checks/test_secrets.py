@@ -10,7 +10,7 @@ import uuid
 import pytest
 from traitlets.config import Config
 
-from jupyterhub_usage_quotas.config.viewer import make_viewer
+from jupyterhub_usage_quotas.config.viewer import make_viewer, viewer_remarks
 from jupyterhub_usage_quotas.errors import ConfigurationError
 
 
@@ -43,6 +43,9 @@ def configured(secret: str) -> str:
         "test-test-test-test-1",
         "jupyterhub-jupyterhub",
         " " * 32,
+        # easy beyond the first characters, too
+        "a" * 40 + "b" * 40,
+        "password12345678" * 20,
         "\u0130" * 20,
     ],
 )
@@ -78,6 +81,46 @@ MAKERS = {
 )
 def test_a_long_phrase_is_accepted(secret):
     assert configured(secret) == secret
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "use-a-secure-random-key-in-production",
+        "CHANGE_ME_TO_A_RANDOM_32_BYTE_STRING",
+        "your-secret-key-here-please",
+        "This is my very secret session key, please change!",
+        "correct horse battery staple",
+        "replace-with-a-long-random-string",
+        "jupyterhub-session-secret-key-00jupyterhub-session-secret-key-01",
+    ],
+)
+def test_an_example_is_doubted_however_long_it_is(secret):
+    config = Config({"UsageViewer": {"session_secret_key": secret}})
+    (line,) = viewer_remarks(config)
+    assert line.startswith("UsageViewer.session_secret_key consists of the words of an example")
+    assert secret not in line
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "the quick brown fox jumps over the lazy dog",
+        "ein langer Satz, den niemand sonst kennt",
+        "jupyterhub-session-secret-f4c1a09be77d2f8c",
+        "0b7c2f1e9a834d56",
+        "秘密の鍵はとても長いのです、誰も知らない",
+    ],
+)
+def test_a_phrase_of_ones_own_is_not_doubted(secret):
+    assert configured(secret) == secret
+    assert viewer_remarks(Config({"UsageViewer": {"session_secret_key": secret}})) == []
+
+
+def test_what_is_random_counts_wherever_it_is():
+    end = random.Random(4).randbytes(16).hex()
+    for begin in ("a" * 32, "session-secret-key-jupyterhub-00", "password" * 8):
+        assert configured(begin + end) == begin + end
 
 
 @pytest.mark.parametrize("how", MAKERS)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kubespawner import KubeSpawner
 
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
-from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES
+from jupyterhub_usage_quotas.hub.launch.profiles import MOST_CHOICES, MOST_OFFERS, MOST_PROFILES
 from jupyterhub_usage_quotas.hub.launch.rates import rates_of
-from jupyterhub_usage_quotas.hub.launch.request import Offer, offers_of, read_launch
+from jupyterhub_usage_quotas.hub.launch.request import (
+    Offer,
+    OptionsRefused,
+    offers_of,
+    read_launch,
+)
 from tests.support.fake_prometheus import alive, manager, prometheus
 from tests.support.hub_objects import hub_user
 from tests.support.resources import ASKED
@@ -239,6 +247,116 @@ async def test_of_too_many_combinations_only_the_selected_one_is_an_offer():
     assert (
         len(await offers_of(USER, spawner([OWN_SIZE | {"profile_options": options}]), ASKED)) == 16
     )
+
+
+async def test_all_profiles_together_are_not_too_many_offers():
+    """A page works each of them out, on the Hub's event loop."""
+    sizes = [f"{gib}G" for gib in range(1, MOST_CHOICES + 1)]
+
+    def profiles(number: int) -> list[dict[str, Any]]:
+        options = {"memory": {"choices": choices("mem_guarantee", *sizes, default=4)}}
+        named = {"display_name": f"Size {number}", "slug": f"size-{number}"}
+        return [OWN_SIZE | {"profile_options": options} | named]
+
+    async def offers_by_profile(many: int) -> list[int]:
+        offered = [one for number in range(many) for one in profiles(number)]
+        found = await offers_of(USER, spawner(offered), ASKED)
+        assert len(found) <= max(MOST_OFFERS, many)
+        selected = [one for one in found if one.selected]
+        assert {str(one.choices["memory"]) for one in selected} == {"5G"}
+        counts = Counter(one.request.profile for one in found)
+        assert len(selected) == len(counts)
+        return list(counts.values())
+
+    assert await offers_by_profile(3) == [16, 16, 16]
+    assert await offers_by_profile(4) == [16, 16, 16, 16]
+    assert await offers_by_profile(5) == [16, 16, 16, 1, 1]
+    assert await offers_by_profile(60) == [1] * 60
+    assert await offers_by_profile(MOST_PROFILES + 1) == [1] * MOST_PROFILES
+
+
+SMALL = {"display_name": "Small", "slug": "small", "kubespawner_override": {"cpu_limit": 2}}
+RICH: dict[str, Any] = {
+    "display_name": "Rich",
+    "slug": "rich",
+    "description": "All that a profile can have",
+    "default": False,
+    "kubespawner_override": {
+        "mem_guarantee": "4G",
+        "extra_resource_limits": {"nvidia.com/gpu": "1"},
+        "extra_resource_guarantees": {"nvidia.com/gpu": "1", "memory": "8Gi"},
+        "extra_containers": [{"name": "side", "resources": {"requests": {"cpu": "1"}}}],
+        "init_containers": [{"name": "begin", "restartPolicy": "Always", "resources": {}}],
+    },
+    "profile_options": {
+        "memory": {
+            "display_name": "Memory",
+            "choices": {
+                "small": {
+                    "display_name": "Small",
+                    "default": True,
+                    "kubespawner_override": {"mem_guarantee": "2G"},
+                },
+                "large": {
+                    "display_name": "Large",
+                    "kubespawner_override": {"extra_resource_guarantees": {"memory": "16Gi"}},
+                },
+            },
+        },
+        "image": {
+            "display_name": "Image",
+            "unlisted_choice": {
+                "enabled": True,
+                "display_name": "Image",
+                "kubespawner_override": {"image": "{value}"},
+            },
+            "choices": {},
+        },
+    },
+}
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where something is in it, itself first."""
+    yield above
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*above, key))
+
+
+def without(value: Any, place: tuple[Any, ...]) -> Any:
+    """It, with null at a place."""
+    if not place:
+        return None
+    made = copy.copy(value)
+    made[place[0]] = without(value[place[0]], place[1:])
+    return made
+
+
+async def kubespawner_takes(profiles: list[Any], profile: str) -> bool:
+    """Whether KubeSpawner itself could start that profile: some mistakes in one it has for all."""
+    try:
+        await spawner(profiles, profile=profile).load_user_options()
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("place", [*places(RICH)][1:], ids=lambda place: "/".join(map(str, place)))
+async def test_a_null_anywhere_in_a_profile_harms_nothing_that_kubespawner_starts(place):
+    rich = without(RICH, place)
+    for profiles in ([rich, SMALL], [SMALL, rich]):
+        for name in ("small", "rich"):
+            made = spawner(profiles, profile=name)
+            if not await kubespawner_takes(profiles, name):
+                with pytest.raises(OptionsRefused):
+                    await read_launch(USER, made, ASKED)
+                continue
+            launch = await read_launch(USER, made, ASKED)
+            assert launch.request.rates["time"] == 1
+            assert name == "rich" or launch.request.rates["cpu"] == 2
+            small = [one for one in launch.offers if one.request.profile == "small"]
+            assert [one.request.rates["cpu"] for one in small] == [2]
 
 
 async def test_an_option_that_only_takes_what_users_write_is_no_choice():

@@ -54,6 +54,11 @@ KUBERNETES: list[tuple[dict[str, Any], dict[str, float]]] = [
     ({"extra_resource_limits": {"nvidia.com/gpu": "1"}}, {"gpu": 1}),
     ({"extra_resource_limits": {"nvidia.com/gpu": "1k"}}, {"gpu": 1000}),
     ({"extra_resource_limits": {"nvidia.com/gpu": None}}, {}),
+    # To Kubernetes null is 0, and what is guaranteed goes before any limit.
+    ({"mem_guarantee": "1G", "extra_resource_guarantees": {"memory": None}}, {}),
+    ({"mem_limit": "4G", "extra_resource_guarantees": {"memory": None, "cpu": 2}}, {"cpu": 2}),
+    ({"cpu_limit": 4, "extra_resource_limits": {"cpu": None}}, {}),
+    ({"cpu_guarantee": 1, "extra_resource_limits": {"cpu": None}}, {"cpu": 1}),
     ({"extra_resource_limits": {"nvidia.com/gpu.shared": 2}}, {"gpu": 2}),
     (
         {"extra_resource_limits": {"nvidia.com/mig-1g.5gb": 1, "nvidia.com/mig-1g.5gb.shared": 2}},
@@ -106,7 +111,7 @@ async def test_kubespawner(options, expected):
 
 def amount(text: object) -> float:
     """An amount in a pod, as far as the cases write one."""
-    number, factor = str(text), 1.0
+    number, factor = "0" if text is None else str(text), 1.0
     for suffix, by in (("Gi", GIB), ("m", 1e-3), ("k", 1e3)):
         if number.endswith(suffix):
             number, factor = number.removesuffix(suffix), by

@@ -175,6 +175,25 @@ LITERALLY = "is taken literally"
         ({"scope": {"group": ["ﬁnance"]}}, ["is it 'finance'?"]),
         ({"exempt": {"group": [{"glob": "\u202ex*"}]}}, ["is it 'x*'?"]),
         ({"scope": {"user": ["ünal", "u\u0308nal", "аня", "李"]}}, []),
+        # Cyrillic, Greek, Armenian and Cherokee letters, and dashes of documents.
+        ({"scope": {"user": ["аlice"]}}, ["is it 'alice'?"]),
+        ({"scope": {"user": ["аnna-мария"]}}, ["is it 'anna-мария'?"]),
+        ({"scope": {"group": ["сосо"]}}, ["is it 'coco'?"]),
+        ({"scope": {"group": ["ΑΒ-1"]}}, ["is it 'AB-1'?"]),
+        ({"scope": {"group": ["gрu-2026", "clasѕ"]}}, ["is it 'gpu-2026'?", "is it 'class'?"]),
+        ({"exempt": {"group": [{"glob": "сlass-*"}]}}, ["exempt.group: 'сlass-*'"]),
+        ({"scope": {"group": ["class–2026"]}}, ["is it 'class-2026'?"]),
+        ({"scope": {"group": ["студенты-class", "ομάδα-1", "хорошо", "ᎣᏏᏲ", "日本-a"]}}, []),
+        (
+            {"servers": {"profile": ["gрu*"]}},
+            [
+                "servers.profile: 'gрu*' has characters",
+            ],
+        ),
+        ({"servers": {"except_profile": ["large/mеm_488"]}}, ["is it 'large/mem_488'?"]),
+        ({"servers": {"name": ["lаb", "lab\u200b"]}}, ["is it 'lab'?", "is it 'lab'?"]),
+        ({"servers": {"kind": ["dаsk-*"]}}, ["servers.kind: 'dаsk-*'"]),
+        ({"servers": {"profile": ["большой", "größer", "大"]}}, []),
         (
             {"servers": {"name": ["x"], "kind": ["dask-*"]}},
             ["selects nothing: only servers of the"],
@@ -220,7 +239,7 @@ def test_a_session_that_no_credits_pay_for_is_doubted(prices, limit, servers, sa
     assert all(says in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["\u202ex", "x\u200b", "Ｘ"])
+@pytest.mark.parametrize("name", ["\u202ex", "x\u200b", "Ｘ", "gрu", "сосо", "week\u2212gpu"])
 def test_a_name_of_a_policy_that_looks_like_another_is_doubted(name):
     (line,) = doubts(parse_policies([FINE | {"name": name}]))
     assert "its name has characters that cannot be seen, or look like others" in line

@@ -52,6 +52,8 @@ def test_its_published_command_is_understood():
     assert [line.partition(" is")[0] for line in configured.remarks[1:]] == [
         "UsageViewer.public_hub_url",
         "UsageViewer.dev_mode",
+        "UsageViewer.session_secret_key consists of the words of an example, which others may"
+        " have read, too; replace it, for example by the output of `openssl rand -hex 32`",
     ]
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from jupyterhub_usage_quotas.services.web.early_port import EarlyPort, listen, listening_address
+from tests.support.certificates import Authority
 from tests.support.ports import free_port
 
 PREFIX = "/base/services/usage-quota/"
@@ -145,6 +150,12 @@ async def test_a_connection_that_waits_is_answered_by_the_service():
         {"JUPYTERHUB_SERVICE_URL": ""},
         {"JUPYTERHUB_SERVICE_PREFIX": ""},
         {"JUPYTERHUB_SERVICE_URL": "https://127.0.0.1:9000"},
+        {
+            "JUPYTERHUB_SERVICE_URL": "https://127.0.0.1:9000",
+            "JUPYTERHUB_SSL_KEYFILE": "/nothing",
+            "JUPYTERHUB_SSL_CERTFILE": "/nothing",
+        },
+        {"JUPYTERHUB_SERVICE_URL": "ftp://127.0.0.1:9000"},
         {"JUPYTERHUB_SERVICE_URL": "http://127.0.0.1:99999"},
         {"JUPYTERHUB_SERVICE_URL": "http://["},
     ],
@@ -183,3 +194,83 @@ def test_its_sockets_hold_no_event_loop():
     with pytest.raises(BlockingIOError):
         sockets[0].accept()
     sockets[0].close()
+
+
+# --- TLS inside of the Hub ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A port with TLS, and the context of who may connect."""
+
+    early: EarlyPort
+    port: int
+    tls: ssl.SSLContext
+    authority: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Secured]:
+    hub, port = Authority(tmp_path / "hub"), free_port()
+    service, client = hub.issue("localhost"), hub.issue("proxy.internal")
+    early = EarlyPort.of(
+        environment(port)
+        | {
+            "JUPYTERHUB_SERVICE_URL": f"https://127.0.0.1:{port}",
+            "JUPYTERHUB_SSL_KEYFILE": str(service.key),
+            "JUPYTERHUB_SSL_CERTFILE": str(service.certificate),
+            "JUPYTERHUB_SSL_CLIENT_CA": str(hub.file),
+        }
+    )
+    assert early is not None
+    tls = ssl.create_default_context(cafile=hub.file)
+    tls.load_cert_chain(client.certificate, client.key)
+    yield Secured(early, port, tls, hub.file)
+    with contextlib.suppress(OSError):  # a service may have closed what it was handed
+        early.close()
+
+
+def test_with_tls_it_answers_who_has_a_certificate_of_the_hub(secured):
+    answer = httpx.get(secured.url + PREFIX, verify=secured.tls, trust_env=False)
+    assert (answer.status_code, answer.headers["Refresh"]) == (200, "1")
+    assert httpx.get(secured.url, verify=secured.tls, trust_env=False).status_code == 503
+    # Headers of several records, the last of which was read with the first.
+    more = {f"X-{number}": "x" * 900 for number in range(15)}
+    answer = httpx.get(secured.url + PREFIX, headers=more, verify=secured.tls, trust_env=False)
+    assert answer.status_code == 200
+
+
+def test_with_tls_it_answers_nobody_else(secured):
+    stranger = ssl.create_default_context(cafile=secured.authority)
+    for url, tls in ((secured.url, stranger), (f"http://localhost:{secured.port}", True)):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url + PREFIX, verify=tls, trust_env=False)
+    assert httpx.get(secured.url, verify=secured.tls, trust_env=False).status_code == 503
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_with_tls_clients_that_do_not_go_on_keep_nobody_from_an_answer(secured, count):
+    waiting = [socket.create_connection(("127.0.0.1", secured.port)) for _ in range(count)]
+    with Dripping(f"http://127.0.0.1:{secured.port}", count):
+        answer = httpx.get(secured.url + PREFIX, verify=secured.tls, trust_env=False, timeout=5)
+    assert answer.status_code == 200
+    for one in waiting:
+        one.close()
+
+
+async def test_with_tls_it_is_handed_over_whole(secured):
+    class Ready(RequestHandler):
+        def get(self):
+            self.finish("ready")
+
+    sockets = await asyncio.to_thread(secured.early.hand_over)
+    # The service has a context of its own, of the same files.
+    server = HTTPServer(Application([(".*", Ready)]), ssl_options=secured.early._tls)
+    server.add_sockets(sockets)
+    async with httpx.AsyncClient(trust_env=False, verify=secured.tls) as client:
+        assert (await client.get(secured.url + PREFIX)).text == "ready"
+    server.stop()

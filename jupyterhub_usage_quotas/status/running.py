@@ -1,0 +1,144 @@
+"""Running servers as users and pages see them: where each stands with the policies that may stop
+it, and what was said about it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ..quotas.phrases import mark
+from ..quotas.states import State
+from .language import ENGLISH, SOON, Language
+
+
+class NoticeKind(enum.StrEnum):
+    """What a notice is about."""
+
+    WARNING = "warning"
+    """The server runs out."""
+    GRACE = "grace"
+    """Nothing remains: the server is going to be stopped."""
+    STOPPED = "stopped"
+    """The server was stopped."""
+    CONTINUES = "continues"
+    """The server is not going to be stopped: there is enough again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a user is told, once: about which of their servers, because of which policy.
+
+    The `id` is the same wherever and however often it is told. `threshold` is how long before the
+    end a warning is given, zero for other kinds; `until` is the instant that it names: when the
+    server runs out, is stopped, or may be started again.
+    """
+
+    id: str
+    user: str
+    server: str
+    policy: str
+    kind: NoticeKind
+    threshold: timedelta
+    until: datetime | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """One running server, and where it stands with the policies that may stop it.
+
+    `exhausted_at` is when nothing remains if what runs goes on, `stops_at` when it is stopped
+    unless somebody gives more: each None where that is not known, or not within sight. `policies`
+    are those that its state comes from. It is `certain` where all of that was known when it was
+    checked last. Instants have a time zone.
+    """
+
+    name: str
+    started: datetime
+    state: State = State.OK
+    over_since: datetime | None = None
+    exhausted_at: datetime | None = None
+    stops_at: datetime | None = None
+    policies: tuple[str, ...] = ()
+    certain: bool = True
+
+
+class GuardView(Protocol):
+    """What the guard knows, at hand: no query, and nothing to wait for."""
+
+    @property
+    def enforced(self) -> bool:
+        """Whether servers are stopped: else states say what would happen."""
+        ...
+
+    def servers_of(self, user: str) -> Sequence[RunningServer]:
+        """The running servers of a user, in the order of their names."""
+        ...
+
+    def notices_of(self, user: str) -> Sequence[Notice]:
+        """What the user was told of late, the newest first; all of servers that run, and of those
+        that were stopped within a day.
+        """
+        ...
+
+
+class NoGuard:
+    """The view where running servers are not watched."""
+
+    enforced = False
+
+    def servers_of(self, user: str) -> Sequence[RunningServer]:  # noqa: ARG002 the view's
+        """See `GuardView`."""
+        return ()
+
+    def notices_of(self, user: str) -> Sequence[Notice]:  # noqa: ARG002 the view's
+        """See `GuardView`."""
+        return ()
+
+
+NO_GUARD: GuardView = NoGuard()
+
+_TEXTS: Mapping[NoticeKind, tuple[str, str]] = {
+    NoticeKind.WARNING: (
+        mark("{server} runs out at {time}: nothing is left of {policy} then. Save your work."),
+        mark("{server} runs out soon: nothing is left of {policy} then. Save your work."),
+    ),
+    NoticeKind.GRACE: (
+        mark("{server} is stopped at {time}: nothing is left of {policy}. Save your work now."),
+        mark("{server} is stopped soon: nothing is left of {policy}. Save your work now."),
+    ),
+    NoticeKind.STOPPED: (
+        mark("{server} was stopped: nothing is left of {policy}. It can start again at {time}."),
+        mark("{server} was stopped: nothing is left of {policy}."),
+    ),
+    NoticeKind.CONTINUES: (
+        mark("{server} is not stopped: it can run on until {time}."),
+        mark("{server} is not stopped: there is enough left of {policy} again."),
+    ),
+}
+"""By kind: with an instant, and without one."""
+
+
+def notice_text(
+    kind: NoticeKind,
+    server: str,
+    policy: str,
+    until: datetime | None,
+    language: Language = ENGLISH,
+) -> str:
+    """What a notice says, as plain text. `until` is in the time zone in which it is shown."""
+    with_time, without = _TEXTS[kind]
+    named = (
+        language.gettext("Your server {name}", name=server)
+        if server
+        else language.gettext("Your server")
+    )
+    if until is None:
+        return language.gettext(without, server=named, policy=policy)
+    when = language.instant(until, SOON)
+    return language.gettext(with_time, server=named, policy=policy, time=when)
