@@ -79,6 +79,11 @@ class Meter:
         return [one.snapshot for one in self._usage if one.snapshot]
 
     @property
+    def problems(self) -> Sequence[Unknown]:
+        """Why the last refresh of sources failed, of each that did."""
+        return [one.problem for one in self._usage if one.problem]
+
+    @property
     def users(self) -> Collection[str]:
         """Users who are known to have used anything."""
         return {user for snapshot in self.snapshots for user in snapshot.usage}
@@ -123,7 +128,7 @@ class Meter:
                 known.append(reader.peek(whose, names, over, now))
             else:
                 asked.append(reader.ask(whose, names, over, now))
-        return _together([*known, *await all_of(*asked)])
+        return merged([*known, *await all_of(*asked)])
 
     def peek(
         self,
@@ -136,7 +141,7 @@ class Meter:
     ) -> Mapping[str, Readings]:
         """The same without a query: Unknown until the history has been read."""
         having = self._having(resources, users, named)
-        return _together([one.peek(whose, names, over, now) for one, names, whose in having])
+        return merged([one.peek(whose, names, over, now) for one, names, whose in having])
 
     def _having(
         self, resources: Collection[str], users: Users, named: Collection[str]
@@ -258,7 +263,7 @@ def _internal(error: Exception) -> Unknown:
     return Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
 
-def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
+def merged(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
     """Readings of several sources as one; a user missing in one of them used nothing of it."""
     if len(parts) == 1:
         return parts[0]
