@@ -18,7 +18,6 @@ from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
 from .client.breaker import Guard
-from .client.prometheus import PrometheusClient
 from .client.promql import InvalidText, Users, quote
 from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents
@@ -58,6 +57,8 @@ class Reader(Protocol):
 
     problem: Unknown | None
     """Why the last refresh failed; None when it did not."""
+    guard: Guard
+    """Runs every step that reads the source."""
 
     @property
     def name(self) -> str:
@@ -118,7 +119,6 @@ class UsageReader:
 
     def __init__(
         self,
-        prometheus: PrometheusClient,
         source: Source,
         guard: Guard,
         timing: Timing,
@@ -129,8 +129,7 @@ class UsageReader:
         self.problem: Unknown | None = None
         self.restored: UsageSnapshot | None = None
         """What was known before this process, until the first refresh."""
-        self._prometheus = prometheus
-        self._guard = guard
+        self.guard = guard
         self._timing = timing
         self._events = events
         self._together = Together(self._ask)
@@ -205,7 +204,7 @@ class UsageReader:
                 raise BadAnswer("it has users other than those in the query")
             return read
 
-        return await self._guard(of_them, self._timing.deadline)
+        return await self.guard(of_them, self._timing.deadline)
 
     async def _read(self, users: Users, over: timedelta, now: datetime) -> UsageSnapshot:
         """Read usage at once, or in pieces where the store refuses to answer about so long a time:
@@ -213,9 +212,9 @@ class UsageReader:
         """
         refused: QueryRejected | None = None
         if self._at_once is None or over <= self._at_once:
-            steps = StepRange(whole_step(now - over), whole_step(now))
+            steps = StepRange(whole_step(now - over), self.source.until(now))
             try:
-                read = await self.source.read(self._prometheus, users, steps)
+                read = await self.source.read(users, steps)
                 return UsageSnapshot.of(self.source, read)
             except QueryRejected as error:
                 refused = error
@@ -235,7 +234,6 @@ class UsageReader:
         restored: UsageSnapshot | None = None,
     ) -> SourceSync:
         return SourceSync(
-            self._prometheus,
             self.source,
             reach,
             late=self._timing.late,
