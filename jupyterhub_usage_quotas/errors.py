@@ -26,6 +26,7 @@
     │       └── KeyReused
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
+    ├── CostsUnknown               in `costs.sources.base`; `state` is for metrics
     ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError
     ├── InvalidLedgerUrl           in `ledger.sql.url`; a ValueError

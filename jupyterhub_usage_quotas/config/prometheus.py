@@ -34,7 +34,10 @@ from .traits import Anything
 PREFIX = "prometheus_"
 """The options are named like the fields of a `Connection`, after this prefix."""
 SECRETS = frozenset(
-    {"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database", "ledger_url"}
+    {
+        *("prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"),
+        *("ledger_url", "token"),
+    }
 )
 """Options whose values no message repeats."""
 

@@ -28,16 +28,19 @@ from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
 from ..ledger.sql.cached import keeping
+from ..ledger.sql.switches import SwitchTable
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
-from .api.access import give_scopes
+from .api.access import declare_service, give_scopes
 from .api.answers import Answers
+from .api.switching import Switches
+from .guard.making import make_guard, prepare_guard
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
-from .ledger import open_ledger
+from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
 from .metrics.servers import ServerExporter
@@ -135,7 +138,9 @@ def _config_was_read(change: Bunch) -> None:
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
+        prepare_guard(app, manager)
         give_scopes(app)
+        declare_service(app)
     except ConfigurationError as error:
         app.log.critical("%s", error)
         app.exit(1)
@@ -150,20 +155,27 @@ def _config_was_read(change: Bunch) -> None:
     if manager.usage_source in (HUB, SESSIONS):
         REGISTRY.register(ServerExporter(lambda: app.users, manager.hub_namespace))
     if manager.enforcement is not Enforcement.off:
-        snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
-        _export_usage(manager, snapshot)
-        if manager.recorder:
-            # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
-            manager.pending.seen = manager.recorder if manager.counts_sessions else None
-            start(manager.recorder.keep, "session log")
-        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
-        for keep in keeping(manager.ledger):
-            start(keep, "ledger")
-        statuses = _statuses(manager, snapshot)
-        _show_on_pages(app, manager, statuses)
-        _answer_by_api(manager, statuses)
+        _start_all(app, manager)
     _say_which_version(app, manager)
     _log_summary(app, manager)
+
+
+def _start_all(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Start what runs beside the Hub, and show what comes of it."""
+    snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
+    _export_usage(manager, snapshot)
+    guard = make_guard(app, manager, snapshot)
+    watching = [guard] if guard else []
+    if manager.recorder:
+        # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
+        manager.pending.seen = manager.recorder if manager.counts_sessions else None
+        start(manager.recorder.keep, "session log")
+    start(make_refresh_loop(app, manager, manager.meter, snapshot, watching).run, "refresh")
+    for keep in keeping(manager.ledger):
+        start(keep, "ledger")
+    statuses = _statuses(manager, snapshot)
+    _show_on_pages(app, manager, statuses)
+    _answer_by_api(app, manager, statuses)
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:
@@ -231,17 +243,23 @@ def _statuses(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> UserStatu
 def _show_on_pages(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
     """Tell the Hub's templates what users have left."""
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
-    pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
+    pages = HubPages(statuses, manager, manager.pending, viewer, app.log, manager.running)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 
-def _answer_by_api(manager: UsageQuotaManager, statuses: UserStatuses) -> None:
-    """Answer users' servers, for example JupyterLab's, where their users stand."""
+def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
+    """Answer users' servers, for example JupyterLab's, where their users stand, and start them
+    again with other profiles.
+    """
     # JupyterHub's handlers, which need its database models.
-    from .api.handlers import StatusHandler, add_handlers  # noqa: PLC0415
+    from .api.own_servers import OwnServers  # noqa: PLC0415
+    from .api.serving import serve  # noqa: PLC0415
 
-    answers = Answers(statuses, manager, manager.pending)
-    add_handlers([(r"users/([^/]+)", StatusHandler, {"answers": answers})])
+    database = database_of(manager.ledger)
+    table = SwitchTable(database) if database else None
+    switches = Switches(OwnServers(app), table, app.log)
+    serve(manager, Answers(statuses, manager, manager.pending, switches), switches)
+    start(switches.resume, "switches")
 
 
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:

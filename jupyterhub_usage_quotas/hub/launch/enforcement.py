@@ -93,6 +93,17 @@ class UsageQuotaManager(QuotaOptions):
         if launch is not None and launch.read:
             self._keep(user, spawner, launch.request, asked)
 
+    async def would_deny(self, user: HubUser, spawner: HubSpawner) -> LaunchDenied | None:
+        """The denial of a server if it took the place of the running one of its name now; None if
+        it may start. `spawner` is another than that server's, and does not start. Raises what the
+        spawner raises for options that it does not take.
+        """
+        if self.enforcement is not Enforcement.enforce:
+            await self._read_in_time(user, spawner)
+            return None
+        launch, inputs, decision = await self._decide_in_time(user, spawner)
+        return None if decision.allowed else self._denial(decision, launch, inputs)
+
     def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
             keep(spawner, request, asked)
@@ -244,6 +255,7 @@ class UsageQuotaManager(QuotaOptions):
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial.usage_quota_retry_time = retry_time
         denial.usage_quota_starts = {
             one.allotment.name: one.retry_time for one in decision.denying if one.retry_time
         }

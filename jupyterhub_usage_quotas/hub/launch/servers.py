@@ -78,14 +78,21 @@ class Pending:
         self, users: Iterable[HubUser], besides: HubSpawner | None = None, *, reserved: bool = False
     ) -> InFlight:
         """What of these users, and all launches but this spawner's, is in flight. Where it is
-        `reserved`, servers that run keep what they were let in on until they ran for so long.
+        `reserved`, servers that run keep what they were let in on until they ran for so long; but
+        not the one that this spawner would take the place of.
         """
         running, ended = (
             self.seen.in_flight(users, subject_of_user)
             if self.seen
             else (running_servers(users), {})
         )
-        holding = [one for servers in running.values() for one in servers] if reserved else ()
+        own = (besides.user.name, besides.name) if besides and besides.user else None
+        holding = [
+            one
+            for servers in running.values()
+            for one in servers
+            if reserved and (one.request.subject.name, one.request.server_name) != own
+        ]
         return InFlight(running, self.besides(besides), holding, ended)
 
     def add(self, spawner: HubSpawner, request: Request) -> None:
