@@ -238,8 +238,7 @@ class QuotaOptions(
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
-        further: list[Entry] = []
-        found: tuple[PolicyError, ...] = ()
+        further, found = list[Entry](), tuple[PolicyError, ...]()
         for parsed in (lambda: self.budgets, lambda: self.parsed_credits):
             try:
                 further += made.entries() if (made := parsed()) else []

@@ -216,7 +216,7 @@ def test_denied_at_zero_until_the_next_grant(version, tmp_path):
 @contextmanager
 def streaming(visitor: Visitor, path: str) -> Iterator[httpx.Response]:
     """A stream of events; a visitor would read all of it before looking at it."""
-    url = f"{visitor.http.base_url}hub/api/credits{path}"
+    url = f"{str(visitor.http.base_url).rstrip('/')}/hub/api/credits{path}"
     client = httpx.Client(cookies=visitor.http.cookies, trust_env=False, timeout=60)
     with client, client.stream("GET", url, params={"_xsrf": visitor._xsrf}) as stream:
         yield stream
