@@ -16,20 +16,21 @@ from ..ledger.sql.cached import CachedLedger
 from ..ledger.sql.store import SqlLedger
 from ..quotas.messages import not_among, shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
-from ..quotas.policy.errors import InvalidPolicies, PolicyError
+from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .checks.validation import errors_in_options
-from .credits.options import CreditOptions, with_billing
+from .credits.options import with_billing
 from .files.earlier import MANAGER, RENAMED, understood
+from .further import FurtherOptions
 from .granting import GrantingOptions
 from .guard import GuardOptions
+from .notices import NoticeOptions
 from .pages import PageOptions
 from .prometheus import URL
 from .traits import Anything
 from .usage import UsageConfig
-from .weekly.budgets import OPTION, Entry
-from .weekly.options import WeeklyBudgetOptions
+from .weekly.budgets import OPTION
 
 
 class Enforcement(enum.StrEnum):
@@ -41,7 +42,7 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(
-    GrantingOptions, GuardOptions, PageOptions, WeeklyBudgetOptions, CreditOptions, UsageConfig
+    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
 ):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
@@ -238,12 +239,7 @@ class QuotaOptions(
     @cached_property
     def policies(self) -> PolicySet:
         """The configured policies; raises `InvalidPolicies`."""
-        further, found = list[Entry](), tuple[PolicyError, ...]()
-        for parsed in (lambda: self.budgets, lambda: self.parsed_credits):
-            try:
-                further += made.entries() if (made := parsed()) else []
-            except InvalidPolicies as error:
-                found += error.errors
+        further, found = self.further_policies()
         return parse_policies(
             self.policy,
             self.scope_backup_strategy,
