@@ -258,7 +258,7 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
     database = database_of(manager.ledger)
     table = SwitchTable(database) if database else None
     switches = Switches(OwnServers(app), table, app.log)
-    serve(manager, Answers(statuses, manager, manager.pending, switches), switches)
+    serve(manager, Answers(statuses, manager, manager.pending, switches, manager.running), switches)
     start(switches.resume, "switches")
 
 
