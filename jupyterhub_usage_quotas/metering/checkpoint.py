@@ -66,14 +66,19 @@ class Checkpoint:
         self._saved: datetime | None = None
         self._complete = False
 
-    def load(self, sources: Iterable[DescribedSource]) -> Restored | None:
-        """What is known of these sources; None where there is no file.
+    def load(
+        self, sources: Iterable[DescribedSource], *, after: datetime | None = None
+    ) -> Restored | None:
+        """What is known of these sources; None where there is no file, or none that was written
+        `after` an instant.
 
         Raises `CheckpointNotUsable`.
         """
         try:
             with self.path.open("rb") as file:
                 written, content_sum = _header(file.readline(LONGEST_LINE))
+                if after is not None and written <= after:
+                    return None
                 content = file.read()
         except FileNotFoundError:
             return None

@@ -52,6 +52,7 @@ class Noted(NoEvents):
         self.restored_from: list[datetime] = []
         self.refused: list[str] = []
         self.unsaved: list[str] = []
+        self.followed_since: list[datetime] = []
 
     def restored(self, source: str, written: datetime) -> None:
         assert source
@@ -59,6 +60,9 @@ class Noted(NoEvents):
 
     def not_restored(self, why: str) -> None:
         self.refused.append(why)
+
+    def followed(self, written: datetime) -> None:
+        self.followed_since.append(written)
 
     def not_saved(self, path: Path, why: str) -> None:
         assert path.name == FILE
@@ -440,3 +444,84 @@ async def test_a_hub_that_is_killed_leaves_a_whole_one(tmp_path, writes):
     assert not again.noted.refused
     assert again.noted.restored_from
     assert again.used() == truth(SESSIONS, later)
+
+
+# --- following what the Hub writes ----------------------------------------------------------------
+
+
+ONE = timedelta(minutes=1)
+
+
+class Beside(Process):
+    """A process beside the Hub, which shares its disk: one turn of what `Meter.keep` does."""
+
+    def __init__(self, folder: Path, source: MadeUp, now: datetime = START) -> None:
+        super().__init__(folder, source, now, writer=False)
+
+    async def turn(self) -> bool:
+        followed = await self.meter.follow(REACH)
+        await self.meter.refresh(REACH, gauges_only=followed)
+        while not followed and await self.meter.extend():
+            pass
+        return followed
+
+
+async def test_who_shares_the_hubs_disk_asks_nobody(tmp_path):
+    hub = await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    for _ in range(17):
+        assert await beside.turn()
+        assert beside.meter.complete
+        known = min(hub.now, START + (beside.now - START) // timedelta(minutes=5) * 5 * ONE)
+        assert beside.used() == truth(SESSIONS, known)
+        hub.now = beside.now = beside.now + ONE
+        await hub.meter.refresh(REACH)
+        await hub.meter.save()
+    assert not beside.source.asked
+    assert beside.noted.followed_since == [START]
+
+
+async def test_when_the_hub_writes_no_more_it_goes_on_by_itself(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    followed = []
+    for _ in range(10):
+        followed.append(await beside.turn())
+        beside.now += ONE
+    assert followed == [True] * 7 + [False] * 3
+    assert beside.used() == truth(SESSIONS, beside.now - ONE)
+    # What the file had is gone on with: the history is not read again.
+    assert min(one.start for one in beside.source.asked) > START - timedelta(hours=2)
+    hub = await Process(tmp_path, MadeUp(SESSIONS), beside.now).start()
+    await hub.meter.save()
+    assert await beside.turn()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"not a checkpoint"])
+async def test_what_cannot_be_followed_is_told_once(tmp_path, content):
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    assert not await beside.turn()
+    (tmp_path / FILE).write_bytes(content)
+    assert not await beside.turn()
+    assert not await beside.turn()
+    assert beside.used() == truth(SESSIONS, START)
+    assert len(beside.noted.refused) == 1
+
+
+async def test_what_was_written_for_another_source_is_not_followed(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp({}, name="another"))
+    assert not await beside.turn()
+    assert beside.source.asked
+
+
+async def test_a_file_of_a_time_to_come_is_not_followed(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS), START + timedelta(hours=1)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    assert not await beside.turn()
+    assert beside.used() == truth(SESSIONS, START)
+
+
+async def test_the_hub_itself_follows_nobody(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    assert not await Process(tmp_path, MadeUp(SESSIONS)).meter.follow(REACH)
