@@ -12,7 +12,7 @@ from .client.worker import run_in_worker
 from .events import MeterEvents
 from .readers import UsageReader
 
-LATE = timedelta(minutes=1)
+LATE = timedelta(minutes=2)
 """How much later than it should be a checkpoint may be written: it takes a while, and comes after a
 refresh.
 """

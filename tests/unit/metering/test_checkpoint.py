@@ -488,7 +488,7 @@ async def test_when_the_hub_writes_no_more_it_goes_on_by_itself(tmp_path):
     for _ in range(10):
         followed.append(await beside.turn())
         beside.now += ONE
-    assert followed == [True] * 7 + [False] * 3
+    assert followed == [True] * 8 + [False] * 2
     assert beside.used() == truth(SESSIONS, beside.now - ONE)
     # What the file had is gone on with: the history is not read again.
     assert min(one.start for one in beside.source.asked) > START - timedelta(hours=2)
