@@ -16,7 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.errors import PrometheusUnreachable
-from jupyterhub_usage_quotas.metering.checkpoint import FILE, Checkpoint, CheckpointNotUsable
+from jupyterhub_usage_quotas.metering.checkpoint import (
+    FILE,
+    Checkpoint,
+    CheckpointNotUsable,
+    pause_after,
+)
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.events import NoEvents
 from jupyterhub_usage_quotas.metering.meter import Meter
@@ -346,15 +351,22 @@ async def test_who_only_reads_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-async def test_it_is_written_now_and_then(tmp_path):
+async def test_it_is_written_when_something_is_new(tmp_path):
     hub = await Process(tmp_path, MadeUp(SESSIONS)).read()
-    written = []
-    for _ in range(12):
-        hub.now += timedelta(minutes=1)
+    for _ in range(3):
+        hub.now += timedelta(minutes=5)
         await hub.meter.refresh(REACH)
         await hub.meter.save()
-        written.append(Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written)
-    assert sorted(set(written)) == [START + timedelta(minutes=n) for n in (0, 5, 10)]
+        written = Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written
+        assert written == hub.now
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"), [(0.0, 0.0), (0.05, 3.0), (1.0, 60.0), (5.0, 300.0), (100.0, 300.0)]
+)
+def test_a_write_takes_a_sixtieth_of_the_time_at_most(took, pause):
+    """But for one that takes more than five seconds."""
+    assert pause_after(took).total_seconds() == pause
 
 
 @given(
@@ -472,8 +484,8 @@ async def test_who_shares_the_hubs_disk_asks_nobody(tmp_path):
     for _ in range(17):
         assert await beside.turn()
         assert beside.meter.complete
-        known = min(hub.now, START + (beside.now - START) // timedelta(minutes=5) * 5 * ONE)
-        assert beside.used() == truth(SESSIONS, known)
+        written = Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written
+        assert beside.used() == truth(SESSIONS, written)
         hub.now = beside.now = beside.now + ONE
         await hub.meter.refresh(REACH)
         await hub.meter.save()
