@@ -2,13 +2,14 @@
 #             PORT=8001 for another port
 # make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
-# make bench  how long decisions take; bench-meter, bench-viewer and bench-ledger: what the meter costs, how
-#             long users wait for the dashboard, and how soon what people decide is in force (they write
-#             pages in docs/explanation)
+# make bench  how long decisions take; bench-meter, bench-start, bench-viewer and bench-ledger: what the meter
+#             costs, and a first start, how long users wait for the dashboard, and how soon what people decide
+#             is in force (they write pages in docs/explanation)
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
 # make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
-# make lint   ruff, mypy, the order of imports (lint-imports) and the pages' scripts (tsc)
+# make lint   ruff, mypy, the order of imports (lint-imports), the pages' scripts and JupyterLab's
+#             extension (tsc)
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 
@@ -28,7 +29,7 @@ NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-viewer bench-ledger bench-first-denial soak docs lint clean free-port programs programs-of-tests static
+.PHONY: demo quick test bench bench-meter bench-start bench-viewer bench-ledger bench-first-denial soak docs lint clean free-port programs programs-of-tests static
 .DEFAULT_GOAL := test
 
 demo: free-port programs static .venv/demo
@@ -47,6 +48,9 @@ bench: programs-of-tests .venv/bench .venv/test
 bench-meter: programs-of-tests .venv/bench
 	.venv/bin/python -m benchmarks.bench_meter
 
+bench-start: programs-of-tests .venv/bench
+	.venv/bin/python -m benchmarks.bench_start
+
 bench-viewer: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_viewer
 
@@ -62,12 +66,14 @@ soak: programs-of-tests .venv/bench .venv/test .venv-hub5/test
 docs: .venv/docs
 	.venv/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
-lint: .venv/test frontend/node_modules/.package-lock.json
+lint: .venv/test frontend/node_modules/.package-lock.json labextension/node_modules/.package-lock.json
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	@npm run --silent --prefix frontend check
+	@npm test --silent --prefix labextension
+	@npm run --silent --prefix labextension check
 
 # Before the minutes that it takes to install everything.
 free-port:
@@ -87,6 +93,10 @@ jupyterhub_usage_quotas/services/viewer/static/usage-quota.js: $(wildcard fronte
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json | programs
 	@npm ci --prefix frontend --ignore-scripts --loglevel=error
+	@touch $@
+
+labextension/node_modules/.package-lock.json: labextension/package.json labextension/package-lock.json | programs
+	@npm ci --prefix labextension --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The newest JupyterHub: what the package is developed against. Its pip serves the others, too.
@@ -128,4 +138,4 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	@touch $@
 
 clean:
-	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
