@@ -284,8 +284,8 @@ class SessionRecorder:
                 # What its launch needs is spoken for until it is complete.
                 starting = [one for one in run if self._is_starting(one)]
                 run = [one for one in run if one not in starting]
-                going_on = list(_running(run, subject, self._needs_of))
-                running |= {user.name: going_on} if run else {}
+                if run:
+                    running[user.name] = list(_running(run, subject, self._needs_of))
                 over = [*over, *starting]
                 ended |= {user.name: list(_running(over, subject))} if over else {}
         return running, ended
@@ -293,8 +293,7 @@ class SessionRecorder:
     def _needs_of(self, session: Session) -> Mapping[str, float]:
         """What had to remain for the launch of a server, which keeps it until it ran so long."""
         spawner = self._spawners.get((session.username, session.server_name))
-        kept = kept_of(spawner) if spawner is not None else None
-        return kept.needs if kept else {}
+        return kept.needs if spawner is not None and (kept := kept_of(spawner)) else {}
 
     def _is_starting(self, session: Session) -> bool:
         spawner = self._spawners.get((session.username, session.server_name))
