@@ -179,6 +179,7 @@ class AdminPage(DecidingPage):
             tiers=list(self.context.tiers),
             has_budgets=self.permissions.administers
             and bool(budget_policies(self.decider.policies, self.at)),
+            sees_everybody=self.permissions.everybody,
             states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
             totals=totals(found, language),
