@@ -24,6 +24,7 @@ from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .guard import GuardOptions
 from .pages import PageOptions
+from .prometheus import URL
 from .traits import Anything
 from .usage import UsageConfig
 from .weekly.budgets import OPTION, Entry
@@ -304,6 +305,13 @@ def check_configuration(
         errors += [
             f"{MANAGER}.grant_limits: {line}" for line in probe.errors_in_granting(probe.policies)
         ]
+        if not probe.has_prometheus:
+            errors += [
+                f"UsageConfig.{URL}: is empty, but a policy limits {one.resource}, which only a"
+                " Prometheus has; set its URL"
+                for one in probe.GAUGES
+                if one.resource in probe.policies.all_measured
+            ]
         errors += [
             f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES

@@ -26,12 +26,14 @@ from .events import NO_EVENTS, MeterEvents, Refresh
 from .gauge_reader import GaugeReader
 from .readers import USUAL, Reader, Timing, UsageReader
 from .snapshot import UsageSnapshot
-from .sources.base import GaugeSource, Source
+from .sources.base import GaugeSource, InPrometheus, PrometheusSource, Source
 
 
 class Meter:
-    """Brings usage from sources in one Prometheus: one of what servers ask for, one for each
-    resource that an admin defined, and gauges.
+    """Brings usage from its sources: one of what servers ask for, one for each resource that an
+    admin defined, and gauges.
+
+    `sources` and gauges are in one Prometheus; `others` are elsewhere, and know where.
 
     `events` gets what happens: readings, refreshes, failures. Gauges of the resources that are
     `kept` are kept up to date, all for None; others are queried when they are needed. What is kept
@@ -41,9 +43,10 @@ class Meter:
     def __init__(
         self,
         prometheus: PrometheusClient,
-        sources: Sequence[Source],
+        sources: Sequence[PrometheusSource],
         timing: Timing = USUAL,
         *,
+        others: Sequence[Source] = (),
         gauges: Sequence[GaugeSource] = (),
         kept: Collection[str] | None = None,
         events: MeterEvents = NO_EVENTS,
@@ -57,7 +60,12 @@ class Meter:
         self._clock = clock
         self._checkpoint = checkpoint
         self._guard = Guard(breaker or Breaker())
-        self._usage = [UsageReader(prometheus, one, self._guard, timing, events) for one in sources]
+        read_from: list[tuple[Source, Guard]] = [
+            # One that is out of order is left alone for a while, and no other with it.
+            *((one, Guard(Breaker(), one.name)) for one in others),
+            *((InPrometheus(prometheus, one), self._guard) for one in sources),
+        ]
+        self._usage = [UsageReader(one, guard, timing, events) for one, guard in read_from]
         self.gauges: Sequence[GaugeReader] = [
             GaugeReader(
                 prometheus, one, self._guard, timing, kept=kept is None or one.resource in kept
@@ -250,7 +258,7 @@ class Meter:
     ) -> Unknown | None:
         bug: Exception | None = None
         try:
-            failure = await self._guard(lambda: step(self._clock()), self.timing.refresh_deadline)
+            failure = await reader.guard(lambda: step(self._clock()), self.timing.refresh_deadline)
         except Exception as error:
             # Whatever the failure: the meter must be kept up to date.
             failure, bug = _internal(error), error
