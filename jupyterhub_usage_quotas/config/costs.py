@@ -12,7 +12,7 @@ from traitlets import Bool, Enum, List, TraitError, Unicode, default, validate
 from .. import conventions
 from ..costs.sources import aws, focus, opencost, price_list
 from ..errors import ConfigurationError
-from ..metering.sources.base import Source
+from ..metering.sources.base import PrometheusSource
 from ..quotas.messages import Verbatim, wrong
 from .attribution import AttributionOptions
 from .checks.secrets import SHORTEST, easy_to_guess
@@ -121,8 +121,8 @@ class CostMonitor(AttributionOptions):
         "http://opencost.opencost.svc.cluster.local:9003", help="The URL of OpenCost's API."
     ).tag(config=True)
 
-    def source_in(self, namespace: str) -> Source:
-        """The configured source of what servers in a namespace ask for."""
+    def source_in(self, namespace: str) -> PrometheusSource:
+        """The configured source in Prometheus of what servers in a namespace ask for."""
         return replace(self.make_source(), namespace=namespace)
 
     @validate("opencost_url")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .. import conventions as names
-from ..errors import LedgerUnavailable, PrometheusError
+from ..errors import LedgerUnavailable, UsageUnknown
 from ..metering.client import promql
 from ..metering.client.prometheus import PrometheusClient
 from ..metering.client.worker import run_in_worker
@@ -106,7 +106,7 @@ class UsageRolling:
                         done += seen
                 if min(unseen.values(), default=empty) >= NOT_THERE:
                     break
-        except (PrometheusError, LedgerUnavailable) as error:
+        except (UsageUnknown, LedgerUnavailable) as error:
             self.problem = str(error)
             LOG.warning("Daily usage is not read: %s; it is tried again", error)
         except Exception as error:
@@ -117,7 +117,7 @@ class UsageRolling:
 
     async def again(self, day: Date, hub: str) -> bool:
         """Read a day of a hub again; returns whether it is another than what was kept. Raises
-        `PrometheusError` and `LedgerUnavailable`.
+        `UsageUnknown` and `LedgerUnavailable`.
         """
         namespace = (await self._hubs_of(day)).get(hub, hub)
         before = (await self._store.days(day, day + DAY)).get((day, hub))
@@ -126,7 +126,7 @@ class UsageRolling:
         return (after.restated if after else 0) > (before.restated if before else 0)
 
     async def note_groups(self) -> None:
-        """Keep who is in which groups today. Raises `PrometheusError`, `LedgerUnavailable`."""
+        """Keep who is in which groups today. Raises `UsageUnknown`, `LedgerUnavailable`."""
         now = self._clock()
         metric = promql.select(names.USER_GROUP_INFO, 'username!=""')
         found = await self._prometheus.query(
@@ -160,7 +160,6 @@ class UsageRolling:
         end = _end_of(day)
         source = self._reading.source_of(namespace)
         sync = SourceSync(
-            self._prometheus,
             source,
             DAY + 2 * MARGIN,
             late=self._reading.late,

@@ -27,9 +27,10 @@ from ...costs.rolling import Reading, UsageRolling
 from ...costs.sources import aws, focus, opencost, price_list
 from ...costs.sources.base import CostSource
 from ...costs.usage_store import UsageStore
-from ...errors import ConfigurationError, LedgerUnavailable, PrometheusError
+from ...errors import ConfigurationError, LedgerUnavailable, UsageUnknown
 from ...ledger.sql.database import Database
 from ...ledger.sql.url import parse_ledger_url
+from ...metering.sources.base import InPrometheus
 from ...metering.sources.exported_gauge import ExportedGauge
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
@@ -104,7 +105,7 @@ def make_cost_service(
     if context.hub:
         closing.append(context.hub.aclose)
     rolling = None
-    if monitor.shown_prometheus_url:
+    if monitor.has_prometheus:
         rolling = make_rolling(monitor, context)
         closing.append(rolling.aclose)
     closing.append(context.costs.store.database.aclose)
@@ -156,8 +157,9 @@ def make_rolling(monitor: CostMonitor, context: CostContext) -> UsageRolling:
         metric = conventions.RECORDED_REQUESTS if recorded else conventions.SERVER_REQUESTS
         label = "username"
     homes = [one for one in monitor.make_gauges() if isinstance(one, ExportedGauge)]
+    prometheus = monitor.make_client()
     reading = Reading(
-        monitor.source_in,
+        lambda namespace: InPrometheus(prometheus, monitor.source_in(namespace)),
         homes,
         monitor.priced,
         datetime.timedelta(seconds=monitor.max_gap),
@@ -167,7 +169,7 @@ def make_rolling(monitor: CostMonitor, context: CostContext) -> UsageRolling:
     )
     return UsageRolling(
         context.costs.usage,
-        monitor.make_client(),
+        prometheus,
         reading,
         monitor.hubs,
         reach=datetime.timedelta(days=monitor.reach_days),
@@ -184,7 +186,7 @@ async def keep(monitor: CostMonitor, context: CostContext, rolling: UsageRolling
             read = await rolling.roll()
             try:
                 await rolling.note_groups()
-            except (PrometheusError, LedgerUnavailable) as error:
+            except (UsageUnknown, LedgerUnavailable) as error:
                 LOG.warning("Groups are not known: %s; it is tried again", error)
         every = datetime.timedelta(seconds=monitor.refresh_costs_every)
         if asked is None or read or context.clock() - asked >= every:

@@ -18,6 +18,7 @@ from jupyterhub_usage_quotas.errors import PrometheusTimeout
 from jupyterhub_usage_quotas.ledger.sql.database import Database
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
+from jupyterhub_usage_quotas.metering.sources.base import InPrometheus
 from jupyterhub_usage_quotas.metering.sources.home_storage import home_storage
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.resources import RESOURCES
@@ -66,7 +67,7 @@ def prometheus():
 
 def rolling(store, sources, hubs=None, *, homes=(), reach=3, now=NOW) -> UsageRolling:
     reading = Reading(
-        lambda namespace: sources[namespace],
+        lambda namespace: InPrometheus(PrometheusClient(URL), sources[namespace]),
         homes,
         RESOURCES,
         timedelta(minutes=10),
