@@ -53,7 +53,8 @@ class SimulatePage(ViewerPage):
             raise BadParameter("policies", self.language.gettext(TOO_LONG, **values))
         wanted = Wanted.of(self.query, typed)
         form = self.query.choice("format", ("html", "csv"), "html")
-        if self.query.choice("try", ("", "yes"), "") != "yes":
+        # What changes with the data, which a script requests every minute, is none of this.
+        if self.query.choice("try", ("", "yes"), "") != "yes" or self.in_part:
             await self._show(wanted)
             return
         try:

@@ -113,6 +113,13 @@ def test_the_configured_policies(viewer: Viewer):
     assert groups == {"course": "course 2 1 3 1", "lab": "lab 1 0 1 0"}
 
 
+def test_nothing_is_worked_out_again_every_minute(viewer: Viewer):
+    """A script of an open page requests only what changes on it."""
+    given = {"try": "yes", "days": "3"}
+    answer = viewer.get(PATH, "reads", params=given, headers={"X-Usage-Quota-Part": "1"})
+    assert not page(answer).select("#usage-quota-found")
+
+
 def test_a_limit_for_a_group_in_place_of_them(viewer: Viewer):
     more = {"limit": "30 minutes", "resource": "time", "window": "7", "group": "lab"}
     found = page(asked(viewer, **more))
