@@ -15,6 +15,7 @@ from typing import Any
 
 from ..config.files.loading import printable
 from ..config.quotas import QuotaOptions
+from ..config.sessions import sessions_of
 from ..errors import ConfigurationError, DatabaseUnreadable
 from ..ledger.base import Ledger
 from ..ledger.drafts import instant_of
@@ -187,7 +188,7 @@ async def _gather(
     start: datetime,
     now: datetime,
 ) -> Past | Unknown:
-    meter = quotas.make_meter()
+    meter = quotas.make_meter(sessions=sessions_of(ledger))
     try:
         await meter.read_history(reach_of(policies, start, now))
         return await gather_past(policies, meter, ledger, subjects, start, now)

@@ -18,6 +18,7 @@ from jupyterhub.utils import url_path_join
 
 from ... import conventions
 from ...config.quotas import Enforcement
+from ...config.sessions import sessions_of
 from ...config.viewer import UsageViewer
 from ...errors import ConfigurationError
 from ...ledger.sql.cached import keeping
@@ -69,8 +70,11 @@ def make_viewer_service(
     """The viewer, ready to be served. The meters are as configured, if none are given."""
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
-    trying = Trying(lambda: meter_of_past or viewer.make_meter(), configured.ledger)
-    meter = meter or viewer.make_meter(_RefreshLog())
+    sessions = sessions_of(configured.ledger)
+    trying = Trying(
+        lambda: meter_of_past or viewer.make_meter(sessions=sessions), configured.ledger
+    )
+    meter = meter or viewer.make_meter(_RefreshLog(), sessions=sessions)
     shown = manager.policies if viewer.enable_compute else manager.policies.of_gauges()
     statuses = EveryoneStatuses(
         shown,
