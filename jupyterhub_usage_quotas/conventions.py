@@ -138,6 +138,7 @@ EARLIER_USAGE_METRICS: Final = MappingProxyType(
 """Usage and limit, by resource."""
 EARLIER_FAIL_OPEN: Final = "jupyterhub_usage_quotas_fail_open_total"
 EARLIER_PROMETHEUS_ERROR: Final = "jupyterhub_usage_quotas_prometheus_error_total"
+EARLIER_HUB_ERROR: Final = "jupyterhub_usage_quotas_hub_api_error_total"
 
 
 class Reason(enum.StrEnum):
