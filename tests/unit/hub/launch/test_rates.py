@@ -15,10 +15,10 @@ from systemdspawner import SystemdSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
 from jupyterhub_usage_quotas.quotas.resources import Resource
-from tests.support.hub_objects import hub_user
 from tests.support.resources import ASKED
 
 GIB = 1024**3
+ADA = SimpleNamespace(id=1, name="ada", url="/", settings={})
 NOTHING = {"memory": 0, "cpu": 0, "gpu": 0, "time": 1}
 
 CONTAINER = {"resources": {"requests": {"memory": "2Gi", "cpu": "500m"}}}
@@ -243,7 +243,7 @@ def of_its_class(options: dict[str, Any]) -> Any:
     (kind,) = begins or {DockerSpawner}
     names = kind.class_traits()
     assert set(options) <= set(names), (kind, options)
-    return kind(user=hub_user("ada"), **options)
+    return kind(user=ADA, **options)
 
 
 def start_of(start: str) -> Callable[[str], bool]:
@@ -273,7 +273,7 @@ def test_the_spawners_themselves_say_the_same(options, expected):
     ],
 )
 def test_spawners_that_are_not_kubespawner(kind, options, expected):
-    asked = asked_by(kind(user=hub_user("ada"), **options), ASKED)
+    asked = asked_by(kind(user=ADA, **options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert (asked.unreadable, asked.unknown) == ((), set())
 
