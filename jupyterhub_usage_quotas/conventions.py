@@ -74,6 +74,10 @@ EXPORTER_INFO: Final = "jupyterhub_usage_quotas_exporter_info"
 SERVERS_UNKNOWN: Final = "jupyterhub_usage_quotas_servers_unknown"
 """Gauge: how many servers run of which it is not known what they request."""
 
+# --- what jupyterhub-groups-exporter exports -----------------------------------------------------
+USER_GROUP_INFO: Final = "jupyterhub_user_group_info"
+"""A series for each user and group that they are in, with labels `username` and `usergroup`."""
+
 # --- what Prometheus records (usage_source: recorded) --------------------------------------------
 RECORDED_REQUESTS: Final = "jupyterhub_usage_quotas:server_requests"
 """What each user's running servers ask for; labels as in SERVER_LABELS; bytes, cores, GPUs, and 1
@@ -99,9 +103,23 @@ LEDGER_AGE: Final = "jupyterhub_usage_quotas_ledger_age_seconds"
 LEDGER_FAILURES: Final = "jupyterhub_usage_quotas_ledger_failures_total"
 LEDGER_ENTRIES: Final = "jupyterhub_usage_quotas_ledger_entries_total"
 ADJUSTMENTS: Final = "jupyterhub_usage_quotas_adjustments"
+SESSION_LOG_AGE: Final = "jupyterhub_usage_quotas_session_log_age_seconds"
+SESSION_LOG_FAILURES: Final = "jupyterhub_usage_quotas_session_log_failures_total"
+SESSIONS_UNWRITTEN: Final = "jupyterhub_usage_quotas_sessions_unwritten"
+SESSIONS_DROPPED: Final = "jupyterhub_usage_quotas_sessions_dropped"
 BUILD_INFO: Final = "jupyterhub_usage_quotas_build_info"
 """Gauge, always 1; the labels `version` and `documentation_url` carry the information."""
 SCRAPE_INTERVAL: Final = "jupyterhub_usage_quotas_scrape_interval_seconds"
+
+# --- what the cost monitor exports ---------------------------------------------------------------
+COST_REQUESTS: Final = "jupyterhub_usage_quotas_cost_explorer_requests_total"
+"""Counter: requests to AWS Cost Explorer, which cost a cent each, by `outcome`."""
+COST_STATE: Final = "jupyterhub_usage_quotas_cost_source_state"
+"""Gauge: 1 for the state of each source of costs, 0 for its others; labels `source`, `state`."""
+COST_UNTIL: Final = "jupyterhub_usage_quotas_costs_known_until_seconds"
+"""Gauge: until when costs are known, in Unix seconds; by `source`."""
+COST_HTTP: Final = "jupyterhub_usage_quotas_cost_monitor_http_requests_total"
+"""Counter: requests to the cost monitor; labels `method`, `code` and `endpoint`."""
 
 # --- what JSON says of users ----------------------------------------------------------------------
 HOME_STORAGE: Final = "storage"
@@ -172,6 +190,7 @@ ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
 ENV_PROMETHEUS_PASSWORD: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_PASSWORD"  # noqa: S105 a name, not a secret
 ENV_HUB_NAMESPACE: Final = "JUPYTERHUB_USAGE_QUOTAS_HUB_NAMESPACE"
 ENV_SESSION_SECRET_KEY: Final = "JUPYTERHUB_USAGE_QUOTAS_SESSION_SECRET_KEY"  # noqa: S105 a name, not a secret
+ENV_COST_MONITOR_TOKEN: Final = "JUPYTERHUB_USAGE_QUOTAS_COST_MONITOR_TOKEN"  # noqa: S105 a name, not a secret
 ENV_WEEKLY_BUDGET: Final = "QUOTA_{role}_{tier}_S"
 """The budget of a week, in seconds, for example QUOTA_USER_GPU_S. Deployments have these names."""
 BUDGET_ROLES: Final = ("user", "admin", "collab")
@@ -195,6 +214,8 @@ SPAWN_FAILURE_REASON: Final = "usage_quota"
 VIEWER_SERVICE: Final = "usage-quota"
 """The name of the service, and so the end of its address: `/services/usage-quota/`."""
 VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
+COST_MONITOR_SERVICE: Final = "cost-monitor"
+COST_MONITOR_MODULE: Final = "jupyterhub_usage_quotas.services.cost_monitor"
 VIEWER_ROLE: Final = "usage-quota-viewer"
 """The role with which the viewer queries the Hub about users."""
 SCOPE_READ: Final = "custom:usage-quotas:read"

@@ -4,6 +4,7 @@
     ├── ConfigurationError         what the admin wrote is wrong (a TraitError)
     ├── UsageUnknown               usage could not be read; `reason` is for metrics
     │   ├── PodOwnersUnknown       servers_unknown
+    │   ├── SessionLogUnavailable  ledger_unavailable
     │   └── PrometheusError        no answer of Prometheus that can be trusted
     │       ├── PrometheusUnreachable    unreachable
     │       ├── PrometheusTimeout        timeout
@@ -25,6 +26,7 @@
     │       └── KeyReused
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
+    ├── CostsUnknown               in `costs.sources.base`; `state` is for metrics
     ├── CheckpointNotUsable        in `metering.checkpoint`; the history is read again
     ├── InvalidText                in `metering.client.promql`; a ValueError
     ├── InvalidLedgerUrl           in `ledger.sql.url`; a ValueError
@@ -73,6 +75,7 @@ __all__ = [
     "PrometheusUnavailable",
     "PrometheusUnreachable",
     "QueryRejected",
+    "SessionLogUnavailable",
     "TooMuchGiven",
     "UnknownAdjustment",
     "UsageQuotasError",
@@ -127,6 +130,12 @@ class PodOwnersUnknown(UsageUnknown):
     """The users of pods are not known, because the Hub's database cannot be read."""
 
     reason = Reason.SERVERS_UNKNOWN
+
+
+class SessionLogUnavailable(UsageUnknown):
+    """The session log cannot be read, because its database does not answer."""
+
+    reason = Reason.LEDGER_UNAVAILABLE
 
 
 class PrometheusError(UsageUnknown):

@@ -27,13 +27,14 @@ from traitlets import Bool, Dict, Float, Int, List, TraitType, Undefined, Unicod
 from jupyterhub_usage_quotas import errors
 from jupyterhub_usage_quotas.commands import parser
 from jupyterhub_usage_quotas.commands.check import CheckReport
+from jupyterhub_usage_quotas.config.costs import CostMonitor
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from jupyterhub_usage_quotas.services.web.openapi import schemas
 
-CLASSES = {one.__name__: one for one in (UsageConfig, UsageQuotaManager, UsageViewer)}
+CLASSES = {one.__name__: one for one in (UsageConfig, UsageQuotaManager, UsageViewer, CostMonitor)}
 
 Json = Mapping[str, Any]
 

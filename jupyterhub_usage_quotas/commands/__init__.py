@@ -18,6 +18,7 @@ from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
 from .ledger import add_ledger
+from .simulate import add_simulate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=imported())
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     add_check(commands)
+    add_simulate(commands)
     add_doctor(commands)
     add_adjust(commands)
     add_ledger(commands)

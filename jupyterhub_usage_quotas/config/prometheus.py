@@ -34,7 +34,10 @@ from .traits import Anything
 PREFIX = "prometheus_"
 """The options are named like the fields of a `Connection`, after this prefix."""
 SECRETS = frozenset(
-    {"prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database", "ledger_url"}
+    {
+        *("prometheus_auth", "prometheus_headers", "session_secret_key", "hub_database"),
+        *("ledger_url", "token"),
+    }
 )
 """Options whose values no message repeats."""
 
@@ -61,17 +64,19 @@ class PrometheusOptions(LoggingConfigurable):
         "https://thanos-querier.openshift-monitoring.svc:9092?namespace=jhub".
 
         The default is the environment variable JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL, else
-        "http://127.0.0.1:9090".
+        "http://127.0.0.1:9090"; where usage comes from the session log, else empty: no Prometheus.
         """
     ).tag(config=True)
 
     @default("prometheus_url")
     def _prometheus_url_default(self) -> str:
-        return os.environ.get(conventions.ENV_PROMETHEUS_URL, "http://127.0.0.1:9090")
+        usual = "" if getattr(self, "counts_sessions", False) else "http://127.0.0.1:9090"
+        return os.environ.get(conventions.ENV_PROMETHEUS_URL, usual)
 
     @validate("prometheus_url")
     def _prometheus_url_is_http(self, proposal: Any) -> str:
-        if problem := problem_of_prometheus(proposal.value):
+        # Whether there must be one depends on where usage comes from.
+        if proposal.value and (problem := problem_of_prometheus(proposal.value)):
             raise TraitError(problem)
         return str(proposal.value)
 

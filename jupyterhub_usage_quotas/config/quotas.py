@@ -10,11 +10,11 @@ from typing import Any
 from traitlets import Bool, TraitError, UseEnum, default, validate
 from traitlets.utils.importstring import import_item
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, all_errors
 from ..ledger.base import NO_LEDGER, Ledger
 from ..ledger.sql.cached import CachedLedger
 from ..ledger.sql.store import SqlLedger
-from ..quotas.messages import shown, wrong
+from ..quotas.messages import not_among, shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from ..quotas.policy.parse import parse_policies
@@ -24,6 +24,7 @@ from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .guard import GuardOptions
 from .pages import PageOptions
+from .prometheus import URL
 from .traits import Anything
 from .usage import UsageConfig
 from .weekly.budgets import OPTION, Entry
@@ -251,6 +252,39 @@ class QuotaOptions(GrantingOptions, GuardOptions, PageOptions, WeeklyBudgetOptio
             found=found,
         )
 
+    def in_place(self, given: object) -> PolicySet:
+        """These policies in place of the configured ones, to be tried: a list of them, or a mapping
+        of `policy` and, where they differ, of what goes with it. Everything else is as configured.
+
+        Raises `ConfigurationError` with all errors.
+        """
+        if not isinstance(given, Mapping):
+            given = {"policy": given}
+        errors = [
+            not_among(wrong("unknown key", str(key)), str(key), TRIED)
+            for key in given
+            if key not in TRIED
+        ]
+        with all_errors(errors):
+            try:
+                policies = parse_policies(
+                    given.get("policy", ()),
+                    given.get("scope_backup_strategy", self.scope_backup_strategy),
+                    failover_open=self.failover_open,
+                    resources=self.resources,
+                    credit_prices=given.get("credit_prices", self.credit_prices),
+                    built_in=self.built_in,
+                )
+            except InvalidPolicies as error:
+                raise ConfigurationError([str(one) for one in error.errors]) from None
+            by_profile = [f"policy: {one.name}" for one in policies if one.servers.by_profile]
+            if errors := self.errors_in_pods(by_profile):
+                raise ConfigurationError(errors)
+            return policies
+
+
+TRIED = ("policy", "scope_backup_strategy", "credit_prices")
+"""What policies that are tried can be written with."""
 
 CONFIGURED: tuple[type[UsageConfig], ...] = (UsageConfig, QuotaOptions)
 """The classes whose sections the Hub reads."""
@@ -271,6 +305,13 @@ def check_configuration(
         errors += [
             f"{MANAGER}.grant_limits: {line}" for line in probe.errors_in_granting(probe.policies)
         ]
+        if not probe.has_prometheus:
+            errors += [
+                f"UsageConfig.{URL}: is empty, but a policy limits {one.resource}, which only a"
+                " Prometheus has; set its URL"
+                for one in probe.GAUGES
+                if one.resource in probe.policies.all_measured
+            ]
         errors += [
             f"UsageConfig.{one.switch}: is False, but a policy limits {one.resource}; leave it out"
             for one in probe.GAUGES

@@ -16,10 +16,11 @@ from ..metering.client.prometheus import PrometheusClient
 from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.meter import Meter
 from ..metering.readers import Timing
-from ..metering.sources.base import GaugeSource, Source
+from ..metering.sources.base import GaugeSource, PrometheusSource
 from ..metering.sources.expression import Expression
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
+from ..metering.sources.session_log import SessionRecords
 from ..quotas.messages import wrong
 from ..quotas.resources import RESOURCES, Resource
 from .about import DocumentationOptions
@@ -29,6 +30,7 @@ from .language import LanguageOptions
 from .ledger import LedgerOptions
 from .pods import PodOptions
 from .prometheus import URL, PrometheusOptions
+from .sessions import SESSIONS, SessionOptions
 from .state import StateOptions
 from .traits import Anything, Namespace, Seconds, is_placeholder, why_of_no_device
 
@@ -47,6 +49,7 @@ class UsageConfig(
     PrometheusOptions,
     HomeOptions,
     LedgerOptions,
+    SessionOptions,
     StateOptions,
     DocumentationOptions,
     LanguageOptions,
@@ -82,12 +85,13 @@ class UsageConfig(
             return ""
 
     usage_source = Enum(
-        (KUBE_STATE_METRICS, HUB, RECORDED),
+        (KUBE_STATE_METRICS, HUB, RECORDED, SESSIONS),
         default_value=KUBE_STATE_METRICS,
         help="""
         Where usage comes from: "kube-state-metrics", for KubeSpawner; "recorded", for the series
-        that the rules in charts-config/prometheus record from it; or "hub", for every other
-        spawner: the Hub exports what running servers ask for on its own metrics endpoint.
+        that the rules in charts-config/prometheus record from it; "sessions", for every spawner,
+        without Prometheus: the Hub records which server ran when; or "hub", for every spawner: the
+        Hub exports what running servers ask for on its own metrics endpoint, for Prometheus.
         """,
     ).tag(config=True)
 
@@ -208,7 +212,7 @@ class UsageConfig(
 
     def errors_together(self, refused: Collection[str] = ()) -> list[str]:
         """See `PrometheusOptions.errors_together`."""
-        errors = super().errors_together(refused)
+        errors = [*super().errors_together(refused), *self.errors_in_sessions(refused)]
         if {"language", "language_folder"}.isdisjoint(refused):
             errors += self.language_errors()
         times = {"stale_after", "refresh_interval", "prometheus_scrape_interval"}
@@ -251,10 +255,19 @@ class UsageConfig(
         }
         return {**self.BUILT_IN, **renamed}
 
+    @property
+    def source_name(self) -> str:
+        """What the configured source of what servers ask for is called, and where it is."""
+        if self.counts_sessions:
+            return "the session log, which the Hub keeps itself"
+        return f"{self.make_source().name} in Prometheus at {self.shown_prometheus_url}"
+
     def make_source(self, events: MeterEvents = NO_EVENTS) -> KubeStateMetrics | ServerMetrics:
-        """The configured source of what servers ask for."""
+        """The configured source in Prometheus of what servers ask for; where that is the session
+        log, what Prometheus would have of it.
+        """
         max_gap = timedelta(seconds=self.max_gap)
-        if self.usage_source == HUB:
+        if self.usage_source in (HUB, SESSIONS):
             return ServerMetrics(self.hub_namespace, max_gap=max_gap)
         if self.usage_source == RECORDED:
             return ServerMetrics(
@@ -290,7 +303,9 @@ class UsageConfig(
         )
 
     def make_gauges(self) -> list[GaugeSource]:
-        """The configured sources of what is there now."""
+        """The configured sources of what is there now; none where there is no Prometheus."""
+        if not self.has_prometheus:
+            return []
         made = (one.make(self) for one in self.GAUGES)
         return [source for source in made if source]
 
@@ -300,18 +315,22 @@ class UsageConfig(
         *,
         kept: Collection[str] | None = None,
         writer: bool = False,
+        sessions: SessionRecords | None = None,
     ) -> Meter:
-        """A meter of the configured sources in the configured Prometheus.
+        """A meter of the configured sources. `sessions` are the records of the session log, where
+        this process has them already.
 
         Of the gauges, those of the resources that are `kept` are kept up to date, all for None. The
         `writer` of the checkpoint is one process, the Hub.
         """
         defined = [Expression(name, entry["promql"]) for name, entry in self.resources.items()]
-        sources: list[Source] = [self.make_source(events), *defined]
+        log = self.make_session_logs(sessions)
+        sources: list[PrometheusSource] = [] if log else [self.make_source(events)]
         return Meter(
             self.make_client(events),
-            sources,
+            [*sources, *defined],
             self._timing(),
+            others=log,
             gauges=self.make_gauges(),
             kept=kept,
             events=events,

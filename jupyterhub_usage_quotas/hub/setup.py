@@ -22,21 +22,24 @@ from ..config.checks.validation import errors_in_options, remarks
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
+from ..config.sessions import SESSIONS
 from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
 from ..ledger.sql.cached import keeping
+from ..ledger.sql.switches import SwitchTable
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
 from ..status.snapshot import StatusSnapshot
 from ..status.users import UserStatuses
-from .api.access import give_scopes
+from .api.access import declare_service, give_scopes
 from .api.answers import Answers
+from .api.switching import Switches
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
-from .ledger import open_ledger
+from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
 from .metrics.servers import ServerExporter
@@ -44,6 +47,7 @@ from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
+from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
 from .viewer_service import GrantedAsMeant, declare_viewer, is_viewer
 
@@ -130,8 +134,11 @@ def _config_was_read(change: Bunch) -> None:
         with all_errors(_errors_beside(app)):
             manager = installation.manager(app)
         open_ledger(manager.ledger, app.log)
+        if manager.enforcement is not Enforcement.off:
+            manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
         give_scopes(app)
+        declare_service(app)
     except ConfigurationError as error:
         app.log.critical("%s", error)
         app.exit(1)
@@ -143,17 +150,21 @@ def _config_was_read(change: Bunch) -> None:
     logging.getLogger("asyncio").addFilter(NotAFailure())
     add_layer(app)
     app.template_vars = dict(app.template_vars) | {VARIABLE: None}
-    if manager.usage_source == HUB:
+    if manager.usage_source in (HUB, SESSIONS):
         REGISTRY.register(ServerExporter(lambda: app.users, manager.hub_namespace))
     if manager.enforcement is not Enforcement.off:
         snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         _export_usage(manager, snapshot)
+        if manager.recorder:
+            # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
+            manager.pending.seen = manager.recorder if manager.counts_sessions else None
+            start(manager.recorder.keep, "session log")
         start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
         for keep in keeping(manager.ledger):
             start(keep, "ledger")
         statuses = _statuses(manager, snapshot)
         _show_on_pages(app, manager, statuses)
-        _answer_by_api(manager, statuses)
+        _answer_by_api(app, manager, statuses)
     _say_which_version(app, manager)
     _log_summary(app, manager)
 
@@ -227,13 +238,19 @@ def _show_on_pages(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 
-def _answer_by_api(manager: UsageQuotaManager, statuses: UserStatuses) -> None:
-    """Answer users' servers, for example JupyterLab's, where their users stand."""
+def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
+    """Answer users' servers, for example JupyterLab's, where their users stand, and start them
+    again with other profiles.
+    """
     # JupyterHub's handlers, which need its database models.
-    from .api.handlers import StatusHandler, add_handlers  # noqa: PLC0415
+    from .api.own_servers import OwnServers  # noqa: PLC0415
+    from .api.serving import serve  # noqa: PLC0415
 
-    answers = Answers(statuses, manager, manager.pending)
-    add_handlers([(r"users/([^/]+)", StatusHandler, {"answers": answers})])
+    database = database_of(manager.ledger)
+    table = SwitchTable(database) if database else None
+    switches = Switches(OwnServers(app), table, app.log)
+    serve(manager, Answers(statuses, manager, manager.pending, switches), switches)
+    start(switches.resume, "switches")
 
 
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
@@ -260,15 +277,14 @@ def _say_which_version(app: HubApp, manager: UsageQuotaManager) -> None:
 def _log_summary(app: HubApp, manager: UsageQuotaManager) -> None:
     count = len(list(manager.policies))
     app.log.info(
-        "Usage quotas: %d %s, usage from %s in Prometheus at %s, %s, %s",
+        "Usage quotas: %d %s, usage from %s, %s, %s",
         count,
         "policy" if count == 1 else "policies",
-        manager.make_source().name,
-        manager.shown_prometheus_url,
+        manager.source_name,
         f"enforcement: {manager.enforcement.value}",
         f"when usage is not known launches are {'allowed' if manager.failover_open else 'denied'}",
     )
-    if manager.usage_source != HUB and not manager.hub_namespace:
+    if manager.usage_source not in (HUB, SESSIONS) and not manager.hub_namespace:
         app.log.warning(
             "UsageConfig.hub_namespace is not set: pods of all namespaces are counted; set it if"
             " several Hubs use this Prometheus, or users with the same name share their usage"

@@ -137,7 +137,7 @@ def _ends_of(proposals: Sequence[Proposal]) -> Iterator[datetime]:
     for one in proposals:
         if _INSTANT.match(one.until):
             with suppress(InvalidQuantity):
-                yield _instant(one.until)
+                yield instant_of(one.until)
 
 
 def _of_kind(proposal: Proposal, amount: float, start: datetime, until: datetime) -> Adjustment:
@@ -176,12 +176,12 @@ def _amount(proposal: Proposal, policies: PolicySet) -> float:
 
 
 def _start(text: str, now: datetime) -> datetime:
-    return _instant(text) if text else now
+    return instant_of(text) if text else now
 
 
 def _until(text: str, start: datetime) -> datetime:
     if _INSTANT.match(text):
-        return _instant(text)
+        return instant_of(text)
     try:
         return start + parse_duration(text)
     except InvalidQuantity:
@@ -189,7 +189,8 @@ def _until(text: str, start: datetime) -> datetime:
         raise InvalidQuantity(wrong(got=text, expected=expected)) from None
 
 
-def _instant(text: str) -> datetime:
+def instant_of(text: str) -> datetime:
+    """Read an instant in ISO 8601, with a time zone. Raises `InvalidQuantity`."""
     try:
         found = datetime.fromisoformat(text.strip().upper())
         if found.tzinfo is None or not EARLIEST <= found < LATEST:

@@ -1,4 +1,4 @@
-"""Metering: what users used, as read from Prometheus.
+"""Metering: what users used, as read from Prometheus, or from the session log.
 
 `Meter` reads it, through a reader of each source. That of usage has a `SourceSync`, which reads on
 from where it was and keeps a `UsageSnapshot`, everybody's usage as of an instant. Users' readings

@@ -27,7 +27,7 @@ from ..errors import UsageQuotasError
 from ..quotas.policy.selector import ServerAttributes
 from .coverage import ScrapeCoverage
 from .snapshot import UsageSnapshot
-from .sources.base import Source
+from .sources.base import DescribedSource
 from .timelines import FIELDS, Kept, keys_so_far, number_of
 
 FILE = "usage-quotas.checkpoint"
@@ -66,7 +66,7 @@ class Checkpoint:
         self._saved: datetime | None = None
         self._complete = False
 
-    def load(self, sources: Iterable[Source]) -> Restored | None:
+    def load(self, sources: Iterable[DescribedSource]) -> Restored | None:
         """What is known of these sources; None where there is no file.
 
         Raises `CheckpointNotUsable`.
@@ -127,7 +127,7 @@ class Checkpoint:
                 os.unlink(aside)
             raise
 
-    def _identity(self, source: Source) -> str:
+    def _identity(self, source: DescribedSource) -> str:
         """What the usage is of: another source, or another Prometheus, is another one."""
         return hashlib.sha256(f"{self._address}\n{source.identity}".encode()).hexdigest()
 
@@ -183,7 +183,7 @@ def _description(identity: str, snapshot: UsageSnapshot) -> dict[str, Any]:
     }
 
 
-def _unpacked(content: bytes, sources: Mapping[str, Source]) -> Iterator[UsageSnapshot]:
+def _unpacked(content: bytes, sources: Mapping[str, DescribedSource]) -> Iterator[UsageSnapshot]:
     """The snapshots of these sources, by identity, in the content of a file."""
     decompress = zlib.decompressobj()
     decoded = memoryview(decompress.decompress(content, LARGEST))

@@ -37,7 +37,7 @@ class GaugeReader:
         """The last values, by key; None where they were never read."""
         self.kept = kept
         self._prometheus = prometheus
-        self._guard = guard
+        self.guard = guard
         self._timing = timing
 
     @property
@@ -96,7 +96,7 @@ class GaugeReader:
         now: datetime,
     ) -> Mapping[str, Readings]:
         """See `Reader.ask`; of users who are named only."""
-        values = await self._guard(lambda: self._read(now), self._timing.deadline)
+        values = await self.guard(lambda: self._read(now), self._timing.deadline)
         if isinstance(values, Unknown):
             return all_unknown(users or (), resources, values)
         return self._readings(values, users, now, None)

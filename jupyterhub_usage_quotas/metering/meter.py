@@ -26,12 +26,14 @@ from .events import NO_EVENTS, MeterEvents, Refresh
 from .gauge_reader import GaugeReader
 from .readers import USUAL, Reader, Timing, UsageReader
 from .snapshot import UsageSnapshot
-from .sources.base import GaugeSource, Source
+from .sources.base import GaugeSource, InPrometheus, PrometheusSource, Source
 
 
 class Meter:
-    """Brings usage from sources in one Prometheus: one of what servers ask for, one for each
-    resource that an admin defined, and gauges.
+    """Brings usage from its sources: one of what servers ask for, one for each resource that an
+    admin defined, and gauges.
+
+    `sources` and gauges are in one Prometheus; `others` are elsewhere, and know where.
 
     `events` gets what happens: readings, refreshes, failures. Gauges of the resources that are
     `kept` are kept up to date, all for None; others are queried when they are needed. What is kept
@@ -41,9 +43,10 @@ class Meter:
     def __init__(
         self,
         prometheus: PrometheusClient,
-        sources: Sequence[Source],
+        sources: Sequence[PrometheusSource],
         timing: Timing = USUAL,
         *,
+        others: Sequence[Source] = (),
         gauges: Sequence[GaugeSource] = (),
         kept: Collection[str] | None = None,
         events: MeterEvents = NO_EVENTS,
@@ -57,7 +60,12 @@ class Meter:
         self._clock = clock
         self._checkpoint = checkpoint
         self._guard = Guard(breaker or Breaker())
-        self._usage = [UsageReader(prometheus, one, self._guard, timing, events) for one in sources]
+        read_from: list[tuple[Source, Guard]] = [
+            # One that is out of order is left alone for a while, and no other with it.
+            *((one, Guard(Breaker(), one.name)) for one in others),
+            *((InPrometheus(prometheus, one), self._guard) for one in sources),
+        ]
+        self._usage = [UsageReader(one, guard, timing, events) for one, guard in read_from]
         self.gauges: Sequence[GaugeReader] = [
             GaugeReader(
                 prometheus, one, self._guard, timing, kept=kept is None or one.resource in kept
@@ -77,6 +85,11 @@ class Meter:
     def snapshots(self) -> Sequence[UsageSnapshot]:
         """What is known of each source, as of the last refresh; complete and never changed."""
         return [one.snapshot for one in self._usage if one.snapshot]
+
+    @property
+    def problems(self) -> Sequence[Unknown]:
+        """Why the last refresh of sources failed, of each that did."""
+        return [one.problem for one in self._usage if one.problem]
 
     @property
     def users(self) -> Collection[str]:
@@ -123,7 +136,7 @@ class Meter:
                 known.append(reader.peek(whose, names, over, now))
             else:
                 asked.append(reader.ask(whose, names, over, now))
-        return _together([*known, *await all_of(*asked)])
+        return merged([*known, *await all_of(*asked)])
 
     def peek(
         self,
@@ -136,7 +149,7 @@ class Meter:
     ) -> Mapping[str, Readings]:
         """The same without a query: Unknown until the history has been read."""
         having = self._having(resources, users, named)
-        return _together([one.peek(whose, names, over, now) for one, names, whose in having])
+        return merged([one.peek(whose, names, over, now) for one, names, whose in having])
 
     def _having(
         self, resources: Collection[str], users: Users, named: Collection[str]
@@ -245,7 +258,7 @@ class Meter:
     ) -> Unknown | None:
         bug: Exception | None = None
         try:
-            failure = await self._guard(lambda: step(self._clock()), self.timing.refresh_deadline)
+            failure = await reader.guard(lambda: step(self._clock()), self.timing.refresh_deadline)
         except Exception as error:
             # Whatever the failure: the meter must be kept up to date.
             failure, bug = _internal(error), error
@@ -258,7 +271,7 @@ def _internal(error: Exception) -> Unknown:
     return Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
 
-def _together(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
+def merged(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:
     """Readings of several sources as one; a user missing in one of them used nothing of it."""
     if len(parts) == 1:
         return parts[0]

@@ -18,7 +18,6 @@ from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
 from .client.breaker import Guard
-from .client.prometheus import PrometheusClient
 from .client.promql import Users
 from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents
@@ -57,6 +56,8 @@ class Reader(Protocol):
 
     problem: Unknown | None
     """Why the last refresh failed; None when it did not."""
+    guard: Guard
+    """Runs every step that reads the source."""
 
     @property
     def name(self) -> str:
@@ -117,7 +118,6 @@ class UsageReader:
 
     def __init__(
         self,
-        prometheus: PrometheusClient,
         source: Source,
         guard: Guard,
         timing: Timing,
@@ -128,8 +128,7 @@ class UsageReader:
         self.problem: Unknown | None = None
         self.restored: UsageSnapshot | None = None
         """What was known before this process, until the first refresh."""
-        self._prometheus = prometheus
-        self._guard = guard
+        self.guard = guard
         self._timing = timing
         self._events = events
         self._at_once: timedelta | None = None
@@ -187,7 +186,7 @@ class UsageReader:
                 raise BadAnswer("it has users other than those in the query")
             return read
 
-        snapshot = await self._guard(of_them, self._timing.deadline)
+        snapshot = await self.guard(of_them, self._timing.deadline)
         if isinstance(snapshot, Unknown):
             return all_unknown(users, resources, snapshot)
         self._report(snapshot, now)
@@ -199,9 +198,9 @@ class UsageReader:
         """
         refused: QueryRejected | None = None
         if self._at_once is None or over <= self._at_once:
-            steps = StepRange(whole_step(now - over), whole_step(now))
+            steps = StepRange(whole_step(now - over), self.source.until(now))
             try:
-                read = await self.source.read(self._prometheus, users, steps)
+                read = await self.source.read(users, steps)
                 return UsageSnapshot.of(self.source, read)
             except QueryRejected as error:
                 refused = error
@@ -221,7 +220,6 @@ class UsageReader:
         restored: UsageSnapshot | None = None,
     ) -> SourceSync:
         return SourceSync(
-            self._prometheus,
             self.source,
             reach,
             late=self._timing.late,

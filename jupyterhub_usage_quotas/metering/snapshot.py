@@ -17,7 +17,7 @@ from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown, Usage
 from .client.promql import Users
 from .coverage import ScrapeCoverage, Span, clipped
-from .sources.base import STEP, Source, UsageSegment
+from .sources.base import STEP, DescribedSource, UsageSegment
 from .timelines import NOTHING_KEPT, Kept, buckets, joined, parts_of, within
 
 REMEMBERED = 512
@@ -32,7 +32,7 @@ class UsageSnapshot:
     recent is read again.
     """
 
-    source: Source
+    source: DescribedSource
     usage: Mapping[str, Kept[float]]
     coverage: ScrapeCoverage
     unmeasured: tuple[Span, ...]
@@ -41,7 +41,7 @@ class UsageSnapshot:
     _prepared: dict[tuple[str, str], Usage] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, source: Source, segment: UsageSegment) -> UsageSnapshot:
+    def of(cls, source: DescribedSource, segment: UsageSegment) -> UsageSnapshot:
         """What the newest part of all says: known up to the last scrape."""
         users = frozenset(segment.usage)
         coverage, unmeasured = segment.coverage, segment.unmeasured
@@ -182,7 +182,8 @@ class UsageSnapshot:
             return Fresh(usage)
         if problem:
             return Stale(usage, problem.reason, problem.detail)
-        detail = f"{self.source.name} was last scraped at {usage.covered_until:%Y-%m-%d %H:%M} UTC"
+        done = "scraped" if self.coverage.missing else "written"
+        detail = f"{self.source.name} was last {done} at {usage.covered_until:%Y-%m-%d %H:%M} UTC"
         return Stale(usage, Reason.STALE, detail)
 
     def readings(
@@ -244,6 +245,9 @@ class UsageSnapshot:
     def _never_seen(self, over: timedelta) -> Unknown:
         if self.source.resource:
             return Unknown(Reason.METRIC_MISSING, f"{self.source.name} has no series at all")
+        if not self.coverage.missing:
+            detail = f"{self.source.name} has no record within {show_duration(over)}"
+            return Unknown(Reason.NOT_SCRAPED, detail)
         where = f' in namespace "{self.source.namespace}"' if self.source.namespace else ""
         return Unknown(
             Reason.NOT_SCRAPED,

@@ -11,8 +11,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from ..errors import PrometheusError, PrometheusTimeout, PrometheusUnavailable, QueryRejected
-from .client.prometheus import PrometheusClient
+from ..errors import PrometheusTimeout, PrometheusUnavailable, QueryRejected, UsageUnknown
 from .client.promql import Users
 from .client.worker import free_in_worker, run_in_worker
 from .coverage import never_covered
@@ -42,7 +41,6 @@ class SourceSync:
 
     def __init__(
         self,
-        prometheus: PrometheusClient,
         source: Source,
         reach: timedelta,
         *,
@@ -56,7 +54,6 @@ class SourceSync:
         self.source = source
         self._restored = restored
         self.snapshot: UsageSnapshot | None = None
-        self._prometheus = prometheus
         self._reach = reach
         self._late = late
         self._max_gap = max_gap
@@ -78,7 +75,7 @@ class SourceSync:
 
     async def read_all(self, now: datetime) -> UsageSnapshot | None:
         """Read the whole of the reach, in as few pieces as the store answers to. Raises
-        `PrometheusError`.
+        `UsageUnknown`.
         """
         # A short piece first: what is refused for another reason than its length is refused soon.
         await self.refresh(now)
@@ -88,9 +85,9 @@ class SourceSync:
         return self.snapshot
 
     async def refresh(self, now: datetime) -> None:
-        """Read what is new, and the end of what was known again. Raises `PrometheusError`."""
-        end = whole_step(now)
-        first = end - self._reach
+        """Read what is new, and the end of what was known again. Raises `UsageUnknown`."""
+        end = self.source.until(now)
+        first = whole_step(end) - self._reach
         snapshot = self.snapshot or self._restored
         if snapshot is None or snapshot.end <= first or snapshot.coverage.last_scrape is None:
             _, segment = await self._read_some(lambda length: StepRange(end - length, end))
@@ -121,7 +118,7 @@ class SourceSync:
             self.snapshot = await run_in_worker(snapshot.forgetting, keep)
 
     async def extend(self, now: datetime) -> None:
-        """Read one more piece of what came before what is known. Raises `PrometheusError`."""
+        """Read one more piece of what came before what is known. Raises `UsageUnknown`."""
         if self.snapshot is None or self.complete(now):
             return
         end, first = self.snapshot.start, whole_step(now) - self._reach
@@ -143,9 +140,9 @@ class SourceSync:
         stores are younger than the longest window. None where it was, or where that is not known.
         """
         try:
-            if await self.source.was_there(self._prometheus, steps):
+            if await self.source.was_there(steps):
                 return None
-        except PrometheusError:
+        except UsageUnknown:
             return None  # a store may refuse so long a range; in pieces it is read all the same
         return UsageSegment({}, never_covered(*steps.span, missing))
 
@@ -217,8 +214,8 @@ class SourceSync:
     async def _read(self, steps: StepRange) -> UsageSegment:
         length = steps.end - steps.start
         try:
-            segment = await self.source.read(self._prometheus, self._users, steps)
-        except (PrometheusError, asyncio.CancelledError):
+            segment = await self.source.read(self._users, steps)
+        except (UsageUnknown, asyncio.CancelledError):
             if length > SHORTEST:
                 # It may have been too much. As much is not tried again soon.
                 self._length = self._longest = max(whole_length(length / 2), SHORTEST)

@@ -107,6 +107,17 @@ def decide(
     verdicts = judge_all(
         policies, usage, request, now, adjustments=adjustments, pools=pools, reserving=reserving
     )
+    return concluded(policies, verdicts, request, now, adjustments)
+
+
+def concluded(
+    policies: PolicySet,
+    verdicts: tuple[Verdict, ...],
+    request: Request,
+    now: datetime,
+    adjustments: Sequence[Adjustment] = (),
+) -> Decision:
+    """What follows from the verdicts of all allotments."""
     groups = alternatives(verdicts)
     denying = [group for group in groups if group_fits(group) is False]
     if denying:

@@ -24,22 +24,34 @@ MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that runs since an instant, and what it asked for."""
+    """A server that runs since an instant, or ran until another, and what it asked for."""
 
     request: Request
     since: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """What only the Hub knows: the servers that run, by username, and the launches that were
     allowed and do not run yet. `reserved` are those of the servers that keep what is left of the
-    session that they were let in for.
+    session that they were let in for. `ended` are those that have only used something: they may
+    have ended before usage was known again.
     """
 
     running: Mapping[str, Sequence[Running]] = field(default_factory=lambda: MappingProxyType({}))
     pending: Sequence[Request] = ()
     reserved: Sequence[Running] = ()
+    ended: Mapping[str, Sequence[Running]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def used_by(self, user: str) -> Sequence[Running]:
+        """A user's servers that may have used something since usage was known."""
+        return [*self.running.get(user, ()), *self.ended.get(user, ())]
+
+    @property
+    def used(self) -> Mapping[str, Sequence[Running]]:
+        """The same of everybody, by username."""
+        return {user: self.used_by(user) for user in {**self.running, **self.ended}}
 
     def reserving(self, now: datetime) -> Sequence[Running]:
         """All that hold a session, as if what is pending began now."""
@@ -57,7 +69,8 @@ def add_running(readings: Readings, servers: Sequence[Running], now: datetime) -
             for server in servers:
                 asked = server.request
                 begin = max(server.since, usage.covered_until)
-                usage = usage.running(begin, now, asked.rates.get(resource, 0.0), asked.server)
+                end = now if server.until is None else min(server.until, now)
+                usage = usage.running(begin, end, asked.rates.get(resource, 0.0), asked.server)
             more[resource] = Fresh(usage)
     return more
 

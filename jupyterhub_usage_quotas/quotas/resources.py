@@ -32,6 +32,9 @@ from .units import (
     time_symbol,
 )
 
+MONTH: Final = 730.0 * TIMES["hours"]
+"""Seconds of a month, as clouds count it in prices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -89,8 +92,27 @@ class Resource:
     kubernetes: tuple[str, ...] = ()
     """Its names in Kubernetes, in requests of containers: patterns with `*` and `?`."""
 
+    usual_price: str = ""
+    """The price of one `priced_unit` in dollars, as large clouds list it: what it weighs beside
+    others where nobody says what it costs.
+    """
+
     freeing: str = ""
     """The advice to users who must free some of it."""
+
+    @property
+    def daily_unit(self) -> float:
+        """The base units in one unit of daily usage, of which only whole ones are kept."""
+        return float(2**20) if self.in_bytes else 1e-3
+
+    @property
+    def priced_unit(self) -> tuple[str, float]:
+        """What has a price: its name, and how many base units (of a gauge: times seconds) it is."""
+        if self.is_gauge:
+            return ("GB-month", 1e9 * MONTH) if self.in_bytes else (f"{self.name}-month", MONTH)
+        if self.in_bytes:
+            return "GiB-hour", 2.0**30 * TIMES["hours"]
+        return f"{next(iter(self.amounts)) or 'server'}-hour", float(TIMES["hours"])
 
     @property
     def in_a_sentence(self) -> str:
@@ -202,6 +224,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 batch_option="req_memory",
                 elsewhere=MEMORY,
                 kubernetes=("memory",),
+                usual_price="0.004237",
             ),
             Resource(
                 "cpu",
@@ -217,6 +240,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 batch_option="req_nprocs",
                 elsewhere=CPU,
                 kubernetes=("cpu",),
+                usual_price="0.031611",
             ),
             Resource(
                 "gpu",
@@ -230,6 +254,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 batch_option="req_ngpus",
                 elsewhere=GPU,
                 kubernetes=DEVICES,
+                usual_price="0.95",
             ),
             Resource(
                 "time",
@@ -262,6 +287,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                     " it can take some minutes to be noticed. Otherwise ask the administrators to"
                     " help you delete them."
                 ),
+                usual_price="0.04",
             ),
         )
     }

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from ..conventions import Reason
@@ -146,6 +146,33 @@ class Usage:
         object.__setattr__(same, "covered_until", until)
         object.__setattr__(same, "coverage", coverage)
         return same
+
+    def before(self, at: float) -> Usage:
+        """The part up to an instant (seconds since the Unix epoch), as it was known then.
+
+        What was prepared for look-ups is cut, and not worked out anew: this is quick.
+        """
+        if at >= self.end:
+            return self
+        last = bisect_right(self._times, at) - 1
+        cut = copy.copy(self)
+        kept = tuple(
+            one if one.end <= at else Bucket(one.start, at, one.rate * (at - one.start), one.server)
+            for one in self.buckets
+            if one.start < at
+        )
+        values = {
+            "buckets": kept,
+            "covered_until": datetime.fromtimestamp(at, UTC),
+            "_times": (*self._times[: last + 1], at),
+            "_before": (*self._before[: last + 1], self.until(at)),
+            "_rates": (*self._rates[: last + 1], 0.0),
+            "_selected": {},
+            "_intervals": {},
+        }
+        for name, value in values.items():
+            object.__setattr__(cut, name, value)
+        return cut
 
     def running(
         self,

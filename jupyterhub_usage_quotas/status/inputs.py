@@ -70,10 +70,10 @@ class DecisionInputs:
         own = in_flight.running.get(self.subject.name, ())
         pools = self.pools
         if not isinstance(pools, PoolAccounts):
-            pools = add_running_to_pools(pools, in_flight.running, self.now)
+            pools = add_running_to_pools(pools, in_flight.used, self.now)
         return replace(
             self,
-            usage=add_running(self.usage, own, self.now),
+            usage=add_running(self.usage, in_flight.used_by(self.subject.name), self.now),
             pools=pools,
             reserving=in_flight.reserving(self.now),
             running=[one.request for one in own],

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from jupyterhub_usage_quotas.ledger.sql.schema import (
     VERSION_TABLE,
 )
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.ledger.sql.switches import Switch, SwitchState, SwitchTable
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -58,6 +60,37 @@ async def opened(url: str, number: int = 1) -> list[SqlLedger]:
 
 async def close(journals: Sequence[SqlLedger]) -> None:
     await asyncio.gather(*(one.aclose() for one in journals))
+
+
+# --- switches of profiles -----------------------------------------------------------------------
+
+
+async def test_switches_are_kept_whatever_their_texts_are(url: str):
+    (journal,) = await opened(url)
+    await journal.history(EVERYONE)
+    table = SwitchTable(journal.database)
+    hostile = "Ada \U0001f9ee'; DROP TABLE usage_quotas_switches; -- %s <b>"
+    one = Switch(
+        hostile,
+        "",
+        None,
+        {"profile": hostile},
+        hostile,
+        {},
+        "",
+        datetime(2026, 3, 4, 12, 0, 0, 123456, tzinfo=UTC),
+    )
+    other = replace(one, user=f"{hostile} ", user_created=one.requested)
+    await table.put(one)
+    await table.put(other)
+    failed = replace(one, state=SwitchState.FAILED, message="x" * 5000)
+    await table.put(failed)
+    kept = sorted(await table.all(), key=lambda found: found.user)
+    assert kept == [replace(failed, message="x" * 1000), other]
+    await table.remove(one)
+    assert await table.all() == [other]
+    await table.remove(other)
+    await close([journal])
 
 
 # --- moving ------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:
         "handler": None,
         "get_state": dict,
         "clear_state": lambda: None,
+        "start_polling": lambda: None,
+        "run_post_stop_hook": lambda: None,
         "consecutive_failure_limit": 0,
         "_spawn_future": None,
         "log": logging.getLogger("hub_spawner"),

@@ -13,7 +13,7 @@ import pytest
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.readers import Timing
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from tests.support.programs import Span, backfill, start_prometheus
 
 NOW = int(time.time()) // 60 * 60
@@ -40,7 +40,7 @@ def serve_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         prometheus.stop()
 
 
-def meter(url: str, *sources: Source, **timing: Any) -> Meter:
+def meter(url: str, *sources: PrometheusSource, **timing: Any) -> Meter:
     """A meter with a generous deadline: these tests are not about time."""
     client = PrometheusClient(url, request_timeout=timedelta(seconds=60))
     patient = {"deadline": timedelta(seconds=60), "refresh_deadline": timedelta(minutes=5)}

@@ -17,6 +17,7 @@ from typing import Any
 import kubernetes_validate
 import promql_parser
 import yaml
+from botocore.loaders import Loader
 from dockerspawner import DockerSpawner
 from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
@@ -32,6 +33,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.commands import parser
+from jupyterhub_usage_quotas.config.costs import CostMonitor, make_cost_monitor
 from jupyterhub_usage_quotas.config.files.earlier import NO_LONGER_NEEDED, spelling_of_today
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer
@@ -50,7 +52,7 @@ CLASSES = {
         *(Authenticator, GenericOAuthenticator, GitHubOAuthenticator, GoogleOAuthenticator),
         *(AzureAdOAuthenticator, LDAPAuthenticator, LTI13Authenticator),
         *(JupyterHub, Spawner, KubeSpawner, DockerSpawner),
-        *(UsageConfig, UsageQuotaManager, UsageViewer),
+        *(UsageConfig, UsageQuotaManager, UsageViewer, CostMonitor),
     )
 }
 """What a configuration in the documentation is about; nothing else is known here."""
@@ -77,6 +79,9 @@ def accept(config: Config) -> None:
     config.UsageConfig.setdefault("credit_prices", {"cpu": 1})
     UsageQuotaManager(config=config)
     make_viewer(config)
+    if "CostMonitor" in config:
+        config.CostMonitor.setdefault("allow_without_token", True)
+        make_cost_monitor(config)
 
 
 def python(text: str, folder: Path) -> None:
@@ -251,9 +256,19 @@ def html(text: str, folder: Path) -> None:
         assert '<div id="usage-quota-live">' in page
 
 
+def hcl(text: str, _folder: Path) -> None:
+    """Terraform: its brackets are closed, and AWS knows what it allows."""
+    assert all(text.count(one) == text.count(other) for one, other in ("{}", "[]", "()"))
+    allowed = re.findall(r'"ce:(\w+)"', text)
+    known = Loader().load_service_model("ce", "service-2")["operations"]
+    assert allowed
+    assert set(allowed) <= set(known)
+
+
 VALIDATORS: dict[str, Callable[[str, Path], None]] = {
     "bash": bash,
     "console": console,
+    "hcl": hcl,
     "html": html,
     "promql": promql,
     "python": python,

@@ -25,7 +25,7 @@ from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.events import NoEvents, Refresh
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.readers import Timing
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.charge import Readings
 from jupyterhub_usage_quotas.quotas.subject import REST
@@ -67,7 +67,7 @@ class Asking:
 
     def meter(
         self,
-        source: Source,
+        source: PrometheusSource,
         clock: Callable[[], float],
         checkpoint: Checkpoint | None = None,
         **timing: Any,
@@ -84,7 +84,11 @@ class Asking:
         )
 
     def ways(
-        self, source: Source, things: Iterable[Happened], targets: Iterable[Target], **more: Any
+        self,
+        source: PrometheusSource,
+        things: Iterable[Happened],
+        targets: Iterable[Target],
+        **more: Any,
     ) -> Ways:
         """What happened, scraped and written, to be read in every way."""
         samples = scraped(list(things), targets)
@@ -127,7 +131,7 @@ class Ways:
     """One source in one Prometheus, read in every way; `samples` are all that it has of it."""
 
     prometheus: Asking
-    source: Source
+    source: PrometheusSource
     samples: Samples
     now: int = NOW
     grows: bool = True

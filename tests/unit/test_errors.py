@@ -91,14 +91,19 @@ def test_the_reasons_beside_the_tree_are_those_of_the_classes():
         if issubclass(one, errors.UsageUnknown) and hasattr(one, "reason")
     }
     assert told == of_classes
-    assert len(told) == 8
+    assert len(told) == 9
 
 
 def test_what_counts_against_prometheus():
     """A query that it refuses, or a database of the Hub's, says nothing about how it is."""
     unknown = [one for one in ALL.values() if issubclass(one, errors.UsageUnknown)]
     innocent = {one.__name__ for one in unknown if not one.counts_against_prometheus}
-    assert innocent == {"UsageUnknown", "PodOwnersUnknown", "QueryRejected"}
+    assert innocent == {
+        "UsageUnknown",
+        "PodOwnersUnknown",
+        "QueryRejected",
+        "SessionLogUnavailable",
+    }
     assert not issubclass(errors.PodOwnersUnknown, errors.PrometheusError)
 
 

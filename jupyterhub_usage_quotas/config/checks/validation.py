@@ -154,7 +154,7 @@ def remarks(config: Mapping[str, Any], classes: Sequence[type[HasTraits]]) -> li
 
 def _remarks_on_sections(config: Mapping[str, Any]) -> Iterator[str]:
     """Nothing would read a section whose name is almost one of ours."""
-    ours = ("UsageConfig", "UsageQuotaManager", "UsageViewer")
+    ours = ("UsageConfig", "UsageQuotaManager", "UsageViewer", "CostMonitor")
     for name in config:
         if name in ours or name in SECTIONS:
             continue

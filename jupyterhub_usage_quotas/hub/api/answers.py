@@ -8,33 +8,43 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...config.quotas import QuotaOptions
-from ...quotas.in_flight import InFlight
 from ...status.chip import chip
 from ...status.inputs import DecisionInputs
 from ...status.reports import what_comes_next
+from ...status.running import NO_GUARD, GuardView, Notice, RunningServer
 from ...status.users import Forecast, UserStatus, UserStatuses, forecast
 from ..launch.kept import kept_of
 from ..launch.request import Offer, offers_of, subject_of_user
-from ..launch.servers import Pending, running_servers, started_at
+from ..launch.servers import Pending, started_at
 from ..pages.text import PolicyRow, could_run, filled_in, limited_in
 from ..types import HubSpawner, HubUser
 from . import models
+from .switching import Switches
 
 
 class Answers:
     """Makes the answers about users. `pending` are the launches under way."""
 
-    def __init__(self, statuses: UserStatuses, options: QuotaOptions, pending: Pending) -> None:
+    def __init__(
+        self,
+        statuses: UserStatuses,
+        options: QuotaOptions,
+        pending: Pending,
+        switches: Switches,
+        guard: GuardView = NO_GUARD,
+    ) -> None:
         self._statuses = statuses
         self._options = options
         self._pending = pending
+        self._switches = switches
+        self._guard = guard
 
     async def about(self, user: HubUser, server: str | None) -> models.UserQuotas:
         """Where a user stands, and what they could start: in place of `server`, or, where that is
         None, beside all that runs.
         """
         now = datetime.now(UTC)
-        in_flight = InFlight(running_servers([user]), self._pending.besides(None))
+        in_flight = self._pending.in_flight([user])
         status = await self._statuses.cached(subject_of_user(user), now, in_flight)
         offers = await self._offers(user, server)
         forecasts = []
@@ -74,7 +84,10 @@ class Answers:
             remark=banner.notice if banner else "",
             verdicts=tuple(_quotas(status, banner.policies if banner else ())),
             profiles=tuple(self._profiles(offers, forecasts)),
-            servers=tuple(_servers(user.spawners.values())),
+            servers=tuple(_servers(user.spawners.values(), self._guard.servers_of(user.name))),
+            stops_servers=self._guard.enforced,
+            notices=tuple(map(_notice, self._guard.notices_of(user.name))),
+            switches=tuple(self._switches_of(user.name)),
         )
 
     def _profiles(
@@ -93,6 +106,17 @@ class Answers:
                 lasts_seconds=None if lasts is None else lasts.total_seconds(),
                 retry_time=one.decision.retry_time,
                 text=could_run(one, self._options.texts),
+            )
+
+    def _switches_of(self, user: str) -> Iterator[models.SwitchReport]:
+        for one in self._switches.of(user):
+            yield models.SwitchReport(
+                server=one.server,
+                state=one.state,
+                profile_name=one.wanted_name,
+                previous_name=one.previous_name,
+                requested=one.requested,
+                message=self._options.texts.gettext(one.message),
             )
 
 
@@ -126,7 +150,10 @@ def _words(row: PolicyRow) -> models.Words:
     )
 
 
-def _servers(spawners: Iterable[HubSpawner]) -> Iterator[models.RunningServer]:
+def _servers(
+    spawners: Iterable[HubSpawner], watched: Sequence[RunningServer]
+) -> Iterator[models.RunningServer]:
+    by_name = {one.name: one for one in watched}
     for spawner in list(spawners):
         if not spawner.active:
             continue
@@ -137,4 +164,30 @@ def _servers(spawners: Iterable[HubSpawner]) -> Iterator[models.RunningServer]:
             profile_name=kept.profile_name if kept else "",
             started=started_at(spawner),
             pending=spawner.pending or None,
+            watched=_watched(by_name.get(spawner.name)),
         )
+
+
+def _watched(server: RunningServer | None) -> models.Watched | None:
+    if server is None:
+        return None
+    return models.Watched(
+        state=server.state,
+        certain=server.certain,
+        over_since=server.over_since,
+        exhausted_at=server.exhausted_at,
+        stops_at=server.stops_at,
+        policies=server.policies,
+    )
+
+
+def _notice(notice: Notice) -> models.NoticeReport:
+    return models.NoticeReport(
+        id=notice.id,
+        server=notice.server,
+        policy=notice.policy,
+        kind=notice.kind,
+        until=notice.until,
+        text=notice.text,
+        at=notice.at,
+    )

@@ -5,16 +5,13 @@ wherever it runs, since it always reaches its Hub.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from jupyterhub import apihandlers
 from jupyterhub.apihandlers.base import APIHandler
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 from tornado.web import HTTPError
 
-from ...conventions import HUB_API
 from ...status.permissions import permissions_of
 from ..launch.request import subject_of_user
 from ..types import HubUser
@@ -50,8 +47,9 @@ class UserHandler(APIHandler):  # type: ignore[misc] # the Hub's class, which ha
         }
         return permissions_of(viewing, by_token=getattr(self, "_token_authenticated", False))
 
-    def answer(self, content: BaseModel) -> None:
+    def answer(self, content: BaseModel, status: int = 200) -> None:
         """Answer with a model."""
+        self.set_status(status)
         self.set_header("Cache-Control", "private, no-cache")
         self.finish(_as_json(content))
 
@@ -72,16 +70,6 @@ class StatusHandler(UserHandler):
         if server is not None and len(server) > LONGEST_NAME:
             raise HTTPError(400, f"server: got {len(server)} characters; expected the name of one")
         self.answer(await self._answers.about(user, server))
-
-
-def add_handlers(handlers: Sequence[tuple[str, type[APIHandler], dict[str, Any]]]) -> None:
-    """Have the Hub serve these below `api/usage-quotas/`.
-
-    Not by `JupyterHub.extra_handlers`, whose use the Hub warns of in every log.
-    """
-    apihandlers.default_handlers.extend(
-        (rf"/api/{HUB_API}/{path}", handler, options) for path, handler, options in handlers
-    )
 
 
 def _as_json(model: BaseModel) -> str:

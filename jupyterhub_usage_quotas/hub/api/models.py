@@ -4,11 +4,16 @@ the Hub's language, so that whatever shows them needs no words of its own for th
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...config.quotas import Enforcement
+from ...ledger.sql.switches import SwitchState
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
+from ...quotas.states import State
 from ...status.reports import Verdict
+from ...status.running import NoticeKind
 from ...status.text import Severity
 
 
@@ -62,6 +67,31 @@ class Profile(Model):
     text: str = Field(description="how long it could run, or why not, in a few words")
 
 
+class Watched(Model):
+    """Where a running server stands with the policies that may stop it."""
+
+    state: State = Field(description="`grace`: it is stopped at `stops_at`, unless there is more")
+    certain: bool = Field(description="whether all of this was known when it was checked last")
+    over_since: Instant | None
+    exhausted_at: Instant | None = Field(description="when nothing remains, if it goes on")
+    stops_at: Instant | None = Field(description="when it is stopped, unless somebody gives more")
+    policies: tuple[str, ...] = Field(description="those that its state comes from")
+
+
+class NoticeReport(Model):
+    """Something that the user is told once, wherever it is shown."""
+
+    id: str = Field(description="the same wherever and however often it is told")
+    server: str = Field(description="empty for the default server")
+    policy: str
+    kind: NoticeKind
+    until: Instant | None = Field(
+        description="when the server runs out, is stopped, or may be started again"
+    )
+    text: str
+    at: Instant
+
+
 class RunningServer(Model):
     """A server of the user that runs or is starting."""
 
@@ -70,6 +100,18 @@ class RunningServer(Model):
     profile_name: str
     started: Instant | None
     pending: str | None = Field(description="`spawn`, `stop` or another word of the Hub's, or null")
+    watched: Watched | None = Field(description="null where no policy may stop it")
+
+
+class SwitchReport(Model):
+    """A switch of profiles that is not done, or failed."""
+
+    server: str = Field(description="empty for the default server")
+    state: SwitchState
+    profile_name: str = Field(description="the display name of the profile that was chosen")
+    previous_name: str = Field(description="that of the profile that ran before")
+    requested: Instant
+    message: str = Field(description="why it failed; else empty")
 
 
 class UserQuotas(DecisionSummary):
@@ -91,3 +133,44 @@ class UserQuotas(DecisionSummary):
         " it names one"
     )
     servers: tuple[RunningServer, ...]
+    stops_servers: bool = Field(
+        description="whether servers are stopped when nothing remains; else `watched` says what"
+        " would happen"
+    )
+    notices: tuple[NoticeReport, ...] = Field(description="the newest first")
+    switches: tuple[SwitchReport, ...] = Field(
+        description="of servers that are being started again with another profile, and of those"
+        " that could not be"
+    )
+
+
+Text = Annotated[str, Field(max_length=255)]
+
+
+class NewSwitch(BaseModel):
+    """The body of a request for a switch."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    server: Text = Field("", description="empty for the default server")
+    profile: Annotated[str, Field(min_length=1, max_length=255)] = Field(description="the slug")
+    options: Annotated[dict[Text, Text], Field(max_length=64)] = Field(
+        {}, description="the key of each choice in the profile, by the option's key"
+    )
+
+
+class Switching(Model):
+    """A switch that has begun."""
+
+    url: str = Field(description="the path of the page on which the user waits for the server")
+
+
+class Refusal(Model):
+    """Why nothing is done. Nothing was stopped."""
+
+    status: int
+    message: str
+    reason: Literal["quota", "profile", "server", "busy", "ledger"]
+    retry_time: Instant | None = Field(
+        None, description="from when on it would be done, where a quota is the reason"
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from tornado.web import HTTPError
@@ -55,6 +55,8 @@ class LaunchDenied(UsageQuotasError, SpawnException or HTTPError):  # type: igno
         """Alternatives to the denied launch, for the page that shows the denial."""
         self.usage_quota_starts: Starts = ANY_SERVER
         """From when on each quota that denied it would not, for the header of that page."""
+        self.usage_quota_retry_time: datetime | None = None
+        """From when on the same launch would not be denied."""
         self.headers: dict[str, str] = {}
         if retry_after is not None:
             # Rounded up: a client that waits exactly so long must not be early.

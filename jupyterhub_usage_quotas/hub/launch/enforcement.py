@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...config.quotas import Enforcement, QuotaOptions
 from ...conventions import Reason
@@ -16,7 +16,6 @@ from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
-from ...quotas.in_flight import InFlight
 from ...quotas.subject import Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
@@ -35,7 +34,10 @@ from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
 from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
-from .servers import Pending, running_servers
+from .servers import Pending
+
+if TYPE_CHECKING:
+    from ..sessions.recorder import SessionRecorder
 
 
 class UsageQuotaManager(QuotaOptions):
@@ -55,12 +57,15 @@ class UsageQuotaManager(QuotaOptions):
         """Where running servers stand, for pages and the API."""
         self.on_request: list[Callable[[str], None]] = []
         """Each gets the outcome of every request to Prometheus."""
+        self.recorder: SessionRecorder | None = None
+        """Keeps the session log of the Hub; set before the meter is first used."""
 
     @cached_property
     def meter(self) -> Meter:
-        """What brings usage from Prometheus."""
+        """What brings usage from Prometheus, or from the session log."""
         events = MeterMetrics(self.log, self.on_request)
-        return self.make_meter(events, kept=self.policies.all_measured, writer=True)
+        kept = self.policies.all_measured
+        return self.make_meter(events, kept=kept, writer=True, sessions=self.recorder)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus, and the ledger."""
@@ -85,6 +90,17 @@ class UsageQuotaManager(QuotaOptions):
         if launch is not None and launch.read:
             self._keep(user, spawner, launch.request, asked)
 
+    async def would_deny(self, user: HubUser, spawner: HubSpawner) -> LaunchDenied | None:
+        """The denial of a server if it took the place of the running one of its name now; None if
+        it may start. `spawner` is another than that server's, and does not start. Raises what the
+        spawner raises for options that it does not take.
+        """
+        if self.enforcement is not Enforcement.enforce:
+            await self._read_in_time(user, spawner)
+            return None
+        launch, inputs, decision = await self._decide_in_time(user, spawner)
+        return None if decision.allowed else self._denial(decision, launch, inputs)
+
     def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:
             keep(spawner, request, asked)
@@ -98,6 +114,8 @@ class UsageQuotaManager(QuotaOptions):
 
     async def _read(self, user: HubUser, spawner: HubSpawner) -> Launch:
         forget(spawner)
+        if self.recorder:
+            self.recorder.watch(spawner)
         launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)
         stamp_profile(spawner, launch.request.server.profile, launch.request.profile_name)
         return launch
@@ -197,10 +215,7 @@ class UsageQuotaManager(QuotaOptions):
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
         users = self._hub_users([user]) if inputs.pools else [user]
-        running = running_servers(users)
-        # Servers that run keep what they were let in on until they ran for so long.
-        reserved = [one for servers in running.values() for one in servers]
-        in_flight = InFlight(running, self.pending.besides(spawner), reserved)
+        in_flight = self.pending.in_flight(users, spawner, reserved=True)
         inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
@@ -237,6 +252,7 @@ class UsageQuotaManager(QuotaOptions):
         retry_time = decision.retry_time
         wait = max(retry_time - now, timedelta(0)) if retry_time else None
         denial = LaunchDenied(message, self.denied_status, for_log(decision), wait)
+        denial.usage_quota_retry_time = retry_time
         denial.usage_quota_starts = {
             one.allotment.name: one.retry_time for one in decision.denying if one.retry_time
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
-from ...quotas.in_flight import Running
+from ...quotas.in_flight import InFlight, Running
+from ...quotas.subject import Subject
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import kept_of
@@ -52,11 +54,46 @@ def started_at(spawner: HubSpawner) -> datetime | None:
     return started.replace(tzinfo=UTC) if started else None
 
 
+class Seen(Protocol):
+    """What else knows which servers of users run, and which ended a while ago: the session log."""
+
+    def in_flight(
+        self, users: Iterable[HubUser], subject_of: Callable[[HubUser], Subject]
+    ) -> tuple[Mapping[str, Sequence[Running]], Mapping[str, Sequence[Running]]]:
+        """Those that run, and those that have only used something, by username."""
+        ...
+
+
 class Pending:
-    """The launches that were allowed and do not run yet."""
+    """What is in flight: the launches that were allowed and do not run yet, and what runs.
+
+    Where usage comes from what was `seen`, servers in flight do, too: nothing is counted twice.
+    """
 
     def __init__(self) -> None:
+        self.seen: Seen | None = None
         self._launches: dict[int, tuple[HubSpawner, Request]] = {}
+
+    def in_flight(
+        self, users: Iterable[HubUser], besides: HubSpawner | None = None, *, reserved: bool = False
+    ) -> InFlight:
+        """What of these users, and all launches but this spawner's, is in flight. Where it is
+        `reserved`, servers that run keep what they were let in on until they ran for so long; but
+        not the one that this spawner would take the place of.
+        """
+        running, ended = (
+            self.seen.in_flight(users, subject_of_user)
+            if self.seen
+            else (running_servers(users), {})
+        )
+        own = (besides.user.name, besides.name) if besides and besides.user else None
+        holding = [
+            one
+            for servers in running.values()
+            for one in servers
+            if reserved and (one.request.subject.name, one.request.server_name) != own
+        ]
+        return InFlight(running, self.besides(besides), holding, ended)
 
     def add(self, spawner: HubSpawner, request: Request) -> None:
         """Note a launch that was allowed."""

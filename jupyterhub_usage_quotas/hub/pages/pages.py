@@ -15,7 +15,6 @@ from typing import TypeGuard, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ...config.quotas import QuotaOptions
-from ...quotas.in_flight import InFlight
 from ...quotas.verdict import Request
 from ...status.chip import ANY_SERVER, Chip, chip
 from ...status.permissions import permissions_of
@@ -23,7 +22,7 @@ from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
 from ..launch.rates import asked_by
 from ..launch.request import Offer, offers_of, subject_of_user
-from ..launch.servers import Pending, running_servers
+from ..launch.servers import Pending
 from ..types import HubSpawner, HubUser
 from .text import Banner, banner
 
@@ -148,10 +147,8 @@ class UserPages:
     async def _status(self, user: HubUser) -> UserStatus:
         if user.name not in self._statuses:
             pages = self._pages
-            running = running_servers([user])
-            in_flight = InFlight(running, pages.pending.besides(None))
             self._statuses[user.name] = await pages.statuses.cached(
-                subject_of_user(user), self._now, in_flight
+                subject_of_user(user), self._now, pages.pending.in_flight([user])
             )
         return self._statuses[user.name]
 

@@ -52,7 +52,7 @@ NAMES: Final = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """The revisions of the tables that we know, the newest last, which these tables are."""
 METADATA: Final = MetaData(naming_convention=NAMES)
 NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")

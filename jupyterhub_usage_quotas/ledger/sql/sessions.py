@@ -42,6 +42,11 @@ class SqlSessions:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @property
+    def shown(self) -> str:
+        """Where they are, without the password."""
+        return self.database.where.shown
+
     async def between(
         self, hub: str, users: Collection[str] | None, start: float, end: float
     ) -> SessionExtract:
@@ -51,7 +56,7 @@ class SqlSessions:
         )
 
     async def unfinished(self, hub: str) -> SessionExtract:
-        """The sessions of a Hub that have not ended, and its last watch."""
+        """The sessions of a Hub that have not ended."""
         return await self.database.read(partial(_unfinished, hub=hub))
 
     async def write(self, changes: SessionChanges) -> None:
@@ -91,8 +96,7 @@ def _between(
 
 def _unfinished(connection: Connection, hub: str) -> SessionExtract:
     going_on = select(SESSIONS).where(SESSIONS.c.hub == hub, SESSIONS.c.ended.is_(None))
-    last = select(WATCHES).where(WATCHES.c.hub == hub).order_by(WATCHES.c.seen.desc()).limit(1)
-    return _extract(_rows(connection, going_on), _rows(connection, last))
+    return _extract(_rows(connection, going_on), ())
 
 
 def _write(connection: Connection, changes: SessionChanges) -> None:

@@ -63,13 +63,15 @@ class Breaker:
 
 
 class Guard:
-    """Runs steps that query Prometheus, each within a time, or returns why one failed.
+    """Runs steps that query Prometheus, or what else is `named`, each within a time, or returns why
+    one failed.
 
     After several failures it tries none for a while.
     """
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: Breaker, named: str = "Prometheus") -> None:
         self.breaker = breaker
+        self._named = named
         self._failure: Unknown | None = None
         """Why a query failed last."""
 
@@ -91,7 +93,7 @@ class Guard:
                 return unknown
             self._failure = unknown
         except TimeoutError:
-            detail = f"Prometheus: no answer within {show_duration(allowed)}"
+            detail = f"{self._named}: no answer within {show_duration(allowed)}"
             self._failure = Unknown(Reason.TIMEOUT, detail)
         else:
             self.breaker.succeeded()

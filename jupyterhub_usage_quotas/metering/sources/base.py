@@ -88,8 +88,8 @@ class UsageSegment:
         )
 
 
-class Source(Protocol):
-    """One exporter of usage."""
+class DescribedSource(Protocol):
+    """What is known of a source of usage before it is read."""
 
     @property
     def name(self) -> str:
@@ -120,19 +120,84 @@ class Source(Protocol):
         """
         ...
 
-    async def read(
-        self, prometheus: PrometheusClient, users: Users, steps: StepRange
-    ) -> UsageSegment:
+
+class Source(DescribedSource, Protocol):
+    """A source of usage that can be read, wherever it is."""
+
+    def until(self, now: datetime) -> datetime:
+        """The last instant up to which it can be read at `now`."""
+        ...
+
+    async def read(self, users: Users, steps: StepRange) -> UsageSegment:
         """What users' servers asked for over the time of the steps; users without usage may be left
-        out. Raises `PrometheusError`.
+        out. Raises `UsageUnknown`.
         """
         ...
 
-    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+    async def was_there(self, steps: StepRange) -> bool:
         """Whether anything of it was there in this time, by a query that is cheap however long the
-        time is. Raises `PrometheusError`.
+        time is. Raises `UsageUnknown`.
         """
         ...
+
+
+class PrometheusSource(DescribedSource, Protocol):
+    """One exporter of usage, in any Prometheus."""
+
+    async def read(
+        self, prometheus: PrometheusClient, users: Users, steps: StepRange
+    ) -> UsageSegment:
+        """See `Source.read`. Raises `PrometheusError`."""
+        ...
+
+    async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
+        """See `Source.was_there`. Raises `PrometheusError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class InPrometheus:
+    """A source in one Prometheus."""
+
+    prometheus: PrometheusClient
+    source: PrometheusSource
+
+    @property
+    def name(self) -> str:
+        """See `DescribedSource.name`."""
+        return self.source.name
+
+    @property
+    def namespace(self) -> str:
+        """See `DescribedSource.namespace`."""
+        return self.source.namespace
+
+    @property
+    def requests_metric(self) -> str:
+        """See `DescribedSource.requests_metric`."""
+        return self.source.requests_metric
+
+    @property
+    def resource(self) -> str:
+        """See `DescribedSource.resource`."""
+        return self.source.resource
+
+    @property
+    def identity(self) -> str:
+        """See `DescribedSource.identity`."""
+        return self.source.identity
+
+    def until(self, now: datetime) -> datetime:
+        """See `Source.until`; so that a later reading sees the same samples."""
+        return whole_step(now)
+
+    async def read(self, users: Users, steps: StepRange) -> UsageSegment:
+        """See `Source.read`."""
+        return await self.source.read(self.prometheus, users, steps)
+
+    async def was_there(self, steps: StepRange) -> bool:
+        """See `Source.was_there`."""
+        return await self.source.was_there(self.prometheus, steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,10 @@ class _RollingAccount:
 
     def pay(self, start: float, end: float, rate: float) -> None:
         """See `Account.pay`."""
-        if rate > 0:
-            self._payments.append((start, end, rate))
-            self._inside += rate * (end - start)
+        if rate <= 0:
+            return
+        self._inside += rate * (end - start)
+        if self._payments and self._payments[-1][1:] == (start, rate):
+            # One payment that goes on leaves the window as one.
+            start, _, _ = self._payments.pop()
+        self._payments.append((start, end, rate))

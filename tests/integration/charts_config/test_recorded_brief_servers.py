@@ -14,7 +14,7 @@ import yaml
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.config.usage import RECORDED, UsageConfig
 from jupyterhub_usage_quotas.metering.client.pod_queries import PodLabels, Pods
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from tests.support.rules import EXPORTED, EXPORTED_POD, RULES
 from tests.support.samples import (
@@ -141,7 +141,7 @@ def test_usage_is_the_same(prometheus):
         assert used(prometheus, source) == pytest.approx(expected()), source.name
 
 
-def used(prometheus: Asking, source: Source) -> dict[str, float]:
+def used(prometheus: Asking, source: PrometheusSource) -> dict[str, float]:
     meter = prometheus.meter(source, lambda: NOW)
     readings = prometheus.run(meter.read(list(USED), ("time", "memory"), OVER, instant(NOW)))
     return {

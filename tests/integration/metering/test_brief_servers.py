@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
@@ -137,7 +137,7 @@ def scraper(name: str = "ksm-0", every: float = 5, **options) -> Target:
 class Case:
     """What was scraped how; `used` are the minutes of time and the GiB-minutes of each."""
 
-    source: Callable[[str], Source]
+    source: Callable[[str], PrometheusSource]
     things: Sequence[Happened]
     targets: Sequence[Target]
     used: Mapping[str, tuple[float, float]]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas.hub.metrics.history import history_for_log
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
 from jupyterhub_usage_quotas.quotas.usage import Reading, Stale, Unknown
@@ -63,7 +63,7 @@ class Case:
     elsewhere: str = ""
     happened: Sequence[Happened] = field(default_factory=pods)
 
-    def ways(self, prometheus: Asking, source: Source) -> Ways:
+    def ways(self, prometheus: Asking, source: PrometheusSource) -> Ways:
         where = self.elsewhere or source.namespace
         things = (replace(one, namespace=where) for one in self.happened)
         return prometheus.ways(source, things, self.targets)

@@ -14,7 +14,7 @@ import pytest
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.readers import Timing
-from jupyterhub_usage_quotas.metering.sources.base import Source
+from jupyterhub_usage_quotas.metering.sources.base import PrometheusSource
 from jupyterhub_usage_quotas.metering.sources.expression import Expression
 from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.metering.sources.server_metrics import ServerMetrics
@@ -111,7 +111,7 @@ def url(serve_victoria: Callable[..., str]) -> str:
     return serve_victoria(history())
 
 
-def meter(url: str, *sources: Source) -> Meter:
+def meter(url: str, *sources: PrometheusSource) -> Meter:
     client = PrometheusClient(url, request_timeout=timedelta(seconds=60))
     patient = Timing(timedelta(seconds=60), timedelta(minutes=5))
 
@@ -126,7 +126,7 @@ def read(request: pytest.FixtureRequest, url: str) -> Callable[..., Any]:
     """A function that reads one user's usage: by a query, or from what is kept."""
 
     async def read(
-        source: Source, user: str, over: timedelta = timedelta(days=1)
+        source: PrometheusSource, user: str, over: timedelta = timedelta(days=1)
     ) -> Mapping[str, Reading]:
         asked = meter(url, source)
         if request.param == "kept":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jupyterhub_usage_quotas import conventions
 from jupyterhub_usage_quotas.metering.sources.pod_names import Owner
+from jupyterhub_usage_quotas.quotas.sessions import Session, Watch
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.programs import Span
 from tests.support.recorded import NOW
@@ -83,6 +84,24 @@ def as_hub_metrics(servers: Iterable[Server], alive_until: int) -> Iterator[Span
                 labels["replica"] = server.replica
             if amount:
                 yield Span(conventions.SERVER_REQUESTS, labels, server.start, server.end, amount)
+
+
+def as_sessions(servers: Iterable[Server], alive_until: int) -> Iterator[Session | Watch]:
+    """What the Hub recorded, to the second: replicas of an exporter are not its concern."""
+    yield Watch(f"watch-{alive_until}", NAMESPACE, NOW - DAY, alive_until)
+    for server in servers:
+        yield Session(
+            f"{server.username}-{server.name}-{server.start}",
+            NAMESPACE,
+            server.username,
+            server.name,
+            server.start - 60,
+            server.end + 60,
+            server.end + 60,
+            {"memory": server.memory, "cpu": server.cpu, "gpu": float(server.gpus), "time": 1.0},
+            profile=server.profile,
+            profile_name=server.profile_name,
+        )
 
 
 SERVERS = [

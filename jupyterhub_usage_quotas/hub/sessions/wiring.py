@@ -1,0 +1,61 @@
+"""The session log of a Hub: what of the Hub it is made of, and where its metrics are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from jupyterhub import orm
+
+from ...config.sessions import NEEDS_LEDGER
+from ...errors import ConfigurationError
+from ...ledger.sql.sessions import SqlSessions
+from ...quotas.subject import in_utc
+from ..launch.enforcement import UsageQuotaManager
+from ..ledger import database_of
+from ..metrics.sessions import SessionMetrics
+from ..types import HubApp, HubUser
+from .book import Server
+from .recorder import HubServers, SessionRecorder, named
+
+
+def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | None:
+    """The recorder of a Hub; None where there is no database to keep a log in.
+
+    Raises `ConfigurationError` where usage is to come from it all the same.
+    """
+    database = database_of(manager.ledger)
+    if database is None:
+        if manager.counts_sessions:
+            raise ConfigurationError([f"UsageConfig.usage_source: {NEEDS_LEDGER}"])
+        return None
+    return SessionRecorder(
+        SqlSessions(database),
+        manager.hub_namespace,
+        HubServers(partial(_users, app), partial(_stored, app)),
+        SessionMetrics(app.log),
+        app.log,
+        heartbeat=manager.session_heartbeat,
+        kept=manager.sessions_kept,
+    )
+
+
+def _users(app: HubApp) -> Iterable[HubUser]:
+    # The Hub makes its dictionary of users a moment after it has read its configuration.
+    return getattr(app, "users", {}).values()
+
+
+def _stored(app: HubApp) -> Mapping[Server, float | None]:
+    """The servers that run as far as the Hub's database knows, and when they were launched."""
+    rows = (
+        app.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.started)
+        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+        .filter(orm.Spawner.server_id.is_not(None))
+        .all()
+    )
+    found = {}
+    for username, server_name, started in rows:
+        if (server := named(username, server_name or "")) is not None:
+            since = in_utc(started)
+            found[server] = since.timestamp() if since else None
+    return found
