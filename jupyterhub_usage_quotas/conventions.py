@@ -103,6 +103,15 @@ LEDGER_AGE: Final = "jupyterhub_usage_quotas_ledger_age_seconds"
 LEDGER_FAILURES: Final = "jupyterhub_usage_quotas_ledger_failures_total"
 LEDGER_ENTRIES: Final = "jupyterhub_usage_quotas_ledger_entries_total"
 ADJUSTMENTS: Final = "jupyterhub_usage_quotas_adjustments"
+GUARD_STOPS: Final = "jupyterhub_usage_quotas_guard_stops_total"
+GUARD_NOTICES: Final = "jupyterhub_usage_quotas_guard_notices_total"
+GUARD_SERVERS: Final = "jupyterhub_usage_quotas_guard_servers"
+GUARD_STOPS_PENDING: Final = "jupyterhub_usage_quotas_guard_stops_pending"
+GUARD_STOPS_SLOW: Final = "jupyterhub_usage_quotas_guard_stops_slow"
+GUARD_SECONDS: Final = "jupyterhub_usage_quotas_guard_round_seconds"
+GUARD_ROUNDS: Final = "jupyterhub_usage_quotas_guard_rounds_total"
+NOTICE_DELIVERIES: Final = "jupyterhub_usage_quotas_notice_deliveries_total"
+NOTICES_WAITING: Final = "jupyterhub_usage_quotas_notices_waiting"
 SESSION_LOG_AGE: Final = "jupyterhub_usage_quotas_session_log_age_seconds"
 SESSION_LOG_FAILURES: Final = "jupyterhub_usage_quotas_session_log_failures_total"
 SESSIONS_UNWRITTEN: Final = "jupyterhub_usage_quotas_sessions_unwritten"
@@ -184,6 +193,18 @@ class Reason(enum.StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+class StopOutcome(enum.StrEnum):
+    """What came of stopping a running server: the `outcome` label of `GUARD_STOPS`."""
+
+    STOPPED = "stopped"
+    SLOW = "slow"  # it was still stopping when the request was answered, and then did
+    NOT_STOPPED = "not_stopped"  # the Hub gave up, or the server still runs
+    CHANGED_MIND = "changed_mind"  # right before the request it was not over, or that was not known
+    ANOTHER = "another"  # it was started anew, is starting, or is gone
+    FAILED = "failed"  # the request
+    SHADOW = "shadow"  # it would have been requested
+
+
 # --- environment variables -----------------------------------------------------------------------
 ENV_PROMETHEUS_URL: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_URL"
 ENV_PROMETHEUS_USERNAME: Final = "JUPYTERHUB_USAGE_QUOTAS_PROMETHEUS_USERNAME"
@@ -209,6 +230,12 @@ POD_NAMESPACE_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/names
 # --- what JupyterHub gets when a launch is denied ---------------------------------------------
 SPAWN_FAILURE_REASON: Final = "usage_quota"
 """The `reason` label of JupyterHub 6's spawn duration metric."""
+
+# --- the guard of running servers, as the Hub knows it -------------------------------------------
+GUARD_SERVICE: Final = "usage-quota-guard"
+"""The name of the service with whose token the Hub's own API is asked to stop servers."""
+GUARD_ROLE: Final = "usage-quota-guard"
+GUARD_SCOPES: Final = ("delete:servers", "read:servers")
 
 # --- the viewer, as the Hub knows it -------------------------------------------------------------
 VIEWER_SERVICE: Final = "usage-quota"

@@ -8,12 +8,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cloud_costs
 import usage_quotas
 import usage_quotas_health
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 DASHBOARDS = {
+    "cloud-costs.json": cloud_costs.build,
+    "cloud-costs-groups.json": cloud_costs.build_groups,
+    "cloud-costs-users.json": cloud_costs.build_users,
     "usage-quotas.json": usage_quotas.build,
     "usage-quotas-health.json": usage_quotas_health.build,
 }

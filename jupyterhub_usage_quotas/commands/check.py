@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from ..config.quotas import Enforcement, QuotaOptions
+from ..config.sessions import sessions_of
 from ..conventions import HOME_STORAGE, Reason
 from ..errors import (
     DatabaseUnreadable,
@@ -286,7 +287,7 @@ def _members(
 
 async def _gather(options: QuotaOptions, ledger: Ledger, who: Who) -> DecisionInputs:
     """The inputs of the decision, and what the user has now, limited or not."""
-    policies, meter = options.policies, options.make_meter()
+    policies, meter = options.policies, options.make_meter(sessions=sessions_of(ledger))
     statuses = UserStatuses(policies, meter, ledger)
     try:
         inputs = await statuses.inputs(who.subject, datetime.now(UTC), who.pools)

@@ -305,6 +305,7 @@ def check_configuration(
         errors += [
             f"{MANAGER}.grant_limits: {line}" for line in probe.errors_in_granting(probe.policies)
         ]
+        errors += probe.errors_in_reach(probe.policies.reach)
         if not probe.has_prometheus:
             errors += [
                 f"UsageConfig.{URL}: is empty, but a policy limits {one.resource}, which only a"

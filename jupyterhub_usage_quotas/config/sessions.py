@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any, Final
 
 from traitlets.config import LoggingConfigurable
 
 from ..errors import ConfigurationError
+from ..ledger.base import Ledger
+from ..ledger.sql.cached import CachedLedger
 from ..ledger.sql.database import Database
 from ..ledger.sql.sessions import SqlSessions
 from ..ledger.sql.url import parse_ledger_url
@@ -24,6 +27,11 @@ NEEDS_LEDGER: Final = (
     "the session log is kept in the ledger's database, and there is none: set"
     " UsageConfig.ledger_url to the URL of one, and leave out ledger_factory"
 )
+
+
+def sessions_of(ledger: Ledger) -> SqlSessions | None:
+    """The sessions in the database of a ledger in SQL; None of another ledger."""
+    return SqlSessions(ledger.journal.database) if isinstance(ledger, CachedLedger) else None
 
 
 class SessionOptions(LoggingConfigurable):
@@ -75,6 +83,13 @@ class SessionOptions(LoggingConfigurable):
         if not self.counts_sessions:
             return []
         return [SessionLog(getattr(self, "hub_namespace", ""), records or self.make_sessions())]
+
+    def errors_in_reach(self, reach: timedelta) -> list[str]:
+        """A line where the log is not kept for as long as policies look back."""
+        if not self.counts_sessions or self.sessions_kept >= reach.total_seconds():
+            return []
+        what = "UsageConfig.sessions_kept: is shorter than the longest window of a policy"
+        return [wrong(what, self.sessions_kept, f"at least {reach.total_seconds():g}")]
 
     def errors_in_sessions(self, refused: Collection[str]) -> list[str]:
         """A line for every error that no option about the session log has alone."""

@@ -38,6 +38,8 @@ class CostStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.written = 0
+        """How often it was written to by this: what was read before is out of date."""
 
     async def write(
         self,
@@ -49,9 +51,11 @@ class CostStore:
         """Keep what a source says of these days (and whether that is final) in place of what it
         said; returns the days of which it had said something else as final.
         """
-        return await self.database.write(
+        restated = await self.database.write(
             partial(_write, source=source, rows=rows, days=days, now=now)
         )
+        self.written += 1
+        return restated
 
     async def days(self, source: str, since: Date, until: Date) -> Mapping[Date, CostDay]:
         """The days that are kept of a source, from `since` to before `until`."""

@@ -57,6 +57,8 @@ class UsageStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.written = 0
+        """How often it was written to by this: what was read before is out of date."""
 
     async def write(
         self, day: Date, hub: str, used: Iterable[Used], coverage: float, now: datetime.datetime
@@ -65,9 +67,11 @@ class UsageStore:
         something else.
         """
         rows = _storable(used)
-        return await self.database.write(
+        other = await self.database.write(
             partial(_write, day=day, hub=hub, used=rows, coverage=coverage, now=now)
         )
+        self.written += 1
+        return other
 
     async def days(self, since: Date, until: Date) -> Mapping[At, UsageDay]:
         """The days that are kept, from `since` to before `until`, by day and hub."""

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import audit, devices, homes, network, people, pods, prometheus, resources, servers, source
+from . import (
+    audit,
+    devices,
+    homes,
+    network,
+    people,
+    pods,
+    prometheus,
+    resources,
+    servers,
+    sessions,
+    source,
+)
 from . import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
+
+
+class About(enum.Enum):
+    """What a check is about, which there may not be: then it is skipped."""
+
+    ANYTHING = ""
+    PROMETHEUS = "no Prometheus is configured, and none is needed"
+    SOURCE = "usage comes from the session log, and not from Prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +43,7 @@ class Check:
     name: str
     look: Callable[[Deployment], Awaitable[Sequence[Finding]]]
     needs: tuple[str, ...] = ()
+    about: About = About.ANYTHING
 
 
 CONFIGURATION = "configuration"
@@ -33,28 +55,31 @@ CHECKS: Sequence[Check] = (
     Check("distribution", hub.distribution),
     Check("enforced", hub.enforced),
     Check("denials", hub.denials),
-    Check("prometheus", prometheus.answers),
-    Check("clock", prometheus.clock, _REACHED),
-    Check("source", source.source, _REACHED),
-    Check("usernames", source.usernames, _SCRAPED),
-    Check("users", people.users, (*_SCRAPED, "usernames")),
-    Check("duplicates", source.duplicates, _SCRAPED),
-    Check("clusters", pods.one_cluster, _SCRAPED),
-    Check("stuck-pods", pods.stuck_pods, _SCRAPED),
-    Check("retention", prometheus.retention, _REACHED),
-    Check("scrape-interval", prometheus.scrape_interval, (*_SCRAPED, "usernames")),
-    Check("history", prometheus.history, (*_SCRAPED, "usernames")),
+    Check("prometheus", prometheus.answers, about=About.PROMETHEUS),
+    Check("clock", prometheus.clock, _REACHED, about=About.PROMETHEUS),
+    Check("source", source.source, _REACHED, about=About.SOURCE),
+    Check("usernames", source.usernames, _SCRAPED, about=About.SOURCE),
+    Check("users", people.users, (*_SCRAPED, "usernames"), about=About.SOURCE),
+    Check("duplicates", source.duplicates, _SCRAPED, about=About.SOURCE),
+    Check("clusters", pods.one_cluster, _SCRAPED, about=About.SOURCE),
+    Check("stuck-pods", pods.stuck_pods, _SCRAPED, about=About.SOURCE),
+    Check("retention", prometheus.retention, _REACHED, about=About.SOURCE),
+    Check(
+        "scrape-interval", prometheus.scrape_interval, (*_SCRAPED, "usernames"), about=About.SOURCE
+    ),
+    Check("history", prometheus.history, (*_SCRAPED, "usernames"), about=About.SOURCE),
     Check("groups", people.groups),
     Check("named-users", people.named_users),
     Check("profiles", servers.profiles),
-    Check("devices", devices.devices, (*_SCRAPED, "usernames")),
-    Check("home-storage", homes.home_storage, _REACHED),
-    Check("resources", resources.resources, _REACHED),
+    Check("devices", devices.devices, (*_SCRAPED, "usernames"), about=About.SOURCE),
+    Check("home-storage", homes.home_storage, _REACHED, about=About.PROMETHEUS),
+    Check("resources", resources.resources, _REACHED, about=About.PROMETHEUS),
     Check("ledger", hub.ledger),
+    Check("session-log", sessions.session_log),
     Check("audit-log", audit.audit_log),
     Check("service", hub.service),
     Check("network", network.network, ("service",)),
-    Check("hub-metrics", source.hub_metrics, _REACHED),
+    Check("hub-metrics", source.hub_metrics, _REACHED, about=About.PROMETHEUS),
 )
 
 
@@ -66,7 +91,10 @@ async def examine(
     for check in checks:
         missing = [name for name in check.needs if name in without_answer]
         found: Sequence[Finding]
-        if missing:
+        absent = _absent(check.about, deployment)
+        if absent:
+            found = [skipped(absent)]
+        elif missing:
             found = [skipped(f"not checked, because of {missing[0]}")]
         else:
             found = await _look(check, deployment)
@@ -74,6 +102,15 @@ async def examine(
             without_answer.add(check.name)
         for finding in found:
             yield check.name, finding
+
+
+def _absent(about: About, deployment: Deployment) -> str:
+    """Why what a check is about is not there; empty where it is."""
+    if about is not About.ANYTHING and not deployment.manager.has_prometheus:
+        return About.PROMETHEUS.value
+    if about is About.SOURCE and deployment.manager.counts_sessions:
+        return About.SOURCE.value
+    return ""
 
 
 async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:

@@ -20,7 +20,7 @@ OF_CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 PORT = 8081
 """JupyterHub's default."""
-TUTORIAL = "docs/tutorials/the-littlest-jupyterhub.md"
+HOW = "docs/how-to/session-log.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Place:
         return (
             "Add a job to scrape_configs in prometheus.yml: metrics_path /hub/metrics, target"
             f" {host}:{self.port}, with the token of a service that has the scope read:metrics"
-            f" ({TUTORIAL} has all of it)."
+            f" ({HOW} has all of it)."
         )
 
 

@@ -70,9 +70,15 @@ class RefreshLoop:
 
 
 def make_refresh_loop(
-    app: HubApp, options: QuotaOptions, meter: Meter, snapshot: StatusSnapshot
+    app: HubApp,
+    options: QuotaOptions,
+    meter: Meter,
+    snapshot: StatusSnapshot,
+    further: Sequence[RefreshListener] = (),
 ) -> RefreshLoop:
-    """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date."""
+    """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date, and
+    calls `further` listeners after that.
+    """
     policies, groups = options.policies, options.export_usage
     if isinstance(groups, bool):
         groups = [] if groups else None
@@ -80,6 +86,7 @@ def make_refresh_loop(
         HistoryGauges(meter, app.log),
         SnapshotRebuilder(app, policies, snapshot, groups),
         UnmatchedKeys(app, meter),
+        *further,
     ]
     return RefreshLoop(meter, policies, listeners, app.log)
 

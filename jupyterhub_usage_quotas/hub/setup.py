@@ -36,6 +36,7 @@ from ..status.users import UserStatuses
 from .api.access import declare_service, give_scopes
 from .api.answers import Answers
 from .api.switching import Switches
+from .guard.making import make_guard, prepare_guard
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -137,6 +138,7 @@ def _config_was_read(change: Bunch) -> None:
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
+        prepare_guard(app, manager)
         give_scopes(app)
         declare_service(app)
     except ConfigurationError as error:
@@ -153,20 +155,27 @@ def _config_was_read(change: Bunch) -> None:
     if manager.usage_source in (HUB, SESSIONS):
         REGISTRY.register(ServerExporter(lambda: app.users, manager.hub_namespace))
     if manager.enforcement is not Enforcement.off:
-        snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
-        _export_usage(manager, snapshot)
-        if manager.recorder:
-            # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
-            manager.pending.seen = manager.recorder if manager.counts_sessions else None
-            start(manager.recorder.keep, "session log")
-        start(make_refresh_loop(app, manager, manager.meter, snapshot).run, "refresh")
-        for keep in keeping(manager.ledger):
-            start(keep, "ledger")
-        statuses = _statuses(manager, snapshot)
-        _show_on_pages(app, manager, statuses)
-        _answer_by_api(app, manager, statuses)
+        _start_all(app, manager)
     _say_which_version(app, manager)
     _log_summary(app, manager)
+
+
+def _start_all(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Start what runs beside the Hub, and show what comes of it."""
+    snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
+    _export_usage(manager, snapshot)
+    guard = make_guard(app, manager, snapshot)
+    watching = [guard] if guard else []
+    if manager.recorder:
+        # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
+        manager.pending.seen = manager.recorder if manager.counts_sessions else None
+        start(manager.recorder.keep, "session log")
+    start(make_refresh_loop(app, manager, manager.meter, snapshot, watching).run, "refresh")
+    for keep in keeping(manager.ledger):
+        start(keep, "ledger")
+    statuses = _statuses(manager, snapshot)
+    _show_on_pages(app, manager, statuses)
+    _answer_by_api(app, manager, statuses)
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:
@@ -234,7 +243,7 @@ def _statuses(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> UserStatu
 def _show_on_pages(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> None:
     """Tell the Hub's templates what users have left."""
     viewer = next((str(spec["name"]) for spec in app.services if is_viewer(spec)), "")
-    pages = HubPages(statuses, manager, manager.pending, viewer, app.log)
+    pages = HubPages(statuses, manager, manager.pending, viewer, app.log, manager.running)
     app.template_vars = dict(app.template_vars) | {VARIABLE: pages.of}
 
 

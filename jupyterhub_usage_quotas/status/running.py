@@ -4,48 +4,15 @@ it, and what was said about it.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
+from ..quotas.notices import Notice, NoticeKind
 from ..quotas.phrases import mark
 from ..quotas.states import State
 from .language import ENGLISH, SOON, Language
-
-
-class NoticeKind(enum.StrEnum):
-    """What a notice is about."""
-
-    WARNING = "warning"
-    """The server runs out."""
-    GRACE = "grace"
-    """Nothing remains: the server is going to be stopped."""
-    STOPPED = "stopped"
-    """The server was stopped."""
-    CONTINUES = "continues"
-    """The server is not going to be stopped: there is enough again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a user is told, once: about which of their servers, because of which policy.
-
-    The `id` is the same wherever and however often it is told. `threshold` is how long before the
-    end a warning is given, zero for other kinds; `until` is the instant that it names: when the
-    server runs out, is stopped, or may be started again.
-    """
-
-    id: str
-    user: str
-    server: str
-    policy: str
-    kind: NoticeKind
-    threshold: timedelta
-    until: datetime | None
-    text: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +91,20 @@ _TEXTS: Mapping[NoticeKind, tuple[str, str]] = {
 """By kind: with an instant, and without one."""
 
 
+def notice_form(kind: NoticeKind, *, timed: bool) -> str:
+    """The text of a notice, to be translated, with placeholders for `server`, `policy` and, where
+    it is `timed`, `time`.
+    """
+    return _TEXTS[kind][0 if timed else 1]
+
+
+def named_server(server: str, language: Language = ENGLISH) -> str:
+    """A user's server, as notices begin."""
+    if server:
+        return language.gettext("Your server {name}", name=server)
+    return language.gettext("Your server")
+
+
 def notice_text(
     kind: NoticeKind,
     server: str,
@@ -131,14 +112,9 @@ def notice_text(
     until: datetime | None,
     language: Language = ENGLISH,
 ) -> str:
-    """What a notice says, as plain text. `until` is in the time zone in which it is shown."""
-    with_time, without = _TEXTS[kind]
-    named = (
-        language.gettext("Your server {name}", name=server)
-        if server
-        else language.gettext("Your server")
-    )
+    """What a notice says, as plain text; the instant is in UTC."""
+    form, named = notice_form(kind, timed=until is not None), named_server(server, language)
     if until is None:
-        return language.gettext(without, server=named, policy=policy)
-    when = language.instant(until, SOON)
-    return language.gettext(with_time, server=named, policy=policy, time=when)
+        return language.gettext(form, server=named, policy=policy)
+    when = language.instant(until.astimezone(UTC), SOON)
+    return language.gettext(form, server=named, policy=policy, time=when)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import check
+from tests.support.doctor import doctor, statuses
 from tests.support.hub import PYTHONS, Hub, running_hub
 from tests.support.ports import free_port
 from tests.support.visitor import Visitor
@@ -75,7 +76,7 @@ def test_a_time_quota_is_exact_over_a_kill_of_the_hub_and_needs_no_prometheus(ve
         expected = ended - LIMIT + WINDOW
         # What people read is rounded up to a minute; the decision is not.
         assert expected - 1 <= retry <= expected + 61
-        assert check(tmp_path / "jupyterhub_config.py", "--user", "lina").returncode == 3
+        others_say_the_same(lina, version, tmp_path / "jupyterhub_config.py")
         wait_till(expected - 2)
         assert lina.start_by_api().status_code == 429
         wait_till(expected + 1.5)
@@ -88,6 +89,20 @@ def test_a_time_quota_is_exact_over_a_kill_of_the_hub_and_needs_no_prometheus(ve
     assert "usage from the session log, which the Hub keeps itself" in log
     assert "servers that outlived the Hub: 1; that did not: 0" in log
     assert "Traceback" not in log
+
+
+def others_say_the_same(lina: Visitor, version: str, config: Path) -> None:
+    """The dashboard, `check` and `doctor`, each a process of its own with the same database."""
+    assert check(config, "--user", "lina").returncode == 3
+    assert lina.http.get("/services/usage-quota/").is_success
+    (verdict,) = lina.http.get("/services/usage-quota/api/v1/me").json()["verdicts"]
+    # It shows the last whole minute, in which this window may have had less: but it is known.
+    assert verdict["fits"] is not None
+    found = doctor(version, config)
+    assert [check for check, all_of in found.items() if "failed" in statuses(found, check)] == []
+    about_prometheus = ("prometheus", "source", "retention", "hub-metrics")
+    assert set(statuses(found, *about_prometheus)) == {"skipped"}
+    assert statuses(found, "session-log") == ["ok"]
 
 
 def settled(look):

@@ -14,7 +14,10 @@ import yaml
 from .chart import FOLDER
 
 ALERTS = FOLDER / "prometheus/alerts.yaml"
-DASHBOARDS = sorted((FOLDER / "grafana/dashboards").glob("*.json"))
+ALL_DASHBOARDS = sorted((FOLDER / "grafana/dashboards").glob("*.json"))
+COST_DASHBOARDS = [path for path in ALL_DASHBOARDS if path.stem.startswith("cloud-costs")]
+"""They query the cost monitor, and no Prometheus."""
+DASHBOARDS = [path for path in ALL_DASHBOARDS if path not in COST_DASHBOARDS]
 VARIABLES = {
     "$hub": ".*",
     "$policy": ".*",

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.objects import Hub
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from kubespawner import KubeSpawner
 from typing_extensions import get_protocol_members, is_protocol
@@ -39,11 +40,13 @@ def real_objects() -> dict[str, list[object]]:
     settings = {"spawner_class": SimpleLocalProcessSpawner}
     app = JupyterHub(db_url="sqlite:///:memory:", tornado_settings=settings)
     app.init_db()
+    app.init_hub()
     group = orm.Group(name="team")
     app.db.add_all([group, orm.User(name="ada", groups=[group])])
     app.db.commit()
     user = app.users["ada"]
     return {
+        "HubAddress": [Hub()],
         "HubApp": [app],
         "HubGroup": [*user.groups],
         "HubHandler": [BaseHandler],

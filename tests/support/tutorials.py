@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -77,40 +76,24 @@ def upgraded(
 
 LITTLE = """
 os.environ.pop("POD_NAMESPACE", None)
-c.JupyterHub.pop("authenticate_prometheus")
-c.JupyterHub.hub_port = {port}
 """
 """What The Littlest JupyterHub itself sets, as far as it matters."""
 
 
 @contextmanager
 def reloaded(
-    directory: Path, version: str, port: int, token: Path, replaced: dict[str, str], more: str = ""
+    directory: Path, version: str, replaced: dict[str, str], more: str = ""
 ) -> Iterator[Hub]:
-    """The Hub of The Littlest JupyterHub with the configuration of its tutorial.
-
-    It listens on `port` for Prometheus, which reads the `token`.
-    """
+    """The Hub of The Littlest JupyterHub with the configuration of its tutorial."""
     text = named(THE_LITTLEST_JUPYTERHUB, CONFIG_FILE)
-    for before, after in {TOKEN: str(token), **replaced}.items():
+    for before, after in replaced.items():
         assert before in text, before
         text = text.replace(before, after)
-    with running_hub(directory, version, LITTLE.format(port=port) + text + more) as hub:
+    with running_hub(directory, version, LITTLE + text + more) as hub:
         yield hub
 
 
 CONFIG_FILE = "/opt/tljh/config/jupyterhub_config.d/usage-quotas.py"
-TOKEN = "/etc/prometheus/jupyterhub.token"
-HUB_PORT = "127.0.0.1:15001"
-
-
-def scraping(port: int, token: Path) -> list[dict[str, Any]]:
-    """The scrape configuration of that tutorial, for a Hub on this port."""
-    text = named(THE_LITTLEST_JUPYTERHUB, "/etc/prometheus/prometheus.yml")
-    for before, after in {HUB_PORT: f"127.0.0.1:{port}", TOKEN: str(token), "30s": "1s"}.items():
-        assert before in text, before
-        text = text.replace(before, after)
-    return yaml.safe_load(text)["scrape_configs"]
 
 
 def checks(page: Path) -> list[tuple[list[str], str]]:

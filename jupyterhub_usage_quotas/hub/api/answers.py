@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...config.quotas import QuotaOptions
+from ...quotas.notices import Notice
 from ...status.chip import chip
 from ...status.inputs import DecisionInputs
 from ...status.reports import what_comes_next
-from ...status.running import NO_GUARD, GuardView, Notice, RunningServer
+from ...status.running import NO_GUARD, GuardView, RunningServer
 from ...status.users import Forecast, UserStatus, UserStatuses, forecast
 from ..launch.kept import kept_of
 from ..launch.request import Offer, offers_of, subject_of_user

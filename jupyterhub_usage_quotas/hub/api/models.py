@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...config.quotas import Enforcement
 from ...ledger.sql.switches import SwitchState
+from ...quotas.notices import NoticeKind
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
 from ...quotas.states import State
 from ...status.reports import Verdict
-from ...status.running import NoticeKind
 from ...status.text import Severity
 
 

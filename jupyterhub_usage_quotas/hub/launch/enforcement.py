@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...config.quotas import Enforcement, QuotaOptions
+from ...config.sessions import sessions_of
 from ...conventions import Reason
 from ...errors import LedgerUnavailable
 from ...ledger.base import NO_LEDGER, Ledger
@@ -65,11 +66,13 @@ class UsageQuotaManager(QuotaOptions):
         """What brings usage from Prometheus, or from the session log."""
         events = MeterMetrics(self.log, self.on_request)
         kept = self.policies.all_measured
-        return self.make_meter(events, kept=kept, writer=True, sessions=self.recorder)
+        sessions = self.recorder or sessions_of(self.ledger)
+        return self.make_meter(events, kept=kept, writer=True, sessions=sessions)
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus, and the ledger."""
-        await self.meter.aclose()
+        if "meter" in self.__dict__:
+            await self.meter.aclose()
         await self.ledger.aclose()
 
     async def pre_spawn_start(self, user: HubUser, spawner: HubSpawner) -> None:

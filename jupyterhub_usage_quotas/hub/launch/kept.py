@@ -8,6 +8,7 @@ launch was decided on becomes part of the state that JupyterHub stores of each s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -43,6 +44,7 @@ class KeptLaunch(BaseModel):
     choices: tuple[Text, ...] = ()
     rates: Mapping[str, Amount] = {}
     unknown: frozenset[Text] = frozenset()
+    profile_known: bool = True
     at: AwareDatetime
 
     def request(self, subject: Subject, server_name: str) -> Request:
@@ -50,6 +52,11 @@ class KeptLaunch(BaseModel):
         return Request(
             subject, server_name, self.profile, self.rates, self.profile_name, self.choices
         )
+
+    def as_decided(self, subject: Subject, server_name: str) -> Request:
+        """The same with what is not known of it."""
+        request = self.request(subject, server_name)
+        return replace(request, unknown=self.unknown, profile_known=self.profile_known)
 
 
 def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
@@ -60,6 +67,7 @@ def keep(spawner: HubSpawner, request: Request, at: datetime) -> KeptLaunch:
         choices=request.choices,
         rates=dict(request.rates),
         unknown=request.unknown,
+        profile_known=request.profile_known,
         at=at,
     )
     _put(spawner, kept)

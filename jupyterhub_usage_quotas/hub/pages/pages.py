@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TypeGuard, TypeVar
@@ -18,12 +19,14 @@ from ...config.quotas import QuotaOptions
 from ...quotas.verdict import Request
 from ...status.chip import ANY_SERVER, Chip, chip
 from ...status.permissions import permissions_of
+from ...status.running import NO_GUARD, GuardView
 from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
 from ..launch.rates import asked_by
 from ..launch.request import Offer, offers_of, subject_of_user
 from ..launch.servers import Pending
 from ..types import HubSpawner, HubUser
+from .running import ServerNotice, server_notices
 from .text import Banner, banner
 
 T = TypeVar("T")
@@ -45,8 +48,10 @@ class HubPages:
         pending: Pending,
         viewer: str,
         log: logging.Logger,
+        running: GuardView = NO_GUARD,
     ) -> None:
         self.statuses = statuses
+        self.running = running
         self.pending = pending
         self.options = options
         self.viewer = viewer
@@ -61,14 +66,18 @@ class HubPages:
         """The value, or None where it cannot be had; each kind of exception is logged once."""
         try:
             return await what
-        except Exception as error:
-            kind = type(error).__name__
-            if kind not in self._told:
-                self._told.add(kind)
-                self._log.exception(
-                    "Showing usage quotas on a page of the Hub failed; it is shown without them"
-                )
+        except Exception:
+            self.failed()
             return None
+
+    def failed(self) -> None:
+        """Log the exception that is being handled, once of each kind."""
+        kind = type(sys.exception()).__name__
+        if kind not in self._told:
+            self._told.add(kind)
+            self._log.exception(
+                "Showing usage quotas on a page of the Hub failed; it is shown without them"
+            )
 
 
 class UserPages:
@@ -111,6 +120,15 @@ class UserPages:
     async def alternatives(self, user: HubUser, server_name: str) -> Sequence[object]:
         """What `user` could start instead of this server, if its launch was denied by a quota."""
         return await self._pages.guarded(_alternatives(user, server_name)) or ()
+
+    def server_notices(self) -> Sequence[ServerNotice]:
+        """What becomes of the user's running servers, and why one was stopped."""
+        pages = self._pages
+        try:
+            return tuple(server_notices(pages.running, self._user, self._now, self._language))
+        except Exception:
+            pages.failed()
+            return ()
 
     @staticmethod
     def denial(user: HubUser, url: str) -> str | None:

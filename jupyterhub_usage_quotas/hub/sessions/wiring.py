@@ -7,12 +7,10 @@ from functools import partial
 
 from jupyterhub import orm
 
-from ...config.sessions import NEEDS_LEDGER
+from ...config.sessions import NEEDS_LEDGER, sessions_of
 from ...errors import ConfigurationError
-from ...ledger.sql.sessions import SqlSessions
 from ...quotas.subject import in_utc
 from ..launch.enforcement import UsageQuotaManager
-from ..ledger import database_of
 from ..metrics.sessions import SessionMetrics
 from ..types import HubApp, HubUser
 from .book import Server
@@ -24,13 +22,13 @@ def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | 
 
     Raises `ConfigurationError` where usage is to come from it all the same.
     """
-    database = database_of(manager.ledger)
-    if database is None:
+    store = sessions_of(manager.ledger)
+    if store is None:
         if manager.counts_sessions:
             raise ConfigurationError([f"UsageConfig.usage_source: {NEEDS_LEDGER}"])
         return None
     return SessionRecorder(
-        SqlSessions(database),
+        store,
         manager.hub_namespace,
         HubServers(partial(_users, app), partial(_stored, app)),
         SessionMetrics(app.log),

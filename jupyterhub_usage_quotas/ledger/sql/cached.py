@@ -83,6 +83,8 @@ class Known:
     """How many there are."""
     written: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """How many entries there are of each kind, voidings and voided ones included."""
+    changed: Collection[str | None] = (None,)
+    """Those about whom something was read last: None for everyone, also where all was read."""
 
     def with_entries(self, rows: Sequence[Row]) -> Known:
         """The same once these entries were read, too: those of whom they are about are replaced."""
@@ -101,7 +103,9 @@ class Known:
         position = self.position.after([row["id"] for row in rows])
         kinds = Counter(self.written) + Counter(str(row["kind"]) for row in rows)
         number = self.number - before + after
-        return Known(position, MappingProxyType(by_user), number, MappingProxyType(kinds))
+        return Known(
+            position, MappingProxyType(by_user), number, MappingProxyType(kinds), frozenset(changed)
+        )
 
     def numbers(self, at: datetime) -> Numbers:
         """How many there are, and are in force at an instant."""
@@ -138,6 +142,8 @@ class CachedLedger:
         self._kept = False
         self._next_count = 0.0
         self._reading = asyncio.Lock()
+        self.on_change: list[Callable[[Collection[str | None]], None]] = []
+        """Each gets the names of the users about whom something was read, None for everyone."""
 
     async def keep(self) -> None:
         """Look for what is new twice a second, until cancelled."""
@@ -230,8 +236,11 @@ class CachedLedger:
             raise
 
     def _note(self, known: Known) -> None:
-        self._known = known
+        before, self._known = self._known, known
         self.events.read()
+        if known is not before and self.on_change:
+            for each in self.on_change:
+                each(known.changed)
 
 
 def keeping(ledger: Ledger) -> list[Callable[[], Coroutine[Any, Any, None]]]:

@@ -52,7 +52,7 @@ NAMES: Final = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """The revisions of the tables that we know, the newest last, which these tables are."""
 METADATA: Final = MetaData(naming_convention=NAMES)
 NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -127,6 +127,50 @@ WATCHES: Final = Table(
     Column("started", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Index(None, "hub", "seen"),
+    **OPTIONS,
+)
+
+GUARD: Final = Table(
+    f"{PREFIX}guard",
+    METADATA,
+    # A hash of the Hub, the user, the server, the policies and when the server started.
+    Column("id", String(64), primary_key=True),
+    Column("hub", String(255), nullable=False),
+    Column("username", String(255), nullable=False),
+    Column("server_name", String(255), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("over_since", BigInteger),
+    # JSON: a list of seconds.
+    Column("warned", Text, nullable=False),
+    Column("grace_until", BigInteger),
+    Column("asked_at", BigInteger),
+    Column("episode", Integer, nullable=False),
+    Index(None, "hub"),
+    **OPTIONS,
+)
+NOTICES: Final = Table(
+    f"{PREFIX}notices",
+    METADATA,
+    # A hash of what the notice is about, so that nothing is told twice, whoever writes it.
+    Column("id", String(64), primary_key=True),
+    Column("hub", String(255), nullable=False),
+    Column("username", String(255), nullable=False),
+    Column("server_name", String(255), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("threshold", BigInteger, nullable=False),
+    Column("until", BigInteger),
+    Column("text", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    # JSON: the names of the targets that took it.
+    Column("taken_by", Text, nullable=False),
+    # When it is sent to the others; NULL where nobody is left.
+    Column("next_attempt", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "hub", "next_attempt"),
+    Index(None, "hub", "created"),
     **OPTIONS,
 )
 

@@ -35,6 +35,7 @@ class CostTable(CostHandler):
         """Answer with the rows."""
         span, selection, most = self.span, self.selection, self.most_users
         _ = self.decimals, self.wants_rest  # what is wrong is said before anything is read
+        missing = await self.context.costs.missing(span)
         allocations = await self.context.costs.allocations(span)
         memberships = None
         if self.in_groups or selection.groups is not None:
@@ -49,7 +50,7 @@ class CostTable(CostHandler):
                 most_users=most,
             )
         )
-        await self.say_what_is_missing(any_rows=bool(allocations))
+        self.say_what_is_missing(missing, any_rows=bool(allocations))
         made = self.finished(made)
         rows = list(self.rows(made))
         if self.wants_rest:

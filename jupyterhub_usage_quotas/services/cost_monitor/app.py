@@ -209,7 +209,6 @@ async def refresh(monitor: CostMonitor, context: CostContext) -> None:
         LOG.warning("Costs cannot be kept: %s; it is tried again", error)
         until = {}
     context.metrics.noted(context.keeping.states, until)
-    costs.changed()
 
 
 def routes(prefix: str, context: CostContext) -> list[tuple[Any, ...]]:

@@ -55,15 +55,17 @@ class Costs:
         self.store, self.usage, self.sources = costs, usage, sources
         self.attribution = attribution
         self._known: dict[Span, tuple[Allocation, ...]] = {}
+        self._version = 0, 0
         self._one = asyncio.Lock()
-
-    def changed(self) -> None:
-        """Forget what was attributed: something else is kept now."""
-        self._known.clear()
 
     async def allocations(self, span: Span) -> Sequence[Allocation]:
         """What became of the bill of these days."""
         async with self._one:
+            # As of before it is read: what is written meanwhile makes it out of date.
+            version = self.store.written, self.usage.written
+            if version != self._version:
+                self._version = version
+                self._known.clear()
             known = self._known.pop(span, None)
             if known is None:
                 known = await self._attributed(span)

@@ -128,11 +128,12 @@ class CostHandler(JsonHandler):
         self.set_header("X-Costs-Rest", ", ".join(rest) or "0")
         return made
 
-    async def say_what_is_missing(self, *, any_rows: bool) -> None:
+    def say_what_is_missing(self, missing: Sequence[datetime.date], *, any_rows: bool) -> None:
         """Say in headers which days are not known, and why. Raises `Refused` where none is: no
         costs are not zero.
+
+        What is missing is found out before costs are read: some may be written meanwhile.
         """
-        missing = await self.context.costs.missing(self.span)
         states = {
             name: status
             for name, status in self.context.keeping.states.items()

@@ -18,6 +18,7 @@ from jupyterhub.utils import url_path_join
 
 from ... import conventions
 from ...config.quotas import Enforcement
+from ...config.sessions import sessions_of
 from ...config.viewer import UsageViewer
 from ...errors import ConfigurationError
 from ...ledger.sql.cached import keeping
@@ -63,7 +64,7 @@ def make_viewer_service(
     """The viewer, ready to be served. The meter is the configured one, if none is given."""
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
-    meter = meter or viewer.make_meter(_RefreshLog())
+    meter = meter or viewer.make_meter(_RefreshLog(), sessions=sessions_of(configured.ledger))
     shown = manager.policies if viewer.enable_compute else manager.policies.of_gauges()
     statuses = EveryoneStatuses(
         shown,

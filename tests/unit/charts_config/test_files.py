@@ -26,6 +26,7 @@ from jupyterhub_usage_quotas.hub.metrics import usage as gauges
 from tests.support.chart import FOLDER, FULL, MINIMAL, merged, objects
 from tests.support.expressions import (
     ALERTS,
+    ALL_DASHBOARDS,
     DASHBOARDS,
     Expression,
     alerts,
@@ -254,12 +255,14 @@ def loaded(path: Path) -> dict[str, Any]:
 def test_the_dashboards_are_what_their_sources_generate(tmp_path):
     generator = FOLDER / "grafana/generate.py"
     subprocess.run([sys.executable, str(generator), str(tmp_path)], check=True)
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [path.name for path in DASHBOARDS]
-    for path in DASHBOARDS:
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        path.name for path in ALL_DASHBOARDS
+    ]
+    for path in ALL_DASHBOARDS:
         assert (tmp_path / path.name).read_text() == path.read_text()
 
 
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL_DASHBOARDS, ids=lambda path: path.stem)
 def test_grafanas_own_types_know_all_that_is_in_a_dashboard(path):
     register_default_plugins()
     document = loaded(path)
@@ -303,7 +306,7 @@ def test_the_variables_of_a_dashboard_ask_for_what_there_is(path):
             assert asked[3] in known[asked[1]]
 
 
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL_DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_are_told_apart_and_explained_and_do_not_overlap(path):
     document = loaded(path)
     ids = [panel["id"] for panel in document["panels"]]
@@ -324,7 +327,10 @@ def test_panels_are_told_apart_and_explained_and_do_not_overlap(path):
 
 
 def test_addresses_of_dashboards_never_change():
-    assert {path.stem: loaded(path)["uid"] for path in DASHBOARDS} == {
+    assert {path.stem: loaded(path)["uid"] for path in ALL_DASHBOARDS} == {
+        "cloud-costs": "jupyterhub-cloud-costs",
+        "cloud-costs-groups": "jupyterhub-cloud-costs-groups",
+        "cloud-costs-users": "jupyterhub-cloud-costs-users",
         "usage-quotas": "jupyterhub-usage-quotas",
         "usage-quotas-health": "jupyterhub-usage-quotas-health",
     }

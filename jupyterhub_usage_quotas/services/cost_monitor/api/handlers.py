@@ -75,6 +75,7 @@ class CostsOverTime(CostHandler):
         selection = self.selection
         form = self.query.choice("format", ("json", "csv"), "json")
         costs = self.context.costs
+        missing = await costs.missing(span)
         allocations = await costs.allocations(span)
         memberships = None
         if "group" in by or selection.groups is not None:
@@ -90,12 +91,11 @@ class CostsOverTime(CostHandler):
                 decimals=decimals,
             )
         )
-        await self.say_what_is_missing(any_rows=bool(allocations))
+        self.say_what_is_missing(missing, any_rows=bool(allocations))
         if form == "csv":
             self.set_header("Content-Disposition", 'attachment; filename="costs.csv"')
             self.answer_text(_csv(made, by), CSV)
             return
-        missing = await costs.missing(span)
         text = await asyncio.to_thread(_json, made, span, missing)
         self.answer_text(text, JSON)
 

@@ -545,6 +545,7 @@ def rendered(environment: jinja2.Environment, name: str) -> str:
         settled=lambda value: value,
         header=lambda: SimpleNamespace(severity="ok", text="LEFT", until=None, details="<d>"),
         home=lambda _: None,
+        server_notices=lambda: (),
         viewer="",
         language="en-GB",
         gettext=ENGLISH.in_templates["_"],

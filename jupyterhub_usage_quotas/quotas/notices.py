@@ -1,0 +1,68 @@
+"""Notices: what users are told about their running servers, each once."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+class NoticeKind(enum.StrEnum):
+    """What a notice is about."""
+
+    WARNING = "warning"
+    """The server runs out."""
+    GRACE = "grace"
+    """Nothing remains: the server is going to be stopped."""
+    STOPPED = "stopped"
+    """The server was stopped."""
+    CONTINUES = "continues"
+    """The server is not going to be stopped: there is enough again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a user is told, once: about which of their servers, because of which policy.
+
+    The `id` is the same wherever and however often it is told. `threshold` is how long before the
+    end a warning is given, zero for other kinds; `until` is the instant that it names: when the
+    server runs out, is stopped, or may be started again.
+    """
+
+    id: str
+    user: str
+    server: str
+    policy: str
+    kind: NoticeKind
+    threshold: timedelta
+    until: datetime | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedServer:
+    """One running server and the policies that may stop it. A server that was started again is
+    another; `hub` tells those of several Hubs apart.
+    """
+
+    hub: str
+    user: str
+    server: str
+    policy: str
+    started: datetime
+
+    @property
+    def id(self) -> str:
+        """The same in every process."""
+        return _hashed(self.hub, self.user, self.server, self.policy, self.started.isoformat())
+
+    def notice_id(self, kind: NoticeKind, threshold: timedelta, episode: int) -> str:
+        """The id of a notice about it: told again only in another episode."""
+        return _hashed(self.id, kind.value, threshold.total_seconds(), episode)
+
+
+def _hashed(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
