@@ -174,7 +174,9 @@ async def history(deployment: Deployment) -> list[Finding]:
             " Prometheus allows more (--query.max-samples, --query.timeout)"
             f"{', or with recorded series: usage_source = {RECORDED!r}' * by_pods}."
         )
-        return [warning(f"Prometheus refused a day at once ({refused}); {says}", sooner)]
+        return [
+            warning(f"Prometheus refused {roughly(LONGEST)} at once ({refused}); {says}", sooner)
+        ]
     recorded = (
         ", or record what is needed (charts-config/prometheus/recording-rules.yaml) and set"
         f" usage_source = {RECORDED!r}"

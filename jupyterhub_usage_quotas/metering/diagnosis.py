@@ -16,7 +16,7 @@ from ..errors import QueryRejected
 from .client import pod_queries, promql
 from .client.pod_queries import LABELS, PodLabels
 from .client.prometheus import PrometheusClient, all_of
-from .client.response import Series
+from .client.series import Series
 from .sources.base import StepRange, whole_step
 from .sources.kube_state_metrics import KubeStateMetrics
 from .sources.server_metrics import ServerMetrics

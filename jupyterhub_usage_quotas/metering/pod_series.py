@@ -13,7 +13,7 @@ from .. import conventions as names
 from .client import pod_queries, promql
 from .client.pod_queries import LABELS, RENAMED, PodLabels
 from .client.prometheus import PrometheusClient, all_of
-from .client.response import Series
+from .client.series import Series
 
 RUNNING = promql.equals("phase", "Running")
 SUSTAINED = timedelta(minutes=10)

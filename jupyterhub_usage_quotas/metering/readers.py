@@ -18,12 +18,13 @@ from ..quotas.charge import Readings
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
 from .client.breaker import Guard
-from .client.promql import Users
+from .client.promql import InvalidText, Users, quote
 from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents
 from .snapshot import UsageSnapshot
 from .sources.base import Source, StepRange, whole_step
 from .sync import LONGEST, SourceSync, whole_length
+from .together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class UsageReader:
         self.guard = guard
         self._timing = timing
         self._events = events
+        self._together = Together(self._ask)
         self._at_once: timedelta | None = None
         """The longest time that the store answers about at once; None where none was too long."""
 
@@ -178,19 +180,31 @@ class UsageReader:
     async def ask(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime
     ) -> Mapping[str, Readings]:
-        """See `Reader.ask`."""
+        """See `Reader.ask`; together with all who ask while another query is under way."""
+        wrong = {user: why for user in users or () if (why := _not_to_be_asked(user))}
+        if users is None:
+            snapshot = await self._ask(None, over, now)
+        elif asked := frozenset(users) - wrong.keys():
+            snapshot = await self._together(asked, over, now)
+        else:
+            return {user: dict.fromkeys(resources, why) for user, why in wrong.items()}
+        those: Users = None if users is None else [one for one in users if one not in wrong]
+        if isinstance(snapshot, Unknown):
+            readings = all_unknown(those, resources, snapshot)
+        else:
+            self._report(snapshot, now)
+            stale_after = self._timing.stale_after
+            readings = snapshot.readings(those, resources, over, now, stale_after)
+        return {**readings, **{user: dict.fromkeys(resources, why) for user, why in wrong.items()}}
 
+    async def _ask(self, users: Users, over: timedelta, now: datetime) -> UsageSnapshot | Unknown:
         async def of_them() -> UsageSnapshot:
             read = await self._read(users, over, now)
             if users is not None and not read.usage.keys() <= set(users):
                 raise BadAnswer("it has users other than those in the query")
             return read
 
-        snapshot = await self.guard(of_them, self._timing.deadline)
-        if isinstance(snapshot, Unknown):
-            return all_unknown(users, resources, snapshot)
-        self._report(snapshot, now)
-        return snapshot.readings(users, resources, over, now, self._timing.stale_after)
+        return await self.guard(of_them, self._timing.deadline)
 
     async def _read(self, users: Users, over: timedelta, now: datetime) -> UsageSnapshot:
         """Read usage at once, or in pieces where the store refuses to answer about so long a time:
@@ -294,3 +308,12 @@ class UsageReader:
 def all_unknown(users: Users, resources: Collection[str], why: Unknown) -> Mapping[str, Readings]:
     """Readings of users (None for those of everybody) that are not known for the same reason."""
     return {user: dict.fromkeys(resources, why) for user in ([REST] if users is None else users)}
+
+
+def _not_to_be_asked(user: str) -> Unknown | None:
+    """Why nothing can be asked about a user: the name is nothing that a label can hold."""
+    try:
+        quote(user)
+    except InvalidText as error:
+        return Unknown(Reason.BAD_USERNAME, str(error))
+    return None

@@ -18,11 +18,15 @@ from .coverage import never_covered
 from .snapshot import UsageSnapshot
 from .sources.base import STEP, Source, StepRange, UsageSegment, whole_step
 
-SAMPLES = 20_000
-"""How many samples an answer should have: few enough to be read in some milliseconds."""
+SAMPLES = 500_000
+"""How many samples an answer should have: some ten megabytes, which take a store and the worker
+thread some tenths of a second.
+"""
 
-SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=1)
-"""How long pieces may be; the shortest is longer than any gap that is bridged."""
+SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=2)
+"""How long pieces may be; the shortest is longer than any gap that is bridged. Within the longest,
+every minute is still looked at for whether the source was seen.
+"""
 
 GROWTH = 1.05
 """The factor by which pieces may become longer again, each time, after one was too much."""

@@ -70,6 +70,23 @@ def pods_of(labels: PodLabels, namespaces: Sequence[str], users: Users, over: ti
     return labels.by_uid(f"group by ({by}) (present_over_time({annotations}[{duration(over)}]))")
 
 
+def hubs_there(labels: PodLabels, namespaces: Sequence[str]) -> str:
+    """The Hub's pods that run at an instant."""
+    return labels.by_uid(_hubs(labels, namespaces))
+
+
+def hubs_scraped_again(labels: PodLabels, namespaces: Sequence[str], step: timedelta) -> str:
+    """The Hub's pods that were scraped more than once in the step before an instant."""
+    # A sample at the beginning belongs to the step before, to every version of Prometheus.
+    over = duration(step - timedelta(milliseconds=1))
+    return labels.by_uid(f"count_over_time({_hubs(labels, namespaces)}[{over}]) > bool 1")
+
+
+def _hubs(labels: PodLabels, namespaces: Sequence[str]) -> str:
+    hubs = f'{labels.pod}=~"{names.HUB_POD}"'
+    return select(names.KSM_PHASE, *labels.where(namespaces, hubs, equals("phase", "Running")))
+
+
 def pods_that_ran(
     labels: PodLabels, namespaces: Sequence[str], called: str, over: timedelta
 ) -> str:
@@ -159,16 +176,29 @@ class Pods:
         those = f"{each} and on ({self.labels.identity}) {self._brief}"
         return self.labels.by_uid(f"sum by ({self.labels.uid}, resource) ({those})")
 
-    def largest_requests(self, over: timedelta) -> str:
-        """The most that pods requested in a window, whether they ran or not: a series for each
-        `uid` and `resource`.
+    def seen(self) -> str:
+        """The pods that are there at an instant, of these users or not: one where they are in the
+        phase in which they run, else zero, by `uid`.
         """
-        return self._requests("max", over)
+        return self.labels.by_uid(self._phase)
 
-    def changed_requests(self, over: timedelta) -> str:
-        """The same of those pods only that did not always request as much."""
-        most, least = self._requests("max", over), self._requests("min", over)
-        return f"{most} > on (uid, resource) {least}"
+    def ran(self) -> str:
+        """The same of any time in the step before an instant."""
+        return self.labels.by_uid(f"max_over_time({self._phase}[{duration(self.step)}])")
+
+    def gone(self) -> str:
+        """The pods whose containers were to have ended by an instant, whatever their phase: one for
+        each `uid`. A pod whose node is gone keeps its phase.
+        """
+        return self.labels.by_uid(f"({self._deletion} <= time()) * 0 + 1")
+
+    def requests(self, extreme: str, over: timedelta) -> str:
+        """The most ("max") or the least ("min") that containers requested in a window, whether they
+        ran or not: a series for each `uid`, `container` and `resource`.
+        """
+        each = self._each(extreme, _in_window(extreme, over))
+        by = f"{self.labels.uid}, container, resource"
+        return self.labels.by_uid(f"{extreme} by ({by}) ({each})")
 
     def others(self, over: timedelta) -> str:
         """The pods without the container of KubeSpawner's servers, as far as containers are known:
@@ -190,11 +220,6 @@ class Pods:
 
         others, servers = with_containers("!="), with_containers("=")
         return self.labels.by_uid(f"{others} unless on ({uid}) {servers}")
-
-    def _requests(self, extreme: str, over: timedelta) -> str:
-        each = self._each(extreme, _in_window(extreme, over))
-        summed = f"sum by ({self.labels.uid}, resource) ({each})"
-        return self.labels.by_uid(summed)
 
     def _each(self, extreme: str, amounts: Callable[[str], str]) -> str:
         """What each container requests, by its name, which may be renamed, too."""

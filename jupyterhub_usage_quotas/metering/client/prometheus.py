@@ -31,7 +31,8 @@ from ...errors import (
 from ..events import NO_EVENTS, MeterEvents
 from .body import ENCODING, read_body
 from .connection import ANONYMOUS, Connection
-from .response import Answer, Series, read_answer
+from .response import Answer, read_answer
+from .series import Series
 from .tls import why_unreachable
 from .worker import run_in_worker
 

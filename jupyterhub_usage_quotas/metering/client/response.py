@@ -9,8 +9,8 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Required, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_config
@@ -18,6 +18,8 @@ from typing_extensions import TypedDict
 
 from ...errors import BadAnswer, PartialAnswer, QueryRejected
 from ...quotas.messages import printable
+from .series import Series
+from .steady import SteadyParser, single
 
 PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
@@ -29,25 +31,6 @@ millisecond.
 
 _RESULT = b'{"metric":'
 """How a series begins. It cannot be part of a label: there its quotes have backslashes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series of an answer: its labels, and values at instants (Unix seconds) in time order."""
-
-    labels: Mapping[str, str]
-    instants: array[float]
-    values: array[float]
-
-    @property
-    def samples(self) -> tuple[tuple[float, float], ...]:
-        """`(instant, value)` in time order."""
-        return tuple(zip(self.instants, self.values, strict=True))
-
-    @property
-    def last(self) -> float:
-        """The newest value."""
-        return self.values[-1]
 
 
 class Answer(Sequence[Series]):
@@ -113,10 +96,9 @@ def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str
     parameters of the request. Raises `BadAnswer`, `QueryRejected` or `PartialAnswer`.
     """
     try:
-        envelope, pieces = _cut(content)
+        envelope, edges = _parts(content)
         answer = _Answer.model_validate_json(envelope)
-        # One piece after the other, so that only what is kept of them is there at any time.
-        found = Answer(_series(one) for piece in pieces for one in _Results.validate_json(piece))
+        found = Answer(_each(content, edges, _parser(asked)))
     except BadAnswer:
         raise
     except ValueError as error:  # pydantic's and json's are both
@@ -151,23 +133,49 @@ def _not_asked_for(kind: str, series: Answer, asked: Mapping[str, str]) -> str:
     return "" if inside else "it has samples of another time"
 
 
-def _cut(content: bytes) -> tuple[bytes, Iterator[bytes]]:
-    """A large answer as what is around its series, and lists of some of these at a time."""
+def _parts(content: bytes) -> tuple[bytes, list[int]]:
+    """A large answer as what is around its series, and where each of these begins, and the last
+    ends.
+    """
     starts = [found.start() for found in re.finditer(re.escape(_RESULT), content)]
     if len(content) <= PIECE or not starts:
-        return content, iter(())
+        return content, []
     last = content[starts[-1] :].decode()
     _, length = json.JSONDecoder().raw_decode(last)
     end = starts[-1] + len(last[:length].encode())
-    return content[: starts[0]] + content[end:], _pieces(content, [*starts, end])
+    return content[: starts[0]] + content[end:], [*starts, end]
 
 
-def _pieces(content: bytes, edges: list[int]) -> Iterator[bytes]:
-    begin = edges[0]
-    for edge in edges[1:]:
-        if edge - begin >= PIECE or edge == edges[-1]:
-            yield b"[" + content[begin:edge].rstrip().rstrip(b",") + b"]"
-            begin = edge
+Parser = Callable[[bytes, int, int], Series | None]
+"""Parses the series between two places; None where it cannot."""
+
+
+def _parser(asked: Mapping[str, str]) -> Parser | None:
+    return SteadyParser.of(asked) if "step" in asked else single
+
+
+def _each(content: bytes, edges: list[int], parse: Parser | None) -> Iterator[Series]:
+    """The series of an answer, parsed one after the other, so that only what is kept of them is
+    there at any time.
+    """
+    left: list[bytes] = []
+    size = 0
+    for begin, end in pairwise(edges):
+        found = parse(content, begin, end) if parse else None
+        if found:
+            yield found
+            continue
+        left.append(content[begin:end].rstrip().rstrip(b","))
+        size += end - begin
+        if size >= PIECE:
+            yield from _parsed(left)
+            left, size = [], 0
+    if left:
+        yield from _parsed(left)
+
+
+def _parsed(texts: list[bytes]) -> Iterator[Series]:
+    return map(_series, _Results.validate_json(b"[" + b",".join(texts) + b"]"))
 
 
 def _series(result: _Result) -> Series:

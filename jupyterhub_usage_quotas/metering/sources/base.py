@@ -15,7 +15,7 @@ from ...errors import BadAnswer
 from ..client import promql
 from ..client.prometheus import PrometheusClient
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from ..coverage import (
     ScrapeCoverage,
     ScrapeInstants,
@@ -34,7 +34,7 @@ BEFORE = timedelta(minutes=30)
 """How long before a span scrapes are read to find their interval."""
 
 
-LOOKS = 2_000
+LOOKS = 3_000
 """The most instants of a long span at which evidence is queried."""
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from ..client import promql
 from ..client.prometheus import PrometheusClient
-from ..client.response import Series
+from ..client.series import Series
 from .base import GaugeValue
 
 REMEMBERED = timedelta(hours=1)

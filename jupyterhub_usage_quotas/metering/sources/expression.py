@@ -10,7 +10,7 @@ from ...quotas.usage import ANY_SERVER
 from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from ..client.worker import run_in_worker
 from ..coverage import covered_everywhere, never_covered
 from ..timelines import Pieces, runs_of, timelines

@@ -1,8 +1,8 @@
 """kube-state-metrics as a source: what users' pods requested while they ran.
 
-It queries three things about every span of time: which pods users had (their annotations), when
-each of them ran, and what it requested. Requests seldom change while a pod lives, so they are
-queried once for a span, and instant by instant only for pods whose requests changed.
+It queries three things about every span of time: which pods users had (their annotations), in
+which minutes each of them ran, and what it requested (`pod_reading`), and puts together what was
+used (`pod_usage`).
 """
 
 from __future__ import annotations
@@ -14,35 +14,23 @@ from datetime import timedelta
 from ... import conventions as names
 from ...errors import BadAnswer
 from ...quotas.policy.selector import ServerAttributes
-from ...quotas.resources import BY_RUNNING, RESOURCES, Resources, has_gpu
+from ...quotas.resources import RESOURCES, Resources
 from ..client import pod_queries, promql
 from ..client.pod_queries import LABELS, PodLabels, Pods
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, never_covered
-from ..timelines import Pieces, Run, brief_runs, runs_of, timelines
 from .base import StepRange, UsageSegment, having
-from .pod_answers import (
-    Pod,
-    PodAnswers,
-    grouped,
-    kinds_of,
-    merged,
-    owned_by,
-    resized,
-    unmistaken,
-)
-from .pod_evidence import PodEvidence, requests_exported
+from .pod_answers import Pod, PodAnswers, owned_by, resized
+from .pod_evidence import PodEvidence
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
+from .pod_reading import PodReading
+from .pod_usage import OTHERS_COUNT, PodUsage
 
 USERNAMES_WITHIN = timedelta(days=7)
 """For how long no pod must have had a username to conclude that usernames are not exported."""
-
-OTHERS_COUNT = tuple(one.name for one in RESOURCES.values() if one.kubernetes)
-"""What pods of users that run no server count for unless configured otherwise: what they request.
-"""
 
 FEW_USERS = 50
 """The most users whose pods are searched in one query under every kind of labels."""
@@ -51,9 +39,6 @@ FIRST_VERSION = (
     "kube-state-metrics is too old: its metrics are those of version 1, without usernames and uids;"
     " expected version 2.10 or later"
 )
-
-Amounts = Mapping[str, Mapping[str, Sequence[Run]]]
-"""What pods requested, by uid and resource: runs."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +91,13 @@ class KubeStateMetrics:
         if nobodys and await self._nobody_is_named(prometheus, steps):
             coverage = never_covered(*steps.span, names.KSM_USERNAME_LABEL)
         if uids := await run_in_worker(resized, parts):
-            parts = await all_of(*(self._sampled(prometheus, one, uids, steps) for one in parts))
-        part = await run_in_worker(self._part, parts, coverage, steps)
+            parts = await all_of(
+                *(PodReading(prometheus, one.pods, steps).sampled(one, uids) for one in parts)
+            )
+        usage_of = PodUsage(self.resources, self.max_gap, self.others_count)
+        segment = await run_in_worker(usage_of.segment, parts, coverage, steps)
         await free_in_worker(parts)
-        return part
+        return segment
 
     async def was_there(self, prometheus: PrometheusClient, steps: StepRange) -> bool:
         """See `Source.was_there`."""
@@ -164,30 +152,7 @@ class KubeStateMetrics:
         patterns = self.named.like if self.named else ()
         annotated = self.named is None
         pods = Pods(labels, self.namespaces, users, called, patterns, annotated, steps.step)
-        running, brief, requests, changed, *more = await all_of(
-            prometheus.query_range(pods.running(), steps.start, steps.end, steps.step),
-            prometheus.query_range(pods.brief(), steps.start, steps.end, steps.step),
-            prometheus.query(pods.largest_requests(steps.over), steps.end),
-            prometheus.query(pods.changed_requests(steps.over), steps.end),
-            # What is identified by name was started by the Hub.
-            *([] if self.named else [prometheus.query(pods.others(steps.over), steps.end)]),
-        )
-        # Whose it is that ran briefly is not in its series.
-        brief = [one for one in having(brief, "uid") if one.labels["uid"] in owned]
-        exported = await requests_exported(prometheus, running, brief, requests, steps)
-        having(changed, "uid", "resource")
-        owned = unmistaken(owned, running, steps.end.timestamp())
-        kinds = kinds_of(more[0], owned) if more else {}
-        return PodAnswers(
-            pods,
-            owned,
-            running,
-            brief,
-            requests,
-            changed,
-            others=kinds,
-            unmeasured=not exported,
-        )
+        return await PodReading(prometheus, pods, steps).answers(owned)
 
     async def _whose(
         self,
@@ -240,105 +205,6 @@ class KubeStateMetrics:
             uid: Pod(owner.user, name, ServerAttributes(name=owner.server), owner.shared)
             for uid, (name, owner) in owned.items()
         }
-
-    @staticmethod
-    async def _sampled(
-        prometheus: PrometheusClient, part: PodAnswers, uids: Collection[str], steps: StepRange
-    ) -> PodAnswers:
-        """The same, with what these pods requested instant by instant."""
-        called = {part.owned[uid].name for uid in uids if uid in part.owned}
-        if not called:
-            return part
-        those = replace(part.pods, pods=called)
-        rates, brief_rates = await all_of(
-            *(
-                prometheus.query_range(query, steps.start, steps.end, steps.step)
-                for query in (those.rates(), those.brief_rates())
-            )
-        )
-
-        def theirs(found: Sequence[Series]) -> list[Series]:
-            return [one for one in having(found, "uid", "resource") if one.labels["uid"] in uids]
-
-        return replace(
-            part,
-            requests=[one for one in part.requests if one.labels.get("uid", "") not in uids],
-            rates=theirs(rates),
-            brief_rates=theirs(brief_rates),
-        )
-
-    def _part(
-        self, parts: Sequence[PodAnswers], coverage: ScrapeCoverage, steps: StepRange
-    ) -> UsageSegment:
-        owned = {uid: pod for part in parts for uid, pod in part.owned.items()}
-        others = {uid: kind for part in parts for uid, kind in part.others.items()}
-        running = self._running(parts, steps)
-        amounts = self._amounts(parts, running, steps)
-        pieces: Pieces = {}
-        for uid, pod in owned.items():
-            ran = running.get(uid, ())
-            by_resource = {**dict.fromkeys(BY_RUNNING, ran), **amounts.get(uid, {})}
-            server = replace(pod.server, gpu=has_gpu(by_resource.keys()))
-            if kind := others.get(uid):
-                server = replace(server, kind=kind)
-                by_resource = {
-                    name: runs for name, runs in by_resource.items() if name in self.others_count
-                }
-            by_key = pieces.setdefault(pod.user, {})
-            for resource, runs in by_resource.items():
-                by_key.setdefault((resource, server), []).extend(runs)
-        return UsageSegment(
-            timelines(pieces, *steps.span),
-            coverage,
-            (steps.span,) if any(part.unmeasured for part in parts) else (),
-            sum(part.samples for part in parts),
-        )
-
-    def _running(self, parts: Sequence[PodAnswers], steps: StepRange) -> dict[str, list[Run]]:
-        """When pods ran, by uid."""
-        running = grouped((one for part in parts for one in part.running), "uid")
-        brief = grouped((one for part in parts for one in part.brief), "uid")
-        return {
-            at[0]: self._runs(running.get(at, ()), brief.get(at, ()), steps)
-            for at in {**running, **brief}
-        }
-
-    def _runs(
-        self, series: Sequence[Series], brief: Sequence[Series], steps: StepRange
-    ) -> list[Run]:
-        """The runs of series that are one and the same thing, under labels of either kind."""
-        step, longest = steps.step.total_seconds(), self.max_gap.total_seconds()
-        runs = runs_of(merged(series), step, lambda last, next_: next_ - step - last <= longest)
-        return [*runs, *brief_runs(runs, merged(brief), step)] if brief else runs
-
-    def _amounts(
-        self, parts: Sequence[PodAnswers], running: Mapping[str, Sequence[Run]], steps: StepRange
-    ) -> Amounts:
-        """What pods requested while they ran; resources of one kind are added up."""
-        largest = {
-            at: max(one.last for one in series)
-            for at, series in grouped(
-                (one for part in parts for one in part.requests), "uid", "resource"
-            ).items()
-        }
-        changed = grouped((one for part in parts for one in part.rates), "uid", "resource")
-        brief = grouped((one for part in parts for one in part.brief_rates), "uid", "resource")
-        kinds = {label: self.kind(label) for _, label in (*largest, *changed, *brief)}
-        amounts: dict[str, dict[str, list[Run]]] = {}
-        for (uid, label), rate in largest.items():
-            if (resource := kinds[label]) and rate > 0:
-                runs = [(start, end, rate) for start, end, _ in running.get(uid, ())]
-                amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
-        for at in {**changed, **brief}:
-            uid, label = at
-            if resource := kinds[label]:
-                runs = self._runs(changed.get(at, ()), brief.get(at, ()), steps)
-                amounts.setdefault(uid, {}).setdefault(resource, []).extend(runs)
-        return amounts
-
-    def kind(self, label: str) -> str:
-        """The resource that a value of the label `resource` counts as; empty for none."""
-        return next((one.name for one in self.resources.values() if one.is_called(label)), "")
 
 
 def _in_some(queries: Mapping[str, str], users: Users) -> Iterable[Mapping[str, str]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
 from ... import conventions as names
+from ...conventions import NOTEBOOK_CONTAINER
 from ...quotas.policy.selector import ServerAttributes
 from ..client.pod_queries import PodLabels, Pods
-from ..client.response import Series
+from ..client.series import Series
+from ..minutes import Minutes
 from .base import having
 
 
@@ -22,30 +25,61 @@ class Pod:
     """Whether it is only this user's if it runs now."""
 
 
+Requests = Mapping[tuple[str, str], float]
+"""The most that pods requested, by uid and resource as kube-state-metrics calls it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodAnswers:
-    """The answers about pods: their users by uid, when they ran, what they requested,
+    """The answers about pods: their users by uid, in which minutes they ran, what they requested,
     which of them `changed` that, and (instant by instant) what those requested. `brief` are those
     that ran within a step and at neither end of it, `others` the kinds of those that run no
     server. It is `unmeasured` when some ran without requests, and nothing said then what any pod
-    requested.
+    requested. `samples` are how many were read of them.
     """
 
     pods: Pods
     owned: Mapping[str, Pod]
-    running: Sequence[Series] = ()
+    running: Minutes
     brief: Sequence[Series] = ()
-    requests: Sequence[Series] = ()
-    changed: Sequence[Series] = ()
+    requests: Requests = field(default_factory=dict)
+    changed: Collection[str] = ()
     rates: Sequence[Series] = ()
     brief_rates: Sequence[Series] = ()
     others: Mapping[str, str] = field(default_factory=dict)
     unmeasured: bool = False
+    samples: int = 0
 
-    @property
-    def samples(self) -> int:
-        """How many samples there are, of those that there may be many of."""
-        return sum(len(one.values) for one in (*self.running, *self.rates))
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """What containers requested in a span: the most of each pod, the pods that did not always
+    request the same, and those that have the container of KubeSpawner's servers.
+    """
+
+    most: Requests
+    changed: frozenset[str]
+    servers: frozenset[str]
+
+    @classmethod
+    def of(cls, most: Iterable[Series], least: Iterable[Series]) -> Containers:
+        """What the queries of both extremes say."""
+        largest, smallest = (_by_container(found) for found in (most, least))
+        amounts: dict[tuple[str, str], list[float]] = {}
+        for (uid, _, resource), amount in largest.items():
+            amounts.setdefault((uid, resource), []).append(amount)
+        return cls(
+            {at: math.fsum(of_pod) for at, of_pod in amounts.items()},
+            frozenset(at[0] for at, most in largest.items() if smallest.get(at, most) < most),
+            frozenset(uid for uid, container, _ in largest if container == NOTEBOOK_CONTAINER),
+        )
+
+
+def _by_container(found: Iterable[Series]) -> dict[tuple[str, str, str], float]:
+    return {
+        (one.labels["uid"], one.labels.get("container", ""), one.labels["resource"]): one.last
+        for one in having(list(found), "uid", "resource")
+    }
 
 
 def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:
@@ -87,16 +121,13 @@ def kinds_of(found: Sequence[Series], owned: Mapping[str, Pod]) -> dict[str, str
     }
 
 
-def unmistaken(
-    owned: Mapping[str, Pod], running: Sequence[Series], end: float
-) -> Mapping[str, Pod]:
+def unmistaken(owned: Mapping[str, Pod], running: Minutes, end: float) -> Mapping[str, Pod]:
     """Without the pods that may have been of another server of the same pod name: those that do not
     run at the end.
     """
     if not any(pod.shared for pod in owned.values()):
         return owned
-    now = {one.labels.get("uid", "") for one in running if one.instants[-1] >= end}
-    return {uid: pod for uid, pod in owned.items() if not pod.shared or uid in now}
+    return {uid: pod for uid, pod in owned.items() if not pod.shared or running.last(uid) >= end}
 
 
 def grouped(found: Iterable[Series], *labels: str) -> dict[tuple[str, ...], list[Series]]:
@@ -114,22 +145,19 @@ def merged(found: Sequence[Series]) -> Iterable[tuple[float, float]]:
     return dict(merge(*(one.samples for one in found))).items()
 
 
-def silent_at(running: Sequence[Series], requests: Sequence[Series]) -> float | None:
-    """When a pod was last seen to run that requests nothing; None where there is none."""
-    asked = {one.labels["uid"] for one in having(requests, "uid", "resource")}
-    silent = (one for one in having(running, "uid") if one.labels["uid"] not in asked)
-    return max((one.instants[-1] for one in silent), default=None)
+def silent(uids: Iterable[str], requests: Requests) -> set[str]:
+    """Those of these pods that request nothing."""
+    return set(uids) - {uid for uid, _ in requests}
 
 
 def resized(parts: Iterable[PodAnswers]) -> set[str]:
     """The uids of pods that did not always request the same, or did not under other labels."""
-    found = {one.labels.get("uid", "") for part in parts for one in part.changed}
+    found = {uid for part in parts for uid in part.changed}
     before: dict[str, set[tuple[str, float]]] = {}
     for part in parts:
         requests: dict[str, set[tuple[str, float]]] = {}
-        for one in part.requests:
-            of_pod = requests.setdefault(one.labels.get("uid", ""), set())
-            of_pod.add((one.labels.get("resource", ""), one.last))
+        for (uid, resource), amount in part.requests.items():
+            requests.setdefault(uid, set()).add((resource, amount))
         found |= {uid for uid in before.keys() & requests.keys() if before[uid] != requests[uid]}
         before |= requests
     return found

@@ -10,11 +10,11 @@ from ... import conventions as names
 from ..client import promql
 from ..client.pod_queries import LABELS
 from ..client.prometheus import PrometheusClient, all_of
-from ..client.response import Series
-from ..client.worker import run_in_worker
+from ..client.series import Series
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
+from ..minutes import Minutes
 from .base import StepRange, evidence_ranges, scrape_instants
-from .pod_answers import silent_at
+from .pod_answers import Requests, silent
 
 _MATCHERS = {names.KSM_PHASE: ('phase="Running"',)}
 
@@ -44,8 +44,10 @@ class PodEvidence:
         """
         by_metric = await self._looks(prometheus, steps, names.HUB_POD)
         coverage = self._summary(by_metric, steps)
-        if coverage.gaps:
-            of_all = await self._looks(prometheus, steps)
+        if gaps := coverage.gaps:
+            # Elsewhere it is known already; all pods are many.
+            start, end = (datetime.fromtimestamp(at, UTC) for at in (gaps[0][0], gaps[-1][1]))
+            of_all = await self._looks(prometheus, StepRange(start, end, steps.step))
             by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
             coverage = self._summary(by_metric, steps)
         return coverage
@@ -81,22 +83,25 @@ class PodEvidence:
 
 async def requests_exported(
     prometheus: PrometheusClient,
-    running: Sequence[Series],
+    running: Minutes,
     brief: Sequence[Series],
-    requests: Sequence[Series],
+    requests: Requests,
     steps: StepRange,
 ) -> bool:
     """Whether requests were exported while pods ran, or ran briefly, that have none. Pods may ask
     for nothing; somewhere in the cluster there is always one that asks.
     """
-    queries = []
-    for pods, query in (
-        (running, promql.anybodys_requests()),
-        (brief, promql.anybodys_requests(steps.step)),
-    ):
-        silent = await run_in_worker(silent_at, pods, requests)
-        if silent is not None:
-            queries.append(prometheus.query(query, datetime.fromtimestamp(silent, UTC)))
+    lasting = max(map(running.last, silent(running.bits, requests)), default=None)
+    seen_briefly = {one.labels["uid"]: one.instants[-1] for one in brief}
+    briefly = max((seen_briefly[uid] for uid in silent(seen_briefly, requests)), default=None)
+    queries = [
+        prometheus.query(query, datetime.fromtimestamp(at, UTC))
+        for at, query in (
+            (lasting, promql.anybodys_requests()),
+            (briefly, promql.anybodys_requests(steps.step)),
+        )
+        if at is not None
+    ]
     return all(await all_of(*queries))
 
 

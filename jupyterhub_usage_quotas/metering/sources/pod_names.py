@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..client.pod_queries import PodLabels
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from .base import having
 
 PodName = tuple[str, str]

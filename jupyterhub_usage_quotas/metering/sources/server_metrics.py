@@ -14,7 +14,7 @@ from ...quotas.resources import BY_RUNNING
 from ..client import promql
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
-from ..client.response import Series
+from ..client.series import Series
 from ..client.worker import run_in_worker
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
 from ..timelines import Kept, Pieces, Run, brief_runs, runs_of, timelines

@@ -522,7 +522,7 @@ def test_a_history_that_is_young(doctor, healthy):
 
 def test_limits_that_make_reading_slow(doctor, serve_history):
     url = serve_history(cluster(), flags=["--query.max-samples=1500"])
-    only(doctor(url=url), "history", "refused a day at once", status="warning")
+    only(doctor(url=url), "history", "refused 2 days at once", status="warning")
 
 
 def test_limits_that_make_reading_impossible(doctor, serve_history):

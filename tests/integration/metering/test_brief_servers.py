@@ -152,6 +152,10 @@ OTHERS = {"namespace": "monitoring", "pod": "ksm-5b8d", "container": "ksm"}
 CASES = {
     "pods": of_pods(scraper()),
     "pods, kube-state-metrics twice": of_pods(scraper(), scraper("ksm-1", offset=3.3), grows=False),
+    "pods, scraped every minute but for a while": of_pods(
+        scraper(every=60, end=FIRST - 5 * MINUTE + 1.2),
+        scraper(start=FIRST - 5 * MINUTE + 1.2),
+    ),
     "pods, labels honoured from some time on": of_pods(
         scraper(end=FIRST + 20 * MINUTE + 1, honors=False, own=OTHERS, removed=True),
         scraper(start=FIRST + 20 * MINUTE + 1),
@@ -211,6 +215,19 @@ def test_a_minute_counts_in_which_a_server_ran(all_ways, case):
             assert usage["time"].between(NOW - REACH, NOW) == minutes * MINUTE, (way, user)
             memory = usage["memory"].between(NOW - REACH, NOW)
             assert memory == pytest.approx(gib_minutes * GIB * MINUTE), (way, user)
+
+
+def test_the_hubs_pod_says_nothing_of_another_exporter(prometheus):
+    """Its own is scraped once a minute here, within which nothing can come and go."""
+    namespace = "two shards"
+    things = [replace(one, namespace=namespace) for one in PODS]
+    hub = scraper("ksm-1", every=60, offset=50, has=lambda one: not one.username)
+    users = sparse_at_first([scraper(has=lambda one: bool(one.username))])
+    ways = prometheus.ways(KubeStateMetrics(namespace), things, [hub, *users], grows=False)
+    for way, readings in ways.readings(USED, ("time",)).items():
+        for user, (minutes, _) in USED.items():
+            usage = readings[user]["time"].usage
+            assert usage.between(NOW - REACH, NOW) == minutes * MINUTE, (way, user)
 
 
 def test_what_no_scrape_saw_is_not_known(all_ways):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.metering.client import promql
-from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
+from jupyterhub_usage_quotas.metering.sources.pod_usage import PodUsage
 from tests.support.resources import with_gpus
 
 
@@ -55,5 +56,5 @@ def test_a_lone_surrogate_is_refused():
     ],
 )
 def test_what_kube_state_metrics_calls_a_resource(label, resource):
-    source = KubeStateMetrics("ns", with_gpus("nvidia.com/gpu", "nvidia.com/mig-*"))
-    assert source.kind(label) == resource
+    counted = with_gpus("nvidia.com/gpu", "nvidia.com/mig-*")
+    assert PodUsage(counted, timedelta(0), ()).kind(label) == resource
