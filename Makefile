@@ -8,7 +8,8 @@
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
 # make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
-# make lint   ruff, mypy, the order of imports (lint-imports) and the pages' scripts (tsc)
+# make lint   ruff, mypy, the order of imports (lint-imports), the pages' scripts and JupyterLab's
+#             extension (tsc)
 # make static  the scripts and styles of the pages, from frontend/
 # make clean  remove everything that these made
 
@@ -65,12 +66,14 @@ soak: programs-of-tests .venv/bench .venv/test .venv-hub5/test
 docs: .venv/docs
 	.venv/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
-lint: .venv/test frontend/node_modules/.package-lock.json
+lint: .venv/test frontend/node_modules/.package-lock.json labextension/node_modules/.package-lock.json
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	@npm run --silent --prefix frontend check
+	@npm test --silent --prefix labextension
+	@npm run --silent --prefix labextension check
 
 # Before the minutes that it takes to install everything.
 free-port:
@@ -90,6 +93,10 @@ jupyterhub_usage_quotas/services/viewer/static/usage-quota.js: $(wildcard fronte
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json | programs
 	@npm ci --prefix frontend --ignore-scripts --loglevel=error
+	@touch $@
+
+labextension/node_modules/.package-lock.json: labextension/package.json labextension/package-lock.json | programs
+	@npm ci --prefix labextension --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The newest JupyterHub: what the package is developed against. Its pip serves the others, too.
@@ -131,4 +138,4 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	@touch $@
 
 clean:
-	rm -rf docs/_build frontend/node_modules jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

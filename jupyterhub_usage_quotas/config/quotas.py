@@ -23,6 +23,7 @@ from .checks.validation import errors_in_options
 from .files.earlier import MANAGER, RENAMED, understood
 from .granting import GrantingOptions
 from .guard import GuardOptions
+from .notices import NoticeOptions
 from .pages import PageOptions
 from .prometheus import URL
 from .traits import Anything
@@ -39,7 +40,9 @@ class Enforcement(enum.StrEnum):
     off = "off"
 
 
-class QuotaOptions(GrantingOptions, GuardOptions, PageOptions, WeeklyBudgetOptions, UsageConfig):
+class QuotaOptions(
+    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, WeeklyBudgetOptions, UsageConfig
+):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
     @classmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, case, delete, func, insert, select, update
 
 from ..ledger.sql.daily import DAILY_USAGE, LONGEST_NAME, MEMBERSHIPS, USAGE_DAYS
 from ..ledger.sql.database import Database
@@ -22,6 +22,8 @@ from .groups import Groups
 from .values import NOBODY
 
 MILLION: Final = 1_000_000
+EVERYBODY: Final = "everybody"
+"""All users of a hub together, where they are not told apart."""
 LARGEST: Final = 2**63 - 1
 AT_ONCE: Final = 1000
 """Rows of one statement."""
@@ -77,9 +79,14 @@ class UsageStore:
         """The days that are kept, from `since` to before `until`, by day and hub."""
         return await self.database.read(partial(_days, since=since, until=until))
 
-    async def usage(self, since: Date, until: Date) -> Mapping[Date, DayUsage]:
-        """What users used on the days that are kept, from `since` to before `until`."""
-        return await self.database.read(partial(_usage, since=since, until=until))
+    async def usage(
+        self, since: Date, until: Date, *, by_user: bool = True
+    ) -> Mapping[Date, DayUsage]:
+        """What users used on the days that are kept, from `since` to before `until`; all of them
+        together as `EVERYBODY` unless `by_user`.
+        """
+        read = partial(_usage, since=since, until=until, by_user=by_user)
+        return await self.database.read(read)
 
     async def users(self, hub: str) -> Collection[str]:
         """The users of a hub of whom anything is kept."""
@@ -157,15 +164,19 @@ def _days(connection: Connection, *, since: Date, until: Date) -> dict[At, Usage
     }
 
 
-def _usage(connection: Connection, *, since: Date, until: Date) -> dict[Date, DayUsage]:
+def _usage(
+    connection: Connection, *, since: Date, until: Date, by_user: bool
+) -> dict[Date, DayUsage]:
     c = DAILY_USAGE.c
+    everybody = case((c.username == NOBODY, NOBODY), else_=EVERYBODY)
+    user_of = c.username if by_user else everybody
     used: dict[Date, dict[str, dict[str, dict[str, int]]]] = defaultdict(dict)
     for day, hub in _days(connection, since=since, until=until):
         used[day][hub] = {}
     summed = (
-        select(c.day, c.hub, c.username, c.resource, func.sum(c.amount))
+        select(c.day, c.hub, user_of.label("whose"), c.resource, func.sum(c.amount))
         .where(c.day >= since, c.day < until)
-        .group_by(c.day, c.hub, c.username, c.resource)
+        .group_by(c.day, c.hub, "whose", c.resource)
     )
     for day, hub, user, resource, amount in connection.execute(summed):
         of_hub = used[day].setdefault(hub, {})

@@ -258,7 +258,8 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
     database = database_of(manager.ledger)
     table = SwitchTable(database) if database else None
     switches = Switches(OwnServers(app), table, app.log)
-    serve(manager, Answers(statuses, manager, manager.pending, switches), switches)
+    answers = Answers(statuses, manager, manager.pending, switches, manager.running)
+    serve(manager, answers, switches)
     start(switches.resume, "switches")
 
 

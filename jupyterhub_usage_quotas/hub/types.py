@@ -72,6 +72,7 @@ class HubSpawner(Protocol):
     # Wrapped, so that what a launch was decided on is stored with the server's state.
     get_state: Callable[[], Mapping[str, Any]]
     clear_state: Callable[[], None]
+    progress: Callable[[], Any]  # the events of a start; wrapped, to say what is left
     # Wrapped, so that starts and ends are recorded in that moment.
     start_polling: Callable[[], Any]
     run_post_stop_hook: Callable[[], Any]

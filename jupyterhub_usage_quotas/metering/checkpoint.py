@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,11 @@ from .timelines import FIELDS, Kept, keys_so_far, number_of
 
 FILE = "usage-quotas.checkpoint"
 SAVE_EVERY = timedelta(minutes=5)
+"""The longest time between two writes."""
+PAUSE = 60
+"""How many times as long as a write took it is not written again: who shares the disk is to see
+what is new, and it may take a sixtieth of a core.
+"""
 KIND = "usage cached by jupyterhub-usage-quotas"
 FORMAT = 1
 LONGEST_LINE = 10_000
@@ -65,15 +71,21 @@ class Checkpoint:
         self._address = address
         self._saved: datetime | None = None
         self._complete = False
+        self._pause = timedelta(0)
 
-    def load(self, sources: Iterable[DescribedSource]) -> Restored | None:
-        """What is known of these sources; None where there is no file.
+    def load(
+        self, sources: Iterable[DescribedSource], *, after: datetime | None = None
+    ) -> Restored | None:
+        """What is known of these sources; None where there is no file, or none that was written
+        `after` an instant.
 
         Raises `CheckpointNotUsable`.
         """
         try:
             with self.path.open("rb") as file:
                 written, content_sum = _header(file.readline(LONGEST_LINE))
+                if after is not None and written <= after:
+                    return None
                 content = file.read()
         except FileNotFoundError:
             return None
@@ -97,12 +109,13 @@ class Checkpoint:
         if not self.writer:
             return False
         first_complete = complete and not self._complete
-        return self._saved is None or first_complete or now - self._saved >= SAVE_EVERY
+        return self._saved is None or first_complete or now - self._saved >= self._pause
 
     def save(self, snapshots: Sequence[UsageSnapshot], now: datetime, *, complete: bool) -> None:
         """Write it, beside the one that is there, which it then replaces. Raises OSError."""
         # What cannot be written is not tried again at once either.
-        self._saved, self._complete = now, complete
+        self._saved, self._complete, self._pause = now, complete, SAVE_EVERY
+        begun = time.perf_counter()
         content = b"".join(_packed([(self._identity(one.source), one) for one in snapshots]))
         header = {
             "kind": KIND,
@@ -126,10 +139,16 @@ class Checkpoint:
             with suppress(OSError):
                 os.unlink(aside)
             raise
+        self._pause = pause_after(time.perf_counter() - begun)
 
     def _identity(self, source: DescribedSource) -> str:
         """What the usage is of: another source, or another Prometheus, is another one."""
         return hashlib.sha256(f"{self._address}\n{source.identity}".encode()).hexdigest()
+
+
+def pause_after(seconds: float) -> timedelta:
+    """How long not to write again after a write that took so long."""
+    return min(timedelta(seconds=seconds) * PAUSE, SAVE_EVERY)
 
 
 def _header(line: bytes) -> tuple[datetime, str]:

@@ -49,6 +49,10 @@ class MeterEvents(Protocol):
         """What a checkpoint had of a source is used: it was written then."""
         ...
 
+    def followed(self, written: datetime) -> None:
+        """From now on usage is what the Hub writes into its checkpoint; it was written then."""
+        ...
+
     def not_restored(self, why: str) -> None:
         """What a checkpoint had is not used, and why: the history is read from Prometheus."""
         ...
@@ -75,6 +79,9 @@ class NoEvents:
 
     def restored(self, source: str, written: datetime) -> None:
         """See `MeterEvents.restored`."""
+
+    def followed(self, written: datetime) -> None:
+        """See `MeterEvents.followed`."""
 
     def not_restored(self, why: str) -> None:
         """See `MeterEvents.not_restored`."""

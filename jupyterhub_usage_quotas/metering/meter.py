@@ -23,6 +23,7 @@ from .client.prometheus import PrometheusClient, all_of
 from .client.promql import Users
 from .client.worker import run_in_worker
 from .events import NO_EVENTS, MeterEvents, Refresh
+from .followed import Followed
 from .gauge_reader import GaugeReader
 from .readers import USUAL, Reader, Timing, UsageReader
 from .snapshot import UsageSnapshot
@@ -59,6 +60,9 @@ class Meter:
         self._events = events
         self._clock = clock
         self._checkpoint = checkpoint
+        self._followed = (
+            Followed(checkpoint, events) if checkpoint and not checkpoint.writer else None
+        )
         self._guard = Guard(breaker or Breaker())
         read_from: list[tuple[Source, Guard]] = [
             # One that is out of order is left alone for a while, and no other with it.
@@ -182,24 +186,37 @@ class Meter:
                 self._events.refreshed(Refresh("what follows a refresh", failure, error))
 
         await tell()
-        await self.restore()
+        if not await self.follow(reach):
+            await self.restore()
         while True:
             until = self._clock() + self.timing.refresh_every
-            await self.refresh(reach)
+            followed = await self.follow(reach)
+            await self.refresh(reach, gauges_only=followed)
             await tell()
-            more = True
+            more = not followed
             while more and self._clock() < until:
                 more = await self.extend()
             await self.save()
             pause = max(until - self._clock(), self._guard.breaker.remaining)
             await asyncio.sleep(max(pause.total_seconds(), 0.0))
 
-    async def refresh(self, reach: timedelta) -> None:
+    async def follow(self, reach: timedelta) -> bool:
+        """Know what the Hub knows, where it is another process that shares its checkpoint; whether
+        it wrote that lately. Never raises.
+        """
+        if self._followed is None:
+            return False
+        async with self._refreshing:
+            return await self._followed.take(self._usage, reach, self._clock())
+
+    async def refresh(self, reach: timedelta, *, gauges_only: bool = False) -> None:
         """Read what is new from all sources. Never raises: a failure is reported, and is in
         readings once they are stale.
         """
         async with self._refreshing:
             for one in self._kept:
+                if gauges_only and one.over_time:
+                    continue
                 one.problem = await self._attempt(one, partial(one.refresh, reach))
 
     async def extend(self) -> bool:

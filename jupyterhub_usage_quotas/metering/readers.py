@@ -255,6 +255,13 @@ class UsageReader:
             if self.sync.snapshot:
                 self._report(self.sync.snapshot, now)
 
+    def take(self, snapshot: UsageSnapshot, reach: timedelta, now: datetime) -> None:
+        """Know what another process knows, who keeps it up to date."""
+        self.sync = self._make_sync(reach)
+        self.sync.snapshot = snapshot
+        self.restored = self.problem = None
+        self._report(snapshot, now)
+
     async def _still_valid(self, now: datetime) -> UsageSnapshot | None:
         """What was known before this process, if that can be gone on with."""
         if self.restored is None:

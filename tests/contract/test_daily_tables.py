@@ -172,3 +172,11 @@ async def test_what_cannot_be_named_is_not_lost(database):
     found = await store.rows(["aws"], FIRST, SECOND)
     assert [one.hub for one in found] == [None, None]
     assert await store.write("aws", [], {}, NOW) == []
+
+
+async def test_users_are_not_told_apart_where_nobody_asks(database):
+    store = UsageStore(database)
+    used = [Used("ada", "", "cpu", 1), Used("bob", "", "cpu", 2), Used("", "", "cpu", 4)]
+    await store.write(FIRST, "prod", used, 1.0, NOW)
+    found = await store.usage(FIRST, SECOND, by_user=False)
+    assert found[FIRST].used == {"prod": {"everybody": {"cpu": 3}, "": {"cpu": 4}}}

@@ -27,6 +27,7 @@ PROFILES = [
     profile("Huge", 16, slug="huge"),
     profile("Broken", 1, slug="broken"),
     profile("Slow", 1, slug="slow"),
+    profile("Late", 1, slug="late"),
 ]
 CONFIG = """
 import asyncio
@@ -35,6 +36,8 @@ class Slow(LocalSpawnerWithProfiles):
     async def start(self):
         if self.user_options.get("profile") == "broken":
             raise RuntimeError("a secret of the cluster")
+        if self.user_options.get("profile") == "late":
+            await asyncio.sleep(3)  # while its page is opened
         return await super().start()
 
     async def stop(self, now=False):
@@ -52,8 +55,9 @@ c.SimpleLocalProcessSpawner.pre_spawn_hook = keep_the_token
 c.UsageConfig.refresh_interval = 3.0
 c.UsageQuotaManager.policy[0]["minimum_session"] = "1h"
 c.UsageViewer.enabled = False
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0.5}
 """
-USERS = ("within", "other", "third", "over")
+USERS = ("within", "other", "third", "over", "waiting")
 
 
 def config_for(recorded: Recorded) -> str:
@@ -215,6 +219,16 @@ def test_what_does_not_start_is_said_and_the_old_one_offered(hub: tuple[Hub, Pat
     third.visitor.http.post(answer.json()["url"], data=sent)
     third.visitor.wait_until(lambda: third.profile == "larger")
     assert third.said()["switches"] == []
+
+
+def test_while_a_server_starts_its_page_says_what_is_left(hub: tuple[Hub, Path]):
+    visitor = Visitor(hub[0].url, "waiting")
+    assert visitor.api("POST", "/users/waiting/server", json={"profile": "late"}).is_success
+    events = list(visitor.progress())
+    first = next(event for event in events if "quotas" in event.get("message", ""))
+    left = "Usage quotas: Memory 8 GiB-hours left. This server can run for 8h."
+    assert first["message"] == left
+    assert events[-1]["ready"] is True
 
 
 @pytest.mark.parametrize("version", PYTHONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,12 @@ def hub_user(name: str, *groups: str, **more: Any) -> SimpleNamespace:
     return SimpleNamespace(**made | more)
 
 
+async def no_events() -> AsyncIterator[Any]:
+    """The progress of a spawner that says nothing."""
+    for event in ():
+        yield event
+
+
 def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:
     """The spawner of a server that does not run and asks for nothing."""
     made = {
@@ -37,6 +44,7 @@ def hub_spawner(name: str = "", **more: Any) -> SimpleNamespace:
         "handler": None,
         "get_state": dict,
         "clear_state": lambda: None,
+        "progress": no_events,
         "start_polling": lambda: None,
         "run_post_stop_hook": lambda: None,
         "consecutive_failure_limit": 0,

@@ -18,6 +18,7 @@ from ..files.earlier import (
     said_twice,
     spelling_of_today,
 )
+from ..notices import SECRETS as NOTICE_SECRETS
 from ..prometheus import SECRETS
 from ..traits import Anything
 from ..usage import UsageConfig
@@ -92,7 +93,8 @@ def _readable(error: TraitError, trait: TraitType[Any, Any], value: Any) -> str:
     text = str(error)
     if not text.startswith(("The ", "Invalid ")):
         return text
-    given = type(value).__name__ if trait.name in SECRETS else shown(value)
+    secret = trait.name in SECRETS or trait.name in NOTICE_SECRETS
+    given = type(value).__name__ if secret else shown(value)
     return f"got {given}; expected {_expected(trait)}"
 
 

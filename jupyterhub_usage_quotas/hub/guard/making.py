@@ -11,13 +11,16 @@ from ...ledger.sql.guarding import SqlGuard
 from ...status.snapshot import StatusSnapshot
 from ..launch.enforcement import UsageQuotaManager
 from ..ledger import database_of
+from ..refresh import start
 from ..types import HubApp
 from .desk import NoticeDesk
 from .guard import Guard
 from .hub_api import declare_guard, open_hub_api
 from .judging import Judge
 from .memory import Memory
+from .outbox import NoticesInMemory, Outbox
 from .stops import Stops
+from .targets import targets_of
 
 LONGEST_HUB = 255
 """Characters of what tells Hubs apart that share a ledger."""
@@ -49,7 +52,19 @@ def make_guard(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot
     hub = f"{manager.hub_namespace}{app.base_url}"[:LONGEST_HUB]
     database = database_of(ledger) if enforced else None
     sql = SqlGuard(database, hub) if database else None
-    memory = Memory(sql, app.log, enforced=enforced)
+    targets = targets_of(manager) if enforced else []
+    waiting = NoticesInMemory()
+    outbox = Outbox(sql or waiting, targets, app.log)
+    memory = Memory(
+        sql,
+        app.log,
+        enforced=enforced,
+        to_send=bool(targets),
+        written=outbox.wake,
+        without_database=waiting.add if targets else lambda _: None,
+    )
+    if targets or sql:
+        start(outbox.run, "notices")
     judge = Judge(manager.policies, manager.meter, ledger, snapshot, manager.stopping_rules)
 
     def make_stops(guard: Guard) -> Stops:

@@ -32,13 +32,17 @@ class Memory:
         enforced: bool = True,
         to_send: bool = False,
         written: Callable[[], None] = lambda: None,
+        without_database: Callable[[Notice], None] = lambda _: None,
         again: float = AGAIN,
     ) -> None:
-        """`to_send` is whether anybody gets notices; `written` is called when some are there."""
+        """`to_send` is whether anybody gets notices; `written` is called when some are there.
+        `without_database` gets those for which there is no database.
+        """
         self._sql = sql
         self._log = log
         self._to_send = to_send
         self._written = written
+        self._without_database = without_database
         self._again = again
         self._changed: dict[WatchedServer, Watch | None] = {}
         self._notices: list[Notice] = []
@@ -65,6 +69,9 @@ class Memory:
         """Remember what a user is told."""
         if self._sql is not None:
             self._notices.append(notice)
+        else:
+            self._without_database(notice)
+            self._written()
 
     def write(self) -> None:
         """Begin to write what is new."""

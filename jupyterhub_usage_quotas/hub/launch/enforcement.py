@@ -33,6 +33,7 @@ from .kept import forget, keep, server_for_log
 from .logged_once import LOGGED
 from .message import denial_message, unavailable_message
 from .profiles import stamp_profile
+from .progress import progress_text, said_while_starting
 from .record import DecisionLog, DecisionObserver, DecisionRecord
 from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
 from .servers import Pending
@@ -85,11 +86,13 @@ class UsageQuotaManager(QuotaOptions):
         if self.enforcement is Enforcement.off:
             launch = await self._read_in_time(user, spawner)
         else:
-            launch, inputs, decision = await self._decide_in_time(user, spawner)
-            record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
-            self._tell_observers(record)
-            if record.denied:
-                deny(self._denial(decision, launch, inputs), spawner)
+            with said_while_starting(spawner) as say:
+                launch, inputs, decision = await self._decide_in_time(user, spawner)
+                record = DecisionRecord(decision, self.enforcement, asked, datetime.now(UTC))
+                self._tell_observers(record)
+                if record.denied:
+                    deny(self._denial(decision, launch, inputs), spawner)
+                say(self._what_is_left(launch.request, inputs))
         if launch is not None and launch.read:
             self._keep(user, spawner, launch.request, asked)
 
@@ -103,6 +106,22 @@ class UsageQuotaManager(QuotaOptions):
             return None
         launch, inputs, decision = await self._decide_in_time(user, spawner)
         return None if decision.allowed else self._denial(decision, launch, inputs)
+
+    def _what_is_left(self, request: Request, inputs: DecisionInputs) -> str:
+        """For the page of the server that is starting. Where quotas are not enforced nothing ends
+        it, and nothing is said.
+        """
+        if self.enforcement is not Enforcement.enforce or not self.show_at_launch:
+            return ""
+        try:
+            return progress_text(inputs, request, self.texts)
+        except Exception:
+            LOGGED.exception(
+                self.log,
+                "What is left cannot be shown while %s starts; it starts without; report it",
+                server_for_log(request.subject.name, request.server_name),
+            )
+            return ""
 
     def _keep(self, user: HubUser, spawner: HubSpawner, request: Request, asked: datetime) -> None:
         try:

@@ -143,6 +143,9 @@ class MeterMetrics:
             f"{written:%Y-%m-%d %H:%M}",
         )
 
+    def followed(self, written: datetime) -> None:
+        """See `MeterEvents.followed`: the Hub writes the checkpoint, and follows none."""
+
     def not_restored(self, why: str) -> None:
         """Log why the history has to be read."""
         self._log.warning(

@@ -36,7 +36,9 @@ class CostTable(CostHandler):
         span, selection, most = self.span, self.selection, self.most_users
         _ = self.decimals, self.wants_rest  # what is wrong is said before anything is read
         missing = await self.context.costs.missing(span)
-        allocations = await self.context.costs.allocations(span)
+        # Long ranges are fine where users are not told apart.
+        by_user = self.in_groups or "user" in self.by or self.names_users
+        allocations = await self.context.costs.allocations(span, by_user=by_user)
         memberships = None
         if self.in_groups or selection.groups is not None:
             memberships = await self.context.costs.memberships(span.until)

@@ -108,6 +108,12 @@ class CostHandler(JsonHandler):
         """How many users are shown one by one; None for all."""
         return number_of("limit", self.text("limit"), MOST_USERS) or None
 
+    @property
+    def names_users(self) -> bool:
+        """Whether any parameter tells users apart."""
+        of_users = (self.selection.users, self.selection.groups, self.most_users)
+        return any(one is not None for one in of_users)
+
     @cached_property
     def decimals(self) -> int | None:
         """How many decimals amounts have; None for all there are."""

@@ -22,7 +22,9 @@ class HubNames(CostHandler):
 
     async def get(self) -> None:
         """Answer with their names."""
-        hubs = {one.hub for one in await self.context.costs.allocations(self.span)} - {None}
+        hubs = {
+            one.hub for one in await self.context.costs.allocations(self.span, by_user=False)
+        } - {None}
         names = sorted(str(hub) or self.context.support_name for hub in hubs)
         self.answer_text(json.dumps(names), JSON)
 

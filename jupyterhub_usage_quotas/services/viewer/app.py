@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def make_viewer_service(
 
 
 class _RefreshLog(NoEvents):
-    """Logs why usage could not be brought up to date, each time that the reason changes."""
+    """Logs where usage is from, and why it could not be brought up to date, each time that the
+    reason changes.
+    """
 
     def __init__(self) -> None:
         self._reason = ""
@@ -112,6 +115,18 @@ class _RefreshLog(NoEvents):
             LOG.warning("Usage is not known: %s: %s", why.reason, why.detail, exc_info=refresh.bug)
         if refresh.over_time:
             self._reason = why.reason if why else ""
+
+    def followed(self, written: datetime) -> None:
+        """See `MeterEvents.followed`."""
+        LOG.info(
+            "Usage is what the Hub cached %s UTC, and caches every few minutes; Prometheus is not"
+            " queried for it",
+            f"{written:%Y-%m-%d %H:%M}",
+        )
+
+    def not_restored(self, why: str) -> None:
+        """See `MeterEvents.not_restored`."""
+        LOG.warning("The usage that the Hub cached is not used: %s; Prometheus is queried", why)
 
 
 def configured_environment(around: ServiceEnvironment, viewer: UsageViewer) -> ServiceEnvironment:

@@ -16,7 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.errors import PrometheusUnreachable
-from jupyterhub_usage_quotas.metering.checkpoint import FILE, Checkpoint, CheckpointNotUsable
+from jupyterhub_usage_quotas.metering.checkpoint import (
+    FILE,
+    Checkpoint,
+    CheckpointNotUsable,
+    pause_after,
+)
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.events import NoEvents
 from jupyterhub_usage_quotas.metering.meter import Meter
@@ -52,6 +57,7 @@ class Noted(NoEvents):
         self.restored_from: list[datetime] = []
         self.refused: list[str] = []
         self.unsaved: list[str] = []
+        self.followed_since: list[datetime] = []
 
     def restored(self, source: str, written: datetime) -> None:
         assert source
@@ -59,6 +65,9 @@ class Noted(NoEvents):
 
     def not_restored(self, why: str) -> None:
         self.refused.append(why)
+
+    def followed(self, written: datetime) -> None:
+        self.followed_since.append(written)
 
     def not_saved(self, path: Path, why: str) -> None:
         assert path.name == FILE
@@ -342,15 +351,22 @@ async def test_who_only_reads_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-async def test_it_is_written_now_and_then(tmp_path):
+async def test_it_is_written_when_something_is_new(tmp_path):
     hub = await Process(tmp_path, MadeUp(SESSIONS)).read()
-    written = []
-    for _ in range(12):
-        hub.now += timedelta(minutes=1)
+    for _ in range(3):
+        hub.now += timedelta(minutes=5)
         await hub.meter.refresh(REACH)
         await hub.meter.save()
-        written.append(Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written)
-    assert sorted(set(written)) == [START + timedelta(minutes=n) for n in (0, 5, 10)]
+        written = Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written
+        assert written == hub.now
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"), [(0.0, 0.0), (0.05, 3.0), (1.0, 60.0), (5.0, 300.0), (100.0, 300.0)]
+)
+def test_a_write_takes_a_sixtieth_of_the_time_at_most(took, pause):
+    """But for one that takes more than five seconds."""
+    assert pause_after(took).total_seconds() == pause
 
 
 @given(
@@ -440,3 +456,84 @@ async def test_a_hub_that_is_killed_leaves_a_whole_one(tmp_path, writes):
     assert not again.noted.refused
     assert again.noted.restored_from
     assert again.used() == truth(SESSIONS, later)
+
+
+# --- following what the Hub writes ----------------------------------------------------------------
+
+
+ONE = timedelta(minutes=1)
+
+
+class Beside(Process):
+    """A process beside the Hub, which shares its disk: one turn of what `Meter.keep` does."""
+
+    def __init__(self, folder: Path, source: MadeUp, now: datetime = START) -> None:
+        super().__init__(folder, source, now, writer=False)
+
+    async def turn(self) -> bool:
+        followed = await self.meter.follow(REACH)
+        await self.meter.refresh(REACH, gauges_only=followed)
+        while not followed and await self.meter.extend():
+            pass
+        return followed
+
+
+async def test_who_shares_the_hubs_disk_asks_nobody(tmp_path):
+    hub = await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    for _ in range(17):
+        assert await beside.turn()
+        assert beside.meter.complete
+        written = Checkpoint(tmp_path, URL, writer=False).load([hub.source]).written
+        assert beside.used() == truth(SESSIONS, written)
+        hub.now = beside.now = beside.now + ONE
+        await hub.meter.refresh(REACH)
+        await hub.meter.save()
+    assert not beside.source.asked
+    assert beside.noted.followed_since == [START]
+
+
+async def test_when_the_hub_writes_no_more_it_goes_on_by_itself(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    followed = []
+    for _ in range(10):
+        followed.append(await beside.turn())
+        beside.now += ONE
+    assert followed == [True] * 8 + [False] * 2
+    assert beside.used() == truth(SESSIONS, beside.now - ONE)
+    # What the file had is gone on with: the history is not read again.
+    assert min(one.start for one in beside.source.asked) > START - timedelta(hours=2)
+    hub = await Process(tmp_path, MadeUp(SESSIONS), beside.now).start()
+    await hub.meter.save()
+    assert await beside.turn()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"not a checkpoint"])
+async def test_what_cannot_be_followed_is_told_once(tmp_path, content):
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    assert not await beside.turn()
+    (tmp_path / FILE).write_bytes(content)
+    assert not await beside.turn()
+    assert not await beside.turn()
+    assert beside.used() == truth(SESSIONS, START)
+    assert len(beside.noted.refused) == 1
+
+
+async def test_what_was_written_for_another_source_is_not_followed(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    beside = Beside(tmp_path, MadeUp({}, name="another"))
+    assert not await beside.turn()
+    assert beside.source.asked
+
+
+async def test_a_file_of_a_time_to_come_is_not_followed(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS), START + timedelta(hours=1)).read()
+    beside = Beside(tmp_path, MadeUp(SESSIONS))
+    assert not await beside.turn()
+    assert beside.used() == truth(SESSIONS, START)
+
+
+async def test_the_hub_itself_follows_nobody(tmp_path):
+    await Process(tmp_path, MadeUp(SESSIONS)).read()
+    assert not await Process(tmp_path, MadeUp(SESSIONS)).meter.follow(REACH)

@@ -76,7 +76,8 @@ class CostsOverTime(CostHandler):
         form = self.query.choice("format", ("json", "csv"), "json")
         costs = self.context.costs
         missing = await costs.missing(span)
-        allocations = await costs.allocations(span)
+        by_user = self.names_users or not {"user", "group"}.isdisjoint(by)
+        allocations = await costs.allocations(span, by_user=by_user)
         memberships = None
         if "group" in by or selection.groups is not None:
             memberships = await costs.memberships(span.until)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ....quotas.forecast import Outlook
@@ -35,6 +35,10 @@ COMPLETE = 0.995
 """The share of a window from which on usage is known of all of it, as far as people care."""
 SESSIONS_SHOWN = 50
 """How many sessions the page lists; the CSV has all."""
+
+
+OLD = timedelta(minutes=3)
+"""How long ago usage may be known without saying so: it is scraped, and read, once a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class Card:
     covered_until: datetime | None
     incomplete: str
     plot: Plot | None = None
+    old: bool = False
+    """Whether there is more to say of when it was than that it is now."""
 
 
 def cards(
@@ -116,6 +122,7 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None, language:
         covered_until=known.covered_until if known else None,
         incomplete=_incomplete(status, verdict, language),
         plot=plot(status, verdict, zone, language) if zone else None,
+        old=known is not None and status.inputs.now - known.covered_until > OLD,
     )
 
 

@@ -1,0 +1,57 @@
+// Another profile: what it means is said first, what is open is saved, and the Hub decides before it
+// stops anything.
+
+import type { JupyterFrontEnd } from "@jupyterlab/application";
+import { Dialog, showDialog } from "@jupyterlab/apputils";
+import { PageConfig } from "@jupyterlab/coreutils";
+import type { TranslationBundle } from "@jupyterlab/translation";
+
+import type { Profile } from "./answer";
+import type { Model } from "./model";
+import { saveAll } from "./saving";
+import { instant } from "./times";
+
+export class Switcher {
+  /** Set while this server is stopped because the user wants another. */
+  underWay = false;
+
+  constructor(
+    private readonly app: JupyterFrontEnd,
+    private readonly model: Model,
+    private readonly trans: TranslationBundle,
+    private readonly locale: string,
+  ) {}
+
+  async choose(profile: Profile): Promise<void> {
+    const { trans } = this;
+    const text = trans.__(
+      "This server is stopped, and started again with this profile, which could run for %1. What is open is saved first. All kernels end: variables and running cells are lost.",
+      profile.text,
+    );
+    if (!(await this.asks(trans.__("Switch to %1?", profile.name), text, trans.__("Switch")))) {
+      return;
+    }
+    if (!(await saveAll(this.app)) && !(await this.asks(trans.__("Not everything is saved"), trans.__("Not all that is open could be saved. Changes that are not saved are lost."), trans.__("Switch anyway")))) {
+      return;
+    }
+    this.underWay = true;
+    const begun = await this.model.switchTo(profile).catch((error: Error) => ({ url: "", message: error.message, retry_time: undefined }));
+    if (begun.url) {
+      window.location.assign(`${PageConfig.getOption("hubHost")}${begun.url}`);
+      return;
+    }
+    this.underWay = false;
+    const from = begun.retry_time ? ` (${instant(begun.retry_time, this.model.clock.now(), this.locale)})` : "";
+    await showDialog({
+      title: trans.__("%1 was not started", profile.name),
+      body: `${begun.message}${from}`,
+      buttons: [Dialog.okButton()],
+    });
+    void this.model.refreshNow();
+  }
+
+  private async asks(title: string, body: string, label: string): Promise<boolean> {
+    const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label })];
+    return (await showDialog({ title, body, buttons })).button.accept;
+  }
+}
