@@ -104,15 +104,18 @@ class SessionBook:
             if self._unwritten.get(session.id) is session:
                 del self._unwritten[session.id]
 
-    def forget(self, before: float) -> None:
-        """Forget what ended before an instant, unless it is still to be written."""
+    def forget(self, before: float) -> Iterator[None]:
+        """Forget what ended before an instant, unless it is still to be written; a user at a time,
+        as far as it is iterated.
+        """
+        self.complete_since = max(self.complete_since, before)
         for username, theirs in list(self._ended.items()):
             kept = [one for one in theirs if one.until >= before or one.id in self._unwritten]
             if kept:
                 self._ended[username] = kept
             else:
                 del self._ended[username]
-        self.complete_since = max(self.complete_since, before)
+            yield
 
     # --- what is known ---------------------------------------------------------------------------
 
@@ -133,19 +136,24 @@ class SessionBook:
         running = tuple(self._running.get(username, {}).values())
         return running, tuple(self._ended.get(username, ()))
 
-    def extract(self, users: Collection[str] | None) -> SessionExtract:
-        """All that is in memory, as it is: of these users, or of all for None."""
+    def parts(self, users: Collection[str] | None) -> Parts:
+        """All that is in memory, as it is: of these users, or of all for None. It is only copied
+        here, to be looked through elsewhere.
+        """
         names = {*self._running, *self._ended} if users is None else users
-        found = [session for name in names for theirs in self.of_user(name) for session in theirs]
-        return SessionExtract(found, (self.watch,))
+        parts = [tuple(self._running[name].values()) for name in names if name in self._running]
+        return [*parts, *(tuple(self._ended[name]) for name in names if name in self._ended)]
 
 
-def as_of(extract: SessionExtract, now: float) -> SessionExtract:
-    """What is in memory, seen until an instant."""
-    return replace(
-        extract,
-        sessions=tuple(one.seen_at(now) for one in extract.sessions),
-        watches=tuple(replace(one, seen=max(one.seen, now)) for one in extract.watches),
+Parts = Sequence[Sequence[Session]]
+"""The sessions of several users."""
+
+
+def as_of(parts: Parts, watches: Sequence[Watch], now: float) -> SessionExtract:
+    """What was in memory, seen until an instant. A thread may do it while the Hub goes on."""
+    return SessionExtract(
+        tuple(one.seen_at(now) for theirs in parts for one in theirs),
+        tuple(replace(one, seen=max(one.seen, now)) for one in watches),
     )
 
 

@@ -34,6 +34,7 @@ LONGEST_WAIT: Final = 1.0
 """Seconds for which a reading waits for that."""
 LONGEST_SEARCH: Final = 600.0
 """Seconds after which a server that the Hub has not found is taken to be gone."""
+FORGET_EVERY: Final = 600.0
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -88,6 +89,7 @@ class SessionRecorder:
         self._clock = clock
         self._born = clock()
         self._pruned = 0.0
+        self._forgot = clock()
         self._happened = asyncio.Event()
         self._found = asyncio.Event()
         self._spawners: dict[Server, HubSpawner] = {}
@@ -168,11 +170,20 @@ class SessionRecorder:
         changes = self.book.changes(self._clock())
         await self._store.write(changes)
         self._wrote(changes)
+        await self._forget()
         await self._prune()
+
+    async def _forget(self) -> None:
+        """Forget now and then what ended long ago: that is in the database."""
+        now = self._clock()
+        if now - self._forgot >= FORGET_EVERY:
+            self._forgot = now
+            pace = Pace()
+            for _ in self.book.forget(now - REMEMBERED):
+                await pace.keep()
 
     def _wrote(self, changes: SessionChanges) -> None:
         self.book.written(changes)
-        self.book.forget(self._clock() - REMEMBERED)
         self._events.wrote(self.book.unwritten)
 
     async def _find(self) -> None:
@@ -221,10 +232,12 @@ class SessionRecorder:
 
     async def _compare(self) -> None:
         """Begin and end what was not noted, for example where a hook of ours was replaced."""
-        for server, spawner in list(self._spawners.items()):
-            if server_of(spawner) != server or not spawner.active:
-                self._end(server)
         pace = Pace()
+        for server, spawner in list(self._spawners.items()):
+            gone = not spawner.active or server_of(spawner) != server
+            if gone and self._spawners.get(server) is spawner:
+                self._end(server)
+            await pace.keep()
         for user in list(self._servers.users()):
             for _, spawner in running_spawners([user]):
                 found = server_of(spawner)
@@ -252,11 +265,8 @@ class SessionRecorder:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._found.wait(), LONGEST_WAIT)
         now = self._clock()
-        known = self.book.extract(users)
-        if not self.found:
-            # Nothing is proven yet by this Hub's own watch.
-            known = SessionExtract(known.sessions)
-        known = await run_in_worker(as_of, known, now)
+        watches = (self.book.watch,) if self.found else ()
+        known = await run_in_worker(as_of, self.book.parts(users), watches, now)
         if self.found and start >= self.book.complete_since:
             return known
         return together(await self._store.between(hub, users, start, end), known)

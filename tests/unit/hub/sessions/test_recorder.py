@@ -238,9 +238,22 @@ class World:
         return sum(one.amount for one in buckets(kept, resource)) if kept else 0.0
 
 
-WHAT = ["start", "start", "start", "end", "end", "crash", "boot", "boot", "away", "back", "back"]
+WHAT = [
+    "start",
+    "start",
+    "start",
+    "end",
+    "end",
+    "crash",
+    "boot",
+    "boot",
+    "away",
+    "back",
+    "back",
+    "waits",
+]
 STEPS = st.lists(
-    st.tuples(st.sampled_from(WHAT), st.sampled_from(SERVERS), st.integers(0, 150)),
+    st.tuples(st.sampled_from(WHAT), st.sampled_from(SERVERS), st.integers(0, 100)),
     min_size=6,
     max_size=30,
 )
@@ -253,6 +266,8 @@ async def live(world: World, steps: list[tuple[str, tuple[str, str], int]]) -> N
         match what:
             case "away" | "back":
                 world.database.away = what == "away"
+            case "waits":
+                await world.passes(700)
             case "crash":
                 world.crash()
             case "boot":
