@@ -35,7 +35,7 @@ def policy(limit: str, window: object, **more: object) -> dict[str, object]:
 MONTH = {"calendar": "month", "timezone": "Europe/Zurich"}
 KINDS = {
     "7 days, few are denied": [policy("250 GiB-hours", 7)],
-    "7 days, most are denied": [policy("20 GiB-hours", 7)],
+    "7 days, all are denied": [policy("20 GiB-hours", 7)],
     "an hour of a calendar": [policy("10 GiB-hours", {"calendar": "hour"})],
     "refilled every 10 minutes": [policy("40 GiB-hours", {"refill": 0.2, "every": "10 minutes"})],
     "a pool of everybody": [policy("200000 GiB-hours", 7, share="pooled")],

@@ -49,8 +49,9 @@ answers in Python; the bytes are without compression.
 
 ## Starting from nothing
 
-Reading the whole history, newest first, in pieces of a few thousand samples. Meanwhile launches
-make queries of their own. "MB held" is what the process grew by.
+Against the stand-in, which is far cheaper than a Prometheus: what a real one takes is in
+[Speed of starts](speed-of-starts.md). Meanwhile launches make queries of their own. "MB held" is
+what the process grew by.
 
 {starts}
 """

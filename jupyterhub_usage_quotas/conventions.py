@@ -21,7 +21,7 @@ KSM_ANNOTATIONS: Final = "kube_pod_annotations"
 KSM_CONTAINERS: Final = "kube_pod_container_info"
 KSM_INIT_REQUESTS: Final = "kube_pod_init_container_resource_requests"
 KSM_INIT_CONTAINERS: Final = "kube_pod_init_container_info"
-"""Its label `restart_policy`, "Always" for sidecars, is there since kube-state-metrics 2.11."""
+"""Its label `restart_policy` is "Always" for sidecars; kube-state-metrics 2.10 has none."""
 KSM_PHASE: Final = "kube_pod_status_phase"
 KSM_DELETION: Final = "kube_pod_deletion_timestamp"
 """When a pod that is being deleted will be gone, its grace period included, in Unix seconds."""
@@ -165,6 +165,7 @@ EARLIER_USAGE_METRICS: Final = MappingProxyType(
 """Usage and limit, by resource."""
 EARLIER_FAIL_OPEN: Final = "jupyterhub_usage_quotas_fail_open_total"
 EARLIER_PROMETHEUS_ERROR: Final = "jupyterhub_usage_quotas_prometheus_error_total"
+EARLIER_HUB_ERROR: Final = "jupyterhub_usage_quotas_hub_api_error_total"
 
 
 class Reason(enum.StrEnum):

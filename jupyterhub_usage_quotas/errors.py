@@ -37,6 +37,7 @@
     ├── BadParameter               in `services.web.params`; a ValueError
     ├── Refused                    in `services.web.params`; a request of a service's
     ├── Mistyped                   in `services.viewer.pages.giving`; what was typed into a form
+    ├── TooMuch                    in `services.viewer.trying`; a page cannot wait so long
     └── ProgramFailed              in `demo.processes`
 
 Three are outside, since rules import no exceptions of the package: `InvalidPolicies` and

@@ -5,6 +5,7 @@
     ```{http-api}                  the paths of the dashboard's API, from its OpenAPI document
     ```{error-tree}                the exceptions, as their module draws them
     ```{check-json}                what `check --json` prints, from its model
+    ```{simulate-json}             what `simulate --json` prints, from its model
 
 Each makes Markdown, which is read as if it stood in the page.
 """
@@ -31,6 +32,7 @@ from jupyterhub_usage_quotas.config.costs import CostMonitor
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.hub.launch.enforcement import UsageQuotaManager
+from jupyterhub_usage_quotas.quotas.simulation.report import SimulationReport
 from jupyterhub_usage_quotas.services.viewer.api.openapi import document
 from jupyterhub_usage_quotas.services.web.openapi import schemas
 
@@ -160,6 +162,13 @@ def check_json() -> Iterator[str]:
     yield from _shapes(shapes)
 
 
+def simulate_json() -> Iterator[str]:
+    """What `simulate --json` prints, and the shapes that it is made of."""
+    shapes = schemas([SimulationReport])
+    yield from _shape(shapes.pop(SimulationReport.__name__))
+    yield from _shapes(shapes)
+
+
 def _shapes(shapes: Mapping[str, Json]) -> Iterator[str]:
     for name, shape in sorted(shapes.items()):
         yield f"### {name}\n"
@@ -277,6 +286,12 @@ class CheckJson(Generated):
     makes = staticmethod(check_json)
 
 
+class SimulateJson(Generated):
+    """What `simulate --json` prints."""
+
+    makes = staticmethod(simulate_json)
+
+
 class HttpApi(Generated):
     """The API of the dashboard."""
 
@@ -296,4 +311,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("http-api", HttpApi)
     app.add_directive("error-tree", ErrorTree)
     app.add_directive("check-json", CheckJson)
+    app.add_directive("simulate-json", SimulateJson)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,10 +15,11 @@ from typing import Any
 
 from ..config.files.loading import printable
 from ..config.quotas import QuotaOptions
+from ..config.sessions import sessions_of
 from ..errors import ConfigurationError, DatabaseUnreadable
 from ..ledger.base import Ledger
 from ..ledger.drafts import instant_of
-from ..quotas.messages import wrong
+from ..quotas.messages import shown, wrong
 from ..quotas.policy.policy import PolicySet
 from ..quotas.simulation.past import Past
 from ..quotas.simulation.report import SimulationReport, simulation_report
@@ -68,6 +69,11 @@ def add_simulate(commands: Any) -> None:
         metavar="PERCENT",
         help="suggest limits that deny at most so many in 100 users anything (default: 5)",
     )
+    command.add_argument(
+        "--without-denied",
+        action="store_true",
+        help="take away what denied launches used, as if nobody had tried again; not with pools",
+    )
     command.add_argument("--json", action="store_true", help="print JSON with a stable schema")
     command.set_defaults(run=partial(exit_code_of, run_simulate))
 
@@ -97,6 +103,9 @@ def run_simulate(options: argparse.Namespace) -> int:
             policies = quotas.in_place(_read(Path(options.policy)))
         except ConfigurationError as error:
             raise ConfigurationError([f"{options.policy}: {one}" for one in error.errors]) from None
+    if options.without_denied and (pools := [one.name for one in policies if one.pooled]):
+        _failed(f"--without-denied does not go with pools; leave it out, or {shown(pools[0])}")
+        return WRONG_REQUEST
     subjects = _subjects(quotas)
     if subjects is None:
         return NOT_KNOWN
@@ -104,7 +113,8 @@ def run_simulate(options: argparse.Namespace) -> int:
     if isinstance(past, Unknown):
         _failed(f"usage is not known: {past.detail} ({past.reason})")
         return NOT_KNOWN
-    found = simulation_report(simulate(policies, past), options.share / 100)
+    simulation = simulate(policies, past, without_denied=options.without_denied)
+    found = simulation_report(simulation, options.share / 100)
     _print(found, past, as_json=options.json)
     return 0
 
@@ -178,7 +188,7 @@ async def _gather(
     start: datetime,
     now: datetime,
 ) -> Past | Unknown:
-    meter = quotas.make_meter()
+    meter = quotas.make_meter(sessions=sessions_of(ledger))
     try:
         await meter.read_history(reach_of(policies, start, now))
         return await gather_past(policies, meter, ledger, subjects, start, now)

@@ -41,8 +41,9 @@ def simulated_lines(found: SimulationReport) -> list[str]:
 
 
 def _span(found: SimulationReport) -> Iterator[str]:
-    yield f"From {iso(found.start)} to {iso(found.end)}, usage as it was: what a denied launch"
-    yield "used is not taken away, and groups are those of today."
+    yield f"From {iso(found.start)} to {iso(found.end)}, {found.assumes}: what a denied launch"
+    is_as_it_was = found.assumes == "usage as it was"
+    yield f"used is {'not ' * is_as_it_was}taken away, and groups are those of today."
     if found.start > found.asked_from:
         yield f"Nothing is known before {iso(found.known_from)}: that is left out, and not zero."
     uncertain = sum(one.launches_uncertain for one in found.users)

@@ -488,6 +488,36 @@ def test_the_table_in_pages_and_without_javascript(campus: Campus):
         expect(page.get_by_role("figure")).to_contain_text("UTC")
 
 
+def test_an_admin_tries_a_limit_on_the_past_without_javascript(campus: Campus):
+    """What `over` used in the last days is known to the hour: see `campus.history`."""
+    with visiting(campus, "admin", "/users", java_script_enabled=False) as page:
+        page.get_by_role("link", name="Try limits on the past").click()
+        page.get_by_label("Limit, for example").fill("50 GiB-hours")
+        page.get_by_label("Of what").select_option("memory")
+        page.get_by_label("Of whom").select_option("students")
+        page.get_by_label("How many days back").fill("5")
+        page.get_by_role("button", name="Try", exact=True).click()
+        # 40 GiB-hours four days ago, and 40 two days ago: three quarters of those by one server.
+        row = page.locator('tr[data-user="over"]')
+        expect(row).to_contain_text("3 of 6")
+        expect(page.locator('tr[data-user="within"]')).to_have_count(0)
+        expect(page.locator("main img, main b")).to_have_count(0)
+        expect(page.locator("section[data-policy] strong")).to_contain_text("GiB-hours would have")
+        expect(page.locator("svg.usage-quota-line polyline")).to_have_count(3)
+        url = page.url.partition(SERVICE)[2]
+    with visiting(campus, "admin", url) as page:
+        picture(page, "simulate", whole=True)
+        for how in everywhere(page):
+            assert faults(page, how) == [], how
+            assert too_wide(page) == [], how
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download all as CSV").click()
+        assert "over" in download.value.path().read_text()
+        page.get_by_label("Limit, for example").fill("50 apples")
+        page.get_by_role("button", name="Try", exact=True).click()
+        expect(page.locator("#usage-quota-problem")).to_contain_text("not a unit of memory")
+
+
 # --- for everybody ------------------------------------------------------------------------------
 
 VIEWS = [

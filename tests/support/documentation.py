@@ -51,7 +51,7 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 DIRECTIVES = {
     *("{toctree}", "{include}", "{options}", "{command-line}", "{http-api}", "{check-json}"),
-    "{error-tree}",
+    *("{error-tree}", "{simulate-json}"),
 }
 
 

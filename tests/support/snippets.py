@@ -191,6 +191,11 @@ def of_yaml(text: str, folder: Path) -> None:
         prometheus_chart(document, folder)
 
 
+def policies(text: str, _folder: Path) -> None:
+    """Policies in JSON, which `simulate` tries."""
+    assert tuple(UsageQuotaManager().in_place(json.loads(text)))
+
+
 def bash(text: str, _folder: Path) -> None:
     """Commands: bash can read them, the programs are known, and ours understands its arguments."""
     done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
@@ -270,6 +275,7 @@ VALIDATORS: dict[str, Callable[[str, Path], None]] = {
     "console": console,
     "hcl": hcl,
     "html": html,
+    "json": policies,
     "promql": promql,
     "python": python,
     "text": plain,

@@ -195,6 +195,7 @@ def running_viewer(
     *,
     configured: Configured | None = None,
     meter: Any = None,
+    meter_of_past: Any = None,
 ) -> Iterator[Viewer]:
     """A viewer with these sections of configuration, in a thread of its own; or with what was
     `configured` before. Its meter is a `FakeMeter`, unless one is given.
@@ -217,7 +218,7 @@ def running_viewer(
             VIEWER_SERVICE,
         )
         read = configured or read_configuration(environment, list(files))
-        service = make_viewer_service(read, around, meter)
+        service = make_viewer_service(read, around, meter, meter_of_past=meter_of_past)
         sockets = bind_sockets(0, "127.0.0.1")
         server = make_server(service)
         server.add_sockets(sockets)

@@ -15,7 +15,12 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ...conventions import EARLIER_FAIL_OPEN, EARLIER_PROMETHEUS_ERROR, EARLIER_USAGE_METRICS
+from ...conventions import (
+    EARLIER_FAIL_OPEN,
+    EARLIER_HUB_ERROR,
+    EARLIER_PROMETHEUS_ERROR,
+    EARLIER_USAGE_METRICS,
+)
 from ...quotas.decide import Outcome
 from ...status.snapshot import PolicyStatus
 from ..launch.record import DecisionRecord
@@ -87,6 +92,12 @@ class EarlierCounters:
         )
         self._errors = Counter(
             EARLIER_PROMETHEUS_ERROR, "Requests to Prometheus that failed", registry=registry
+        )
+        # It is there, so that an alert on it is not one without data.
+        Counter(
+            EARLIER_HUB_ERROR,
+            "Always 0: the Hub knows its users, and sends itself no requests",
+            registry=registry,
         )
 
     def decided(self, record: DecisionRecord) -> None:

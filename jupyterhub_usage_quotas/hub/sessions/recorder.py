@@ -287,7 +287,7 @@ class SessionRecorder:
                 if run:
                     running[user.name] = list(_running(run, subject, self._needs_of))
                 over = [*over, *starting]
-                ended |= {user.name: list(_running(over, subject))} if over else {}
+                ended |= {user.name: list(_running(over, subject, self._needs_of))} if over else {}
         return running, ended
 
     def _needs_of(self, session: Session) -> Mapping[str, float]:
@@ -301,9 +301,7 @@ class SessionRecorder:
 
 
 def _running(
-    sessions: Iterable[Session],
-    subject: Subject,
-    needs_of: Callable[[Session], Mapping[str, float]] = lambda _: {},
+    sessions: Iterable[Session], subject: Subject, needs: Callable[[Session], Mapping[str, float]]
 ) -> Iterator[Running]:
     for one in sessions:
         request = Request(
@@ -314,7 +312,7 @@ def _running(
             one.profile_name,
             one.choices,
             one.unknown,
-            needs=needs_of(one),
+            needs=needs(one),
         )
         until = None if one.ended is None else datetime.fromtimestamp(one.ended, UTC)
         yield Running(request, datetime.fromtimestamp(one.started, UTC), until)

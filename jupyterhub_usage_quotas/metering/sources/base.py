@@ -282,13 +282,20 @@ def evidence_ranges(steps: StepRange) -> list[StepRange]:
     return [StepRange(first, last, coarse), lately]
 
 
+_KEEP_UID = (
+    "; keep uid where Prometheus scrapes kube-state-metrics: without it pods of the same name, one"
+    " after the other, cannot be told apart"
+)
+
+
 def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
     """The series, which must have these labels: otherwise they answer another query, or a label
     that distinguishes pods was dropped. Raises `BadAnswer`.
     """
     for series in found:
         if missing := [label for label in labels if label not in series.labels]:
-            raise BadAnswer(f"a series has no label {missing[0]}: {dict(series.labels)}")
+            cure = _KEEP_UID if missing[0] == "uid" else ""
+            raise BadAnswer(f"a series has no label {missing[0]}: {dict(series.labels)}{cure}")
     return found
 
 

@@ -16,7 +16,7 @@ _CYRILLIC: Final = dict(
 _GREEK: Final = dict(zip("αιορυνκϲΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aiopuvkcABEZHIKMNOPTYX", strict=True))
 _ARMENIAN: Final = dict(zip("օսհոցզ", "ouhngq", strict=True))
 _CHEROKEE: Final = dict(zip("ᎠᎡᎢᎪᎫᎬᎳᎷᎻᏀᏃᏚᏙᏞᏟᏢᏦᏴ", "DRTAJEWMHGZSVLCPKB", strict=True))
-_LATIN: Final = {"ı": "i", "ɑ": "a", "ɡ": "g", "ꜱ": "s", "ᴏ": "o"}
+_LATIN: Final = {"ɑ": "a", "ɡ": "g", "ꜱ": "s", "ᴏ": "o"}
 _SCRIPTS: Final = (_CYRILLIC, _GREEK, _ARMENIAN, _CHEROKEE, _LATIN)
 LOOKS_LIKE: Final = {one: usual for script in _SCRIPTS for one, usual in script.items()}
 _WORD: Final = re.compile(r"[^\W\d_]+")

@@ -73,11 +73,11 @@ class Choice:
 
 def choice_of(policy: PolicyPast, share: float) -> Choice | None:
     """The choice of a limit for a policy, of which at most this share (0 to 1) of the active users
-    is ever denied a launch. None where its limit changes what counts (a pool that pays first, and
-    what is left to its members), and where nobody started a server.
+    is ever denied a launch. None where its limit changes what counts (`limit_matters`), and where
+    nobody started a server.
     """
     first = policy.allotment.policies[0]
-    if policy.of_chain or not policy.demands or not math.isfinite(first.limit.base):
+    if policy.limit_matters or not policy.demands or not math.isfinite(first.limit.base):
         return None
     users = sorted(max(of_user) for of_user in policy.demands.values())
     launches = sorted(one for of_user in policy.demands.values() for one in of_user)

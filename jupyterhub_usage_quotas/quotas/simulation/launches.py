@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..charge import Readings
 from ..policy.selector import SERVER, ServerAttributes
 from ..resources import BY_RUNNING, with_gpu
 from ..subject import Subject
-from ..usage import Bucket, Fresh, Stale, Usage
+from ..usage import Bucket, Fresh, Stale, Unknown, Usage
 from ..verdict import Request
 
 RUNNING = next(iter(BY_RUNNING))
@@ -56,6 +56,29 @@ def sessions_of(readings: Readings) -> list[Session]:
         for server, start, end, rate in _runs_of_servers(running)
     ]
     return sorted(found, key=lambda one: (one.start, one.server.name, one.server.profile))
+
+
+def without(readings: Readings, session: Session) -> Readings:
+    """A user's readings without what a session used."""
+    left = {}
+    for name, reading in readings.items():
+        left[name] = reading
+        if not isinstance(reading, Unknown):
+            usage = reading.usage
+            kept = tuple(part for one in usage.buckets for part in _outside(one, session))
+            less = Usage(kept, usage.covered_until, usage.coverage)
+            left[name] = replace(reading, usage=less)
+    return left
+
+
+def _outside(bucket: Bucket, session: Session) -> Iterator[Bucket]:
+    start, end, server = bucket.start, bucket.end, bucket.server
+    if server != session.server or end <= session.start or start >= session.end:
+        yield bucket
+        return
+    for begin, until in ((start, session.start), (session.end, end)):
+        if begin < until:
+            yield Bucket(begin, until, bucket.rate * (until - begin), server)
 
 
 def usage_of(reading: object) -> Usage | None:

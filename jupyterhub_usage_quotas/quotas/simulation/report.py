@@ -177,8 +177,8 @@ class UserReport(Model):
 class SimulationReport(Model):
     """What `simulate --json` prints."""
 
-    assumes: Literal["usage as it was"] = Field(
-        description="what a denied launch used is not taken away"
+    assumes: Literal["usage as it was", "without what was denied"] = Field(
+        description="whether what a denied launch used is taken away"
     )
     asked_from: Instant = Field(description="from when on was asked for")
     start: Instant = Field(description="from when on was simulated")
@@ -204,7 +204,7 @@ def simulation_report(simulation: Simulation, share: float) -> SimulationReport:
     past = simulation.past
     order = [*simulation.hit]
     return SimulationReport(
-        assumes="usage as it was",
+        assumes="without what was denied" if simulation.without_denied else "usage as it was",
         asked_from=past.asked_from or past.start,
         start=past.start,
         end=past.end,

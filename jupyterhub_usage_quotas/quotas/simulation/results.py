@@ -71,13 +71,13 @@ class PolicyPast:
 
     `most` has the most that counted, by user (of a pool, once); `at_end` what counted at last; and
     `periods` the most in each period of a calendar, by when the period begins and ends. `demands`
-    are, by user, what each launch needs the limit to be above. It is `of_chain` where a pool that
-    pays first and its members' own allowances divide what is used: then the limits of both decide
-    what counts.
+    are, by user, what each launch needs the limit to be above. The `limit_matters` for
+    what counts where a pool that pays first and its members' own allowances divide what is used,
+    and where what was denied is taken away.
     """
 
     allotment: Allotment
-    of_chain: bool = False
+    limit_matters: bool = False
     users: int = 0
     launches: int = 0
     denied: int = 0
@@ -134,6 +134,8 @@ class Simulation:
     policies: Sequence[PolicyPast]
     not_simulated: Sequence[str] = ()
     """The policies on what is there now: what was there before is not known."""
+    without_denied: bool = False
+    """Whether what denied launches used was taken away."""
 
     @property
     def everybody(self) -> GroupPast:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..adjustments import Adjustment
-from ..charge import Charge, PoolAccounts, charges
+from ..charge import Charge, PoolAccounts, Readings, charges
 from ..decide import Decision, concluded
 from ..policy.policy import PolicySet, WhenExhausted
 from ..resolve import Allotment, resolve
@@ -15,26 +15,32 @@ from ..usage import Fresh, Unknown, Usage
 from ..verdict import Request, has_room, judge
 from ..windows.base import from_unix
 from .course import Course, Span, in_any, in_both, seconds
-from .launches import Session, sessions_of
+from .launches import Session, sessions_of, without
 from .past import Past
 from .results import Denied, PolicyPast, Simulation, Stopped, UserPast
 
 
 def simulate(
-    policies: PolicySet, past: Past, keep_going: Callable[[], None] = lambda: None
+    policies: PolicySet,
+    past: Past,
+    keep_going: Callable[[], None] = lambda: None,
+    *,
+    without_denied: bool = False,
 ) -> Simulation:
-    """What these policies would have done, usage being as it was.
+    """What these policies would have done, usage being as it was; `without_denied`, what launches
+    used that they would have denied is taken away, one after the other. That is for policies
+    without pools: of those, who was denied changes what is left to others.
 
     `keep_going` is called before each user; what it raises ends the simulation.
     """
-    walk = _Walk(policies, past)
+    walk = _Walk(policies, past, without_denied)
     users = []
     for subject in past.subjects:
         keep_going()
         users.append(walk.of(subject))
     gauges = policies.gauges
     left_out = [one.name for one in policies if one.resource in gauges]
-    return Simulation(past, users, [*walk.tallies.values()], left_out)
+    return Simulation(past, users, [*walk.tallies.values()], left_out, without_denied)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,7 @@ class _Walk:
 
     policies: PolicySet
     past: Past
+    without_denied: bool = False
     tallies: dict[str, PolicyPast] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,17 +98,21 @@ class _Walk:
     def of(self, subject: Subject) -> UserPast:
         """What would have become of one user."""
         adjustments = self.past.adjustments.of(subject)
-        held, unknown = self._held(subject, adjustments)
-        over = {one: self._over(one) for one in held}
-        for one, spans in over.items():
-            self._count(one, subject, spans)
+        readings = self.past.of(subject)
         sessions = [
-            one
-            for one in sessions_of(self.past.of(subject))
-            if one.end > self.start and one.start < self.end
+            one for one in sessions_of(readings) if one.end > self.start and one.start < self.end
         ]
         began = [one for one in sessions if one.start >= self.start]
         seen = [one for one in began if self.past.saw_begin(one.start)]
+        if self.without_denied:
+            readings = self._without_denied(subject, readings, seen, adjustments)
+        held, unknown = self._held(subject, readings, adjustments)
+        over = {one: self._over(one) for one in held}
+        for one, spans in over.items():
+            self._count(one, subject, spans)
+        for name in unknown:
+            self.tallies[name].users += 1
+            self.tallies[name].unknown += 1
         judged = [self._launch(subject, one, held, adjustments) for one in seen]
         denied = {id(one.session) for one in judged if one.denied}
         denying = _denying(over)
@@ -118,21 +129,40 @@ class _Walk:
             unknown=unknown,
         )
 
+    def _without_denied(
+        self,
+        subject: Subject,
+        readings: Readings,
+        launches: Sequence[Session],
+        adjustments: Sequence[Adjustment],
+    ) -> Readings:
+        """The readings without what launches used that would have been denied, one after the other:
+        what was denied before no longer counts.
+        """
+        held, _ = self._held(subject, readings, adjustments)
+        for one in launches:
+            request = one.request(subject)
+            lacking = self._lacking(request, one.start, held)
+            if not any(each.allotment.denies for each in lacking):
+                continue
+            if not self._decision(request, one.start, held, adjustments).allowed:
+                readings = without(readings, one)
+                held, _ = self._held(subject, readings, adjustments)
+        return readings
+
     def _held(
-        self, subject: Subject, adjustments: Sequence[Adjustment]
+        self, subject: Subject, readings: Readings, adjustments: Sequence[Adjustment]
     ) -> tuple[list[_Held], dict[str, str]]:
         """The user's allotments over time, and why others are not known."""
         gauges = self.policies.gauges
         allotments = [one for one in resolve(self.policies, subject) if one.resource not in gauges]
-        readings = self.past.of(subject)
         held, unknown = [], {}
         for charge in charges(allotments, readings, self.accounts, subject.name):
             allotment = charge.allotment
             tally = self.tallies.setdefault(allotment.name, PolicyPast(allotment))
-            tally.users += 1
-            tally.of_chain |= allotment.policies[0].measure in self.paying_first
+            chain = allotment.policies[0].measure in self.paying_first
+            tally.limit_matters |= chain or self.without_denied
             if isinstance(charge.reading, Unknown):
-                tally.unknown += 1
                 unknown[allotment.name] = charge.reading.detail
                 continue
             changes = allotment.changes(adjustments, self.past.start)
@@ -168,6 +198,7 @@ class _Walk:
     def _count(self, one: _Held, subject: Subject, spans: Sequence[Span]) -> None:
         """Count what counted, and for how long nothing remained."""
         tally, course, window = one.tally, one.course, one.allotment.window
+        tally.users += 1
         if spans:
             tally.over_users.add(subject.name)
             tally.seconds_over += seconds(spans)
@@ -190,20 +221,14 @@ class _Walk:
         decided as in the Hub, by what was known then.
         """
         request, at = session.request(subject), session.start
-        lacking, certain = [], True
+        certain = True
         for one in held:
-            if not one.applies(request):
-                continue
-            allotment = one.allotment
-            rate = request.rate(allotment.resource, self.policies)
-            need = rate * allotment.minimum_session.total_seconds()
-            used = one.course.at(at)
-            one.tally.launches += 1
-            one.tally.demands.setdefault(subject.name, []).append(used + need)
-            if not has_room(one.allowance(at), used, need):
-                lacking.append(one)
-            elif not self.past.knows_all(allotment.window, at):
-                certain = False
+            if one.applies(request):
+                demand = one.course.at(at) + self._need(one, request)
+                one.tally.launches += 1
+                one.tally.demands.setdefault(subject.name, []).append(demand)
+                certain &= self.past.knows_all(one.allotment.window, at)
+        lacking = self._lacking(request, at, held)
         for one in lacking:
             one.tally.warned += not one.allotment.denies
         if not any(one.allotment.denies for one in lacking):
@@ -214,6 +239,20 @@ class _Walk:
             tally.denied += 1
             tally.denied_users.add(subject.name)
         return _Judged(session, _denied(decision, session), certain)
+
+    def _need(self, one: _Held, request: Request) -> float:
+        allotment = one.allotment
+        rate = request.rate(allotment.resource, self.policies)
+        return rate * allotment.minimum_session.total_seconds()
+
+    def _lacking(self, request: Request, at: float, held: Sequence[_Held]) -> list[_Held]:
+        """Those of which there seems to be too little left for a launch."""
+        return [
+            one
+            for one in held
+            if one.applies(request)
+            and not has_room(one.allowance(at), one.course.at(at), self._need(one, request))
+        ]
 
     def _decision(
         self,

@@ -52,6 +52,8 @@ from .pages.api_page import ApiPage
 from .pages.budgets import BudgetsPage
 from .pages.history import GivenPage
 from .pages.several import GiveSeveralPage
+from .pages.simulate import SimulatePage
+from .trying import Trying
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -60,12 +62,20 @@ LOG = logging.getLogger("usage_viewer")
 
 
 def make_viewer_service(
-    configured: Configured, around: ServiceEnvironment, meter: Meter | None = None
+    configured: Configured,
+    around: ServiceEnvironment,
+    meter: Meter | None = None,
+    *,
+    meter_of_past: Meter | None = None,
 ) -> Service:
-    """The viewer, ready to be served. The meter is the configured one, if none is given."""
+    """The viewer, ready to be served. The meters are as configured, if none are given."""
     viewer, manager = configured.viewer, configured.manager
     hub = HubClient(around.api_url, around.api_token, tls=around.tls(ssl.Purpose.SERVER_AUTH))
-    meter = meter or viewer.make_meter(_RefreshLog(), sessions=sessions_of(configured.ledger))
+    sessions = sessions_of(configured.ledger)
+    trying = Trying(
+        lambda: meter_of_past or viewer.make_meter(sessions=sessions), configured.ledger
+    )
+    meter = meter or viewer.make_meter(_RefreshLog(), sessions=sessions)
     shown = manager.policies if viewer.enable_compute else manager.policies.of_gauges()
     statuses = EveryoneStatuses(
         shown,
@@ -86,7 +96,9 @@ def make_viewer_service(
         language=viewer.texts,
     )
     granters = manager.granters
-    context = ViewerContext(around.oauth(), hub, LOG, granters, renderer, configured, statuses)
+    context = ViewerContext(
+        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying
+    )
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
         answers = answers[-1:]  # nothing is shown, only what error pages are made of
@@ -96,7 +108,7 @@ def make_viewer_service(
         default_handler_class=NoPage,
         default_handler_args={"context": context},
     )
-    closing = [meter.aclose, hub.aclose, configured.ledger.aclose]
+    closing = [trying.aclose, meter.aclose, hub.aclose, configured.ledger.aclose]
     return Service(application, [statuses.keep, *keeping(configured.ledger)], closing)
 
 
@@ -153,6 +165,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("admin/?", admin.AdminPage),
         ("admin/budgets/?", BudgetsPage),
         ("admin/give", GiveSeveralPage),
+        ("admin/simulate/?", SimulatePage),
         (f"admin/users/{name}", admin.GivePage),
         ("api/v1/?", ApiPage),
         ("api/v1/openapi.json", api.OpenApi),

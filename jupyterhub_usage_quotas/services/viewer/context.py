@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
+from .trying import Trying
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerContext(PageContext):
-    """The viewer's configuration, and the status of users."""
+    """The viewer's configuration, the status of users, and what tries policies on the past."""
 
     configured: Configured
     statuses: EveryoneStatuses
+    trying: Trying
 
     @property
     def tiers(self) -> Mapping[str, Collection[str]]:

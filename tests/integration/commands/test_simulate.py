@@ -152,6 +152,23 @@ def test_other_policies_are_tried_in_place_of_the_configured_ones(config, tmp_pa
     assert stopped["ran_on_seconds"] == pytest.approx(2 * HOUR, abs=MINUTES)
 
 
+def test_without_what_was_denied(config, tmp_path):
+    """Ada's second server is denied, so it ends for her when a quarter of her eight is gone."""
+    said = json.loads(simulate(config, "--since", "40h", "--json", "--without-denied").stdout)
+    assert said["assumes"] == "without what was denied"
+    (ada,) = said["users"]
+    (over,) = ada["over"]
+    assert len(ada["denied"]) == 1
+    assert ago(over["end"]) == pytest.approx((30 - 1 - 24) * HOUR, abs=MINUTES)
+    assert said["policies"][0]["suggested"] is None
+    pool = {"resource": "time", "limit": "9 hours", "window": 7, "scope": {"everyone": True}}
+    file = tmp_path / "tried.json"
+    file.write_text(json.dumps([pool | {"share": "pooled"}]))
+    done = simulate(config, "--policy", file, "--without-denied")
+    assert done.returncode == 2
+    assert "--without-denied does not go with pools" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("written_", "says"),
     [

@@ -293,6 +293,8 @@ def test_uid_is_dropped(doctor, serve_history):
     said = [one for one in found.findings if "no label uid" in one["says"]]
     assert said
     assert all("keep namespace, pod, uid" in one["cure"] for one in said)
+    # Of what the Hub logs, and `check` prints, it is a part.
+    assert all("; keep uid where Prometheus scrapes" in one["says"] for one in said)
     assert not [one for one in found.findings if "request_timeout" in (one["cure"] or "")]
 
 

@@ -22,7 +22,13 @@ from tests.support.recorded import NOW
 
 BEGIN, END = NOW - 8 * 24 * HOUR, NOW + 4 * HOUR
 OF_KUBERNETES = ("namespace", "kube-", "ServiceMonitor", "NetworkPolicy", "network polic", "pod")
-SPAWNERS = ("SystemdSpawner", "SimpleLocalProcessSpawner", "DockerSpawner", "SlurmSpawner")
+SPAWNERS = (
+    "systemdspawner.SystemdSpawner",
+    "jupyterhub.spawner.SimpleLocalProcessSpawner",
+    "dockerspawner.DockerSpawner",
+    "batchspawner.SlurmSpawner",
+    "batchspawner.TorqueSpawner",
+)
 
 POLICY = """
 c.UsageQuotaManager.policy = [
@@ -31,11 +37,10 @@ c.UsageQuotaManager.policy = [
 ]
 """
 CONFIG = """
-from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub_usage_quotas import setup_usage_quotas
 
 c = get_config()
-c.JupyterHub.spawner_class = type("{spawner}", (LocalProcessSpawner,), {{}})
+c.JupyterHub.spawner_class = "{spawner}"
 c.JupyterHub.hub_port = {port}
 setup_usage_quotas(c)
 c.UsageConfig.usage_source = "hub"
@@ -81,9 +86,7 @@ def make_database(path: Path, *users: str) -> None:
 
 @pytest.fixture
 def doctor(tmp_path, capsys) -> Callable[..., Found]:
-    def run(
-        url: str, more: str = "", *, spawner: str = "SystemdSpawner", window: object = 7
-    ) -> Found:
+    def run(url: str, more: str = "", *, spawner: str = SPAWNERS[0], window: object = 7) -> Found:
         path = tmp_path / "jupyterhub_config.py"
         make = CONFIG.format(spawner=spawner, port=free_port(), url=url)
         path.write_text(f"{make}{POLICY.replace('WINDOW', str(window))}\n{more}\n")
@@ -177,7 +180,7 @@ def test_the_littlest_jupyterhub(tmp_path, empty, monkeypatch, capsys):
         one.mkdir(parents=True)
     (hub / "tljh/__init__.py").write_text("")
     (hub / "tljh/jupyterhub_config.py").write_text(TLJH)
-    text = CONFIG.format(spawner="SystemdSpawner", port=15001, url=empty)
+    text = CONFIG.format(spawner=SPAWNERS[0], port=15001, url=empty)
     part.write_text(
         text.replace("c.JupyterHub.hub_port = 15001\n", "") + POLICY.replace("WINDOW", "7")
     )

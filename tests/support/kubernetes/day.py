@@ -137,7 +137,7 @@ class RunningHub:
         path = f"/users/{quote(server.user, safe='')}/"
         path += f"servers/{server.name}" if server.name else "server"
         visitor = self.visitor(server.user)
-        reply = visitor.api("POST", path, json={"profile": server.profile})
+        reply = visitor.api("POST", path, json=server.options)
         message = reply.json().get("message", "") if reply.content else ""
         retry = float(reply.headers.get("Retry-After", "nan"))
         return Answer(reply.status_code, message, time.time() + retry)

@@ -15,16 +15,29 @@ PROFILE_NAMES = {
     "small": "Small, “cheap”",
     "gpu-large": 'GPU <large> "A"',
     "with-sidecar": "Side\\car",
+    "sized": "Your own size",
 }
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server of a user, with the profile that the user chooses."""
+    """A server of a user, with the profile that the user chooses, and what of its memory."""
 
     user: str
     name: str = ""
     profile: str = "small"
+    memory: str = ""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What the user sends."""
+        return {"profile": self.profile} | ({"memory": self.memory} if self.memory else {})
+
+    @property
+    def marked(self) -> str:
+        """The profile as its pod carries it: of choices the default is one, too."""
+        memory = self.memory or "usual"
+        return f"{self.profile}/memory={memory}" if self.profile == "sized" else self.profile
 
     def __str__(self) -> str:
         return f"{self.user}/{self.name}"
@@ -34,7 +47,9 @@ SERVERS = [
     Server("al"),
     Server("alice"),
     Server("alice", "x", "gpu-large"),
+    Server("alice", "big", "sized", "large"),
     Server("alice--x", profile="with-sidecar"),
+    Server("alice--x", "usual", "sized"),
     Server("alice.b@uni.edu"),
     Server("alice.b@uni.edu", "gpu", "gpu-large"),
     Server("crash"),
@@ -75,9 +90,11 @@ class Deployment:
     def rate(self, server: Server, resource: str) -> float:
         """What a server asks for."""
         gpu, sidecar = server.profile == "gpu-large", server.profile == "with-sidecar"
+        sized = {"sized/memory=usual": 6 * GIB, "sized/memory=large": 7 * GIB}
+        usual = 3 * GIB if gpu else self.gib * GIB + (100 * MIB if sidecar else 0)
         return {
-            "memory": 3 * GIB if gpu else self.gib * GIB + (100 * MIB if sidecar else 0),
-            "cpu": 0.5 + (0.25 if sidecar else 0),
+            "memory": sized.get(server.marked, usual),
+            "cpu": 0.5 + (0.25 if sidecar else 0) + (1.0 if server.memory == "large" else 0),
             "gpu": 2.0 if gpu else 0.0,
             "time": 1.0,
         }[resource]
@@ -169,6 +186,15 @@ c.KubeSpawner.profile_list = [
                 "requests": {{"memory": "100Mi", "cpu": "250m"}}, "limits": {{"memory": "1Gi"}}}}}}
         ],
     }}}},
+    {{"display_name": names["sized"], "slug": "sized", "profile_options": {{"memory": {{
+        "display_name": "Memory",
+        "choices": {{
+            "large": {{"display_name": "Large", "kubespawner_override": {{
+                "mem_guarantee": "7G", "cpu_guarantee": 1.5}}}},
+            "usual": {{"display_name": "Usual", "default": True, "kubespawner_override": {{
+                "mem_guarantee": "6G"}}}},
+        }},
+    }}}}}},
 ]
 
 from jupyterhub_usage_quotas import setup_usage_quotas
@@ -190,6 +216,8 @@ c.UsageQuotaManager.policy = [
         ("gpu profile", {{"profile": ["gpu-large"]}}),
         ("has a gpu", {{"gpu": True}}),
         ("cheap ones", {{"profile": ["*“cheap”"]}}),
+        ("chosen large", {{"profile": ["sized/large"]}}),
+        ("chosen any", {{"profile": ["*/memory=*"]}}),
         ("called x", {{"name": ["x"]}}),
     ]
     if not (servers.get("profile") and {by_name})

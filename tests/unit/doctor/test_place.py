@@ -6,13 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jupyterhub.spawner import LocalProcessSpawner
+from batchspawner import SlurmSpawner
+from dockerspawner import DockerSpawner
 from kubespawner import KubeSpawner
+from systemdspawner import SystemdSpawner
 
 from jupyterhub_usage_quotas.doctor.place import Place, place_of
 
 OWN = type("OwnKubeSpawner", (KubeSpawner,), {})
-SYSTEMD = type("SystemdSpawner", (LocalProcessSpawner,), {})
 POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
 
@@ -25,9 +26,11 @@ def hub(spawner: type, port: int = 8081) -> Any:
     [
         (KubeSpawner, {}, True, True),
         (OWN, POD, True, True),
-        (SYSTEMD, {}, False, False),
+        (SystemdSpawner, {}, False, False),
+        (SlurmSpawner, {}, False, False),
+        (DockerSpawner, {}, False, False),
         # Its servers do not run as pods, and the Hub does.
-        (SYSTEMD, POD, False, True),
+        (SystemdSpawner, POD, False, True),
     ],
 )
 def test_by_the_spawner(spawner, environment, pods, kubernetes):

@@ -279,3 +279,33 @@ def test_what_somebody_is_given_does_not_depend_on_any_order(
             )
         }
         assert given_limits == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "covered", "others"),
+    [
+        (
+            {"user": ["Ada@Uni.edu"]},
+            ("Ada@Uni.edu", []),
+            [("ada@uni.edu", []), ("Ada@Uni.edu.org", []), ("xAda@Uni.edu", [])],
+        ),
+        (
+            {"user": ["google-oauth2|1"]},
+            ("google-oauth2|1", []),
+            [("google-oauth2", []), ("1", []), ("google-oauth2|10", [])],
+        ),
+        ({"user": ["0012345"]}, ("0012345", []), [("12345", []), ("00123450", [])]),
+        ({"user": ["a.b"]}, ("a.b", []), [("axb", [])]),
+        (
+            {"group": ["/Realm/Students"]},
+            ("x", ["/Realm/Students"]),
+            [("x", ["Students"]), ("x", ["/realm/students"]), ("x", ["/Realm/Students/a"])],
+        ),
+        ({"group": ["research:power"]}, ("x", ["research:power"]), [("x", ["research", "power"])]),
+    ],
+)
+def test_names_are_matched_exactly(scope, covered, others):
+    """As identity providers write them: nothing in them is a pattern, and case counts."""
+    policies = [rule("5 hours", **scope)]
+    assert limits(policies, *covered) == [("time", 7, 5)]
+    assert [limits(policies, *other) for other in others] == [[]] * len(others)

@@ -38,7 +38,7 @@ from .giving import (
 )
 from .history import HistoryPage
 from .intervals import zone_of
-from .totals import totals, users_as_csv
+from .totals import Total, totals, users_as_csv
 from .user import cards, row
 
 NUMBER = re.compile("[1-9][0-9]{0,14}")
@@ -144,15 +144,17 @@ class AdminPage(DecidingPage):
     """`/admin`: those to whom the visitor may give more."""
 
     async def get(self) -> None:
-        """A page of the table; or all that is chosen, for a spreadsheet."""
+        """A page of the table; or all that is chosen, for a spreadsheet. What is made of thousands
+        of users takes a moment, in which others get their turn.
+        """
         page = Page.of(self.query)
         reached = await self.reached()
         found = selected(reached, page.filter, self.context.tiers)
         if self.query.choice("format", ("html", "csv"), "html") == "csv":
-            # Of thousands of users it takes a moment.
             self._download(await asyncio.to_thread(users_as_csv, found))
             return
-        self._show_table(page, reached, found, await self.header())
+        summed = await asyncio.to_thread(totals, found, self.language)
+        self._show_table(page, reached, found, summed, await self.header())
 
     def _download(self, text: str) -> None:
         self.set_header("Content-Type", f"{CSV}; charset=UTF-8")
@@ -165,6 +167,7 @@ class AdminPage(DecidingPage):
         page: Page,
         reached: Sequence[UserStatus],
         found: Sequence[UserStatus],
+        summed: Sequence[Total],
         header: Chip | None,
     ) -> None:
         may_read, language = self.permissions.may_read, self.language
@@ -179,9 +182,10 @@ class AdminPage(DecidingPage):
             tiers=list(self.context.tiers),
             has_budgets=self.permissions.administers
             and bool(budget_policies(self.decider.policies, self.at)),
+            sees_everybody=self.permissions.everybody,
             states=[(one, language.gettext(NAMES[one])) for one in STATES],
             total=len(found),
-            totals=totals(found, language),
+            totals=summed,
             page=page,
             columns=columns(page, path, language),
             first=page.offset + 1 if found else 0,

@@ -110,6 +110,7 @@ class UsersPage(ViewerPage):
             "usage-quota-users.html",
             chip=await self.header(),
             gives=self.gives,
+            sees_everybody=self.permissions.everybody,
             enforcement=self.context.configured.manager.enforcement.value,
             rows=[row(one, self.language) for one in page.rows(found)],
             total=len(found),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from batchspawner import SlurmSpawner, TorqueSpawner
+from dockerspawner import DockerSpawner, SwarmSpawner
 from kubespawner import KubeSpawner
+from systemdspawner import SystemdSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
 from jupyterhub_usage_quotas.quotas.resources import Resource
 from tests.support.resources import ASKED
 
 GIB = 1024**3
+ADA = SimpleNamespace(id=1, name="ada", url="/", settings={})
 NOTHING = {"memory": 0, "cpu": 0, "gpu": 0, "time": 1}
 
 CONTAINER = {"resources": {"requests": {"memory": "2Gi", "cpu": "500m"}}}
@@ -227,6 +232,48 @@ OTHERS: list[tuple[dict[str, Any], dict[str, float]]] = [
 @pytest.mark.parametrize(("options", "expected"), OTHERS)
 def test_docker_and_batch_systems(options, expected):
     asked = asked_by(SimpleNamespace(**options), ASKED)
+    assert dict(asked.rates) == NOTHING | expected
+    assert (asked.unreadable, asked.unknown) == ((), set())
+
+
+def of_its_class(options: dict[str, Any]) -> Any:
+    """A spawner of the class that has these options, the real one."""
+    kinds = {DockerSpawner: "extra_", SlurmSpawner: "req_", SystemdSpawner: "unit_"}
+    begins = {kind for kind, start in kinds.items() if any(map(start_of(start), options))}
+    (kind,) = begins or {DockerSpawner}
+    names = kind.class_traits()
+    assert set(options) <= set(names), (kind, options)
+    return kind(user=ADA, **options)
+
+
+def start_of(start: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    # Swarm's options are those of a class of its own.
+    [pair for pair in OTHERS if "extra_resources_spec" not in pair[0]],
+)
+def test_the_spawners_themselves_say_the_same(options, expected):
+    asked = asked_by(of_its_class(options), ASKED)
+    assert dict(asked.rates) == NOTHING | expected
+    assert (asked.unreadable, asked.unknown) == ((), set())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        (SystemdSpawner, {"mem_limit": "2G", "cpu_limit": 1.5}, {"memory": 2 * GIB, "cpu": 1.5}),
+        (TorqueSpawner, {"req_memory": "4gb", "req_nprocs": "8"}, {"memory": 4 * GIB, "cpu": 8}),
+        (SwarmSpawner, {"mem_limit": "8G", "mem_guarantee": "1G"}, {"memory": GIB}),
+        (SystemdSpawner, {}, {}),
+        (SlurmSpawner, {}, {}),
+        (DockerSpawner, {}, {}),
+    ],
+)
+def test_spawners_that_are_not_kubespawner(kind, options, expected):
+    asked = asked_by(kind(user=ADA, **options), ASKED)
     assert dict(asked.rates) == NOTHING | expected
     assert (asked.unreadable, asked.unknown) == ((), set())
 

@@ -135,3 +135,4 @@ def test_launches_that_failed_open_and_failed_requests_are_counted():
     labels = {"namespace": "prod", "username": "ada"}
     assert get("jupyterhub_usage_quotas_fail_open_total", labels) == 2
     assert get("jupyterhub_usage_quotas_prometheus_error_total") == 2
+    assert get("jupyterhub_usage_quotas_hub_api_error_total") == 0

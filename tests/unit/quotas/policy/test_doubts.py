@@ -183,7 +183,10 @@ LITERALLY = "is taken literally"
         ({"scope": {"group": ["gрu-2026", "clasѕ"]}}, ["is it 'gpu-2026'?", "is it 'class'?"]),
         ({"exempt": {"group": [{"glob": "сlass-*"}]}}, ["exempt.group: 'сlass-*'"]),
         ({"scope": {"group": ["class–2026"]}}, ["is it 'class-2026'?"]),
-        ({"scope": {"group": ["студенты-class", "ομάδα-1", "хорошо", "ᎣᏏᏲ", "日本-a"]}}, []),
+        (
+            {"scope": {"group": ["студенты-class", "ομάδα-1", "хорошо", "ᎣᏏᏲ", "日本-a", "ışık"]}},
+            [],
+        ),
         (
             {"servers": {"profile": ["gрu*"]}},
             [

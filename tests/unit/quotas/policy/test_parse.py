@@ -506,3 +506,33 @@ def test_whatever_is_written_is_read_or_refused_with_errors_that_say_where(polic
         assert error.where.startswith(("policy", "scope_backup_strategy"))
         assert error.problem
     assert repr((policy, backup)) == repr(before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"limit": "500GiBh"}, "not a unit of memory: got 'GiBh'; expected for example '1000 GiB"),
+        ({"window": "1 month"}, "not a duration: got '1 month'; expected for example"),
+        ({"window": "30"}, "not a duration: got '30'; expected for example"),
+        ({"resource": "gpu", "limit": "20 GPUh"}, "not a unit of gpu: got 'GPUh'"),
+        ({"resource": "nvidia.com/gpu"}, "unknown resource: got 'nvidia.com/gpu'; expected one of"),
+        ({"resource": "time", "limit": "20:00"}, "wrong number: got '20:00'; expected"),
+        ({"scope": {"groups": ["a"]}}, "scope.groups: unknown key; did you mean group?"),
+        ({"scope": {"user": [12345]}}, "a name of digits needs quotes: '12345'"),
+        ({"scope": {"group": [2026]}}, "a name of digits needs quotes: '2026'"),
+    ],
+)
+def test_a_spelling_of_other_systems_is_refused_with_what_is_right(changes, says):
+    entry = {"name": "x", "resource": "memory", "limit": "1 GiB-hours", "window": 7}
+    with pytest.raises(InvalidPolicies) as refused:
+        parse_policies([entry | {"scope": {"everyone": True}} | changes])
+    (error,) = refused.value.errors
+    assert says in str(error)
+
+
+def test_a_space_for_the_hyphen_of_a_unit_and_a_price_by_the_hour_are_read():
+    entry = {"resource": "memory", "limit": "500 GiB hours", "window": 7}
+    (policy,) = parse_policies([entry | {"scope": {"everyone": True}}])
+    assert policy.limit.base == 500 * 2**30 * 3600
+    priced = parse_policies([], credit_prices={"time": 60})
+    assert priced.prices["time"] * 3600 == pytest.approx(60)

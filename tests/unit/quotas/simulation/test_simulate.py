@@ -132,7 +132,7 @@ def readings(ran, user):
     }
 
 
-def past_of(world, policies, **more):
+def past_of(world):
     known = {user: readings(world.ran, user) for user in USERS}
     members = {
         rule.name: [user for user, groups in USERS.items() if rule.covers(groups)]
@@ -150,13 +150,15 @@ def past_of(world, policies, **more):
         readings=known,
         pools={name: {user: known[user] for user in some} for name, some in members.items()},
         adjustments=group_by_user(grants),
-        **{"start": instant(START), "end": instant(END), "known_from": instant(-40 * DAY)} | more,
+        start=instant(START),
+        end=instant(END),
+        known_from=instant(-40 * DAY),
     )
 
 
 def simulated(world, **more):
     policies = parse_policies([written(rule) for rule in world.rules], failover_open=False)
-    return simulate(policies, past_of(world, policies, **more))
+    return simulate(policies, past_of(world), **more)
 
 
 @given(worlds())
@@ -182,6 +184,40 @@ def test_who_would_have_been_denied_and_until_when(world):
             for denied in one.denied
         } == expected
         event(f"denied: {bool(expected)}")
+
+
+@given(worlds())
+def test_without_what_was_denied_nobody_is_denied_because_of_it(world):
+    """One launch after the other, as if everybody whose launch is denied had gone home."""
+    own = [Rule(**vars(rule) | {"pooled": False}) for rule in world.rules]
+    kept = [ran for ran in world.ran if ran.start < START]
+    expected = set()
+    for ran in sorted(world.ran, key=lambda one: one.start):
+        if ran.start >= START:
+            now = World(own, USERS, kept, world.more)
+            if all(now.fits(rules, ran, ran.start, ran.start) for rules in now.counting(ran)):
+                kept.append(ran)
+            else:
+                expected.add((ran.user, ran.start, ran.server, now.retry(ran)))
+    found = simulated(World(own, USERS, world.ran, world.more), without_denied=True)
+    assert {
+        (
+            one.subject.name,
+            minute(denied.at),
+            denied.server.name,
+            denied.retry_time and minute(denied.retry_time),
+        )
+        for one in found.users
+        for denied in one.denied
+    } == expected
+    left = World(own, USERS, kept, world.more)
+    for one in found.users:
+        for rules in left.allotments(one.subject.name):
+            spans = one.over.get(rules[0].name, ())
+            for at in range(START, END, 7):
+                if any(begin <= instant(at).timestamp() < end for begin, end in spans):
+                    assert left.over(rules, one.subject.name, at)
+    event(f"denied: {bool(expected)}")
 
 
 @given(worlds())
