@@ -28,6 +28,8 @@
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
     ├── PriceUnknown               in `hub.launch.prices`; a function of the admin's failed
     ├── TermsUnknown               in `hub.launch.prices`; the same
+    ├── HubApiFailed               in `hub.guard.hub_api`; a server was not stopped
+    ├── NotTaken                   in `hub.guard.targets`; a notice is sent again
     ├── Unwritable                 in `hub.credits.writing`; a ValueError
     ├── InvalidCredits             in `config.credits.values`; a ValueError
     ├── CostsUnknown               in `costs.sources.base`; `state` is for metrics

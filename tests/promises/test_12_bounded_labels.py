@@ -40,7 +40,11 @@ BOUNDED: dict[str, Callable[[str], bool]] = {
     # Words of ours, which the code lists.
     "outcome": like("[a-z]+(_[a-z]+)*"),
     "reason": like("[a-z]+(_[a-z]+)*"),
-    "kind": one_of("grant", "override", "exemption", "void"),
+    "kind": one_of(
+        *("grant", "override", "exemption", "void"),  # of the ledger's entries
+        *("warning", "grace", "stopped", "continues"),  # of notices
+        "terms",
+    ),
     "enforcement": one_of("enforce", "shadow"),
     "source": one_of("kube-state-metrics"),
     "resource": one_of("memory", "cpu", "gpu", "time"),

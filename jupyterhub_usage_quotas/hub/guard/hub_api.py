@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from ...conventions import GUARD_ROLE, GUARD_SCOPES, GUARD_SERVICE
+from ...errors import UsageQuotasError
 from ..types import HubApp
 
 PATIENCE = 30.0
@@ -22,7 +23,7 @@ NOTE = "usage quotas: made when the Hub started"
 EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104 what the Hub listens on
 
 
-class HubApiFailed(Exception):
+class HubApiFailed(UsageQuotasError):
     """The Hub did not do what was requested."""
 
 

@@ -19,6 +19,7 @@ import httpx
 import tenacity
 
 from ...config.notices import USERNAME, NoticeOptions, Webhook
+from ...errors import UsageQuotasError
 from ...quotas.notices import Notice
 
 SIGNATURE: Final = "X-Usage-Quotas-Signature"
@@ -30,7 +31,7 @@ ATTEMPTS: Final = 3
 TITLE: Final = "JupyterHub"
 
 
-class NotTaken(Exception):
+class NotTaken(UsageQuotasError):
     """A target did not take a notice."""
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import pytest
 
 from tests.support.adjusting import Said, config_in, hub_with, run
 from tests.support.paths import ROOT
+from tests.support.permissions import NOBODY, not_as_root, reachable_by_all
 
 MANY = 300
-NOBODY = 65534
 COMMON = ("--policy", "memory", "--reason", "a late deadline", "--actor", "tutor")
 MORE = ("--amount", "2 GiB-hours", "--until", "7d")
 KILLED_AT = """
@@ -82,28 +81,11 @@ def test_many_who_are_given_more_while_it_is_killed_get_it_once_by_the_same_comm
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[str]:
     """A configuration that anybody can read, with a ledger that has a grant."""
-    folder = tmp_path
-    while folder != folder.parent and folder.stat().st_mode & 0o5 != 0o5:
-        folder.chmod(0o755)
-        folder = folder.parent
-    made = config_in(tmp_path)
+    made = config_in(reachable_by_all(tmp_path))
     assert run("grant", "--config", made, *COMMON, *MORE, "--user", "ada").code == 0
     (tmp_path / "lines").write_text(run("ledger", "export", "--config", made).out)
     yield made
     tmp_path.chmod(0o755)
-
-
-@contextmanager
-def not_as_root() -> Iterator[None]:
-    """Do as somebody whom the modes of files hold."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def modes(folder: int, file: int) -> Callable[[Path], None]:

@@ -98,7 +98,8 @@ def brute_balances(cap, value, every, spent, minutes):
     values=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     every=st.sampled_from([(60, 120), (120, 180), (300, 60)]),
     spent=st.integers(0, 24),
-    need=st.integers(1, 24),
+    # Never what is there exactly: where a pool runs out is known to a millisecond.
+    need=st.integers(1, 24).map(lambda whole: whole - 0.5),
 )
 def test_the_retry_time_is_when_both_together_have_enough(caps, values, every, spent, need):
     policies = [

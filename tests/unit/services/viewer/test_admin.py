@@ -32,7 +32,7 @@ fresh = map("admin-pupil{}".format, count(1))
 HOSTILE_NAMES = [
     "<img src=x onerror=alert(1)>",
     "o'n\"eil",
-    "{{ 7*7 }}",
+    "{{ 7777*7777 }}",
     "a/b?c#d e%2F",
     "\u202egnp.\u05e9\u05dc\u05d5\u05dd",
     "ünï",
@@ -41,7 +41,7 @@ HOSTILE_NAMES = [
 HOSTILE_REASONS = [
     "<script>alert(1)</script>",
     "</textarea><img src=x onerror=alert(1)>",
-    "{{ config }} {% raw %} ${7*7} %(x)s {name}",
+    "{{ config }} {% raw %} ${7777*7777} %(x)s {name}",
     '" onmouseover="alert(1)',
     "\u202ereversed \u2066 isolated",
     "two\nlines",
@@ -794,7 +794,7 @@ def only_ours(found: BeautifulSoup) -> None:
     assert [
         tag for tag in main.find_all(True) if any(name.startswith("on") for name in tag.attrs)
     ] == []
-    assert "49" not in main.get_text()
+    assert "60481729" not in main.get_text()
 
 
 @pytest.mark.parametrize(
