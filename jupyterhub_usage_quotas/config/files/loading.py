@@ -17,6 +17,7 @@ from ...conventions import ENV_HANDED_OVER
 from ...errors import ConfigurationError
 from ...quotas.messages import wrong
 from ..checks.validation import remarks
+from ..credits.applying import of_configuration
 from ..quotas import CONFIGURED
 from ..viewer import UsageViewer
 from .colon_assignments import apply_annotated_settings, apply_settings_of
@@ -40,6 +41,7 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
             config: Config = loader.load_config()
         find_databases(config, path)
         lines = apply_annotated_settings(config, str(path))
+        of_configuration(config)
     except ConfigurationError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from jupyterhub_usage_quotas.config.credits.applying import apply_credits
 from jupyterhub_usage_quotas.config.credits.options import parse_credits
 from jupyterhub_usage_quotas.config.credits.values import InvalidCredits, refilled
 from jupyterhub_usage_quotas.config.credits.written import arity_of, written_in
+from jupyterhub_usage_quotas.config.files.loading import load_config
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.credits.authenticator import CreditsAuthenticator, CreditsSpawner
@@ -243,3 +244,37 @@ def test_the_option_can_be_written_by_hand():
     )
     assert made is not None
     assert [one["name"] for one in made.entries()] == ["credits", "credits of project p"]
+
+
+def test_a_command_reads_what_the_authenticator_stands_for(tmp_path):
+    """Commands run without a Hub, which would put it into the configuration."""
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(
+        "from jupyterhub.auth import DummyAuthenticator\n"
+        "from jupyterhub.spawner import SimpleLocalProcessSpawner\n"
+        "from jupyterhub_credit_service import CreditsAuthenticator, CreditsSpawner\n"
+        "class Ours(DummyAuthenticator, CreditsAuthenticator): pass\n"
+        "class Servers(SimpleLocalProcessSpawner, CreditsSpawner): pass\n"
+        "c.JupyterHub.authenticator_class = Ours\n"
+        "c.JupyterHub.spawner_class = Servers\n"
+        "c.Ours.credits_user_cap = 30\n"
+        "c.Ours.credits_user_grant_value = 5\n"
+    )
+    config, _ = load_config(file)
+    options = QuotaOptions(config=config)
+    (own,) = options.policies
+    assert numbers(own) == (30, 5, 600)
+    assert options.usage_source == "sessions"
+
+
+def test_a_command_names_what_the_hub_refuses_of_it(tmp_path):
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(
+        "from jupyterhub.auth import DummyAuthenticator\n"
+        "from jupyterhub_credit_service import CreditsAuthenticator\n"
+        "class Ours(DummyAuthenticator, CreditsAuthenticator): pass\n"
+        "c.JupyterHub.authenticator_class = Ours\n"
+        "c.UsageQuotaManager.credits = {'user': {'cap': 1}}\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"UsageQuotaManager\.credits"):
+        load_config(file)
