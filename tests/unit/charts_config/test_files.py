@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.metrics import MetricWrapperBase
 
 from jupyterhub_usage_quotas import __version__, conventions
-from jupyterhub_usage_quotas.hub.metrics import guard, ledger
+from jupyterhub_usage_quotas.hub.metrics import guard, ledger, sessions
 from jupyterhub_usage_quotas.hub.metrics import own as metrics
 from jupyterhub_usage_quotas.hub.metrics import usage as gauges
 from tests.support.chart import FOLDER, FULL, MINIMAL, merged, objects
@@ -59,7 +59,8 @@ OF_OTHERS = {
 def exported() -> dict[str, set[str]]:
     """The labels of all metrics that there are, by name: of the exporters themselves."""
     found: dict[str, set[str]] = {}
-    for one in (*vars(metrics).values(), *vars(ledger).values(), *vars(guard).values()):
+    rooms = (metrics, ledger, guard, sessions)
+    for one in (value for room in rooms for value in vars(room).values()):
         if isinstance(one, MetricWrapperBase):
             labels = set(one._labelnames)
             for family in one.describe():
