@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_usage_quotas.commands.doctor import Found
+from jupyterhub_usage_quotas.config.costs import CostMonitor
 from jupyterhub_usage_quotas.config.usage import UsageConfig
 from jupyterhub_usage_quotas.config.viewer import UsageViewer
 from jupyterhub_usage_quotas.doctor.examine import CHECKS
@@ -147,7 +148,7 @@ def headings(page: Page) -> set[str]:
 def test_every_option_is_in_the_reference(site: Site):
     common = set(UsageConfig.class_trait_names(config=True))
     expected = {f"c.UsageConfig.{name}" for name in common}
-    for cls in (UsageQuotaManager, UsageViewer):
+    for cls in (UsageQuotaManager, UsageViewer, CostMonitor):
         own = set(cls.class_trait_names(config=True)) - common
         expected |= {f"c.{cls.__name__}.{name}" for name in own}
     page = site.page("reference/configuration")
@@ -156,7 +157,7 @@ def test_every_option_is_in_the_reference(site: Site):
     assert len(written) > 40
 
 
-@pytest.mark.parametrize("cls", [UsageConfig, UsageQuotaManager, UsageViewer])
+@pytest.mark.parametrize("cls", [UsageConfig, UsageQuotaManager, UsageViewer, CostMonitor])
 def test_every_option_has_its_help(site: Site, cls):
     said = "".join(site.page("reference/configuration").text.replace("`", "").split())
     for name, trait in cls.class_traits(config=True).items():
@@ -170,7 +171,7 @@ def test_every_option_has_its_help(site: Site, cls):
     ("option", "words"),
     [
         ("deadline", "number, default: 5.0"),
-        ("usage_source", "one of 'kube-state-metrics', 'hub', 'recorded', default:"),
+        ("usage_source", "one of 'kube-state-metrics', 'hub', 'recorded', 'sessions', default:"),
         ("policy", "list, default: []"),
         ("enforcement", "one of 'enforce', 'shadow', 'off', default: 'enforce'"),
         ("failover_open", "True or False, default: True"),

@@ -166,7 +166,7 @@ def test_a_healthy_set_up(doctor):
     assert (found.exit_code, found.wrong) == (0, {})
     assert {one["check"] for one in found.findings} == {check.name for check in CHECKS}
     skipped = [one["check"] for one in found.findings if one["status"] == "skipped"]
-    assert skipped == ["network"], "no Hub runs here"
+    assert skipped == ["session-log", "network"], "there is no ledger, and no Hub runs here"
     said = {one["check"]: one["says"] for one in found.findings}
     assert "2.42" in said["prometheus"]
     assert "the longest window is 7 days" in said["configuration"]
@@ -1040,7 +1040,8 @@ def test_the_text_says_the_same_without_colours(tmp_path, database, healthy, cap
     assert re.search(r"^ +docs/how-to/troubleshooting\.md#groups$", said, re.M)
     assert re.search(r"^✓ prometheus ", said, re.M)
     assert re.search(r"^- network ", said, re.M)
-    assert said.endswith("1 failure, 1 not checked.\n")
+    assert re.search(r"^- session-log ", said, re.M)
+    assert said.endswith("1 failure, 2 not checked.\n")
     assert max(len(line) for line in said.splitlines()) <= 110
 
 
