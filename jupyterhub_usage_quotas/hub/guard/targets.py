@@ -96,7 +96,8 @@ class WebhookTarget:
         self._clock = clock
         self._retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=wait, max=10 * wait, jitter=wait),
+            wait=tenacity.wait_exponential(multiplier=wait, max=10 * wait)
+            + tenacity.wait_random(0, wait),
             retry=tenacity.retry_if_exception_type((httpx.HTTPError, NotTaken)),
             reraise=True,
         )

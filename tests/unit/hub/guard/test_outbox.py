@@ -8,6 +8,7 @@ import json
 import logging
 from datetime import UTC, datetime, timedelta
 
+import apprise
 import httpx
 import pytest
 from traitlets.config import Config
@@ -145,7 +146,6 @@ async def test_functions_of_both_kinds():
 
 
 async def test_apprise_gets_an_address_with_the_users_name(monkeypatch):
-    apprise = pytest.importorskip("apprise")
     added = []
 
     class Sender:
