@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from tests.support.cluster import GIB, HOUR, NAMESPACE, Pod, hub_pod
 from tests.support.hub import Hub, launch, write_config
 from tests.support.programs import Span, backfill, free_port, served, start_prometheus
+from tests.support.visitor import Visitor
 
 DAY = 24 * HOUR
 BASE = "/base"
@@ -162,7 +165,15 @@ def prometheus_of(directory: Path, seats: Seats, now: int) -> Iterator[str]:
     scrape = {"job_name": "seats", "static_configs": [{"targets": [seats.url]}]}
     program, url = start_prometheus(directory, [scrape], scrape_interval="1s")
     with program:
+        # Else a Hub that starts sooner has learnt for a minute that nobody has a home.
+        Visitor.wait_until(lambda: _is_scraped(url))
         yield url
+
+
+def _is_scraped(prometheus: str) -> bool:
+    query = {"query": "count(dirsize_hard_limit_bytes)"}
+    answer = httpx.get(f"{prometheus}/api/v1/query", params=query, trust_env=False)
+    return bool(answer.json()["data"]["result"])
 
 
 @contextmanager

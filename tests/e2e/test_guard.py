@@ -22,7 +22,7 @@ from jupyterhub_usage_quotas import setup_usage_quotas
 
 setup_usage_quotas(c)
 c.UsageConfig.prometheus_url = {url!r}
-c.UsageConfig.hub_namespace = "e2e-hub-{version}"
+c.UsageConfig.hub_namespace = "e2e-guard-{version}"
 c.UsageConfig.usage_source = "hub"
 c.UsageConfig.refresh_interval = 3
 c.UsageQuotaManager.policy = [
