@@ -305,8 +305,8 @@ async def test_a_large_answer_does_not_hold_the_event_loop(size, pieces, encoded
         over.set()
         await watching
         gc.enable()
-    # Both are this thread's own time, whatever else the machine does.
-    assert max(held) < at_once / 2, (max(held), at_once)
+    # Both are this thread's own time, whatever else the machine does. One copy is half of it.
+    assert max(held) < at_once * 0.8, (max(held), at_once)
 
 
 @pytest.mark.parametrize("size", [1, 100, 10**6])
