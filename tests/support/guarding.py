@@ -90,7 +90,9 @@ class MadeUpHub:
         self.meter = Meter()
         self.log = logging.getLogger("made-up-hub")
         db = orm.new_session_factory("sqlite:///:memory:")()
-        self.app = SimpleNamespace(users={}, log=self.log, db=db)
+        self.app = SimpleNamespace(
+            users={}, log=self.log, db=db, trait_has_value=lambda name: name == "users"
+        )
         self.requests: list[tuple[str, str]] = []
         self.slow = False
         self.refuses = 0

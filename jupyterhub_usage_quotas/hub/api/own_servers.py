@@ -18,6 +18,7 @@ from ...quotas.messages import printable
 from ...quotas.subject import in_utc
 from ..launch.servers import started_at
 from ..types import HubSpawner
+from ..users import users_of
 from .access import SERVICE
 from .switching import DID_NOT_START, ServerNow
 
@@ -89,8 +90,7 @@ class OwnServers:
         return token
 
     def _spawner(self, user: str, server: str) -> HubSpawner | None:
-        users = list(self._app.users.values())
-        found = next((one for one in users if one.name == user), None)
+        found = next((one for one in users_of(self._app) if one.name == user), None)
         return found.spawners.get(server) if found is not None else None
 
 

@@ -25,6 +25,7 @@ from ..launch.logged_once import LOGGED
 from ..launch.prices import TermsUnknown
 from ..launch.request import subject_of_user
 from ..types import HubApp, HubSpawner, HubUser
+from ..users import users_of
 
 CENTS: Final = CREDITS.usual_unit.factor
 """Base units of one credit."""
@@ -59,7 +60,7 @@ class CreditTerms:
         from it.
         """
         name, groups = str(model["name"]), model.get("groups")
-        user = next((one for one in self._app.users.values() if one.name == name), None)
+        user = next((one for one in users_of(self._app) if one.name == name), None)
         subject = subject_of_user(user) if user is not None else Subject(name)
         if groups is not None:
             subject = replace(subject, groups=frozenset(map(str, groups)))

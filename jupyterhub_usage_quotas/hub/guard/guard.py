@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -26,6 +26,7 @@ from ..launch.logged_once import LoggedOnce
 from ..launch.request import subject_of_user
 from ..metrics import guard as metrics
 from ..types import HubApp, HubUser
+from ..users import users_of
 from .desk import NoticeDesk
 from .judging import Judge, Judging, Served, Servers, servers_of
 from .memory import Memory
@@ -147,7 +148,7 @@ class Guard:
         """Find what becomes of the servers of these users, or of all."""
         async with self._looking:
             now = self._clock()
-            users = list((getattr(self._app, "users", None) or {}).values())
+            users = users_of(self._app)
             if not await self._load(now):
                 return
             self._mind_the_clock(now)
@@ -267,8 +268,7 @@ class Guard:
             self._shadowed.discard(server)
 
     def _user(self, name: str) -> HubUser | None:
-        users: Iterable[HubUser] = (getattr(self._app, "users", None) or {}).values()
-        return next((one for one in users if one.name == name), None)
+        return next((one for one in users_of(self._app) if one.name == name), None)
 
     # --- stopping ---
 
@@ -292,7 +292,7 @@ class Guard:
             user, now = self._user(server.user), self._clock()
             if user is None:
                 return False
-            there = servers_of((getattr(self._app, "users", None) or {}).values())
+            there = servers_of(users_of(self._app))
             servers = there.get(server.user, ())
             subject = subject_of_user(user)
             judging = await self._judge.prepare([subject], there, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from jupyterhub import orm
@@ -12,7 +12,8 @@ from ...errors import ConfigurationError
 from ...quotas.subject import in_utc
 from ..launch.enforcement import UsageQuotaManager
 from ..metrics.sessions import SessionMetrics
-from ..types import HubApp, HubUser
+from ..types import HubApp
+from ..users import users_of
 from .book import Server
 from .recorder import HubServers, SessionRecorder, named
 
@@ -30,19 +31,12 @@ def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | 
     return SessionRecorder(
         store,
         manager.hub_namespace,
-        HubServers(partial(_users, app), partial(_stored, app)),
+        HubServers(partial(users_of, app), partial(_stored, app)),
         SessionMetrics(app.log),
         app.log,
         heartbeat=manager.session_heartbeat,
         kept=manager.sessions_kept,
     )
-
-
-def _users(app: HubApp) -> Iterable[HubUser]:
-    # The Hub makes its dictionary of users a moment after it has read its configuration. Made
-    # before, by being looked at, it would have none of the Hub's settings, and no server could
-    # start.
-    return app.users.values() if app.trait_has_value("users") else ()
 
 
 def _stored(app: HubApp) -> Mapping[Server, float | None]:

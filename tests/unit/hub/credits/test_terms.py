@@ -33,7 +33,10 @@ async def ledger(tmp_path):
 def terms_for(ledger, users=(), deadline=5.0, **written):
     found = written_in(MixinAuthenticator, Billing, Config({"MixinAuthenticator": written}))
     app = SimpleNamespace(
-        log=logging.getLogger("terms"), users=dict(enumerate(users)), authenticator="the Hub's"
+        log=logging.getLogger("terms"),
+        users=dict(enumerate(users)),
+        trait_has_value=lambda name: name == "users",
+        authenticator="the Hub's",
     )
     return CreditTerms(app, found, ledger, deadline)
 
