@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,18 @@ def servers_of(db: Session) -> Iterator[KnownServer]:
     for user_id, user in db.query(orm.User.id, orm.User.name):
         for name, (pod, runs) in ({"": (None, False)} | of_users.get(user_id, {})).items():
             yield KnownServer(user, name, user_id, pod, runs)
+
+
+def servers_that_run(db: Session) -> Mapping[tuple[str, str], datetime | None]:
+    """The servers that run as far as the Hub's database knows, by user and name, and when they were
+    launched.
+    """
+    rows = (
+        db.query(orm.User.name, orm.Spawner.name, orm.Spawner.started)
+        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+        .filter(orm.Spawner.server_id.is_not(None))
+    )
+    return {(user, name or ""): in_utc(started) for user, name, started in rows}
 
 
 def _pod(state: Any) -> PodName | None:

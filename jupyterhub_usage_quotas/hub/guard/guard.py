@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,6 +19,7 @@ from ...quotas.notices import Notice, WatchedServer
 from ...quotas.states import State
 from ...quotas.stopping import Exhausted
 from ...quotas.subject import Subject
+from ...status.hub_database import servers_that_run
 from ...status.pace import Pace
 from ...status.running import RunningServer
 from ..launch.kept import server_for_log
@@ -30,9 +31,8 @@ from ..users import users_of
 from .desk import NoticeDesk
 from .judging import Judge, Judging, Served, Servers, servers_of
 from .memory import Memory
-from .presence import is_still_there
 from .quiet import Quiet
-from .stops import Stops
+from .stops import SAME, Stops
 from .watches import Watches
 
 JUMP: Final = timedelta(seconds=30)
@@ -256,14 +256,19 @@ class Guard:
             if names is None or name in names:
                 self._watches.without(name)
         running = {(one.user.name, one.name): one for each in there.values() for one in each}
+        stored: Mapping[tuple[str, str], datetime | None] | None = None
         for server in self._watches.all():
             if names is not None and server.user not in names:
                 continue
             served = running.get((server.user, server.server))
             if served is not None and self._watches.same(served, server):
                 continue
-            if served is None and is_still_there(self._app, server):
-                continue
+            if served is None:
+                # While the Hub starts, it has not looked at all servers yet.
+                stored = servers_that_run(self._app.db) if stored is None else stored
+                launched = stored.get((server.user, server.server))
+                if launched is not None and abs(launched - server.started) < SAME:
+                    continue
             self._watches.end(server, now, self._again.pop(server, None))
             self._shadowed.discard(server)
 

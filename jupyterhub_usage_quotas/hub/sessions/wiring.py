@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from jupyterhub import orm
-
 from ...config.sessions import NEEDS_LEDGER, sessions_of
 from ...errors import ConfigurationError
-from ...quotas.subject import in_utc
+from ...status.hub_database import servers_that_run
 from ..launch.enforcement import UsageQuotaManager
 from ..metrics.sessions import SessionMetrics
 from ..types import HubApp
@@ -41,15 +39,8 @@ def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | 
 
 def _stored(app: HubApp) -> Mapping[Server, float | None]:
     """The servers that run as far as the Hub's database knows, and when they were launched."""
-    rows = (
-        app.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.started)
-        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
-        .filter(orm.Spawner.server_id.is_not(None))
-        .all()
-    )
     found = {}
-    for username, server_name, started in rows:
-        if (server := named(username, server_name or "")) is not None:
-            since = in_utc(started)
+    for (username, server_name), since in servers_that_run(app.db).items():
+        if (server := named(username, server_name)) is not None:
             found[server] = since.timestamp() if since else None
     return found
