@@ -188,7 +188,7 @@ class UsageRolling:
     async def _homes(
         self, gauge: ExportedGauge, namespace: str, users: Collection[str], end: datetime.datetime
     ) -> Mapping[str, float]:
-        """How much the homes of users took up on average. That of no known user is nobody's."""
+        """How much homes took up on average, by user; `NOBODY` has those that match no user."""
         metric = promql.select(
             gauge.amounts, promql.equals("namespace", namespace), f'{gauge.label}!=""'
         )

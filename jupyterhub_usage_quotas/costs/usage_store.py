@@ -235,7 +235,7 @@ def is_storable(name: str) -> bool:
 def _storable(used: Iterable[Used]) -> list[Used]:
     """The rows in order, each of them once, with names that every database takes.
 
-    What a name that cannot be written used is nobody's: it is not lost, and takes nothing away.
+    What a name that cannot be written used counts for `NOBODY`: the sums keep it.
     """
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
     for one in used:

@@ -6,26 +6,21 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from ...ledger.entries import can_be_kept
 from ...ledger.sql.sessions import DELETED_AT_ONCE, SessionChanges, SqlSessions
 from ...metering.client.worker import run_in_worker
 from ...quotas.in_flight import Running
-from ...quotas.messages import printable
-from ...quotas.policy.selector import LONGEST_NAME, bounded_name
-from ...quotas.resources import BY_RUNNING
 from ...quotas.sessions import Session, SessionExtract
 from ...quotas.subject import Subject
-from ...quotas.verdict import Request
 from ...status.pace import Pace
 from ..launch.kept import kept_of
 from ..launch.servers import running_spawners, started_at
 from ..types import HubSpawner, HubUser
-from .book import REMEMBERED, Server, SessionBook, as_of, new_id, together
+from .book import REMEMBERED, Server, SessionBook, as_of, together
+from .described import running_of, server_of, session_of
 from .spawners import note_start_and_end
 
 LOOK_AGAIN: Final = 1.0
@@ -122,13 +117,6 @@ class SessionRecorder:
         self._spawners[server] = spawner
         if self.book.session_of(server) is None:
             self.book.begin(session_of(spawner, server, self.book.hub, at))
-            self._happened.set()
-
-    def changed(self, spawner: HubSpawner) -> None:
-        """What a server that runs was let in on is another from now on: another session begins."""
-        server = server_of(spawner)
-        if server is not None and self.book.session_of(server) is not None:
-            self.book.begin(session_of(spawner, server, self.book.hub, self._clock()))
             self._happened.set()
 
     def _ended(self, spawner: HubSpawner) -> None:
@@ -285,9 +273,9 @@ class SessionRecorder:
                 starting = [one for one in run if self._is_starting(one)]
                 run = [one for one in run if one not in starting]
                 if run:
-                    running[user.name] = list(_running(run, subject, self._needs_of))
-                over = [*over, *starting]
-                ended |= {user.name: list(_running(over, subject, self._needs_of))} if over else {}
+                    running[user.name] = list(running_of(run, subject, self._needs_of))
+                if over := [*over, *starting]:
+                    ended[user.name] = list(running_of(over, subject, self._needs_of))
         return running, ended
 
     def _needs_of(self, session: Session) -> Mapping[str, float]:
@@ -298,53 +286,3 @@ class SessionRecorder:
     def _is_starting(self, session: Session) -> bool:
         spawner = self._spawners.get((session.username, session.server_name))
         return spawner is not None and spawner.pending == "spawn"
-
-
-def _running(
-    sessions: Iterable[Session], subject: Subject, needs: Callable[[Session], Mapping[str, float]]
-) -> Iterator[Running]:
-    for one in sessions:
-        request = Request(
-            subject,
-            one.server_name,
-            one.profile,
-            one.rates,
-            one.profile_name,
-            one.choices,
-            one.unknown,
-            needs=needs(one),
-        )
-        until = None if one.ended is None else datetime.fromtimestamp(one.ended, UTC)
-        yield Running(request, datetime.fromtimestamp(one.started, UTC), until)
-
-
-def server_of(spawner: HubSpawner) -> Server | None:
-    """The server of a spawner, by names; None where its user's cannot be kept."""
-    return named(spawner.user.name, spawner.name)
-
-
-def named(username: str, server_name: str) -> Server | None:
-    """A server by its names as they are kept; None where its user's cannot be."""
-    if not can_be_kept(username):
-        return None
-    return username, printable(bounded_name(server_name), LONGEST_NAME)
-
-
-def session_of(spawner: HubSpawner, server: Server, hub: str, at: float) -> Session:
-    """A session that begins: with what its launch was decided on."""
-    kept, created = kept_of(spawner), spawner.user.created
-    username, server_name = server
-    return Session(
-        id=new_id(),
-        hub=hub,
-        username=username,
-        server_name=server_name,
-        started=at,
-        seen=at,
-        rates=dict(kept.rates) if kept else BY_RUNNING,
-        unknown=kept.unknown if kept else frozenset(),
-        profile=kept.profile if kept else "",
-        profile_name=kept.profile_name if kept else "",
-        choices=kept.choices if kept else (),
-        user_created=created.replace(tzinfo=UTC).timestamp() if created else None,
-    )

@@ -13,7 +13,8 @@ from ..metrics.sessions import SessionMetrics
 from ..types import HubApp
 from ..users import users_of
 from .book import Server
-from .recorder import HubServers, SessionRecorder, named
+from .described import named
+from .recorder import HubServers, SessionRecorder
 
 
 def make_recorder(app: HubApp, manager: UsageQuotaManager) -> SessionRecorder | None:

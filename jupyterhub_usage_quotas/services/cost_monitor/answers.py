@@ -6,6 +6,7 @@ Each is a list of rows. To what that service answers, ours adds `kind`, `currenc
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -80,13 +81,13 @@ class CostTable(CostHandler):
             "final": one.final,
         }
 
-    def named(self, one: Row) -> Mapping[str, Any]:
-        """What a row is about."""
-        raise NotImplementedError
+    def named(self, one: Row) -> Mapping[str, Any]:  # noqa: ARG002 those of subclasses
+        """What a row is about, beside its day; nothing where there is one row a day."""
+        return {}
 
+    @abstractmethod
     def hidden(self) -> Mapping[str, Any]:
         """What a row of hidden costs is about."""
-        raise NotImplementedError
 
     def hub_name(self, one: Row) -> str:
         """What a hub is called."""
