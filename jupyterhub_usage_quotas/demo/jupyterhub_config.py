@@ -55,6 +55,9 @@ c.UsageQuotaManager.policy = [
         "limit": "10 minutes",
         "window": "1h",
         "scope": {"user": ["dave"]},
+        "when_exhausted": "stop",
+        "warn_before": ["5 minutes"],
+        "grace": "1 minute",
     },
 ]
 c.UsageQuotaManager.scope_backup_strategy = {"intersection": "max"}

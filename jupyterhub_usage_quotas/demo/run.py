@@ -28,7 +28,7 @@ Log in at {url} with any password as
   alice   within quota: beside each kind of server is how long it could run
   bob     over quota: he reads why, and when he can start again; his home is nearly full
   carol   in two groups, students and researchers: the larger limit counts
-  dave    ten minutes an hour: his server starts, and ten minutes later no new one does
+  dave    ten minutes an hour: he is warned after five, and his server is stopped when they are over
   admin   an administrator, not covered by any policy
 
 Each of them sees their usage at {url}/services/usage-quota/ and admin

@@ -206,8 +206,16 @@ def test_each_profile_has_its_mark_in_the_time_zone_of_the_browser(page: Page, h
     picture(page, "launch")
     # It belongs to the profile for who hears the page, too, and clicking it chooses the profile.
     expect(label).to_contain_text("Not before")
+    start = page.get_by_role("button", name="Start")
+    expect(start).to_have_accessible_description("")
     label.locator(".usage-quota-mark").click()
     expect(page.locator("#profile-item-bme-gpu")).to_be_checked()
+    # So does the button, before it is pressed, and only while that is selected.
+    expect(start).to_have_accessible_description(gpu)
+    expect(page.locator("#usage-quota-not-now")).to_have_text(gpu)
+    page.locator("#spawn_form input[type=radio][name=profile]").first.check()
+    expect(page.locator("#usage-quota-not-now")).to_have_text("")
+    page.locator("#profile-item-bme-gpu").check()
     # The same is not said twice.
     expect(page.locator("#usage-quota-profiles")).to_be_hidden()
 

@@ -84,6 +84,30 @@
     }
   }
 
+  // The button says before it is pressed that what is selected may not start, and from when on it may.
+  function sayAtTheButton() {
+    const form = document.getElementById("spawn_form");
+    const button = form?.querySelector("[type=submit]");
+    if (!button || !form.querySelector(".usage-quota-mark")) {
+      return;
+    }
+    const note = document.createElement("p");
+    note.id = "usage-quota-not-now";
+    note.className = "text-center mt-2";
+    note.setAttribute("role", "status");
+    button.setAttribute("aria-describedby", note.id);
+    button.after(note);
+    const show = () => {
+      const slug = form.querySelector("input[type=radio][name=profile]:checked")?.value;
+      const mark = [...form.querySelectorAll(".usage-quota-mark[data-denied]")].find((one) => one.dataset.profile === slug);
+      note.textContent = mark?.textContent ?? "";
+      note.lang = mark?.lang ?? "";
+    };
+    form.addEventListener("change", show);
+    show();
+    window.jQuery?.(show);
+  }
+
   // Where every profile has its mark, the table would only say the same again, and push the form down.
   function markProfiles(table) {
     const bySlug = new Map();
@@ -98,4 +122,5 @@
   selectWhatMayStart();
   // KubeSpawner's form selects what was chosen the last time when the page is ready.
   window.jQuery?.(selectWhatMayStart);
+  sayAtTheButton();
 })();

@@ -218,13 +218,8 @@ class _Scale:
         ]
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Round amounts from zero up, four to seven of them, without their unit."""
-        step = _round_step(self._top, self._unit)
-        number = math.floor(self._top / step)
-        return [
-            (step * one / self._top, self._language.bare(step * one, self._unit))
-            for one in range(number + 1)
-        ]
+        """See `round_ticks`."""
+        return round_ticks(self._top, self._unit, self._language)
 
     def _bar(
         self, span: Interval, amounts: Sequence[float], counts: float, *, known: bool, marked: bool
@@ -260,6 +255,15 @@ class _Scale:
 
 def _largest(amounts: Sequence[float]) -> int:
     return max(range(len(amounts)), key=amounts.__getitem__)
+
+
+def round_ticks(top: float, unit: Unit, language: Language) -> list[tuple[float, str]]:
+    """Round amounts from zero up to the top, four to seven of them, without their unit; each with
+    its place as a share of the top.
+    """
+    step = _round_step(top, unit)
+    number = math.floor(top / step)
+    return [(step * one / top, language.bare(step * one, unit)) for one in range(number + 1)]
 
 
 def _round_step(top: float, unit: Unit) -> float:

@@ -26,6 +26,7 @@ from ....quotas.units import Unit
 from ....status.language import Language
 from ...web.params import Query
 from ...web.spreadsheet import as_csv
+from .plots import round_ticks
 
 LONGEST_POLICIES = 8000
 """Characters of policies that are typed: they are a part of the address."""
@@ -128,7 +129,7 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Curve:
     """The plot of denied shares against limits: points of lines in a square of 100 by 100; `limit`
-    and `suggested` are distances from its left; `marks` are amounts at equal distances.
+    and `suggested` are distances from its left; `ticks` are round amounts, each with its distance.
     """
 
     users: str
@@ -136,7 +137,7 @@ class Curve:
     limit: float
     suggested: float | None
     unit: str
-    marks: Sequence[str]
+    ticks: Sequence[tuple[float, str]]
     points: Sequence[Point]
 
 
@@ -246,7 +247,9 @@ def _curve(
         limit=100 * one.limit / top,
         suggested=100 * one.suggested.limit / top if one.suggested else None,
         unit=language.unit(one.unit),
-        marks=[language.bare(top * unit.factor * quarter / 4, unit) for quarter in range(4)],
+        ticks=[
+            (100 * place, text) for place, text in round_ticks(top * unit.factor, unit, language)
+        ],
         points=points,
     )
 
