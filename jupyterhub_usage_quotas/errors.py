@@ -38,7 +38,7 @@
     ├── InvalidLedgerUrl           in `ledger.sql.url`; a ValueError
     ├── BadParameter               in `services.web.params`; a ValueError
     ├── Refused                    in `services.web.params`; a request of a service's
-    ├── Mistyped                   in `services.viewer.pages.giving`; what was typed into a form
+    ├── Mistyped                   in `services.viewer.pages.admin.giving`; typed into a form
     ├── TooMuch                    in `services.viewer.trying`; a page cannot wait so long
     └── ProgramFailed              in `demo.processes`
 

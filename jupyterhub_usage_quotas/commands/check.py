@@ -29,7 +29,7 @@ from ..quotas.applicability import Applicability, CoveredBy, applicability
 from ..quotas.decide import Decision, Outcome
 from ..quotas.messages import shown, wrong
 from ..quotas.policy.policy import PolicySet
-from ..quotas.resources import Resource
+from ..quotas.resource import Resource
 from ..quotas.serialize import (
     DecisionReport,
     GaugeReport,

@@ -9,7 +9,8 @@ from ..config.files.loading import printable
 from ..config.quotas import Enforcement
 from ..quotas.applicability import Applicability
 from ..quotas.decide import Decision, Outcome
-from ..quotas.resources import Resource, Resources
+from ..quotas.resource import Resource
+from ..quotas.resources import Resources
 from ..quotas.serialize import iso, there_of
 from ..quotas.units import show_duration
 from ..quotas.usage import Fresh, Reading, Stale, Unknown

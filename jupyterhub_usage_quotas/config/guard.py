@@ -8,7 +8,7 @@ from typing import Any
 from traitlets import HasTraits, TraitError, UseEnum, default, validate
 
 from ..quotas.policy.stopping import parse_grace, parse_warnings
-from ..quotas.stopping import READINGS, Rules
+from ..quotas.stopping.steps import READINGS, Rules
 from .traits import Anything, WholeNumber
 
 

@@ -16,7 +16,7 @@ from ..metering.events import NO_EVENTS, MeterEvents
 from ..metering.kubespawner.namespaces import pod_namespaces, sections_of_kubespawner
 from ..metering.kubespawner.pods import OPTIONS, KnownServer, Naming, ServersPods
 from ..quotas.messages import not_among, wrong
-from ..quotas.resources import Resource
+from ..quotas.resource import Resource
 from ..status.hub_database import DB_URL, servers_at, servers_of
 
 _NAMESPACE_PATTERN = re.compile(r"[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?")

@@ -13,7 +13,7 @@ from traitlets import Float, Int, TraitError, Undefined, Unicode
 
 from ..quotas.messages import wrong
 from ..quotas.policy.patterns import broken, is_a_pattern
-from ..quotas.resources import is_called
+from ..quotas.resource import is_called
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DEVICE = re.compile(r"[-a-z0-9.*?\[\]!]+/[-\w.*?\[\]!]+", re.ASCII)

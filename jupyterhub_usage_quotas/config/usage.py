@@ -22,7 +22,8 @@ from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
 from ..metering.sources.session_log import SessionRecords
 from ..quotas.messages import wrong
-from ..quotas.resources import RESOURCES, Resource
+from ..quotas.resource import Resource
+from ..quotas.resources import RESOURCES
 from .about import DocumentationOptions
 from .gauges import GaugeKind
 from .homes import HOME_STORAGE, HomeOptions

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from ..quotas.resources import RESOURCES, Resource, Resources
+from ..quotas.resource import Resource
+from ..quotas.resources import RESOURCES, Resources
 from .attribute import Weights
 from .components import COMPUTE, HOME
 from .money import EXACT, PART_DECIMALS, ZERO, total

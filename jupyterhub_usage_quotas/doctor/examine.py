@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
-from . import (
+from .checks import (
     audit,
     devices,
     homes,
@@ -20,7 +20,7 @@ from . import (
     sessions,
     source,
 )
-from . import jupyterhub as hub
+from .checks import jupyterhub as hub
 from .deployment import Deployment
 from .findings import Finding, Status, failed, skipped
 

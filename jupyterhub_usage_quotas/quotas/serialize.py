@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer,
 
 from ..conventions import Reason
 from .decide import Decision, Outcome
-from .resources import Resource
+from .resource import Resource
 from .usage import Fresh, Reading, Stale, Unknown, Usage
 from .verdict import Verdict
 from .windows.gauge import GaugeReading

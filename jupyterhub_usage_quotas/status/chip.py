@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from ..quotas.phrases import mark
-from ..quotas.resources import Resource
+from ..quotas.resource import Resource
 from ..quotas.verdict import Verdict
 from .language import ENGLISH, FAR, NEAR, Language
 from .text import NOT_ENFORCED, Severity, VerdictText, notice, used_share

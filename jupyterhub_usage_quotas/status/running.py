@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ..quotas.notices import Notice, NoticeKind
 from ..quotas.phrases import mark
-from ..quotas.states import State
+from ..quotas.stopping.notices import Notice, NoticeKind
+from ..quotas.stopping.states import State
 from .language import ENGLISH, SOON, Language
 
 
@@ -72,20 +72,25 @@ NO_GUARD: GuardView = NoGuard()
 
 _TEXTS: Mapping[NoticeKind, tuple[str, str]] = {
     NoticeKind.WARNING: (
-        mark("{server} runs out at {time}: nothing is left of {policy} then. Save your work."),
-        mark("{server} runs out soon: nothing is left of {policy} then. Save your work."),
+        mark(
+            "{server} can run until {time}. Then the quota “{policy}” is used up, and it is stopped"
+            " soon after. Save your work."
+        ),
+        mark("{server} is stopped soon: the quota “{policy}” is nearly used up. Save your work."),
     ),
     NoticeKind.GRACE: (
-        mark("{server} is stopped at {time}: nothing is left of {policy}. Save your work now."),
-        mark("{server} is stopped soon: nothing is left of {policy}. Save your work now."),
+        mark("{server} is stopped at {time}: the quota “{policy}” is used up. Save your work now."),
+        mark("{server} is stopped soon: the quota “{policy}” is used up. Save your work now."),
     ),
     NoticeKind.STOPPED: (
-        mark("{server} was stopped: nothing is left of {policy}. It can start again at {time}."),
-        mark("{server} was stopped: nothing is left of {policy}."),
+        mark(
+            "{server} was stopped: the quota “{policy}” is used up. It can start again at {time}."
+        ),
+        mark("{server} was stopped: the quota “{policy}” is used up."),
     ),
     NoticeKind.CONTINUES: (
         mark("{server} is not stopped: it can run on until {time}."),
-        mark("{server} is not stopped: there is enough left of {policy} again."),
+        mark("{server} is not stopped: there is enough left of the quota “{policy}” again."),
     ),
 }
 """By kind: with an instant, and without one."""

@@ -16,7 +16,8 @@ from ..conventions import Reason
 from ..quotas.decide import Decision, Outcome
 from ..quotas.phrases import mark
 from ..quotas.policy.selector import ServerSelector, bounded_name
-from ..quotas.resources import RESOURCES, Resource
+from ..quotas.resource import Resource
+from ..quotas.resources import RESOURCES
 from ..quotas.units import show_more_than
 from ..quotas.usage import Fresh, Reading, Stale
 from ..quotas.verdict import Verdict

@@ -11,9 +11,9 @@ import pytest
 from jupyterhub_usage_quotas.ledger.sql.database import Database
 from jupyterhub_usage_quotas.ledger.sql.guarding import GuardChanges, SqlGuard
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
-from jupyterhub_usage_quotas.quotas.notices import Notice, NoticeKind, WatchedServer
-from jupyterhub_usage_quotas.quotas.states import State
-from jupyterhub_usage_quotas.quotas.stopping import Watch
+from jupyterhub_usage_quotas.quotas.stopping.notices import Notice, NoticeKind, WatchedServer
+from jupyterhub_usage_quotas.quotas.stopping.states import State
+from jupyterhub_usage_quotas.quotas.stopping.steps import Watch
 from tests.contract.test_ledgers import HOSTILE
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)

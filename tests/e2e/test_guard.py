@@ -90,7 +90,7 @@ def test_who_uses_up_a_quota_is_stopped_and_a_grant_in_time_lets_a_server_run_on
         for path in ("/hub/home", "/hub/user/lina/lab"):
             page = BeautifulSoup(lina.http.get(path).text, "html.parser")
             (why,) = page.select("[data-kind=stopped]")
-            assert "Your server was stopped: nothing is left of seconds." in " ".join(
+            assert "Your server was stopped: the quota “seconds” is used up." in " ".join(
                 why.text.split()
             )
             assert why.find("time")["datetime"]

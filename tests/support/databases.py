@@ -148,7 +148,9 @@ def mariadb() -> Server:
     program = _program("mariadbd", "/usr/sbin")
     install = _program("mariadb-install-db", "/usr/bin")
     user, folder, port = _user("mysql"), _folder("mysql"), free_port()
-    common = ["--no-defaults", f"--datadir={folder / 'data'}"]
+    # Two that are installed at once must not take each other's temporary tables.
+    _run(["mkdir", str(folder / "tmp")], user)
+    common = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}"]
     root = "--auth-root-authentication-method=normal"
     _run([install, *common, root, "--skip-test-db", "--innodb-log-file-size=8M"], user)
     command = [program, *common, f"--port={port}", "--bind-address=127.0.0.1"]

@@ -27,7 +27,7 @@ from jupyterhub_usage_quotas.ledger.sql.guarding import SqlGuard
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
-from jupyterhub_usage_quotas.quotas.stopping import Rules
+from jupyterhub_usage_quotas.quotas.stopping.steps import Rules
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 from jupyterhub_usage_quotas.quotas.verdict import Request

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...config.quotas import QuotaOptions
-from ...quotas.notices import Notice
+from ...quotas.stopping.notices import Notice
 from ...status.chip import chip
 from ...status.inputs import DecisionInputs
 from ...status.reports import what_comes_next

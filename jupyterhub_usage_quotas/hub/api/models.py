@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...config.quotas import Enforcement
 from ...ledger.sql.switches import SwitchState
-from ...quotas.notices import NoticeKind
 from ...quotas.serialize import DecisionSummary, Instant, Model, NotNegative
-from ...quotas.states import State
+from ...quotas.stopping.notices import NoticeKind
+from ...quotas.stopping.states import State
 from ...status.reports import Verdict
 from ...status.text import Severity
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ...quotas.notices import Notice, NoticeKind, WatchedServer
+from ...quotas.stopping.notices import Notice, NoticeKind, WatchedServer
 from ...status.language import Language
 from ...status.running import notice_text
 from ..launch.kept import server_for_log

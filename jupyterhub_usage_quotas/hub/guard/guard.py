@@ -15,9 +15,9 @@ from ...conventions import StopOutcome
 from ...errors import LedgerUnavailable
 from ...ledger.base import Ledger
 from ...ledger.sql.cached import CachedLedger
-from ...quotas.notices import Notice, WatchedServer
-from ...quotas.states import State
-from ...quotas.stopping import Exhausted
+from ...quotas.stopping.notices import Notice, WatchedServer
+from ...quotas.stopping.states import State
+from ...quotas.stopping.steps import Exhausted
 from ...quotas.subject import Subject
 from ...status.hub_database import servers_that_run
 from ...status.pace import Pace

@@ -16,10 +16,10 @@ from ...quotas.adjustments import Adjustments
 from ...quotas.charge import PoolAccounts
 from ...quotas.in_flight import InFlight, Running
 from ...quotas.policy.policy import PolicySet
-from ...quotas.stopping import Rules
+from ...quotas.stopping.steps import Rules
+from ...quotas.stopping.watching import Found, PoolFound, find_pool, watch_servers
 from ...quotas.subject import Subject
 from ...quotas.verdict import Request
-from ...quotas.watching import Found, PoolFound, find_pool, watch_servers
 from ...status.inputs import DecisionInputs, adjustments_of, gather_cached
 from ...status.snapshot import StatusSnapshot
 from ..launch.kept import kept_of

@@ -12,8 +12,8 @@ from typing import Final
 
 from ...errors import LedgerUnavailable
 from ...ledger.sql.guarding import GuardChanges, Remembered, SqlGuard
-from ...quotas.notices import Notice, WatchedServer
-from ...quotas.stopping import Watch
+from ...quotas.stopping.notices import Notice, WatchedServer
+from ...quotas.stopping.steps import Watch
 
 AGAIN: Final = 5.0
 """Seconds after which a failed write is tried again."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from ...errors import LedgerUnavailable
 from ...ledger.sql.guarding import Outgoing
 from ...quotas.messages import printable
-from ...quotas.notices import Notice
+from ...quotas.stopping.notices import Notice
 from ..metrics import guard as metrics
 from .targets import NoticeTarget, Targets
 

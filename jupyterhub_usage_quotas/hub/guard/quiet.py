@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from ...quotas.stopping import Remains
-from ...quotas.watching import Found
+from ...quotas.stopping.steps import Remains
+from ...quotas.stopping.watching import Found
 
 LONGEST: Final = timedelta(hours=1)
 """Who moves to a group with less is noticed within this time, too."""

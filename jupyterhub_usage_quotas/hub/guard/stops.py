@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from ...conventions import StopOutcome
-from ...quotas.notices import WatchedServer
+from ...quotas.stopping.notices import WatchedServer
 from ..launch.kept import server_for_log
 from ..metrics import guard as metrics
 from .hub_api import HubApi, HubApiFailed

@@ -20,7 +20,7 @@ import tenacity
 
 from ...config.notices import USERNAME, NoticeOptions, Webhook
 from ...errors import UsageQuotasError
-from ...quotas.notices import Notice
+from ...quotas.stopping.notices import Notice
 
 SIGNATURE: Final = "X-Usage-Quotas-Signature"
 TIMESTAMP: Final = "X-Usage-Quotas-Timestamp"

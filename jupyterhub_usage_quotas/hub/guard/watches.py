@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ...quotas.notices import NoticeKind, WatchedServer
-from ...quotas.states import State
-from ...quotas.stopping import (
+from ...quotas.stopping.notices import NoticeKind, WatchedServer
+from ...quotas.stopping.states import State
+from ...quotas.stopping.steps import (
     Action,
     AskStop,
     BeginGrace,
@@ -29,7 +29,7 @@ from ...quotas.stopping import (
     Watch,
     step,
 )
-from ...quotas.watching import Found
+from ...quotas.stopping.watching import Found
 from ...status.running import RunningServer
 from .desk import NoticeDesk
 from .judging import Served

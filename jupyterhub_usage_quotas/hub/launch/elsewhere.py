@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...quotas.messages import wrong
-from ...quotas.resources import Resource
+from ...quotas.resource import Resource
 from ...quotas.units import InvalidQuantity, parse_bytes
 from .host_config import DOCKER, SWARM
 

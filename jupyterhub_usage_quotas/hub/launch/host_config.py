@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...conventions import DOCKER_GPU
 from ...quotas.messages import wrong
-from ...quotas.resources import Resource
+from ...quotas.resource import Resource
 from ...quotas.units import InvalidQuantity, parse_bytes
 
 DOCKER: Final = "extra_host_config"

@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 
 from ...quotas.decide import Decision
 from ...quotas.phrases import mark
-from ...quotas.resources import RESOURCES, Resource
+from ...quotas.resource import Resource
+from ...quotas.resources import RESOURCES
 from ...status.language import ENGLISH, LONG, Language
 from ...status.text import explain
 

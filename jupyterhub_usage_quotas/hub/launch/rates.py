@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...quotas.messages import printable, wrong
-from ...quotas.resources import BY_RUNNING, Resource, Resources
+from ...quotas.resource import Resource
+from ...quotas.resources import BY_RUNNING, Resources
 from ...quotas.units import InvalidQuantity, parse_kubernetes
 from ..types import HubSpawner
 from .elsewhere import ELSEWHERE, in_a_batch, said_elsewhere

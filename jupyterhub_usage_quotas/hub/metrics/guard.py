@@ -9,8 +9,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from ... import conventions
 from ...conventions import StopOutcome
-from ...quotas.notices import NoticeKind
-from ...quotas.states import State
+from ...quotas.stopping.notices import NoticeKind
+from ...quotas.stopping.states import State
 
 stops = Counter(
     conventions.GUARD_STOPS,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...quotas.notices import NoticeKind
-from ...quotas.states import State
+from ...quotas.stopping.notices import NoticeKind
+from ...quotas.stopping.states import State
 from ...status.chip import Instant, instant
 from ...status.language import Language
 from ...status.running import GuardView, RunningServer, named_server, notice_form

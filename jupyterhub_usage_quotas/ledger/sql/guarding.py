@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from ...quotas.notices import Notice, NoticeKind, WatchedServer
-from ...quotas.states import State
-from ...quotas.stopping import Watch
+from ...quotas.stopping.notices import Notice, NoticeKind, WatchedServer
+from ...quotas.stopping.states import State
+from ...quotas.stopping.steps import Watch
 from .database import Database
 from .rows import Row, instant, stored_instant
 from .schema import GUARD, NOTICES

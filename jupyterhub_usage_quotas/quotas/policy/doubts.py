@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from ..messages import shown
-from ..resources import BY_RUNNING, Resource, with_gpu
+from ..resource import Resource
+from ..resources import BY_RUNNING, with_gpu
 from ..units import show_duration
 from .limits import is_bare
 from .look_alikes import as_usual, looks_like_another

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..messages import wrong
-from ..resources import Resource
+from ..resource import Resource
 from ..units import SMALLEST_AMOUNT, InvalidQuantity, Quantity, Unit, bounded_quantity
 from ..windows.base import Notation, Window
 from ..windows.calendar import CALENDAR

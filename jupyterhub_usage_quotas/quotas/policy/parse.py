@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..messages import not_among, one_of, printable, shown, wrong
-from ..resources import RESOURCES, Resource, defined_resource
+from ..resource import Resource
+from ..resources import RESOURCES, defined_resource
 from ..units import is_unit
 from .errors import InvalidPolicies, PolicyError
 from .patterns import cannot_be_written, not_on_one_line, unclosed

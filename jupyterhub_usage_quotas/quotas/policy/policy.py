@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from ..messages import not_among, one_of, wrong
-from ..resources import RESOURCES, Resource
+from ..resource import Resource
+from ..resources import RESOURCES
 from ..subject import Subject
 from ..units import Quantity, Unit, parse_duration
 from ..windows.base import Window

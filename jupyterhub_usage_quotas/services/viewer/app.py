@@ -46,13 +46,13 @@ from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
-from .pages import admin
 from .pages import handlers as pages
+from .pages.admin import handlers as admin
+from .pages.admin.budgets import BudgetsPage
+from .pages.admin.history import GivenPage
+from .pages.admin.several import GiveSeveralPage
+from .pages.admin.simulate import SimulatePage
 from .pages.api_page import ApiPage
-from .pages.budgets import BudgetsPage
-from .pages.history import GivenPage
-from .pages.several import GiveSeveralPage
-from .pages.simulate import SimulatePage
 from .trying import Trying
 
 TEMPLATES = Path(__file__).parent / "templates"

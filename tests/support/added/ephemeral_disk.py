@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES, Resource
+from jupyterhub_usage_quotas.quotas.resource import Resource
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 EPHEMERAL_DISK = Resource(
     "disk",

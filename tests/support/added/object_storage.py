@@ -7,7 +7,8 @@ from typing import Any
 from jupyterhub_usage_quotas.config.gauges import GaugeKind
 from jupyterhub_usage_quotas.metering.sources.base import GaugeSource
 from jupyterhub_usage_quotas.metering.sources.exported_gauge import ExportedGauge
-from jupyterhub_usage_quotas.quotas.resources import RESOURCES, Resource
+from jupyterhub_usage_quotas.quotas.resource import Resource
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 OBJECTS = Resource(
     "objects",

@@ -9,7 +9,7 @@ from traitlets.config import Config
 
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.errors import ConfigurationError
-from jupyterhub_usage_quotas.quotas.stopping import Rules
+from jupyterhub_usage_quotas.quotas.stopping.steps import Rules
 
 RULE = {
     "resource": "time",

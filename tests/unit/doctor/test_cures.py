@@ -7,8 +7,8 @@ import respx
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.doctor.checks.reaching import cure
 from jupyterhub_usage_quotas.doctor.deployment import Deployment
-from jupyterhub_usage_quotas.doctor.reaching import cure
 from jupyterhub_usage_quotas.errors import QueryRejected
 
 URL = "https://thanos.test:9092"

@@ -10,7 +10,7 @@ from tornado.web import HTTPError
 
 from ....quotas.charge import NOT_MEASURED
 from ....quotas.messages import one_of, wrong
-from ....quotas.resources import Resource
+from ....quotas.resource import Resource
 from ....quotas.serialize import coverage_of, iso, state_of
 from ....quotas.subject import Subject
 from ....quotas.usage import Fresh, Stale, Usage

@@ -7,7 +7,8 @@ from typing import Any
 
 from ....ledger.entries import LONGEST_KEY
 from ....ledger.reports import RecordedReport
-from ....quotas.resources import RESOURCES, Resource
+from ....quotas.resource import Resource
+from ....quotas.resources import RESOURCES
 from ....status.reports import Forecast
 from ...web import openapi
 from ...web.openapi import Operation, Parameter

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ....quotas.forecast import Outlook
-from ....quotas.resources import Resource
+from ....quotas.resource import Resource
 from ....quotas.serialize import There, there_of
 from ....quotas.usage import Fresh, Stale
 from ....quotas.verdict import Verdict
@@ -28,7 +28,7 @@ from ....status.text import (
 )
 from ....status.users import UserStatus
 from ..sessions import Session, known_usage, of_servers, sessions, unit_of
-from .decided import Entry, entries
+from .admin.decided import Entry, entries
 from .plots import DEFAULT_SERVER, Plot, plot
 
 COMPLETE = 0.995

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from jupyterhub_usage_quotas.conventions import Reason
 from jupyterhub_usage_quotas.errors import LedgerUnavailable
 from jupyterhub_usage_quotas.quotas.adjustments import Grant
-from jupyterhub_usage_quotas.quotas.stopping import Rules
+from jupyterhub_usage_quotas.quotas.stopping.steps import Rules
 from jupyterhub_usage_quotas.quotas.usage import Unknown
 from tests.support.guarding import BEGIN, MINUTE, POLICY, MadeUpHub
 
@@ -73,7 +73,8 @@ async def test_a_server_is_warned_of_given_grace_and_stopped(hub):
     warning = hub.guard.notices_of("ada")[-1]
     assert (warning.until, warning.threshold) == (at(60), 30 * MINUTE)
     assert warning.text == (
-        "Your server runs out at Wed 13:00 UTC: nothing is left of hours then. Save your work."
+        "Your server can run until Wed 13:00 UTC. Then the quota “hours” is used up, and it is"
+        " stopped soon after. Save your work."
     )
     stopped = hub.guard.notices_of("ada")[0]
     # The next day has another hour.

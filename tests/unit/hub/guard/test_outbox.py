@@ -23,7 +23,7 @@ from jupyterhub_usage_quotas.hub.guard.targets import (
     WebhookTarget,
     targets_of,
 )
-from jupyterhub_usage_quotas.quotas.notices import Notice, NoticeKind
+from jupyterhub_usage_quotas.quotas.stopping.notices import Notice, NoticeKind
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 LOG = logging.getLogger("test_outbox")

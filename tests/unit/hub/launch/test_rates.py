@@ -14,7 +14,7 @@ from kubespawner import KubeSpawner
 from systemdspawner import SystemdSpawner
 
 from jupyterhub_usage_quotas.hub.launch.rates import asked_by
-from jupyterhub_usage_quotas.quotas.resources import Resource
+from jupyterhub_usage_quotas.quotas.resource import Resource
 from tests.support.resources import ASKED
 
 GIB = 1024**3

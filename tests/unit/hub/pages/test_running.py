@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from jupyterhub_usage_quotas.hub.pages.running import server_notices
-from jupyterhub_usage_quotas.quotas.notices import Notice, NoticeKind
-from jupyterhub_usage_quotas.quotas.states import State
+from jupyterhub_usage_quotas.quotas.stopping.notices import Notice, NoticeKind
+from jupyterhub_usage_quotas.quotas.stopping.states import State
 from jupyterhub_usage_quotas.status.language import ENGLISH
 from jupyterhub_usage_quotas.status.running import RunningServer
 from tests.support.hub_objects import hub_spawner, hub_user
@@ -50,19 +50,19 @@ def stopped(name="", until=LATER):
         (
             State.WARNED,
             {},
-            "Your server runs out at Wed 12:07 UTC: nothing is left of gpu-week then. Save your"
-            " work.",
+            "Your server can run until Wed 12:07 UTC. Then the quota “gpu-week” is used up, and it"
+            " is stopped soon after. Save your work.",
         ),
         (
             State.GRACE,
             {"stops_at": LATER},
-            "Your server is stopped at Wed 12:07 UTC: nothing is left of gpu-week. Save your work"
-            " now.",
+            "Your server is stopped at Wed 12:07 UTC: the quota “gpu-week” is used up. Save your"
+            " work now.",
         ),
         (
             State.STOPPING,
             {},
-            "Your server is stopped soon: nothing is left of gpu-week. Save your work now.",
+            "Your server is stopped soon: the quota “gpu-week” is used up. Save your work now.",
         ),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_server_that_runs_out(state, more, line):
 
 def test_a_server_that_was_stopped_says_why_and_from_when_on_it_may_start():
     again = "It can start again at Wed 12:07 UTC."
-    line = f"Your server lab was stopped: nothing is left of gpu-week. {again}"
+    line = f"Your server lab was stopped: the quota “gpu-week” is used up. {again}"
     assert said(notices=[stopped("lab"), stopped("lab", None)]) == [("stopped", False, line)]
     past = said(notices=[stopped("lab", NOW)], spawners=[hub_spawner("lab")])
     assert [one for _, _, one in past] == [line.removesuffix(f" {again}")]

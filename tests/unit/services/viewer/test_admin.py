@@ -19,7 +19,7 @@ from bs4.element import Tag
 from jupyterhub_usage_quotas import SqlLedger
 from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES
-from jupyterhub_usage_quotas.services.viewer.pages import several as several_page
+from jupyterhub_usage_quotas.services.viewer.pages.admin import several as several_page
 from tests.support.campus import RULES, TINA, Campus, running_campus
 from tests.support.pseudo import NAME, faults, write_pseudo_catalogue
 from tests.support.viewer import ACCESS, PREFIX, Viewer, running_viewer, token_of

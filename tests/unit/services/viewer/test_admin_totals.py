@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
-from jupyterhub_usage_quotas.services.viewer.pages import totals
+from jupyterhub_usage_quotas.services.viewer.pages.admin import totals
 from tests.support.campus import POLICIES, TINA, Campus, running_campus
 from tests.support.viewer import token_of
 
