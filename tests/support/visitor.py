@@ -125,6 +125,21 @@ class Visitor:
         self.api("DELETE", f"{self._model}/server")
         self.wait_until(lambda: not self.servers())
 
+    def launches(self) -> bool:
+        """Whether the Hub lets the default server start, which is asked for."""
+        return self.api("POST", f"{self._model}/server").is_success
+
+    def seconds_until_launch(self, *, allowed: bool) -> float:
+        """How long until a launch is allowed, or denied; at most a minute."""
+        began = time.monotonic()
+        while self.launches() is not allowed:
+            assert time.monotonic() < began + 60
+            if not allowed:
+                # Else the next one would be refused because this server is there.
+                self.wait_until_ready()
+                self.stop()
+        return time.monotonic() - began
+
     def servers(self) -> dict[str, Any]:
         """The servers that the Hub says this user has running or pending."""
         model = self.api("GET", self._model).json()
