@@ -31,7 +31,7 @@ def write_world(url: str, world: World, end: int | None = None) -> int:
     """Write all of a world up to an instant; returns how many samples there are."""
     written, end = 0, end or world.now
     with httpx.Client(trust_env=False, timeout=120) as http:
-        for begin in range(world.now - world.days * DAY, end, PIECE):
+        for begin in range(world.now - round(world.days * DAY), end, PIECE):
             body: list[bytes] = []
             size = 0
             for series, count in _series_in(world, begin, min(begin + PIECE, end)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from traitlets import Bool, TraitError, UseEnum, default, validate
 from traitlets.utils.importstring import import_item
@@ -31,6 +31,9 @@ from .prometheus import URL
 from .traits import Anything
 from .usage import UsageConfig
 from .weekly.budgets import OPTION
+
+ACTIVE: Final = "active"
+"""In place of groups whose usage is exported: of users who are active, or near a limit."""
 
 
 class Enforcement(enum.StrEnum):
@@ -118,11 +121,13 @@ class QuotaOptions(
     ).tag(config=True)
 
     export_usage = Anything(
-        True,
+        ACTIVE,
         help="""
         Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
-        series for each user and policy: True for all users, False for none, or a list of groups for
-        their members. On a Hub with many thousand users every scrape takes a while.
+        series for each user and policy: "active" for those who used something in the last hour and
+        those who used 80 % or more of a limit, and for all users as long as users times policies
+        are 2,000 at most; True for all users, whose scrape takes seconds on a Hub with thousands of
+        them; False for none, or a list of groups for their members.
         """,
     ).tag(config=True)
 
@@ -138,12 +143,13 @@ class QuotaOptions(
     ).tag(config=True)
 
     @validate("export_usage")
-    def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
+    def _is_whose(self, proposal: Any) -> bool | str | list[str]:
         given = proposal.value
         groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
-        if not (isinstance(given, bool) or (groups and given)):
-            raise TraitError(wrong(got=given, expected="True, False or a list of groups"))
-        return given if isinstance(given, bool) else list(given)
+        if not (isinstance(given, bool) or given == ACTIVE or (groups and given)):
+            expected = '"active", True, False or a list of groups'
+            raise TraitError(wrong(got=given, expected=expected))
+        return list(given) if groups else given
 
     ledger_factory = Anything(
         None,

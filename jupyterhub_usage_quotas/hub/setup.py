@@ -23,7 +23,7 @@ from ..config.credits.applying import apply_credits
 from ..config.credits.written import Written
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
-from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
+from ..config.quotas import ACTIVE, CONFIGURED, Enforcement, QuotaOptions
 from ..config.sessions import SESSIONS
 from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer
@@ -46,6 +46,7 @@ from .launch.spawn_hook import quota_hook, wrapped_by_us
 from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
+from .metrics.exported import Exported
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
@@ -291,10 +292,11 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Show on the Hub's metrics endpoint where everybody stands."""
     namespace, earlier = manager.hub_namespace, manager.earlier_metrics
-    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, by_group=not earlier)
-    REGISTRY.register(gauges)
+    exported = Exported(snapshot, namespace, everybody=manager.export_usage != ACTIVE)
+    REGISTRY.register(exported)
+    REGISTRY.register(UsageGauges(exported.rows, manager.policies, namespace, by_group=not earlier))
     if earlier:
-        REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))
+        REGISTRY.register(EarlierGauges(exported.rows, namespace))
         counters = EarlierCounters(REGISTRY, namespace)
         manager.observers.append(counters)
         manager.on_request.append(counters.requested)

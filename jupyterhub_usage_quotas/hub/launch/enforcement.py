@@ -15,9 +15,10 @@ from ...errors import LedgerUnavailable
 from ...ledger.base import NO_LEDGER, Ledger
 from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
+from ...quotas.charge import PoolAccounts
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
-from ...quotas.subject import Subject
+from ...quotas.subject import REST, Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
 from ...status.hub_database import pool_members_in
@@ -270,13 +271,21 @@ class UsageQuotaManager(QuotaOptions):
         self, inputs: DecisionInputs, user: HubUser, spawner: HubSpawner, request: Request
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
-        users = self._hub_users([user]) if inputs.pools else [user]
+        users = self._in_pools(inputs, user) if inputs.pools else [user]
         in_flight = self.pending.in_flight(users, spawner, reserved=True)
         inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)
         if decision.allowed or self.enforcement is not Enforcement.enforce:
             self.pending.add(spawner, request)
         return inputs, decision
+
+    def _in_pools(self, inputs: DecisionInputs, user: HubUser) -> Sequence[HubUser]:
+        """The user, and all who draw on the same pools."""
+        users, pools = self._hub_users([user]), inputs.pools
+        if isinstance(pools, PoolAccounts):
+            return users
+        names = {user.name}.union(*pools.values())
+        return users if REST in names else [one for one in users if one.name in names]
 
     def _hub_users(self, otherwise: Sequence[HubUser]) -> Sequence[HubUser]:
         """The users that the Hub has in memory, among them all with running servers."""
