@@ -131,7 +131,8 @@ class QuotaOptions(
         help="""
         Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
         same name, for dashboards and alerts that were written for it: usage, limits, launches that
-        were allowed because usage was not known, and failed requests to Prometheus.
+        were allowed because usage was not known, and failed requests to Prometheus; and whether the
+        dashboard counts the pages that could not show usage on a `/metrics` of its own.
 
         The default is True where `metrics_exporter_token` is set, which only that package needs.
         """,
