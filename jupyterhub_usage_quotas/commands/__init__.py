@@ -17,6 +17,7 @@ from .adjust import add_adjust
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
+from .import_credits import add_import_credits
 from .ledger import add_ledger
 from .simulate import add_simulate
 
@@ -48,5 +49,6 @@ def parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_adjust(commands)
     add_ledger(commands)
+    add_import_credits(commands)
     add_demo(commands)
     return whole
