@@ -18,6 +18,7 @@ from .calibrate import add_calibrate
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
+from .import_credits import add_import_credits
 from .ledger import add_ledger
 from .simulate import add_simulate
 
@@ -50,5 +51,6 @@ def parser() -> argparse.ArgumentParser:
     add_adjust(commands)
     add_ledger(commands)
     add_calibrate(commands)
+    add_import_credits(commands)
     add_demo(commands)
     return whole

@@ -1,4 +1,4 @@
-"""A quota in money, in a Hub without Prometheus: users see what a server costs before they start it,
+"""A quota in money, in a Hub without Prometheus: users see what a server costs before they start,
 and what was fixed at its launch is what counts, whatever prices are later.
 """
 

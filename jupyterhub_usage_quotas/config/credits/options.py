@@ -39,6 +39,11 @@ class Credits:
     everyones: str
     billed: bool
 
+    @property
+    def policy(self) -> str:
+        """The name of the policy about users' own credits."""
+        return USER_POLICY
+
     def entries(self) -> list[Entry]:
         """The policies, as an admin would write them."""
         own = {"name": USER_POLICY, "scope": {"everyone": True}, **self.user.entry()}

@@ -42,10 +42,14 @@ def test_the_session_log_has_what_was_fixed_at_launch():
     assert quotas.policies.all_measured == {"cost"}
     (log,) = quotas.make_session_logs()
     assert log.fixed == {"cost": {"cpu": 1 / 3600}}
-    other = made(prices={"cpu": 2}, usage_source="sessions", ledger_url="sqlite:////nowhere/x.sqlite")
+    other = made(
+        prices={"cpu": 2}, usage_source="sessions", ledger_url="sqlite:////nowhere/x.sqlite"
+    )
     # What was launched before costs something else now: what was read of it is read again.
     assert log.identity != other.make_session_logs()[0].identity
-    without = made(usage_source="sessions", ledger_url="sqlite:////nowhere/x.sqlite").make_session_logs()[0]
+    without = made(
+        usage_source="sessions", ledger_url="sqlite:////nowhere/x.sqlite"
+    ).make_session_logs()[0]
     assert without.identity.endswith("')")
 
 
