@@ -21,9 +21,10 @@ from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.checks.validation import errors_in_options, remarks
 from ..config.credits.applying import apply_credits
 from ..config.credits.written import Written
+from ..config.exporting import ACTIVE
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
-from ..config.quotas import ACTIVE, CONFIGURED, Enforcement, QuotaOptions
+from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
 from ..config.sessions import SESSIONS
 from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer

@@ -51,8 +51,8 @@ class UserTotals:
         found = self._selected.get((resource, servers))
         if found is None:
             if policies.bought(resource):
-                parts = {one: self._measured(one, servers) for one in policies.prices}
-                found = bought(parts, policies.prices)
+                prices = policies.prices_of(resource)
+                found = bought({one: self._measured(one, servers) for one in prices}, prices)
             else:
                 found = self._measured(resource, servers)
             self._selected[resource, servers] = found
