@@ -36,8 +36,9 @@ def doubts(policies: PolicySet) -> Iterator[str]:
 def limits_without_unit(
     where: str, entries: object, resources: Mapping[str, Resource]
 ) -> Iterator[str]:
-    """A line for every limit that only 2i2c's package says the unit of."""
-    for index, entry in enumerate(entries if isinstance(entries, list | tuple) else ()):
+    """A line for every limit of one entry or several that only 2i2c's package says the unit of."""
+    listed = entries if isinstance(entries, list | tuple) else None
+    for index, entry in enumerate([entries] if listed is None else listed):
         if not isinstance(entry, Mapping):
             continue
         resource = resources.get(str(entry.get("resource")))
@@ -47,7 +48,8 @@ def limits_without_unit(
             what, why = "has no unit and", ""
             if isinstance(limit, str):
                 what, why = shown(limit), ", as 2i2c's package reads it"
-            yield f"{where}[{index}].limit {what} is taken as {means}{why}; write {means!r}"
+            place = f"{where}[{index}]" if listed is not None else where
+            yield f"{place}.limit {what} is taken as {means}{why}; write {means!r}"
 
 
 def _doubts_of_policy(policy: Policy) -> Iterator[str]:
