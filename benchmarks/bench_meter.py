@@ -140,7 +140,7 @@ class Case:
             for number in range(min(len(self._users), LAUNCHES))
             for one in self._store.world.of(number)
         )
-        self.starts.append(figures | {"share of the truth": sum(answer["used"]) / true})
+        self.starts.append(figures | {"share of the truth": sum(answer["used"].values()) / true})
 
     def refresh(self) -> None:
         """What is done in a minute."""

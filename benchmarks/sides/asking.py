@@ -50,13 +50,16 @@ async def answer(side: Side, asked: dict) -> dict:
     """The answer to a question."""
     do, users = asked["do"], asked.get("users", [])
     waited: list[float] = []
-    used: list[float] = []
+    used: dict[str, float] = {}
 
     async def launch(user: str) -> None:
         begun = time.perf_counter()
-        amount = await side.launch(user)
+        try:
+            used[user] = await side.launch(user)
+        except Exception as error:
+            # Failover decides then: it is not among those whose usage is known.
+            print(f"{user}: {type(error).__name__}: {error}", file=sys.stderr)
         waited.append(time.perf_counter() - begun)
-        used.append(amount)
 
     found: dict = {}
     begun = time.perf_counter()

@@ -32,7 +32,11 @@ class Ours:
         self._registry = CollectorRegistry()
 
     async def begin(
-        self, *, policies: list[dict[str, object]] = POLICIES, source: str = "kube-state-metrics"
+        self,
+        *,
+        policies: list[dict[str, object]] = POLICIES,
+        source: str = "kube-state-metrics",
+        patience: float = 0.0,
     ) -> None:
         if self._manager:
             await self._manager.meter.aclose()
@@ -41,6 +45,8 @@ class Ours:
         config.UsageConfig.hub_namespace = self._namespace
         config.UsageConfig.usage_source = source
         config.UsageConfig.state_dir = ""
+        if patience:
+            config.UsageConfig.deadline = config.UsageConfig.request_timeout = patience
         config.UsageQuotaManager.policy = policies
         manager = self._manager = UsageQuotaManager(config=config)
         self._snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
@@ -60,6 +66,7 @@ class Ours:
 
     async def refresh(self, users: list[str]) -> int:
         await self._manager.meter.refresh(self._manager.policies.reach)
+        assert not self._manager.meter.problems, self._manager.meter.problems
         subjects = [Subject(user, frozenset({GROUP})) for user in users]
         await self._snapshot.rebuild(subjects, NO_MEMBERS, datetime.now(UTC))
         return len(generate_latest(self._registry))

@@ -124,7 +124,7 @@ def test_a_claim_is_on_its_page_and_holds(claim):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_is_said_of_speed_is_a_claim(page):
     name = name_of(page)
-    if name in BY_HAND or name in WRITTEN_WHOLE:
+    if name in BY_HAND or (name.startswith(WRITTEN_WHOLE) and page not in pages.pages()):
         return
     claimed = [in_one_line(one.words) for one in CLAIMS if one.page == name]
     rest = [
@@ -134,8 +134,9 @@ def test_what_is_said_of_speed_is_a_claim(page):
 
 
 def test_pages_that_rest_on_no_run_are_there():
+    names = [name_of(page) for page in PAGES]
     for name in (*BY_HAND, *WRITTEN_WHOLE):
-        assert (ROOT / name).exists()
+        assert any(one.startswith(name) for one in names)
 
 
 def test_words_of_speed_are_found():
