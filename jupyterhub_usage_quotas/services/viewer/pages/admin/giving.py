@@ -136,7 +136,7 @@ def _lasting(offers: Sequence[Offer], language: Language) -> tuple[tuple[str, st
         return days
     text = language.gettext("until the quota begins anew")
     if not all(one.anew for one in offers):
-        text = language.gettext("until the quota begins anew, or for 7 days where it does not")
+        text = language.gettext("until it begins anew, or for 7 days")
     return ((PERIOD, text), *days)
 
 
