@@ -245,7 +245,8 @@ def configured_environment(
     """Where it answers: as configured, or as the Hub that runs it says."""
     if environment.get("JUPYTERHUB_API_TOKEN"):
         around = ServiceEnvironment.of(environment, conventions.COST_MONITOR_SERVICE)
-        if environment.get("JUPYTERHUB_SERVICE_URL"):
+        # JupyterHub sets a URL without a port where it declares none.
+        if environment.get("JUPYTERHUB_SERVICE_URL") and not monitor.enabled:
             return around
     else:
         around = ServiceEnvironment(

@@ -46,6 +46,7 @@ from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
+from .costing import ShownCosts
 from .pages import handlers as pages
 from .pages.admin import handlers as admin
 from .pages.admin.budgets import BudgetsPage
@@ -53,6 +54,7 @@ from .pages.admin.history import GivenPage
 from .pages.admin.several import GiveSeveralPage
 from .pages.admin.simulate import SimulatePage
 from .pages.api_page import ApiPage
+from .pages.costs import CostsPage
 from .trying import Trying
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -95,9 +97,9 @@ def make_viewer_service(
         menu=[Link.of(one) for one in viewer.services_menu],
         language=viewer.texts,
     )
-    granters = manager.granters
+    costs = ShownCosts(configured.costs) if configured.costs else None
     context = ViewerContext(
-        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying
+        around.oauth(), hub, LOG, manager.granters, renderer, configured, statuses, trying, costs
     )
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
@@ -109,7 +111,11 @@ def make_viewer_service(
         default_handler_args={"context": context},
     )
     closing = [trying.aclose, meter.aclose, hub.aclose, configured.ledger.aclose]
-    return Service(application, [statuses.keep, *keeping(configured.ledger)], closing)
+    running = [statuses.keep, *keeping(configured.ledger)]
+    if costs:
+        running.append(costs.keep)
+        closing.append(costs.aclose)
+    return Service(application, running, closing)
 
 
 class _RefreshLog(NoEvents):
@@ -160,6 +166,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("", pages.OwnPage),
         ("oauth_callback", Callback),
         ("users/?", pages.UsersPage),
+        ("costs/?", CostsPage),
         (f"users/{name}", pages.UserPage),
         (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
+from .costing import ShownCosts
 from .trying import Trying
 
 
@@ -18,6 +19,8 @@ class ViewerContext(PageContext):
     configured: Configured
     statuses: EveryoneStatuses
     trying: Trying
+    costs: ShownCosts | None = None
+    """What the cost monitor keeps; None where there is none."""
 
     @property
     def tiers(self) -> Mapping[str, Collection[str]]:
