@@ -130,7 +130,8 @@ class QuotaOptions(
         help="""
         Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
         same name, for dashboards and alerts that were written for it: usage, limits, launches that
-        were allowed because usage was not known, and failed requests to Prometheus.
+        were allowed because usage was not known, and failed requests to Prometheus; and whether the
+        dashboard counts the pages that could not show usage on a `/metrics` of its own.
 
         The default is True where `metrics_exporter_token` is set, which only that package needs.
         """,
@@ -228,11 +229,13 @@ class QuotaOptions(
 
     def doubts(self) -> list[str]:
         """A line about everything that is accepted and is probably not meant."""
+        backup, known = self.scope_backup_strategy or {}, self.policies.resources
         return [
             *self.doubts_together(),
             *self.doubts_of_budgets(),
             *doubts(self.policies),
-            *limits_without_unit("policy", self.policy, self.policies.resources),
+            *limits_without_unit("policy", self.policy, known),
+            *limits_without_unit("scope_backup_strategy.empty", backup.get("empty"), known),
         ]
 
     @cached_property

@@ -47,6 +47,7 @@ from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
 from .costing import ShownCosts
+from .own_metrics import ServiceErrors
 from .pages import handlers as pages
 from .pages.admin import handlers as admin
 from .pages.admin.budgets import BudgetsPage
@@ -86,20 +87,11 @@ def make_viewer_service(
         configured.ledger,
         enforced=manager.enforcement is Enforcement.enforce,
     )
-    renderer = Renderer(
-        TEMPLATES,
-        Assets.found(STATIC, ASSETS),
-        template_paths=viewer.template_paths,
-        variables={"usage_quota_footer_note": sanitised(viewer.footer_note)} | viewer.template_vars,
-        hub_prefix=around.hub_prefix,
-        hub_host=around.hub_host,
-        base_url=around.prefix,
-        menu=[Link.of(one) for one in viewer.services_menu],
-        language=viewer.texts,
-    )
+    renderer = _renderer(viewer, around)
+    errors, granters = ServiceErrors(viewer.hub_namespace), manager.granters
     costs = ShownCosts(configured.costs) if configured.costs else None
     context = ViewerContext(
-        around.oauth(), hub, LOG, manager.granters, renderer, configured, statuses, trying, costs
+        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying, errors, costs
     )
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
@@ -116,6 +108,21 @@ def make_viewer_service(
         running.append(costs.keep)
         closing.append(costs.aclose)
     return Service(application, running, closing)
+
+
+def _renderer(viewer: UsageViewer, around: ServiceEnvironment) -> Renderer:
+    """What renders pages, with an admin's templates and variables."""
+    return Renderer(
+        TEMPLATES,
+        Assets.found(STATIC, ASSETS),
+        template_paths=viewer.template_paths,
+        variables={"usage_quota_footer_note": sanitised(viewer.footer_note)} | viewer.template_vars,
+        hub_prefix=around.hub_prefix,
+        hub_host=around.hub_host,
+        base_url=around.prefix,
+        menu=[Link.of(one) for one in viewer.services_menu],
+        language=viewer.texts,
+    )
 
 
 class _RefreshLog(NoEvents):
@@ -165,6 +172,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
     paths: list[tuple[str, Any]] = [
         ("", pages.OwnPage),
         ("oauth_callback", Callback),
+        ("metrics", pages.Metrics),
         ("users/?", pages.UsersPage),
         ("costs/?", CostsPage),
         (f"users/{name}", pages.UserPage),

@@ -9,6 +9,7 @@ from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
 from .costing import ShownCosts
+from .own_metrics import ServiceErrors
 from .trying import Trying
 
 
@@ -19,6 +20,7 @@ class ViewerContext(PageContext):
     configured: Configured
     statuses: EveryoneStatuses
     trying: Trying
+    errors: ServiceErrors
     costs: ShownCosts | None = None
     """What the cost monitor keeps; None where there is none."""
 
@@ -27,3 +29,9 @@ class ViewerContext(PageContext):
         """The tiers of weekly budgets, and the policies of each; none without budgets."""
         budgets = self.configured.manager.budgets
         return budgets.policies_by_tier if budgets else {}
+
+    @property
+    def roles_and_tiers(self) -> Mapping[str, tuple[str, str]]:
+        """The role and the tier of each policy of weekly budgets, by its name."""
+        budgets = self.configured.manager.budgets
+        return budgets.pairs_by_policy if budgets else {}
