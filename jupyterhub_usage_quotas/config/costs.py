@@ -173,7 +173,8 @@ class CostMonitor(AttributionOptions):
             return errors
         if not self.sources:
             errors.append(wrong("sources", self.sources, f"for example {list(SOURCES[:1])}"))
-        if not self.ledger_url:
+        # A Hub that declares it has a ledger of its own.
+        if not (self.ledger_url or self.enabled):
             example = "for example 'sqlite:////var/lib/cost-monitor/costs.sqlite'"
             errors.append(wrong("ledger_url: costs are kept in a database", "", example))
         known = self.token or self.allow_without_token or self.enabled

@@ -12,6 +12,7 @@ from typing import Any, Final
 from .. import conventions as names
 from ..config.costs import CostMonitor, cost_monitor_remarks, make_cost_monitor
 from ..config.usage import UsageConfig
+from ..errors import ConfigurationError
 from .launch.enforcement import UsageQuotaManager
 from .types import HubApp
 
@@ -46,7 +47,9 @@ def declare_cost_monitor(app: HubApp, manager: UsageQuotaManager, handed_over: A
     """
     if app.config.get(SECTION, {}).get("enabled") is not True:
         return []
-    make_cost_monitor(app.config)
+    if not make_cost_monitor(app.config).ledger_url:
+        what = f"{SECTION}.enabled: costs are kept in the ledger's database, and there is none"
+        raise ConfigurationError([f"{what}; set UsageConfig.ledger_url"])
     lines = cost_monitor_remarks(app.config)
     services = [copy.copy(dict(spec)) for spec in app.services]
     ours = next((spec for spec in services if is_cost_monitor(spec)), None)
