@@ -28,6 +28,7 @@ from .guard import GuardOptions
 from .notices import NoticeOptions
 from .pages import PageOptions
 from .prometheus import URL
+from .summaries import SummaryOptions
 from .traits import Anything
 from .usage import UsageConfig
 from .weekly.budgets import OPTION
@@ -42,7 +43,13 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(
-    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
+    GrantingOptions,
+    GuardOptions,
+    NoticeOptions,
+    SummaryOptions,
+    PageOptions,
+    FurtherOptions,
+    UsageConfig,
 ):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 

@@ -39,7 +39,7 @@ from .api.access import declare_service, give_scopes
 from .api.answers import Answers
 from .api.switching import Switches
 from .credits.starting import require_database, serve_credits, start_credits
-from .guard.making import make_guard, prepare_guard
+from .guard.making import make_guard, prepare_guard, start_notices
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -186,7 +186,8 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     """Start what runs beside the Hub, and show what comes of it."""
     snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
     _export_usage(manager, snapshot)
-    guard = make_guard(app, manager, snapshot)
+    statuses = _statuses(manager, snapshot)
+    guard = make_guard(app, manager, snapshot, start_notices(app, manager, statuses))
     watching = [guard] if guard else []
     if manager.recorder:
         # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
@@ -197,7 +198,6 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     start(loop.run, "refresh")
     for keep in keeping(manager.ledger):
         start(keep, "ledger")
-    statuses = _statuses(manager, snapshot)
     _show_on_pages(app, manager, statuses)
     _answer_by_api(app, manager, statuses)
     serve_credits(manager, statuses, loop)

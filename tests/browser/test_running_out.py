@@ -156,6 +156,8 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
             expect(toast(one, "can run until")).to_have_count(1)
         picture(lab, "running-out-2-warned")
         assert course.written("lina") == ""
+        for student in (lina, bo):
+            Visitor.wait_until(lambda who=student: course.watched(who)["state"] == "grace")
         for one in (lab, labs_bo):
             expect(toast(one, "is stopped at")).to_have_count(1)
             expect(one.locator(ITEM)).to_contain_text("stops in")
@@ -171,6 +173,8 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         expect(toast(labs_bo, "is stopped at")).to_have_count(0)
         picture(labs_bo, "running-out-7-extended")
         # In the last minute, and not before.
+        saves = promised - timedelta(minutes=1)
+        Visitor.wait_until(lambda: datetime.now(UTC) >= saves)
         expect(toast(lab, "What is open was saved.")).to_have_count(1)
         picture(lab, "running-out-4-saved")
         assert course.written("lina") == TYPED

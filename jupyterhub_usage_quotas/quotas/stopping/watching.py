@@ -50,8 +50,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class PoolFound:
-    """What was found about a pool, once for all who draw on it; `needed` are the servers that have to
-    stop where nothing remains.
+    """What was found about a pool, once for all who draw on it; `needed` are the servers that
+    have to stop where nothing remains.
     """
 
     verdict: Verdict
