@@ -109,11 +109,11 @@ class Summaries:
                 owners.setdefault(subject.name, set()).add(group)
             of = [one for one in subject.groups if any(g.has(one) for g in granters.values())]
             taught.update(of)
-            if wants or of:
-                status = await self._status(subject, now)
-                if status is not None and wants and (own := self._own(status)):
+            status = await self._status(subject, now) if wants or of else None
+            if status is not None:
+                if wants and (own := self._own(status)):
                     texts[subject.name].append(own)
-                for group in of if status is not None else ():
+                for group in of:
                     _count(classes[group], status)
             await pace.keep()
         for name, of_groups in owners.items():
