@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from ..config.about import imported
 from ..conventions import DISTRIBUTION
 from .adjust import add_adjust
+from .calibrate import add_calibrate
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
+from .import_credits import add_import_credits
 from .ledger import add_ledger
 from .simulate import add_simulate
 
@@ -48,5 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_adjust(commands)
     add_ledger(commands)
+    add_calibrate(commands)
+    add_import_credits(commands)
     add_demo(commands)
     return whole

@@ -52,6 +52,18 @@ def of_configuration(config: Config) -> Written | None:
     return apply_credits(hub.get("authenticator_class"), hub.get("spawner_class"), config)
 
 
+def decided_by_functions(config: Config) -> bool:
+    """Whether functions of the admin's say what a user has, where the configuration names
+    classes.
+    """
+    hub: Mapping[str, Any] = config.get("JupyterHub", {})
+    authenticator, spawner = (hub.get(f"{one}_class") for one in ("authenticator", "spawner"))
+    if not isinstance(authenticator, type) or not issubclass(authenticator, HasTraits):
+        return False
+    written = written_in(authenticator, spawner if isinstance(spawner, type) else object, config)
+    return written is not None and written.resolves
+
+
 def _refuse_both(config: Config) -> None:
     ours = config.get(MANAGER, {})
     if ours.get(OPTION):

@@ -10,7 +10,7 @@ from traitlets.config import LoggingConfigurable
 
 from ...quotas.messages import not_among, wrong
 from ...quotas.policy.errors import InvalidPolicies, PolicyError
-from ...quotas.resources import CREDITS, Resources
+from ...quotas.resources import CREDITS, RESOURCES, Resources
 from ..traits import Anything
 from .values import KEYS, USUAL_NAME, InvalidCredits, Refilled, refilled_of
 
@@ -38,6 +38,11 @@ class Credits:
     projects: Mapping[str, Refilled]
     everyones: str
     billed: bool
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy about users' own credits."""
+        return USER_POLICY
 
     def entries(self) -> list[Entry]:
         """The policies, as an admin would write them."""
@@ -84,6 +89,12 @@ class CreditOptions(LoggingConfigurable):
     def billed(self) -> bool:
         """Whether the spawner says what a server costs."""
         return isinstance(self.credits, Mapping) and self.credits.get("billed") is True
+
+    @property
+    def limitable(self) -> Resources:
+        """The resources that policies can limit, besides an admin's own."""
+        built_in: Resources = getattr(self, "built_in", RESOURCES)
+        return with_billing(built_in) if self.billed else built_in
 
     @property
     def parsed_credits(self) -> Credits | None:

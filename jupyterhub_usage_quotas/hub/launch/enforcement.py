@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,9 @@ class UsageQuotaManager(QuotaOptions):
         forget(spawner)
         if self.recorder:
             self.recorder.watch(spawner)
-        launch = await read_launch(user, spawner, self.policies.resources, self.profile_of_server)
+        policies = self.policies
+        launch = await read_launch(user, spawner, policies.resources, self.profile_of_server)
+        launch = replace(launch, request=launch.request.priced(policies))
         stamp_profile(spawner, launch.request.server.profile, launch.request.profile_name)
         return launch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,7 +102,7 @@ async def read_launch(
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offers = await _with_prices(spawner, _offers(base, spawner, profiles, resources))
+    offers = await _with_prices(spawner, await _offers(base, spawner, profiles, resources))
     setattr(spawner, ON_OFFER, offers)
     with unchanged(spawner):
         await _load_user_options(spawner)
@@ -172,7 +173,7 @@ async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) ->
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    made = _offers(base, spawner, await profiles_of(spawner), resources)
+    made = await _offers(base, spawner, await profiles_of(spawner), resources)
     return await _with_prices(spawner, made)
 
 
@@ -183,12 +184,14 @@ async def _with_prices(spawner: HubSpawner, offers: Sequence[Offer]) -> Sequence
     ]
 
 
-def _offers(
+async def _offers(
     base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
     offers: list[Offer] = []
     profiles = profiles[:MOST_PROFILES]
     for number, profile in enumerate(profiles, 1):
+        # All of them at once would keep the Hub from everybody else for too long.
+        await asyncio.sleep(0)
         name = _display_name(profile)
         # One at least is left for each of the others.
         room = max(MOST_OFFERS - len(offers) - (len(profiles) - number), 1)
