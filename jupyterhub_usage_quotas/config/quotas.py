@@ -27,7 +27,6 @@ from .guard import GuardOptions
 from .notices import NoticeOptions
 from .pages import PageOptions
 from .prometheus import URL
-from .summaries import SummaryOptions
 from .traits import Anything
 from .usage import UsageConfig
 from .weekly.budgets import OPTION
@@ -42,13 +41,7 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(
-    GrantingOptions,
-    GuardOptions,
-    NoticeOptions,
-    SummaryOptions,
-    PageOptions,
-    FurtherOptions,
-    UsageConfig,
+    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
 ):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
