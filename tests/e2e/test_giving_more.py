@@ -55,7 +55,7 @@ def test_a_teacher_gives_a_student_starts_and_it_is_taken_back(version, tmp_path
         student = Giver(hub.url, "ada")
         assert student.give("none", "ada").status_code == 403
         forged = [
-            giver.give(user, **{"X-XSRFToken": token})
+            giver.give("none", user, **{"X-XSRFToken": token})
             for giver, user in ((tom, "ada"), (admin, "ada"))
             for token in ("", "wrong", lea.token)
         ]
