@@ -166,14 +166,14 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         Visitor.wait_until(lambda: course.watched(bo)["state"] != "grace")
         print(
             f"A grant ended a grace after {time.monotonic() - given:.2f} s"
-        )  # a second, by design
+        )
         # What was said before is taken back; what takes its place goes by itself.
         expect(toast(labs_bo, "is stopped at")).to_have_count(0)
         picture(labs_bo, "running-out-7-extended")
         expect(toast(lab, "is stopped at")).to_have_count(1)
         expect(toast(lab, "can run until")).to_have_count(0)
         expect(lab.locator(ITEM)).to_contain_text("stops")
-        picture(lab, "running-out-3-grace")
+        picture(lab, "jupyterlab-grace")
         Visitor.wait_until(lambda: course.written("lina") == TYPED)
         picture(lab, "running-out-4-saved")
         Visitor.wait_until(lambda: not lina.servers())
@@ -181,7 +181,7 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         expect(dialog).to_contain_text("Nothing is left of “course”")
         expect(dialog).to_contain_text("What was open was saved before.")
         expect(dialog).to_contain_text("It can start again from")
-        picture(lab, "running-out-5-stopped")
+        picture(lab, "jupyterlab-why")
         ended = course.ended("lina")
         assert ended >= promised
         print(f"A server was stopped {(ended - promised).total_seconds():.2f} s after it was said")
