@@ -164,9 +164,7 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         given = time.monotonic()
         assert answer.status_code == 201, answer.text
         Visitor.wait_until(lambda: course.watched(bo)["state"] != "grace")
-        print(
-            f"A grant ended a grace after {time.monotonic() - given:.2f} s"
-        )
+        print(f"A grant ended a grace after {time.monotonic() - given:.2f} s")
         # What was said before is taken back; what takes its place goes by itself.
         expect(toast(labs_bo, "is stopped at")).to_have_count(0)
         picture(labs_bo, "running-out-7-extended")
