@@ -66,10 +66,14 @@ ratios, since machines differ. There are {rows:,} decisions for {users:,} users,
 
 ## Until a decision is in force
 
-From the moment when another program's write returned, until the launch was asked for that was
-allowed: a user who was denied asks again and again. The Hub looks twice a second for what is new.
-{rounds} exemptions each, in a Hub that has just started and in which nothing else was decided, and
-then with {rows:,} decisions. In seconds.
+From the moment when another program's write returned, until the Hub was asked that said that the
+user may start a server; the launch that follows is allowed. A user who was denied asks again and
+again, and the Hub looks twice a second for what is new. {rounds} exemptions each, in a Hub that has
+just started and in which nothing else was decided, and then with {rows:,} decisions. In seconds.
+
+A launch itself may take longer in the first seconds of a Hub, whatever was decided: until the
+history of usage is read, each waits for a query of its own to Prometheus, as
+[Speed of starts](speed-of-starts.md) has it.
 
 {in_force}
 
@@ -187,9 +191,10 @@ def seconds_until_in_force(
     exemption = Exemption("none", *spell(), user=user, actor="tutor", reason="a deadline")
     journal.run(ledger.record([exemption]))
     begun = asked = time.perf_counter()
-    while not visitor.api("POST", path).is_success:
+    while not visitor.api("GET", f"/usage-quotas/users/{user}").json()["allow_server_launch"]:
         assert asked < begun + 60
         asked = time.perf_counter()
+    assert visitor.api("POST", path).is_success
     return asked - begun
 
 
