@@ -26,6 +26,10 @@ class PriceUnknown(UsageQuotasError):
     """
 
 
+class NobodyPays(PriceUnknown):
+    """A user has no credits that pay for a server with what is chosen."""
+
+
 class TermsUnknown(UsageQuotasError):
     """The same of what a user has: of credits, or of another limit that a function gives."""
 

@@ -12,7 +12,7 @@ from ...quotas.verdict import Request, Verdict
 from ...status.chip import Instant, instant
 from ...status.language import ENGLISH, Language
 from ...status.users import UserStatus
-from ..credits.balances import CENTS, Balance, balances_of
+from ..credits.balances import CENTS, Balance, Balances, balances_of
 
 HOUR = 3600
 
@@ -37,17 +37,23 @@ def credits_line(
     found = balances_of(status, credits_)
     if not found or found[0].own.cap is None:
         return None
-    own, project = found[0].own, found[0].project
-    following = min(
-        (one.next_grant for one in (own, project) if one and one.next_grant), default=None
-    )
+    every = [one for each in found for one in (each.own, each.project) if one]
+    following = min((one.next_grant for one in every if one.next_grant), default=None)
+    project = found[0].project if len(found) == 1 else None
     return CreditsLine(
-        _of_cap(own, language),
+        _said(found, language),
         _of_cap(project, language) if project else "",
         project.name if project else "",
         instant(following, status.inputs.now, language) if following else None,
-        not any(one.left is None or one.left > 0 for one in (own, project) if one),
+        not any(one.left is None or one.left > 0 for one in every),
     )
+
+
+def _said(found: Sequence[Balances], language: Language) -> str:
+    """ "90 / 100"; of several, each with its name, "gold 3 / 20, default 90 / 100"."""
+    if len(found) == 1:
+        return _of_cap(found[0].own, language)
+    return ", ".join(f"{one.own.name} {_of_cap(one.own, language)}" for one in found)
 
 
 def _of_cap(balance: Balance, language: Language) -> str:
