@@ -265,13 +265,16 @@ def start(stack: ExitStack, version: str, directory: Path, port: int, url: str) 
     viewer = free_port()
     config = CONFIG.format(prometheus=url, namespace=NAMESPACE, token=TOKEN, viewer=viewer)
     path = write_config(directory, version, config, port)
-    program = stack.enter_context(launch(directory, version, path))
+    # The dashboard is a process of its own, as admins have it: its memory is noted.
+    program = stack.enter_context(launch(directory, version, path, fork_services=False))
     seen = Seen(version, program, f"http://127.0.0.1:{port}")
     program.wait_for_url(f"{seen.url}/hub/health")
     program.wait_for_url(f"{seen.url}/services/usage-quota/api/v1/openapi.json")
     for name in EVERYBODY:
         seen.ask("a user", "POST", f"/hub/api/users/{name}")
     program.wait_until(lambda: HISTORY_READ in program.output())
+    if not viewer_of(program):
+        raise SystemExit("the process of the dashboard was not found, so not its memory")
     return seen, viewer
 
 

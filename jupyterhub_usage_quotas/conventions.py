@@ -166,6 +166,8 @@ EARLIER_USAGE_METRICS: Final = MappingProxyType(
 EARLIER_FAIL_OPEN: Final = "jupyterhub_usage_quotas_fail_open_total"
 EARLIER_PROMETHEUS_ERROR: Final = "jupyterhub_usage_quotas_prometheus_error_total"
 EARLIER_HUB_ERROR: Final = "jupyterhub_usage_quotas_hub_api_error_total"
+EARLIER_SERVICE_ERROR: Final = "jupyterhub_usage_quotas_service_error_total"
+"""On the dashboard's own `metrics`."""
 
 
 class Reason(enum.StrEnum):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ..config.about import imported
 from ..conventions import DISTRIBUTION
 from .adjust import add_adjust
+from .calibrate import add_calibrate
 from .check import add_check
 from .demo import add_demo
 from .doctor import add_doctor
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_adjust(commands)
     add_ledger(commands)
+    add_calibrate(commands)
     add_import_credits(commands)
     add_demo(commands)
     return whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any, Final
 
 from traitlets import Bool, Dict, List, TraitError, Unicode, validate
@@ -12,7 +11,6 @@ from ..costs.attribute import Rules
 from ..costs.components import Tag, Tagging, cluster_tags
 from ..costs.prices import USUAL_PRICES, PriceList, Prices, weights_of
 from ..quotas.messages import not_among, wrong
-from ..quotas.resources import Resources
 from .usage import UsageConfig
 
 TAGS_HELP: Final = 'each "key=value", or "key" for any value'
@@ -105,29 +103,6 @@ class AttributionOptions(UsageConfig):
         """
     ).tag(config=True)
 
-    prices = Dict(
-        help="""
-        What resources cost: a GiB-hour of memory, an hour of a CPU or GPU, a GB-month of storage.
-        With the source "prices" that is the bill; with others it is how much each resource weighs
-        where one bill is for several, for example for memory and CPU. The default is what they cost
-        in large clouds.
-        """
-    ).tag(config=True)
-
-    price_currency = Unicode(
-        "USD", help="The currency of `prices`, and of what OpenCost says."
-    ).tag(config=True)
-
-    @validate("prices")
-    def _are_prices(self, proposal: Any) -> dict[str, Any]:
-        for name, price in proposal.value.items():
-            if name not in self.priced:
-                raise TraitError(not_among("no resource with a price", str(name), self.priced))
-            is_number = isinstance(price, int | float) and not isinstance(price, bool)
-            if not (is_number and 0 <= price <= 10**6):
-                raise TraitError(wrong(f"price of {name}", price, "a number that is not negative"))
-        return dict(proposal.value)
-
     @validate("group_weights")
     def _are_weights(self, proposal: Any) -> dict[str, Any]:
         for name, weight in proposal.value.items():
@@ -178,15 +153,9 @@ class AttributionOptions(UsageConfig):
         return Rules(weights, self.split_untagged)
 
     @property
-    def priced(self) -> Resources:
-        """The resources that can have a price."""
-        return {name: one for name, one in self.built_in.items() if not one.bought}
-
-    @property
     def all_prices(self) -> Prices:
         """What resources cost: as configured, else as usual."""
-        given = {name: Decimal(str(price)) for name, price in self.prices.items()}
-        return given or USUAL_PRICES
+        return self.given_prices or USUAL_PRICES
 
     @property
     def price_list(self) -> PriceList:

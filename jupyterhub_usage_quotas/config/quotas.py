@@ -20,7 +20,6 @@ from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .checks.validation import errors_in_options
-from .credits.options import with_billing
 from .files.earlier import MANAGER, RENAMED, understood
 from .further import FurtherOptions
 from .granting import GrantingOptions
@@ -58,7 +57,7 @@ class QuotaOptions(
         The policies, a list of
 
             {"name": "memory-week",                           # optional, unique
-             "resource": "memory",      # cpu, gpu, time, credits, storage, one of `resources`
+             "resource": "memory",      # cpu, gpu, time, credits, cost, storage, or of `resources`
              "limit": {"value": 1000, "unit": "GiB-hours"},   # or "1000 GiB-hours"
              "window": 7,                                     # days, or "36h": rolling; or
                                          # {"calendar": "week", "timezone": "Europe/Zurich"}; or
@@ -131,7 +130,8 @@ class QuotaOptions(
         help="""
         Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
         same name, for dashboards and alerts that were written for it: usage, limits, launches that
-        were allowed because usage was not known, and failed requests to Prometheus.
+        were allowed because usage was not known, and failed requests to Prometheus; and whether the
+        dashboard counts the pages that could not show usage on a `/metrics` of its own.
 
         The default is True where `metrics_exporter_token` is set, which only that package needs.
         """,
@@ -246,7 +246,8 @@ class QuotaOptions(
             failover_open=self.failover_open,
             resources=self.resources,
             credit_prices=self.credit_prices,
-            built_in=with_billing(self.built_in) if self.billed else self.built_in,
+            built_in=self.limitable,
+            bought_at=self.launch_prices,
             further=further,
             found=found,
         )
@@ -272,7 +273,8 @@ class QuotaOptions(
                     failover_open=self.failover_open,
                     resources=self.resources,
                     credit_prices=given.get("credit_prices", self.credit_prices),
-                    built_in=self.built_in,
+                    built_in=self.limitable,
+                    bought_at=self.launch_prices,
                 )
             except InvalidPolicies as error:
                 raise ConfigurationError([str(one) for one in error.errors]) from None

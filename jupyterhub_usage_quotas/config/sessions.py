@@ -82,7 +82,8 @@ class SessionOptions(LoggingConfigurable):
         """
         if not self.counts_sessions:
             return []
-        return [SessionLog(getattr(self, "hub_namespace", ""), records or self.make_sessions())]
+        hub, fixed = getattr(self, "hub_namespace", ""), getattr(self, "fixed_prices", {})
+        return [SessionLog(hub, records or self.make_sessions(), fixed)]
 
     def errors_in_reach(self, reach: timedelta) -> list[str]:
         """A line where the log is not kept for as long as policies look back."""

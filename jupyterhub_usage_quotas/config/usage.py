@@ -30,6 +30,7 @@ from .homes import HOME_STORAGE, HomeOptions
 from .language import LanguageOptions
 from .ledger import LedgerOptions
 from .pods import PodOptions
+from .prices import PriceOptions
 from .prometheus import URL, PrometheusOptions
 from .sessions import SESSIONS, SessionOptions
 from .state import StateOptions
@@ -50,6 +51,7 @@ class UsageConfig(
     PrometheusOptions,
     HomeOptions,
     LedgerOptions,
+    PriceOptions,
     SessionOptions,
     StateOptions,
     DocumentationOptions,
@@ -120,23 +122,12 @@ class UsageConfig(
         """
     ).tag(config=True)
 
-    @validate("resources", "credit_prices")
+    @validate("resources")
     def _nothing_is_empty(self, proposal: Any) -> Any:
         return {} if proposal.value is None else proposal.value
 
     @default("resources")
     def _resources_default(self) -> dict[str, Any]:
-        return {}
-
-    credit_prices = Anything(
-        help="""
-        What `credits` cost: credits per hour of one GiB of memory, CPU, GPU, or server (time), for
-        example {"cpu": 1, "memory": 0.25, "gpu": 10}.
-        """
-    ).tag(config=True)
-
-    @default("credit_prices")
-    def _credit_prices_default(self) -> dict[str, float]:
         return {}
 
     deadline = Seconds(
@@ -254,7 +245,7 @@ class UsageConfig(
             name: replace(self.BUILT_IN[name], kubernetes=tuple(getattr(self, option)))
             for name, option in self.KUBERNETES_NAMES.items()
         }
-        return {**self.BUILT_IN, **renamed}
+        return self.in_prices({**self.BUILT_IN, **renamed})
 
     @property
     def source_name(self) -> str:

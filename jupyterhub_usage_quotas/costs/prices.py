@@ -22,10 +22,15 @@ USUAL_PRICES: Prices = {
 }
 
 
+def price_of_base(resource: Resource, price: Decimal) -> Fraction:
+    """The exact price of one base unit."""
+    _, size = resource.priced_unit
+    return Fraction(price) / Fraction(size)
+
+
 def price_of_a_unit(resource: Resource, price: Decimal) -> Fraction:
     """The exact price of one whole unit of daily usage."""
-    _, size = resource.priced_unit
-    return Fraction(price) * Fraction(str(resource.daily_unit)) / Fraction(size)
+    return price_of_base(resource, price) * Fraction(str(resource.daily_unit))
 
 
 def component_of(resource: Resource) -> str:

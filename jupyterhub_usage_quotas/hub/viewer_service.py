@@ -43,7 +43,7 @@ adjustments.
 """
 
 HANDED_OVER_RULES = (
-    *("policy", "failover_open", "contact", "show_in_header"),
+    *("policy", "failover_open", "contact", "show_in_header", "earlier_metrics"),
     *("may_grant", "grant_limits"),
 )
 LEDGER_NOT_SHARED = (

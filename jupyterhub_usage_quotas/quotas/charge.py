@@ -171,7 +171,7 @@ def reading_of(policies: PolicySet, resource: str, readings: Readings) -> Readin
         return readings.get(resource, NOT_MEASURED)
     measured = sorted(policies.measured(resource))
     parts = {name: readings.get(name, NOT_MEASURED) for name in measured}
-    return of_all(parts, lambda usages: priced(usages, policies.prices))
+    return of_all(parts, lambda usages: priced(usages, policies.prices_of(resource)))
 
 
 def of_all(

@@ -169,7 +169,7 @@ def largest_that_fits(
     For a launch whose need can never fit; None where no other profile fits either.
     """
     nothing = Fresh(Usage((), now))
-    unused = dict.fromkeys([*policies.resources, *policies.prices], nothing)
+    unused = dict.fromkeys(policies.resources, nothing)
     fitting = []
     for name, request in profiles.items():
         empty_pools = {one.name: {request.subject.name: unused} for one in policies if one.pooled}

@@ -65,6 +65,12 @@ class Resource:
     """
     bought: bool = False
     """Whether it is the price of others: their usage times their prices."""
+    priced_by: str = ""
+    """The option that says what others cost of it."""
+    money: bool = False
+    """Whether it is money, which says something to everybody, whatever limits them."""
+    decimals: int = 0
+    """How many decimals amounts of it have at least."""
 
     by_running: float = 0.0
     """How much of it every server uses just by running."""
@@ -122,7 +128,7 @@ class Resource:
             symbol = self._amount_symbol(text.strip())
             if symbol is None:
                 raise self._refused(f"not a unit of {self.name}", text)
-            return Unit(symbol, self.amounts[symbol])
+            return Unit(symbol, self.amounts[symbol], self.decimals)
         words = hyphenated(text)
         if words in self.bare_suffixes:
             words = self.bare_suffixes[words]
@@ -159,7 +165,7 @@ class Resource:
         """The largest unit to show an amount in of which there is at least one."""
         symbols = self.shown_in or tuple(self.amounts)[:1]
         fitting = [one for one in symbols if abs(amount) >= self.amounts[one]] or symbols[:1]
-        return Unit(fitting[-1], self.amounts[fitting[-1]])
+        return Unit(fitting[-1], self.amounts[fitting[-1]], self.decimals)
 
     def show(self, amount: float) -> str:
         """An amount of it (not times a time), in the unit that suits it: "1.5 GiB"."""

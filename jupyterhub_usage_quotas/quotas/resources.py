@@ -8,6 +8,7 @@ source in `metering/sources/` where none measures it yet.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -87,6 +88,18 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 aliases={"credit": "credits"},
                 over_time=False,
                 bought=True,
+                priced_by="credit_prices",
+            ),
+            Resource(
+                "cost",
+                mark("Cost"),
+                amounts={"USD": 1.0},
+                example="200 USD",
+                over_time=False,
+                bought=True,
+                priced_by="prices",
+                money=True,
+                decimals=2,
             ),
             Resource(
                 "storage",
@@ -112,7 +125,13 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
 COUNTED: Mapping[str, tuple[str, str]] = MappingProxyType({"credits": several("credit", "credits")})
 """The units that are words, by their symbol: one of it, and several."""
 
-IN_SENTENCES = (mark("memory"), mark("server time"), mark("credits"), mark("home storage"))
+IN_SENTENCES = (
+    mark("memory"),
+    mark("server time"),
+    mark("credits"),
+    mark("cost"),
+    mark("home storage"),
+)
 """How those are called within a sentence, where that is another text than their display name."""
 
 Resources = Mapping[str, Resource]
@@ -123,6 +142,8 @@ STORAGE: Final = RESOURCES["storage"]
 
 CREDITS: Final = RESOURCES["credits"]
 """What servers cost: for the options about it."""
+COST: Final = RESOURCES["cost"]
+"""What servers cost in money: for the options about prices."""
 BY_RUNNING: Mapping[str, float] = MappingProxyType(
     {one.name: one.by_running for one in RESOURCES.values() if one.by_running}
 )
@@ -146,6 +167,12 @@ def may_have_gpu(rates: Mapping[str, float], unknown: Collection[str]) -> bool:
 def with_gpu(rates: Mapping[str, float]) -> Mapping[str, float]:
     """The rates of a server that is known to have a GPU, which may not be measured."""
     return {_GPU: 1.0, **rates}
+
+
+def in_currency(resource: Resource, currency: str, decimals: int) -> Resource:
+    """A resource that is money, in another currency."""
+    example = f"200 {currency}"
+    return replace(resource, amounts={currency: 1.0}, example=example, decimals=decimals)
 
 
 def defined_resource(name: str, display_name: str, unit: str) -> Resource:

@@ -5,6 +5,7 @@ Instants are seconds since the Unix epoch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,15 @@ from .resources import BY_RUNNING, has_gpu, may_have_gpu
 
 Span = tuple[float, float]
 """`(start, end]`."""
+
+
+Prices = Mapping[str, float]
+"""What a base unit of each resource costs."""
+
+
+def costing(rates: Mapping[str, float], prices: Prices) -> float:
+    """What a server of these rates costs per second."""
+    return math.fsum(rates.get(name, 0.0) * price for name, price in prices.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,12 @@ class Session:
         gpu = None if may_have_gpu(self.rates, self.unknown) else has_gpu(self.rates)
         profile = "/".join((self.profile, *self.choices))
         return ServerAttributes(profile, self.profile_name, self.server_name, gpu)
+
+    def rates_at(self, fixed: Mapping[str, Prices]) -> Mapping[str, float]:
+        """Its rates, and what it costs of each resource with `fixed` prices; at these where its
+        launch was not priced.
+        """
+        return {**{name: costing(self.rates, one) for name, one in fixed.items()}, **self.rates}
 
     def seen_at(self, instant: float) -> Session:
         """The same, if it runs, once it was seen to run at an instant."""

@@ -67,10 +67,13 @@ class InvalidQuantity(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of some resource: its symbol, and how many base units one of it is."""
+    """A unit of some resource: its symbol, how many base units one of it is, and how many decimals
+    amounts in it have at least: those of money.
+    """
 
     symbol: str
     factor: float
+    decimals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +191,9 @@ def show(amount: float, unit: Unit) -> str:
         return show_seconds(amount)
     value = amount / unit.factor
     decimals = 0 if value == round(value) or abs(value) >= 1000 else 2 if abs(value) >= 1 else 4  # noqa: PLR2004
-    text = f"{value:z,.{decimals}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"{text} {unit.symbol}"
+    whole, _, fraction = f"{value:z,.{max(decimals, unit.decimals)}f}".partition(".")
+    fraction = fraction.rstrip("0").ljust(unit.decimals, "0")
+    return f"{whole}.{fraction} {unit.symbol}" if fraction else f"{whole} {unit.symbol}"
 
 
 def show_more_than(amount: float, unit: Unit) -> str:

@@ -242,7 +242,7 @@ def together(usages: Iterable[Usage]) -> Usage:
 
 
 def priced(usages: Mapping[str, Usage], prices: Mapping[str, float]) -> Usage:
-    """The credits that usage costs: `prices` are credits per base unit, by resource."""
+    """What usage costs: `prices` are those of a base unit, by resource."""
     bought = together(usages[resource] for resource in prices)
     costs = tuple(
         Bucket(bucket.start, bucket.end, bucket.amount * price, bucket.server)

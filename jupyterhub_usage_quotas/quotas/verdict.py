@@ -14,6 +14,7 @@ from .policy.policy import PolicySet
 from .policy.selector import BY_GPU, BY_PROFILE, ServerAttributes
 from .resolve import Allotment
 from .resources import BY_RUNNING, has_gpu, may_have_gpu
+from .sessions import costing
 from .subject import Subject
 from .units import LONGEST_DURATION
 from .usage import Fresh, Reading, Stale, Unknown, Usage
@@ -66,10 +67,23 @@ class Request:
 
     def rate(self, resource: str, policies: PolicySet) -> float:
         """What it uses of a resource per second, in base units; what is bought, by the prices."""
-        if not policies.bought(resource):
-            return self.rates.get(resource, 0.0)
-        costs = policies.prices.items()
-        return math.fsum(self.rates.get(name, 0.0) * price for name, price in costs)
+        if resource in self.rates and not policies.bought(resource):
+            return self.rates[resource]
+        return costing(self.rates, policies.prices_of(resource))
+
+    def priced(self, policies: PolicySet) -> Request:
+        """The same with what it costs of the resources whose prices are fixed at its launch."""
+        rates, unknown = dict(self.rates), set(self.unknown)
+        for name, prices in policies.fixed_prices.items():
+            rates[name] = costing(self.rates, prices)
+            if not unknown.isdisjoint(prices):
+                unknown.add(name)
+        return replace(self, rates=rates, unknown=frozenset(unknown))
+
+    def knows(self, resource: str, policies: PolicySet) -> bool:
+        """Whether it is known how much it uses of a resource."""
+        of_what = {resource, *policies.prices_of(resource)}
+        return self.unknown.isdisjoint(of_what)
 
     def is_free(self, resource: str) -> bool:
         """Whether it is known that it uses nothing of a resource."""
@@ -177,9 +191,8 @@ def judge(
 def _is_known(charge: Charge, policies: PolicySet, request: Request) -> bool:
     """Whether a request says if an allotment is about it, and how much of that it needs."""
     allotment = charge.allotment
-    of_what = policies.measured(allotment.resource)
     selected_for_sure = not allotment.servers.depends_on(request.unknown_attributes)
-    return selected_for_sure and request.unknown.isdisjoint(of_what)
+    return selected_for_sure and request.knows(allotment.resource, policies)
 
 
 def _certain(charge: Charge) -> Usage | None:

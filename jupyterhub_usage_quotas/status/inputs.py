@@ -201,7 +201,7 @@ def without_usage(
     now: datetime,
 ) -> DecisionInputs:
     """The inputs of a decision for which no usage is known."""
-    readings = dict.fromkeys([*policies.resources, *policies.prices], unknown)
+    readings = dict.fromkeys(policies.resources, unknown)
     pools = {one.name: {subject.name: readings} for one in policies if one.pooled}
     return DecisionInputs(subject, policies, readings, pools, adjustments, now)
 

@@ -1,18 +1,13 @@
 """What a ledger in SQL keeps to besides, in SQLite, PostgreSQL and MariaDB: nobody changes what is
-in it, whatever they do to the database; writers wait for each other; who is killed leaves it whole.
+in it, whatever they do to the database; writers wait for each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,9 +36,7 @@ from jupyterhub_usage_quotas.ledger.transfer import line_of, read_entries
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import EVERYONE
 from tests.support.databases import Databases
-from tests.support.ledger_writers import EACH, amount_of
 from tests.support.ledgers import ADA, grant
-from tests.support.paths import ROOT
 
 TABLE = ENTRIES.name
 COLUMNS = ", ".join(column.name for column in ENTRIES.columns)
@@ -311,62 +304,6 @@ async def test_what_was_given_before_is_read_only_by_who_looks(
     await journal.record([grant(3)], check=at_most(3))
     assert read == ["all"]
     await close([ledger])
-
-
-# --- killed --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def writers() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.support.ledger_writers"]
-    pipe = subprocess.PIPE
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True
-    ) as process:
-        yield process
-        process.stdin.close()
-
-
-def killed_after(
-    writers: subprocess.Popen[str], url: str, acknowledged: list[int], wanted: int
-) -> None:
-    """Let four clients go on, and kill all once so many more were acknowledged."""
-    writers.stdin.write(f"{url} {' '.join(map(str, acknowledged))}\n")
-    writers.stdin.flush()
-    pids: list[int] = []
-    while (line := writers.stdout.readline().split()) != ["done"]:
-        if line[0] == "pids":
-            pids = [int(one) for one in line[1:]]
-        else:
-            client, number = map(int, line[1:])
-            acknowledged[client] = number + 1
-            wanted -= 1
-        if wanted <= 0 and pids:
-            for pid in pids:
-                # Databases let clients in as they like: one may have ended before.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            pids = []
-
-
-async def test_what_was_acknowledged_is_there_once_whoever_is_killed(
-    url: str, writers: subprocess.Popen[str]
-):
-    acknowledged = [0] * 4
-    (journal,) = await opened(url)
-    for wanted in (150, 230, 310, 10**9):
-        killed_after(writers, url, acknowledged, wanted)
-        kept = [int(one.amount) for one in await journal.history(EVERYONE, limit=10**6)]
-        assert len(kept) == len(set(kept))
-        told = {amount_of(c, n) for c, most in enumerate(acknowledged) for n in range(most)}
-        assert told <= set(kept)
-        # Each client was at one more at the most, which may have been written.
-        assert len(kept) <= len(told) + 4
-        found = await journal.verify()
-        assert (found.entries, found.broken_at) == (len(kept), None)
-    assert len(kept) == 4 * EACH
-    await close([journal])
 
 
 # --- the tables ----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -118,3 +120,9 @@ def test_its_alerts_on_failing_open_and_on_errors_of_prometheus(version, tmp_pat
         labels = {"namespace": NAMESPACE, "username": "over"}
         assert hub.metric("jupyterhub_usage_quotas_fail_open_total", **labels) == 1
         assert hub.metric("jupyterhub_usage_quotas_prometheus_error_total") > 0
+        dashboard = "/services/usage-quota/"
+        over.wait_until(lambda: "Your usage" in text_of(over.http.get(dashboard)))
+        metrics = Visitor(hub.url, "admin").http.get(f"{dashboard}metrics").text
+        counted = re.search(r"service_error_total(\{.*\}) (.*)$", metrics, re.M)
+        assert counted[1] == f'{{namespace="{NAMESPACE}",username="over"}}'
+        assert float(counted[2]) >= 1

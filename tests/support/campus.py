@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -48,9 +49,14 @@ RULES = {
     "grant_limits": {"memory": "2 GiB-hours", "week": None},
 }
 STUDENTS = {"ann": "a", "amy": "a", "abe": "a", "ben": "b", "bea": "b"}
+ADMIN = "token-of-admin"
 TINA = "token-of-tina"
 """The token of a teacher who may give to the members of group a."""
+HOUR = 3600.0
 GRANT = {"kind": "grant", "policy": "week", "amount": "1 hour", "until": "7d", "reason": "ill"}
+
+
+_fresh = map("pupil{}".format, count(1))
 
 
 def body(*users: str, **more: Any) -> dict[str, Any]:
@@ -102,6 +108,18 @@ class Campus:
         self.hub.add_user(name, *groups, admin=admin)
         self.hub.users[name]["created"] = MADE
 
+    def session(self, name: str, *scopes: str) -> dict[str, str]:
+        """The cookies of a browser in which a user has logged in."""
+        token = f"session-of-{name}"
+        self.hub.tokens[token] = self.hub.users[name] | {"scopes": [ACCESS, *scopes]}
+        return self.viewer.cookies_of(token)
+
+    def pupil(self) -> str:
+        """A new student of group a, about whom nothing was decided yet."""
+        name = next(_fresh)
+        self.add(name, "a")
+        return name
+
     def teacher(self, name: str, *scopes: str, groups: Sequence[str] = ()) -> str:
         """A user with these scopes; returns the token."""
         self.add(name, *groups)
@@ -114,10 +132,13 @@ def running_campus(
     folder: Path,
     rules: Mapping[str, Any] = RULES,
     more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ledger_url: str = "",
 ) -> Iterator[Campus]:
-    """The campus, with an empty ledger in this folder; `more` are options by section."""
-    url = f"sqlite:///{folder}/ledger.sqlite"
-    asyncio.run(_make(url))
+    """The campus, with an empty ledger in this folder, or with another; `more` are options by
+    section.
+    """
+    url = ledger_url or f"sqlite:///{folder}/ledger.sqlite"
+    make_tables(url)
     sections: dict[str, Mapping[str, Any]] = {
         "UsageConfig": {"ledger_url": url},
         "UsageQuotaManager": rules,
@@ -140,7 +161,12 @@ def running_campus(
         yield campus
 
 
-async def _make(url: str) -> None:
-    ledger = SqlLedger.at(url, upgrade=True)
-    await ledger.history(EVERYONE)
-    await ledger.aclose()
+def make_tables(url: str) -> None:
+    """The tables of a ledger, as the Hub makes them."""
+
+    async def make() -> None:
+        ledger = SqlLedger.at(url, upgrade=True)
+        await ledger.history(EVERYONE)
+        await ledger.aclose()
+
+    asyncio.run(make())

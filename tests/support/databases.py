@@ -1,7 +1,8 @@
 """Real PostgreSQL and MariaDB servers, each with one empty database, on ports of the tests' own.
 
 They are started when they are first wanted, once for each worker, as a user who is not root: both
-refuse to be run by root.
+refuse to be run by root. They do not wait for the disk, which is slow; those that are to be killed
+do, as an admin's do.
 """
 
 from __future__ import annotations
@@ -39,6 +40,91 @@ POSTGRESQL_PROGRAMS = Path("/usr/lib/postgresql")
 """Debian's are in a folder for each version below."""
 
 
+class Daemon:
+    """The program of a server, which runs as `user` in its folder."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        user: str | None,
+        connect: Callable[[], Any],
+        refused: type[Exception],
+    ) -> None:
+        self.folder = folder
+        self._command = command
+        self._user = user
+        self._connect = connect
+        self._refused = refused
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it lets somebody in: it says so to nobody."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+                **_as(self._user),
+            )
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                self._connect().close()
+                return
+            except self._refused:
+                said = (self.folder / "log").read_text(errors="replace")
+                assert self._process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it, without its writing down what is removed anyway."""
+        self._process.send_signal(signal.SIGQUIT)
+        try:
+            self._process.wait(SECONDS / 10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it, and then the processes that it has started for its clients, at once."""
+        started = _children_of(self._process.pid)
+        self._process.kill()
+        self._process.wait(SECONDS)
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # None begins anew where one of them still uses its memory.
+        deadline = time.monotonic() + SECONDS
+        while any(_runs(pid) for pid in started):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def _children_of(parent: int) -> list[int]:
+    stats = (_stat(int(one.name)) for one in Path("/proc").iterdir() if one.name.isdecimal())
+    return [pid for pid, _, of in filter(None, stats) if of == parent]
+
+
+def _runs(pid: int) -> bool:
+    stat = _stat(pid)
+    return stat is not None and stat[1] not in ("Z", "X")
+
+
+def _stat(pid: int) -> tuple[int, str, int] | None:
+    """A process's id, state, and parent; None where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # A name may have spaces and brackets in it.
+    state, parent = text.rpartition(")")[2].split()[:2]
+    return pid, state, int(parent)
+
+
 @dataclass
 class Server:
     """A database server: the URL of a ledger in it, and a connection that may do anything."""
@@ -46,8 +132,7 @@ class Server:
     name: str
     url: str
     connect: Callable[[], Any]
-    process: subprocess.Popen[bytes]
-    folder: Path
+    program: Daemon
     empty_statements: Sequence[str]
 
     @cached_property
@@ -73,9 +158,14 @@ class Server:
 
     def stop(self) -> None:
         """Stop it, and remove what it stored."""
-        self.process.send_signal(signal.SIGQUIT if self.name == "postgresql" else signal.SIGKILL)
-        self.process.wait(SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.program.stop()
+        shutil.rmtree(self.program.folder, ignore_errors=True)
+
+    def kill_and_start_again(self) -> None:
+        """What happens to it where the machine has no memory left."""
+        self.program.kill()
+        self.program.start()
+        self.__dict__.pop("connection", None)
 
 
 def upgraded(url: str) -> Database:
@@ -94,7 +184,7 @@ class Databases:
 
     def __getitem__(self, name: str) -> Server:
         if name not in self._started:
-            self._started[name] = {"postgresql": postgresql, "mariadb": mariadb}[name]()
+            self._started[name] = MADE[name](durable=False)
         return self._started[name]
 
     @cached_property
@@ -111,7 +201,7 @@ class Databases:
             server.stop()
 
 
-def postgresql() -> Server:
+def postgresql(*, durable: bool) -> Server:
     found = sorted(POSTGRESQL_PROGRAMS.glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
     beside = str(found[-1].parent) if found else None
     initdb, program = (_program(one, beside) for one in ("initdb", "postgres"))
@@ -120,22 +210,22 @@ def postgresql() -> Server:
     options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=root"]
     _run([initdb, *options, str(data)], user)
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
-    settings += ["fsync=off", "shared_buffers=16MB", "max_connections=40"]
+    settings += ["shared_buffers=16MB", "max_connections=40"]
+    settings += [] if durable else ["fsync=off"]
     command = [program, "-D", str(data), *(part for one in settings for part in ("-c", one))]
-    process = _start(command, folder, user)
 
     def connect(database: str = DATABASE) -> Any:
         where = {"host": "127.0.0.1", "port": port, "user": "root", "dbname": database}
         return psycopg.connect(**where, autocommit=True)
 
-    with _until(process, folder, lambda: connect("postgres"), psycopg.OperationalError) as first:
+    daemon = Daemon(command, folder, user, lambda: connect("postgres"), psycopg.OperationalError)
+    with connect("postgres") as first:
         first.execute(f"CREATE DATABASE {DATABASE}")
     return Server(
         "postgresql",
         f"postgresql://root:{ESCAPED}@127.0.0.1:{port}/{DATABASE}",
         connect,
-        process,
-        folder,
+        daemon,
         [
             "SET session_replication_role = replica",
             *(f"DELETE FROM {table}" for table in KEPT_EMPTY),
@@ -144,7 +234,7 @@ def postgresql() -> Server:
     )
 
 
-def mariadb() -> Server:
+def mariadb(*, durable: bool) -> Server:
     program = _program("mariadbd", "/usr/sbin")
     install = _program("mariadb-install-db", "/usr/bin")
     user, folder, port = _user("mysql"), _folder("mysql"), free_port()
@@ -155,9 +245,9 @@ def mariadb() -> Server:
     _run([install, *common, root, "--skip-test-db", "--innodb-log-file-size=8M"], user)
     command = [program, *common, f"--port={port}", "--bind-address=127.0.0.1"]
     command += [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
-    command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"]
+    command += [] if durable else ["--innodb-flush-log-at-trx-commit=0"]
     command += ["--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-use-native-aio=0"]
-    process = _start(command, folder, user)
+    command += ["--innodb-buffer-pool-size=16M"]
 
     def connect(database: str = DATABASE) -> Any:
         socket = str(folder / "socket")
@@ -165,7 +255,8 @@ def mariadb() -> Server:
             unix_socket=socket, user="root", database=database or None, autocommit=True
         )
 
-    first = _until(process, folder, lambda: connect(""), pymysql.OperationalError)
+    daemon = Daemon(command, folder, user, lambda: connect(""), pymysql.OperationalError)
+    first = connect("")
     with first, first.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {DATABASE}")
         cursor.execute(f"CREATE USER 'quotas'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
@@ -174,14 +265,16 @@ def mariadb() -> Server:
         "mariadb",
         f"mariadb://quotas:{ESCAPED}@127.0.0.1:{port}/{DATABASE}",
         connect,
-        process,
-        folder,
+        daemon,
         [
             "SET foreign_key_checks = 0",
             *(f"TRUNCATE TABLE {table}" for table in KEPT_EMPTY),
             "SET foreign_key_checks = 1",
         ],
     )
+
+
+MADE = {"postgresql": postgresql, "mariadb": mariadb}
 
 
 def _program(name: str, beside: str | None) -> str:
@@ -214,37 +307,6 @@ def _run(command: Sequence[str], user: str | None) -> None:
         command, check=False, capture_output=True, text=True, cwd="/", **_as(user)
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _start(command: Sequence[str], folder: Path, user: str | None) -> subprocess.Popen[bytes]:
-    with (folder / "log").open("wb") as log:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            start_new_session=True,
-            **_as(user),
-        )
-
-
-def _until(
-    process: subprocess.Popen[bytes],
-    folder: Path,
-    connect: Callable[[], Any],
-    refused: type[Exception],
-) -> Any:
-    """The first connection, once the server takes it: it says so to nobody."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            return connect()
-        except refused:
-            said = (folder / "log").read_text(errors="replace")
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.05)
 
 
 @contextlib.contextmanager

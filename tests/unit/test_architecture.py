@@ -121,6 +121,9 @@ RESOURCES_NAMED_IN = {
     # Where home storage comes from, and its options.
     "metering/sources/home_storage.py",
     "config/homes.py",
+    # The options about prices, and a key of what the cost monitor answers.
+    "config/prices.py",
+    "services/cost_monitor/answers.py",
     # Credits as another service has them.
     "config/credits/values.py",
     "config/credits/options.py",

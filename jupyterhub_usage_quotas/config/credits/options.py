@@ -11,7 +11,7 @@ from traitlets.config import LoggingConfigurable
 from ...quotas.messages import not_among, wrong
 from ...quotas.policy.errors import InvalidPolicies, PolicyError
 from ...quotas.policy.selector import CHOSEN
-from ...quotas.resources import CREDITS, Resources
+from ...quotas.resources import CREDITS, RESOURCES, Resources
 from ...quotas.windows.refill import AT
 from ..traits import Anything
 from .entries import Entry, entries_of
@@ -130,6 +130,12 @@ class CreditOptions(LoggingConfigurable):
     def billed(self) -> bool:
         """Whether the spawner says what a server costs."""
         return isinstance(self.credits, Mapping) and self.credits.get("billed") is True
+
+    @property
+    def limitable(self) -> Resources:
+        """The resources that policies can limit, besides an admin's own."""
+        built_in: Resources = getattr(self, "built_in", RESOURCES)
+        return with_billing(built_in) if self.billed else built_in
 
     @property
     def parsed_credits(self) -> Credits | None:

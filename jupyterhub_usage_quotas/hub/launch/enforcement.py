@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -188,9 +189,11 @@ class UsageQuotaManager(QuotaOptions):
         forget(spawner)
         if self.recorder:
             self.recorder.watch(spawner)
+        policies = self.policies
         launch = await read_launch(
-            user, spawner, self.policies.resources, self.profile_of_server, self.paying
+            user, spawner, policies.resources, self.profile_of_server, self.paying
         )
+        launch = replace(launch, request=launch.request.priced(policies))
         stamp_profile(spawner, launch.request.server.profile, launch.request.profile_name)
         return launch
 

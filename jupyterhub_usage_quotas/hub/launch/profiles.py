@@ -19,6 +19,7 @@ from .logged_once import LOGGED
 
 Profile = Mapping[str, Any]
 """An entry of KubeSpawner's `profile_list`, with its slug and default filled in."""
+PROFILE_LIST = "profile_list"
 Choices = Mapping[str, str]
 """What is chosen in a profile: the choice's key, by the option's key."""
 _INNER = "_usage_quota_inner"
@@ -38,7 +39,7 @@ async def profiles_of(spawner: HubSpawner) -> Sequence[Profile]:
     prevent a decision.
     """
     try:
-        profiles = getattr(spawner, "profile_list", None)
+        profiles = getattr(spawner, PROFILE_LIST, None)
         if callable(profiles):
             profiles = profiles(spawner)
             if inspect.isawaitable(profiles):
@@ -215,7 +216,11 @@ def unchanged(spawner: HubSpawner) -> Iterator[None]:
     and some overrides, for example functions of what was there, must not be applied twice.
     """
     values: dict[str, Any] = getattr(spawner, "_trait_values", {})
-    before = {name: _copied(value) for name, value in values.items()}
+    # Profiles are what is read here, and often by far the most: of them the list is enough.
+    before = {
+        name: copy.copy(value) if name == PROFILE_LIST else _copied(value)
+        for name, value in values.items()
+    }
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -121,7 +122,7 @@ async def read_launch(
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    made = _offers(base, spawner, profiles, resources)
+    made = await _offers(base, spawner, profiles, resources)
     offers = await _with_prices(spawner, made, paying)
     setattr(spawner, ON_OFFER, offers)
     with unchanged(spawner):
@@ -196,7 +197,7 @@ async def offers_of(
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
-    made = _offers(base, spawner, await profiles_of(spawner), resources)
+    made = await _offers(base, spawner, await profiles_of(spawner), resources)
     return await _with_prices(spawner, made, paying)
 
 
@@ -216,12 +217,14 @@ async def _with_prices(
     return made
 
 
-def _offers(
+async def _offers(
     base: Request, spawner: HubSpawner, profiles: Sequence[Profile], resources: Resources
 ) -> tuple[Offer, ...]:
     offers: list[Offer] = []
     profiles = profiles[:MOST_PROFILES]
     for number, profile in enumerate(profiles, 1):
+        # All of them at once would keep the Hub from everybody else for too long.
+        await asyncio.sleep(0)
         name = _display_name(profile)
         # One at least is left for each of the others.
         room = max(MOST_OFFERS - len(offers) - (len(profiles) - number), 1)

@@ -24,7 +24,7 @@ BY_GROUP_LABELS = ("namespace", "username", "policy_group", "window")
 
 class UsageGauges(Collector):
     """Exports the rows of a snapshot. Amounts of a resource over time are in hours: byte-hours,
-    core-hours, GPU-hours, server-hours; credits are credits. NaN where usage is not known.
+    core-hours, GPU-hours, server-hours; what is bought is as it is. NaN where usage is not known.
     """
 
     def __init__(

@@ -72,10 +72,17 @@ def cost_per_hour(
     policies: PolicySet,
     language: Language = ENGLISH,
 ) -> str:
-    """What a server costs; empty where nothing limits the user's credits, or it is not known."""
-    limited = any(one.allotment.resource == CREDITS.name for one in verdicts)
-    if not limited or CREDITS.name in request.unknown:
+    """What a server costs: of what limits the user, and in money wherever there are prices; empty
+    where that is nothing, or not known.
+    """
+    limited = {one.allotment.resource for one in verdicts}
+    amounts = [
+        language.amount(request.rate(name, policies) * HOUR, resource.usual_unit)
+        for name, resource in policies.resources.items()
+        if resource.priced_by
+        and (name in limited or (resource.money and policies.prices_of(name)))
+        and request.knows(name, policies)
+    ]
+    if not amounts:
         return ""
-    rate = request.rate(CREDITS.name, policies)
-    amount = language.amount(rate * HOUR, CREDITS.usual_unit)
-    return language.gettext("{amount} per hour", amount=amount)
+    return language.gettext("{amount} per hour", amount=", ".join(amounts))

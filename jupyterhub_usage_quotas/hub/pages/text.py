@@ -62,7 +62,7 @@ class ProfileRow:
     words: str = ""
     selected: bool = True
     cost: str = ""
-    """What it costs, where it costs credits."""
+    """What it costs, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

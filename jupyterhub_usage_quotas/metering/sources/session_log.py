@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from ...errors import LedgerUnavailable, SessionLogUnavailable
-from ...quotas.sessions import SessionExtract, unwatched
+from ...quotas.sessions import Prices, SessionExtract, unwatched
 from ..client.promql import Users
 from ..client.worker import run_in_worker
 from ..coverage import ScrapeCoverage, never_covered
@@ -17,6 +18,7 @@ from .base import StepRange, UsageSegment
 
 HEARTBEAT: float = 60.0
 """The seconds within which a Hub says that it still watches its servers, unless configured."""
+NO_PRICES: Final[Mapping[str, Prices]] = MappingProxyType({})
 
 
 class SessionRecords(Protocol):
@@ -41,11 +43,13 @@ class SessionLog:
     """The sessions of the Hub that is called `namespace`, as they are recorded.
 
     It was there where the Hub watched its servers. A server that outlives its Hub goes on counting,
-    once that has found it again.
+    once that has found it again. What was launched before there were prices costs what it would at
+    the `fixed` ones, by resource.
     """
 
     namespace: str
     records: SessionRecords
+    fixed: Mapping[str, Prices] = field(default_factory=lambda: NO_PRICES, hash=False)
     name: str = field(default="the session log", init=False)
     requests_metric: str = field(default="", init=False)
     resource: str = field(default="", init=False)
@@ -53,7 +57,8 @@ class SessionLog:
     @property
     def identity(self) -> str:
         """See `DescribedSource.identity`."""
-        return f"SessionLog({self.namespace!r}, {self.records.shown!r})"
+        prices = f", {dict(self.fixed)!r}" if self.fixed else ""
+        return f"SessionLog({self.namespace!r}, {self.records.shown!r}{prices})"
 
     def until(self, now: datetime) -> datetime:
         """See `Source.until`."""
@@ -62,7 +67,7 @@ class SessionLog:
     async def read(self, users: Users, steps: StepRange) -> UsageSegment:
         """See `Source.read`."""
         extract = await self._between(users, steps)
-        return await run_in_worker(segment_of, extract, steps)
+        return await run_in_worker(segment_of, extract, steps, self.fixed)
 
     async def was_there(self, steps: StepRange) -> bool:
         """See `Source.was_there`."""
@@ -76,13 +81,15 @@ class SessionLog:
             raise SessionLogUnavailable(str(error)) from None
 
 
-def segment_of(extract: SessionExtract, steps: StepRange) -> UsageSegment:
+def segment_of(
+    extract: SessionExtract, steps: StepRange, fixed: Mapping[str, Prices] = NO_PRICES
+) -> UsageSegment:
     """What sessions and watches say of a span of time."""
     start, end = steps.span
     pieces: Pieces = {}
     for session in extract.sessions:
         by_key = pieces.setdefault(session.username, {})
-        for resource, rate in session.rates.items():
+        for resource, rate in session.rates_at(fixed).items():
             runs = by_key.setdefault((resource, session.server), [])
             runs.append((session.started, session.until, rate))
     return UsageSegment(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ..messages import shown
 from ..resource import Resource
 from ..resources import BY_RUNNING, with_gpu
+from ..sessions import costing
 from ..units import show_duration
 from .limits import is_bare
 from .look_alikes import as_usual, looks_like_another
@@ -96,9 +97,8 @@ def _least_rate(policy: Policy, policies: PolicySet) -> float:
     every server uses by running, and a GPU where it must have one.
     """
     rates = with_gpu(BY_RUNNING) if policy.servers.gpu else BY_RUNNING
-    if not policies.bought(policy.resource):
-        return rates.get(policy.resource, 0.0)
-    return math.fsum(rates.get(name, 0.0) * price for name, price in policies.prices.items())
+    prices = policies.prices_of(policy.resource)
+    return costing(rates, prices) if prices else rates.get(policy.resource, 0.0)
 
 
 def _doubts_of_session(policy: Policy, policies: PolicySet) -> Iterator[str]:

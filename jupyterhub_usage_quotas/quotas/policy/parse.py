@@ -17,11 +17,12 @@ from ..resources import RESOURCES, defined_resource
 from ..units import is_unit
 from .errors import InvalidPolicies, PolicyError
 from .patterns import cannot_be_written, not_on_one_line, unclosed
-from .policy import LONGEST_NAME, Intersection, Policy, PolicySet
+from .policy import LONGEST_NAME, NOTHING, Intersection, Policy, PolicySet
 from .scope import Exempt, Scope
 from .selector import ServerSelector
 
 _EMPTY = "scope_backup_strategy.empty"
+_CREDIT_PRICES = "credit_prices"
 A_POLICY = "one with resource, limit, window and scope"
 A_LIST = "a list of mappings, each with resource, limit, window and scope"
 SMALLEST_PRICE, LARGEST_PRICE = 1e-12, 1e9
@@ -42,19 +43,22 @@ def parse_policies(
     resources: object = None,
     credit_prices: object = None,
     built_in: Mapping[str, Resource] = RESOURCES,
+    bought_at: Mapping[str, Mapping[str, float]] = NOTHING,
     further: Sequence[Mapping[str, Any]] = (),
     found: Sequence[PolicyError] = (),
 ) -> PolicySet:
     """Read `policy` (a list of entries), `scope_backup_strategy` ({empty, intersection}), the
     admin's own `resources` ({name: {promql, unit, display_name}}), besides those that are
-    `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `failover_open` is
-    taken as it is. `further` are entries that another option stands for.
+    `built_in`, and `credit_prices` ({resource: credits per hour of one unit}). `bought_at` are the
+    prices of what else is bought, as a `PolicySet` has them. `failover_open` is taken as it is.
+    `further` are entries that another option stands for.
 
     Raises `InvalidPolicies` with every error found, here or before.
     """
     errors = list(found)
     known = dict(built_in) | _parse_resources(resources, built_in, errors)
-    prices = _parse_prices(credit_prices, known, errors)
+    priced = next(one.name for one in known.values() if one.priced_by == _CREDIT_PRICES)
+    prices = {priced: _parse_prices(credit_prices, known, errors), **bought_at}
     policies = (
         *_parse_entries("policy", policy, known, errors),
         *_parse_entries("policy", further, known, errors),
@@ -64,9 +68,10 @@ def parse_policies(
     empty = _parse_entries(_EMPTY, empty_given, known, errors)
     intersection = _parse_intersection(backup.get("intersection", "min"), errors)
     errors.extend(_names_given_twice(policy, further, empty_given))
-    if not prices and any(known[one.resource].bought for one in (*policies, *empty)):
-        problem = "is empty, so credits cost nothing; expected for example {cpu: 1, gpu: 10}"
-        errors.append(PolicyError("credit_prices", problem))
+    for name in dict.fromkeys(one.resource for one in (*policies, *empty)):
+        if known[name].bought and not prices.get(name):
+            problem = "is empty, so servers cost nothing; expected for example {cpu: 1, gpu: 10}"
+            errors.append(PolicyError(known[name].priced_by, problem))
     if errors:
         raise InvalidPolicies(errors)
     own = {one.name for one in (*policies, *empty) if one.name}
@@ -77,7 +82,7 @@ def parse_policies(
         intersection,
         failover_open,
         known,
-        prices,
+        {name: one for name, one in prices.items() if one},
         frozenset(taken - own),
     )
 
@@ -140,7 +145,7 @@ def _parse_prices(
     given: object, known: Mapping[str, Resource], errors: list[PolicyError]
 ) -> dict[str, float]:
     """Credits per base unit, from credits per hour of the unit in the resource's example."""
-    where = "credit_prices"
+    where = _CREDIT_PRICES
     if given is None:
         return {}
     if not isinstance(given, Mapping):

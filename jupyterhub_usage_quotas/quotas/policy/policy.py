@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from pydantic import (
     BaseModel,
@@ -38,6 +38,7 @@ NOBODY = Exempt.model_construct()
 LONGEST_NAME = 200
 """Characters of a policy's name, which is the value of labels and a part of lines in logs."""
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _LEFT_OUT: Final = object()
 """In place of a window that nobody wrote, for a resource that has none."""
 
@@ -276,8 +277,8 @@ class PolicySet:
     a user (`empty`), where several do (`intersection`), and where usage is not known
     (`failover_open`: the launch is allowed or denied).
 
-    `resources` are those that policies can limit, by name; `prices` what a base unit of others
-    costs in credits.
+    `resources` are those that policies can limit, by name; `prices`, by such a resource, what a
+    base unit of others costs of it.
     """
 
     policies: tuple[Policy, ...] = ()
@@ -285,7 +286,7 @@ class PolicySet:
     intersection: Intersection = Intersection.MIN
     failover_open: bool = True
     resources: Mapping[str, Resource] = field(default_factory=lambda: RESOURCES)
-    prices: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: NOTHING)
     default_names: frozenset[str] = frozenset()
     """The names of policies that the admin gave none: they change with the policies' entries."""
 
@@ -324,7 +325,17 @@ class PolicySet:
 
     def measured(self, resource: str) -> frozenset[str]:
         """The resources whose usage must be read to know that of `resource`."""
-        return frozenset(self.prices) if self.bought(resource) else frozenset({resource})
+        prices = self.prices_of(resource)
+        return frozenset(prices) if self.bought(resource) else frozenset({resource})
+
+    def prices_of(self, resource: str) -> Mapping[str, float]:
+        """What a base unit of others costs of a resource; empty where it is no price."""
+        return self.prices.get(resource, NOTHING)
+
+    @property
+    def fixed_prices(self) -> Mapping[str, Mapping[str, float]]:
+        """The prices of what is worked out once, when a server is launched."""
+        return {name: one for name, one in self.prices.items() if one and not self.bought(name)}
 
     def bought(self, resource: str) -> bool:
         """Whether a resource is bought: the price of others."""

@@ -46,6 +46,7 @@ from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
+from .own_metrics import ServiceErrors
 from .pages import handlers as pages
 from .pages.admin import handlers as admin
 from .pages.admin.budgets import BudgetsPage
@@ -96,8 +97,9 @@ def make_viewer_service(
         language=viewer.texts,
     )
     granters = manager.granters
+    errors = ServiceErrors(viewer.hub_namespace)
     context = ViewerContext(
-        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying
+        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying, errors
     )
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
@@ -159,6 +161,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
     paths: list[tuple[str, Any]] = [
         ("", pages.OwnPage),
         ("oauth_callback", Callback),
+        ("metrics", pages.Metrics),
         ("users/?", pages.UsersPage),
         (f"users/{name}", pages.UserPage),
         (f"users/{name}/given", GivenPage),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
+from .own_metrics import ServiceErrors
 from .trying import Trying
 
 
@@ -18,6 +19,7 @@ class ViewerContext(PageContext):
     configured: Configured
     statuses: EveryoneStatuses
     trying: Trying
+    errors: ServiceErrors
 
     @property
     def tiers(self) -> Mapping[str, Collection[str]]:

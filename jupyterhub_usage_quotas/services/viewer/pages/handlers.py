@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from tornado.web import HTTPError
 
 from ....quotas.subject import Subject
 from ....status.chip import Chip, chip
 from ....status.language import Language
+from ....status.text import Severity
+from ....status.users import UserStatus
 from ...web.page_handler import PageHandler
 from ..context import ViewerContext
 from ..decisions import Decisions
@@ -44,8 +47,8 @@ class ViewerPage(Decisions, PageHandler):
             return None
         return chip(await self.context.statuses.of(visitor, self.now), language=self.language)
 
-    async def show_status(self, subject: Subject) -> None:
-        """The page of one user."""
+    async def show_status(self, subject: Subject) -> UserStatus:
+        """The page of one user; where they stand."""
         manager = self.context.configured.manager
         status = await self.context.statuses.of(subject, self.now)
         is_own = subject == self.permissions.visitor
@@ -70,6 +73,7 @@ class ViewerPage(Decisions, PageHandler):
             enforcement=manager.enforcement.value,
             now=self.now,
         )
+        return status
 
 
 class OwnPage(ViewerPage):
@@ -77,11 +81,33 @@ class OwnPage(ViewerPage):
 
     async def get(self) -> None:
         """The page; a service has none."""
-        if self.permissions.visitor is None:
+        visitor = self.permissions.visitor
+        if visitor is None:
             raise HTTPError(404)
-        await self.show_status(self.permissions.visitor)
+        is_known = False
+        try:
+            status = await self.show_status(visitor)
+            verdicts = status.decision.verdicts
+            is_known = all(status.severity_of(one) is not Severity.UNKNOWN for one in verdicts)
+        finally:
+            # A page that stays open is counted once.
+            if not is_known and not self.in_part:
+                self.context.errors.count(visitor.name)
 
     head = get
+
+
+class Metrics(ViewerPage):
+    """`/metrics`: the dashboard's own, for those who may see everybody."""
+
+    async def get(self) -> None:
+        """Answer with them where they are wanted."""
+        if not self.context.configured.manager.earlier_metrics:
+            raise HTTPError(404)
+        if not self.permissions.everybody:
+            raise HTTPError(403)
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(self.context.errors.as_text())
 
 
 class UserPage(ViewerPage):

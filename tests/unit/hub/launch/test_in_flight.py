@@ -119,6 +119,7 @@ class Launches:
         config = Config()
         config.UsageConfig.prometheus_url = URL
         config.UsageConfig.hub_namespace = "ns"
+        config.UsageConfig.deadline = 60.0  # nothing here is to depend on how busy the machine is
         config.UsageQuotaManager.policy = list(policies)
         config.UsageQuotaManager.failover_open = False
         config.UsageQuotaManager.update(options)

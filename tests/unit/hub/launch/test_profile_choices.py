@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections import Counter
 from collections.abc import Iterator
@@ -408,3 +409,56 @@ async def test_a_null_in_a_profile_changes_no_decision(prometheus, override, cho
         denied = error.status_code
     await asked.aclose()
     assert denied == status
+
+
+class CountsCopies(dict):
+    """A part of a profile that knows how often it was copied."""
+
+    copies = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        type(self).copies += 1
+        return type(self)(copy.deepcopy(dict(self), memo))
+
+
+def many(count: int, labels: Any) -> list[dict[str, Any]]:
+    memory = {"choices": choices("mem_guarantee", "1G", "2G", "4G", "8G")}
+    return [
+        {
+            "display_name": f"Profile {number}",
+            "slug": f"p{number}",
+            "kubespawner_override": {"extra_labels": labels},
+            "profile_options": {"memory": copy.deepcopy(memory)},
+        }
+        for number in range(count)
+    ]
+
+
+async def test_a_long_list_of_profiles_is_not_copied_for_each_offer():
+    """Each copy of it takes milliseconds, in which the Hub does nothing else."""
+    before = CountsCopies.copies
+    launch = await read_launch(USER, spawner(many(12, CountsCopies())), ASKED)
+    copied_with_offers = CountsCopies.copies - before
+    assert len(launch.offers) >= 48
+    made = spawner(many(12, CountsCopies()))
+    before = CountsCopies.copies
+    await made.load_user_options()
+    by_kubespawner = CountsCopies.copies - before
+    # It is read as often as there are two readers: for offers, and for what is chosen.
+    assert copied_with_offers <= 3 * by_kubespawner
+
+
+async def test_others_are_served_between_profiles():
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    serving = asyncio.ensure_future(others())
+    launch = await read_launch(USER, spawner(many(60, {})), ASKED)
+    serving.cancel()
+    assert len({one.request.profile for one in launch.offers}) == 60
+    assert turns >= 60

@@ -588,3 +588,16 @@ def test_without_anything_to_show_the_hubs_page_is_as_it_was(layered):
     _, environment = layered
     html = environment.get_template("home.html").render(usage_quota=None)
     assert "".join(html.split()) == "<|hub>"
+
+
+def test_a_server_that_can_be_started_has_its_price_where_that_is_known():
+    readings = {"gpu": spent(HOUR), "cpu": spent(0)}
+    limited = status(rule("gpu", "8 GPU-hours"), **readings)
+    server = Request(Subject("ada"), profile="p", rates={"cpu": 2.0, "gpu": 0.0, "time": 1.0})
+    offers = [Offer(server), Offer(replace(server, unknown=frozenset({"cpu"})))]
+    # Credits limit nobody, and so say nothing.
+    assert [row.cost for row in banner(limited, offers).profiles] == ["", ""]
+    prices = {**limited.inputs.policies.prices, "cost": {"cpu": 0.04 / HOUR}}
+    policies = replace(limited.inputs.policies, prices=prices)
+    priced = replace(limited, inputs=replace(limited.inputs, policies=policies))
+    assert [row.cost for row in banner(priced, offers).profiles] == ["0.08 USD per hour", ""]

@@ -16,8 +16,7 @@ from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.metering.sources.session_log import SessionLog
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from tests.support.examples import FEW
-
-from .test_recorder import BEGIN, STEPS, World
+from tests.support.recording import BEGIN, STEPS, World, live
 
 REACH = timedelta(hours=2)
 
@@ -73,23 +72,7 @@ class Watched(World):
 def test_a_kept_meter_is_right_to_the_second(steps):
     async def run() -> None:
         world = Watched()
-        await world.boot()
-        for what, server, seconds in steps:
-            match what:
-                case "away" | "back":
-                    world.database.away = what == "away"
-                case "waits":
-                    # Longer than what a meter reads again anyway.
-                    await world.passes(700)
-                case "crash":
-                    world.crash()
-                case "boot":
-                    await world.boot()
-                case _:
-                    await getattr(world, what)(server)
-            await world.passes(seconds)
-        world.database.away = False
-        await world.boot()
+        await live(world, steps)
         await world.passes(1)
         await world.beat()
         await world.is_right()

@@ -306,7 +306,7 @@ def test_the_example_that_an_error_gives_can_be_written(unit):
 def test_the_price_of_credits_is_per_hour_of_one_unit():
     prices = {"memory": 0.5, "cpu": 1, "gpu": 10.5, "time": 2}
     policies = parse_policies([], credit_prices=prices)
-    assert policies.prices == pytest.approx(
+    assert policies.prices["credits"] == pytest.approx(
         {"memory": 0.5 / GIB / 3600, "cpu": 1 / 3600, "gpu": 10.5 / 3600, "time": 2 / 3600}
     )
     assert policies.measured("credits") == {"memory", "cpu", "gpu", "time"}

@@ -535,4 +535,4 @@ def test_a_space_for_the_hyphen_of_a_unit_and_a_price_by_the_hour_are_read():
     (policy,) = parse_policies([entry | {"scope": {"everyone": True}}])
     assert policy.limit.base == 500 * 2**30 * 3600
     priced = parse_policies([], credit_prices={"time": 60})
-    assert priced.prices["time"] * 3600 == pytest.approx(60)
+    assert priced.prices["credits"]["time"] * 3600 == pytest.approx(60)

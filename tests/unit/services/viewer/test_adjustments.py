@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -16,33 +14,8 @@ import pytest
 from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.services.web import hub_api
 from jupyterhub_usage_quotas.services.web.handler import Handler
-from tests.support.campus import GRANT, MADE, TINA, Campus, body, running_campus
+from tests.support.campus import ADMIN, GRANT, HOUR, MADE, TINA, Campus, body, running_campus
 from tests.support.viewer import ACCESS, running_viewer, token_of
-
-ADMIN = "token-of-admin"
-HOUR = 3600.0
-fresh = map("pupil{}".format, count(1))
-"""Names of users about whom nothing was decided yet."""
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campus]:
-    with running_campus(tmp_path_factory.mktemp("campus")) as campus:
-        yield campus
-
-
-@pytest.fixture
-def campus(running: Campus) -> Campus:
-    running.hub.down = False
-    return running
-
-
-@pytest.fixture
-def pupil(campus: Campus) -> str:
-    """A new student of group a."""
-    name = next(fresh)
-    campus.add(name, "a")
-    return name
 
 
 def test_a_grant_is_written_and_seen_by_its_user(campus: Campus, pupil: str):
@@ -73,9 +46,7 @@ def test_a_grant_is_written_and_seen_by_its_user(campus: Campus, pupil: str):
 
 
 def test_several_at_once_or_none(campus: Campus):
-    names = [next(fresh) for _ in range(3)]
-    for name in names:
-        campus.add(name, "a")
+    names = [campus.pupil() for _ in range(3)]
     made = campus.give(TINA, *names).json()["items"]
     assert [one["user"] for one in made] == names
     assert campus.give(TINA, *names, "ben").status_code == 404
@@ -398,25 +369,10 @@ def test_many_at_once_with_one_key_are_one(campus: Campus, pupil: str):
 # --- so much in a week ----------------------------------------------------------------------------
 
 
-def test_at_once_nobody_passes_the_limit(campus: Campus, pupil: str):
-    """Of requests by two teachers, as many are carried out as the limit (2 GiB-hours) allows."""
-    tokens = [TINA, campus.teacher("theo", f"{SCOPE_GRANT}!group=a")] * 6
-
-    def give(token: str) -> int:
-        more = {"policy": "memory", "amount": "0.5 GiB-hours"}
-        return campus.give(token, pupil, **more).status_code
-
-    with ThreadPoolExecutor(12) as threads:
-        statuses = list(threads.map(give, tokens))
-    assert sorted(statuses) == [201] * 4 + [403] * 8
-    assert sum(one.amount for one in campus.about(pupil)) == 2 * 1024**3 * HOUR
-
-
 def test_a_batch_beyond_the_limit_for_one_is_refused_for_all(campus: Campus, pupil: str):
     more = {"policy": "memory", "amount": "1.5 GiB-hours"}
     assert campus.give(TINA, pupil, **more).status_code == 201
-    other = next(fresh)
-    campus.add(other, "a")
+    other = campus.pupil()
     refused = campus.give(TINA, other, pupil, **more)
     assert refused.status_code == 403
     assert pupil in refused.json()["detail"]
@@ -430,12 +386,6 @@ def test_a_batch_beyond_the_limit_for_one_is_refused_for_all(campus: Campus, pup
 
 
 # --- sessions of browsers -------------------------------------------------------------------------
-
-
-def session(campus: Campus, name: str, *scopes: str) -> dict[str, str]:
-    token = f"session-of-{name}"
-    campus.hub.tokens[token] = campus.hub.users[name] | {"scopes": [ACCESS, *scopes]}
-    return campus.viewer.cookies_of(token)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +402,7 @@ def session(campus: Campus, name: str, *scopes: str) -> dict[str, str]:
     ],
 )
 def test_a_group_may_give_to_the_members_of_others(campus: Campus, name, user, status):
-    cookies = session(campus, name, f"{SCOPE_READ}!user={name}")
+    cookies = campus.session(name, f"{SCOPE_READ}!user={name}")
     answer = campus.viewer.in_session("adjustments", cookies, method="POST", json=body(user))
     assert answer.status_code == status, answer.text
     may_see = status == 201 or name == user
@@ -476,7 +426,7 @@ FORGED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_session_without_its_token_changes_nothing(campus: Campus, forged):
-    cookies = session(campus, "admin")
+    cookies = campus.session("admin")
     before = len(campus.written())
     for path, content in (("adjustments", body("ann")), ("adjustments/1/void", {"reason": "none"})):
         answer = campus.viewer.in_session(path, cookies, method="POST", json=content, **forged)
@@ -485,7 +435,7 @@ def test_a_session_without_its_token_changes_nothing(campus: Campus, forged):
 
 
 def test_the_token_of_another_session_is_none(campus: Campus):
-    of_tom, of_admin = session(campus, "tom"), session(campus, "admin")
+    of_tom, of_admin = campus.session("tom"), campus.session("admin")
     for stolen in (of_tom["_xsrf"], of_admin["_xsrf"][:-3]):
         mixed = of_admin | {"_xsrf": stolen}
         answer = campus.viewer.in_session("adjustments", mixed, method="POST", json=body("ann"))
@@ -543,7 +493,7 @@ def test_bodies_that_are_none_are_a_problem_not_a_bug(campus: Campus, content):
 
 def test_pages_and_filters(campus: Campus, monkeypatch):
     monkeypatch.setattr(hub_api, "LIST_KEPT", 0.0)
-    names = sorted(next(fresh) for _ in range(5))
+    names = sorted(campus.pupil() for _ in range(5))
     for name in names:
         campus.add(name, "a", "of-this-test")
     made = [campus.give(TINA, name).json()["items"][0]["id"] for name in names]

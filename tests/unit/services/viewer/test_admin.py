@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -16,19 +14,14 @@ import pytest
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
-from jupyterhub_usage_quotas import SqlLedger
 from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.ledger.sql.schema import ENTRIES
 from jupyterhub_usage_quotas.services.viewer.pages.admin import several as several_page
-from tests.support.campus import RULES, TINA, Campus, running_campus
+from tests.support.campus import ADMIN, HOUR, RULES, TINA, Campus, make_tables, running_campus
 from tests.support.pseudo import NAME, faults, write_pseudo_catalogue
 from tests.support.viewer import ACCESS, PREFIX, Viewer, running_viewer, token_of
 
-ADMIN = "token-of-admin"
-HOUR = 3600.0
 TYPED = {"policy": "week", "amount": "2", "lasts": "7d", "until": "", "reason": "ill on Sunday"}
-fresh = map("admin-pupil{}".format, count(1))
-"""Names of users about whom nothing was decided yet."""
 HOSTILE_NAMES = [
     "<img src=x onerror=alert(1)>",
     "o'n\"eil",
@@ -57,20 +50,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campus]:
         for name in HOSTILE_NAMES:
             campus.add(name, "a")
         yield campus
-
-
-@pytest.fixture
-def campus(running: Campus) -> Campus:
-    running.hub.down = False
-    return running
-
-
-@pytest.fixture
-def pupil(campus: Campus) -> str:
-    """A new student of group a."""
-    name = next(fresh)
-    campus.add(name, "a")
-    return name
 
 
 TESS = "token-of-tess"
@@ -671,12 +650,6 @@ def test_a_right_that_was_taken_away_is_gone_at_once(campus: Campus, pupil: str)
 # --- sessions of browsers -------------------------------------------------------------------------
 
 
-def session(campus: Campus, name: str) -> dict[str, str]:
-    token = f"session-of-{name}"
-    campus.hub.tokens[token] = campus.hub.users[name] | {"scopes": [ACCESS]}
-    return campus.viewer.cookies_of(token)
-
-
 def in_browser(
     campus: Campus, path: str, cookies: Mapping[str, str], **options: Any
 ) -> httpx.Response:
@@ -691,7 +664,7 @@ def in_browser(
 
 @pytest.mark.parametrize(("name", "other"), [("tom", "ben"), ("admin", None)])
 def test_a_teacher_in_a_browser_finds_gives_and_takes_back(campus: Campus, pupil, name, other):
-    cookies = session(campus, name)
+    cookies = campus.session(name)
     found = BeautifulSoup(in_browser(campus, "admin", cookies).text, "html.parser")
     assert "ann" in rows(found)
     assert other not in rows(found)
@@ -735,7 +708,7 @@ def test_a_teacher_in_a_browser_finds_gives_and_takes_back(campus: Campus, pupil
     ],
 )
 def test_a_forged_form_writes_nothing(campus: Campus, token, headers):
-    cookies, other = session(campus, "admin"), session(campus, "tom")
+    cookies, other = campus.session("admin"), campus.session("tom")
     given = campus.give(ADMIN, "ann").json()["items"][0]["id"]
     before = campus.written()
     data = dict(TYPED)
@@ -868,7 +841,7 @@ def test_every_text_is_in_the_language_of_the_page(tmp_path, language):
     if language == "de":
         spoken = {"language": "de"}
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
-    asyncio.run(_make(url))
+    make_tables(url)
     sections = {"UsageConfig": {"ledger_url": url, **spoken}, "UsageQuotaManager": RULES}
     with running_viewer(sections) as viewer:
         viewer.hub.add_user("admin", admin=True)
@@ -927,9 +900,3 @@ def about_several(viewer: Viewer) -> list[httpx.Response]:
     undone = several(void=numbers, why="p16")
     pages.append(viewer.get(undone.headers["Location"].removeprefix(PREFIX), ADMIN))
     return pages
-
-
-async def _make(url: str) -> None:
-    ledger = SqlLedger.at(url, upgrade=True)
-    await ledger.active((), datetime.now(UTC))
-    await ledger.aclose()

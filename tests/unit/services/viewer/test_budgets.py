@@ -13,11 +13,10 @@ from bs4.element import Tag
 
 from jupyterhub_usage_quotas import Override
 from jupyterhub_usage_quotas.conventions import SCOPE_READ
-from tests.support.campus import RULES, TINA, Campus, running_campus
+from tests.support.campus import ADMIN, HOUR, RULES, TINA, Campus, running_campus
 from tests.support.viewer import ACCESS, PREFIX
 
-ADMIN, ALL = "token-of-admin", "all"
-HOUR = 3600.0
+ALL = "all"
 PATH = "admin/budgets"
 WEEK = timedelta(days=7)
 TYPED = {"policy": "gpu-user-week", "period": "this", "amount": "30", "reason": "a deadline"}

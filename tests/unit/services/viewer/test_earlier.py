@@ -9,8 +9,10 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from jupyterhub_usage_quotas.config.viewer import make_viewer
+from jupyterhub_usage_quotas.conventions import SCOPE_READ
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.quotas.usage import Fresh
 from jupyterhub_usage_quotas.quotas.windows.gauge import GaugeReading
@@ -22,7 +24,7 @@ from jupyterhub_usage_quotas.services.web.early_port import EarlyPort
 from jupyterhub_usage_quotas.services.web.environment import ServiceEnvironment
 from jupyterhub_usage_quotas.services.web.sanitise import sanitised
 from tests.support.ports import free_port
-from tests.support.viewer import running_viewer, the_minute, token_of
+from tests.support.viewer import ACCESS, UNKNOWN, running_viewer, the_minute, token_of
 
 GIB = 2**30
 SECRET = "use-a-secure-random-key-in-production"
@@ -304,3 +306,73 @@ def test_the_port_that_was_opened_early_is_kept_where_it_is_the_configured_one(
     finally:
         if kept:
             early.close()
+
+
+# --- its own metrics ----------------------------------------------------------------------------
+
+METRIC = "jupyterhub_usage_quotas_service_error_total"
+POLICY = {"resource": "memory", "limit": "8G", "window": 7, "scope": {"group": ["red"]}}
+
+
+def with_its_metrics(**manager):
+    return {
+        "UsageConfig": {"hub_namespace": "prod"},
+        "UsageQuotaManager": {"policy": [POLICY], "metrics_exporter_token": "t0ken"} | manager,
+    }
+
+
+def errors_by_user(viewer) -> dict[str, float]:
+    answer = viewer.get("metrics", token_of("admin"))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    return {
+        one.labels["username"]: one.value
+        for family in text_string_to_metric_families(answer.text)
+        for one in family.samples
+        if one.name == METRIC and one.labels["namespace"] == "prod"
+    }
+
+
+def test_pages_without_usage_are_counted_as_it_counted_them():
+    hostile = 'o"neil\n\\'
+    with running_viewer(with_its_metrics()) as viewer:
+        viewer.hub.add_user("admin", admin=True)
+        for name in ("alice", "bob", hostile):
+            viewer.hub.add_user(name, "red")
+        viewer.hub.add_user("free")
+        assert errors_by_user(viewer) == {}
+        viewer.meter.otherwise = UNKNOWN
+        for name in ("alice", "alice", hostile, "free"):
+            assert viewer.get("", token_of(name)).status_code == 200
+        part = {"X-Usage-Quota-Part": "1"}
+        viewer.get("", token_of("alice"), headers=part)  # the open page, a minute later
+        viewer.get("users/bob", token_of("admin"))  # not bob's visit
+        assert errors_by_user(viewer) == {"alice": 2, hostile: 1}
+
+
+def test_pages_that_fail_are_counted_too():
+    with running_viewer(with_its_metrics()) as viewer:
+        viewer.hub.add_user("admin", admin=True)
+        viewer.hub.add_user("alice", "red")
+        viewer.meter.readings = {"alice": {"memory": object()}}
+        assert viewer.get("", token_of("alice")).status_code == 500
+        assert errors_by_user(viewer) == {"alice": 1}
+
+
+def test_who_sees_its_metrics():
+    with running_viewer(with_its_metrics()) as viewer:
+        viewer.hub.add_user("admin", admin=True)
+        viewer.hub.add_user("alice", "red")
+        viewer.hub.add_token("prometheus", "scraper", ACCESS, SCOPE_READ)
+        viewer.hub.add_token("other", "other", ACCESS)
+        assert viewer.get("metrics").status_code == 302
+        assert viewer.get("metrics", token_of("alice")).status_code == 403
+        assert viewer.get("metrics", "other").status_code == 403
+        assert viewer.get("metrics", "prometheus").status_code == 200
+
+
+@pytest.mark.parametrize("manager", [{"metrics_exporter_token": "t", "earlier_metrics": False}])
+def test_without_the_option_there_are_none(manager):
+    with running_viewer(with_its_metrics(**manager)) as viewer:
+        viewer.hub.add_user("admin", admin=True)
+        assert viewer.get("metrics", token_of("admin")).status_code == 404

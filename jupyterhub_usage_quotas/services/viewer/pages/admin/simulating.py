@@ -181,7 +181,7 @@ def resources(policies: PolicySet, language: Language) -> list[tuple[str, str]]:
     return [
         (name, language.gettext(one.display_name))
         for name, one in policies.resources.items()
-        if name not in gauges and (not one.bought or policies.prices)
+        if name not in gauges and (not one.bought or policies.prices_of(name))
     ]
 
 

@@ -1,0 +1,137 @@
+"""`calibrate`: by how much the bill of a month differs from the price list."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from ..config.costs import CostMonitor, make_cost_monitor
+from ..config.files.loading import load_config
+from ..costs.calibration import Calibration, calibrate
+from ..costs.cost_store import CostStore
+from ..costs.prices import PriceList
+from ..costs.sources import price_list
+from ..costs.usage_store import UsageStore
+from ..errors import ConfigurationError
+from ..ledger.sql.database import Database
+from ..ledger.sql.url import parse_ledger_url
+from ..quotas.messages import wrong
+from ..services.cost_monitor.costs import Attribution, Costs, Span
+from .opened import NOT_KNOWN, exit_code_of, note
+
+MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
+DIGITS: Final = Decimal("0.001")
+CENT: Final = Decimal("0.01")
+
+
+def add_calibrate(commands: Any) -> None:
+    """Add the command to the command line's."""
+    command = commands.add_parser(
+        "calibrate",
+        help="compare the price list with the bill of a month",
+        description="Compares what servers cost at `prices` with what the bill of a month says of"
+        " them, and prints the `price_factor` by which they agree. It changes nothing. Exit code: 0"
+        " done, 2 refused, 4 the bill or the usage of the month is not known, or an estimate yet.",
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        default=Path("jupyterhub_config.py"),
+        metavar="FILE",
+        help="the configuration of the Hub or of the cost monitor (default: jupyterhub_config.py)",
+    )
+    command.add_argument(
+        "--month",
+        type=_month,
+        default=None,
+        metavar="YYYY-MM",
+        help="the month (default: the last one that is over)",
+    )
+    command.add_argument(
+        "--with-idle",
+        action="store_true",
+        help="let users' prices cover what is idle, too",
+    )
+    command.set_defaults(run=lambda options: exit_code_of(_run, options))
+
+
+def _month(text: str) -> datetime.date:
+    found = MONTH.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(wrong(got=text, expected="for example 2026-10"))
+    return datetime.date(int(found[1]), int(found[2]), 1)
+
+
+def last_month(today: datetime.date) -> datetime.date:
+    """The first day of the last month that is over."""
+    return (today.replace(day=1) - datetime.timedelta(days=1)).replace(day=1)
+
+
+def days_of(first: datetime.date) -> Span:
+    """The days of a month."""
+    return Span(first, (first + datetime.timedelta(days=31)).replace(day=1))
+
+
+def _run(options: argparse.Namespace) -> int:
+    config, lines = load_config(options.config)
+    for line in lines:
+        note(line)
+    monitor = make_cost_monitor(config)
+    if not monitor.prices:
+        expected = "for example {'cpu': 0.032, 'memory': 0.0042}"
+        raise ConfigurationError([wrong("UsageConfig.prices", {}, expected)])
+    if set(monitor.sources) <= {price_list.NAME}:
+        expected = "also the source of a bill; by itself the price list says what it says"
+        raise ConfigurationError([wrong("CostMonitor.sources", list(monitor.sources), expected)])
+    today = datetime.datetime.now(datetime.UTC).date()
+    span = days_of(options.month or last_month(today))
+    found = asyncio.run(_of_month(monitor, span))
+    if isinstance(found, str):
+        note(found)
+        return NOT_KNOWN
+    return _print(found, monitor, span, with_idle=options.with_idle)
+
+
+async def _of_month(monitor: CostMonitor, span: Span) -> Calibration | str:
+    """The comparison, or why there is none."""
+    database = Database(parse_ledger_url(monitor.ledger_url))
+    try:
+        sources = [one for one in monitor.sources if one != price_list.NAME]
+        usage = UsageStore(database)
+        costs = Costs(CostStore(database), usage, sources, Attribution(monitor.rules))
+        if missing := await costs.missing(span):
+            return f"no costs are kept of {len(missing)} days, the first of them {missing[0]}"
+        allocations = await costs.allocations(span, by_user=False)
+        if estimates := {one.day for one in allocations if not one.final}:
+            days = f"{len(estimates)} days, the first of them {min(estimates)}"
+            return f"the bill is an estimate yet of {days}; try again some days later"
+        unpriced = {name: Decimal(str(price)) for name, price in monitor.prices.items()}
+        prices = PriceList(unpriced, monitor.price_currency, monitor.priced)
+        used = await usage.usage(span.since, span.until, by_user=False)
+        return await asyncio.to_thread(calibrate, allocations, used, prices)
+    finally:
+        await database.aclose()
+
+
+def _print(found: Calibration, monitor: CostMonitor, span: Span, *, with_idle: bool) -> int:
+    factor, currency = found.factor(with_idle=with_idle), monitor.price_currency
+    rows = (
+        ("At the prices", found.priced),
+        ("The bill, of what users used", found.billed),
+        ("The bill, of what was idle", found.idle),
+    )
+    print(f"Servers in {span.since:%Y-%m}, in {currency}:")
+    for what, amount in rows:
+        print(f"  {what + ':':<30}{amount.quantize(CENT):>14,f}")
+    if factor is None:
+        note("there is nothing to compare: no bill, or no usage, of servers in this month")
+        return NOT_KNOWN
+    shown = max(factor.quantize(DIGITS), DIGITS)
+    print(f"  {'Factor:':<30}{shown:>14,f}   (now {monitor.price_factor:g})")
+    print(f"To let prices agree with the bill, set c.UsageConfig.price_factor = {shown:f}")
+    return 0
