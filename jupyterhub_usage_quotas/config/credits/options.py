@@ -22,7 +22,7 @@ USER_POLICY: Final = CREDITS.name
 """The name of the policy about users' own credits."""
 A_MAPPING: Final = "a dict with user, and maybe projects and billed"
 Written = dict[str, Any]
-MARK: Final = "credits"
+MARK: Final = CREDITS.name
 """Of a server, as a choice in its profile: which of its user's credits pay for it."""
 
 
@@ -136,6 +136,17 @@ class CreditOptions(LoggingConfigurable):
         """The resources that policies can limit, besides an admin's own."""
         built_in: Resources = getattr(self, "built_in", RESOURCES)
         return with_billing(built_in) if self.billed else built_in
+
+    @property
+    def by_what_pays(self) -> frozenset[str]:
+        """The names of policies that select servers by which credits pay for them: the Hub marks
+        these, and no profile is needed for that.
+        """
+        credits_ = self.parsed_credits
+        if credits_ is None or not credits_.several:
+            return frozenset()
+        pools = map(project_policy, credits_.paying_for)
+        return frozenset((*(one.policy for one in credits_.accounts), *pools))
 
     @property
     def parsed_credits(self) -> Credits | None:

@@ -12,9 +12,8 @@ from typing import Any, Final
 from ...config.credits.entries import Entry
 from ...config.credits.options import MARK, Account, Credits, mark_of
 from ...quotas.policy.selector import CHOSEN
-from ...quotas.resources import CREDITS
 from ...quotas.verdict import Request
-from ..launch.prices import NobodyPays, PriceUnknown
+from ..launch.prices import NobodyPays, PriceUnknown, may_cost
 
 PREFIX: Final = f"{MARK}{CHOSEN}"
 
@@ -38,7 +37,7 @@ class Paying:
         if entry is not None:
             mark = (mark_of(entry.name),) if self.credits.several else ()
             return replace(plain, choices=(*mark, *choices))
-        if request.rates.get(CREDITS.name, 0.0) or CREDITS.name in request.unknown:
+        if may_cost(request):
             raise NobodyPays("the user has no credits that pay for what is chosen")
         return plain
 

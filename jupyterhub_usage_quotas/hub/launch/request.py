@@ -12,13 +12,13 @@ from typing import Any
 from ...errors import UsageQuotasError
 from ...quotas.messages import wrong
 from ...quotas.policy.selector import marks_of
-from ...quotas.resources import CREDITS, Resources
+from ...quotas.resources import Resources
 from ...quotas.subject import Subject, in_utc
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import is_a_name
 from .logged_once import LOGGED
-from .prices import Choosing, PriceUnknown, price_of, with_price
+from .prices import Choosing, PriceUnknown, of_unknown_price, price_of, with_price
 from .profiles import (
     MOST_CHOICES,
     MOST_OFFERS,
@@ -212,8 +212,7 @@ async def _with_prices(
         with suppress(PriceUnknown):
             made.append(replace(one, request=paying(request, options)))
             continue
-        unknown = request.unknown | {CREDITS.name}
-        made.append(replace(one, request=replace(request, unknown=unknown)))
+        made.append(replace(one, request=of_unknown_price(request)))
     return made
 
 

@@ -50,10 +50,14 @@ def credits_line(
 
 
 def _said(found: Sequence[Balances], language: Language) -> str:
-    """ "90 / 100"; of several, each with its name, "gold 3 / 20, default 90 / 100"."""
+    """ "90 / 100"; of several, each with its name, "gold 3 / 20, default 90 / 100", and that of
+    a project that pays before it.
+    """
     if len(found) == 1:
         return _of_cap(found[0].own, language)
-    return ", ".join(f"{one.own.name} {_of_cap(one.own, language)}" for one in found)
+    every = ((each.own, each.project) for each in found)
+    named = [one for pair in every for one in pair if one is not None]
+    return ", ".join(f"{one.name} {_of_cap(one, language)}" for one in named)
 
 
 def _of_cap(balance: Balance, language: Language) -> str:

@@ -18,7 +18,13 @@
     }
     // Only ever text: names of projects are an admin's, and those of users their own.
     line.querySelector("[data-credits=own]").textContent =
-      all.length === 1 ? ofCap(own) : all.map((one) => `${one.name} ${ofCap(one)}`).join(", ");
+      all.length === 1
+        ? ofCap(own)
+        : all
+            .flatMap((one) => [one, one.project])
+            .filter(Boolean)
+            .map((one) => `${one.name} ${ofCap(one)}`)
+            .join(", ");
     const project = line.querySelector("[data-credits=project]");
     if (project && own.project) {
       project.textContent = ofCap(own.project);

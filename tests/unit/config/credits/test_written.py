@@ -22,6 +22,7 @@ from jupyterhub_usage_quotas.config.files.loading import load_config
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.credits.authenticator import CreditsAuthenticator, CreditsSpawner
+from jupyterhub_usage_quotas.hub.setup import require_profiles
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
 from jupyterhub_usage_quotas.quotas.windows.base import from_unix
@@ -134,6 +135,15 @@ def test_several_entries_are_policies_of_their_own_servers():
     # A project pays first for its own entry, and for no other.
     assert made["credits of project p"].measure == made["credits: gold"].measure
     assert made["credits of project p"].scope.everyone
+
+
+def test_what_pays_is_no_profile_so_that_a_spawner_needs_none():
+    gold = OTHER | {"user_options": {"system": "A"}, "project": PROJECT}
+    made = written(credits_user=[gold, OTHER | {"name": "r"}])
+    options = QuotaOptions(config=Config({"UsageQuotaManager": {"credits": made.option}}))
+    require_profiles(Billing, options)
+    selecting = {one.name for one in options.policies if one.servers.by_profile}
+    assert selecting == options.by_what_pays == {"credits: q", "credits: r", "credits of project p"}
 
 
 def test_entries_of_a_function_are_there_before_it_is_called():
