@@ -241,7 +241,8 @@ def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> 
     """Refuse policies that select servers by profile where nothing says what that is: what users
     write in their options is not to decide which quota is theirs.
     """
-    selecting = [one.name for one in options.policies if one.servers.by_profile]
+    by_profile = (one.name for one in options.policies if one.servers.by_profile)
+    selecting = [name for name in by_profile if name not in options.by_what_pays]
     listed = "profile_list" in spawner_class.class_trait_names(config=True)
     if selecting and not listed and options.profile_of_server is None:
         raise ConfigurationError(
