@@ -35,9 +35,9 @@ class Amounts(Protocol):
         """
         ...
 
-    def by_interval(self, length: float) -> Sequence[tuple[int, float]]:
-        """What was used in each interval `(n * length, (n + 1) * length]` in which anything was:
-        `(n, amount)` in time order.
+    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
+        """What was used in each interval `(n * length, (n + 1) * length]` since an offset in which
+        anything was: `(n, amount)` in time order.
         """
         ...
 
@@ -111,11 +111,12 @@ class RunTotals:
             index += FIELDS
         return max(self.packed[index], after) if index < len(self.packed) else math.inf
 
-    def by_interval(self, length: float) -> Sequence[tuple[int, float]]:
+    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
         """See `Amounts.by_interval`."""
         amounts: dict[int, float] = {}
         for at in range(0, len(self.packed), FIELDS):
             start, end, rate = self.packed[at : at + FIELDS]
+            start, end = start - offset, end - offset
             number = math.floor(start / length)
             while number * length < end:
                 part = min(end, (number + 1) * length) - max(start, number * length)
@@ -148,11 +149,11 @@ class Weighted:
             (one.used_next(after) for one, weight in self._parts if weight), default=math.inf
         )
 
-    def by_interval(self, length: float) -> Sequence[tuple[int, float]]:
+    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
         """See `Amounts.by_interval`."""
         amounts: dict[int, list[float]] = {}
         for one, weight in self._parts:
-            for number, amount in one.by_interval(length):
+            for number, amount in one.by_interval(length, offset):
                 amounts.setdefault(number, []).append(weight * amount)
         return tuple((number, math.fsum(amounts[number])) for number in sorted(amounts))
 
