@@ -35,7 +35,7 @@ def assert_same(made: Amounts, expected: Usage, chance: random.Random) -> None:
         assert made.between(start, end) == pytest.approx(expected.between(start, end), abs=1e-9)
         assert made.used_next(start) == expected.used_next(start)
     for length in (7.0, 60.0):
-        one, other = made.by_interval(length), expected.by_interval(length)
+        one, other = made.by_interval(length, 3.0), expected.by_interval(length, 3.0)
         assert [number for number, _ in one] == [number for number, _ in other]
         assert [amount for _, amount in one] == pytest.approx([amount for _, amount in other])
 
