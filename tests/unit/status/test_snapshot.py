@@ -98,7 +98,7 @@ def subjects(groups=GROUPS) -> Iterator[Subject]:
 async def meter_of(source: MadeUp, policies: PolicySet) -> Meter:
     """A meter that has read the whole history."""
     meter = Meter(PrometheusClient("http://nowhere.test"), [source], clock=lambda: NOW)
-    reach = max(one.window.reach for one in policies)
+    reach = policies.reach
     await meter.refresh(reach)
     while await meter.extend():
         pass
