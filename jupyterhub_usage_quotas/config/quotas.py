@@ -43,7 +43,7 @@ class Enforcement(enum.StrEnum):
 class QuotaOptions(
     GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
 ):
-    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
+    """The options of the section `UsageQuotaManager`."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -75,7 +75,7 @@ class QuotaOptions(
 
         Home storage has no window, and its limit may be the "exported" one.
 
-        A name in a scope may be a pattern: {"glob": "class-*"}.
+        A name in a scope may be a pattern: {"glob": "class-*"}. Limits and scopes may be functions.
         """
     ).tag(config=True)
 
