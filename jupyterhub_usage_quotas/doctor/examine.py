@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import PodOwnersUnknown, PrometheusError
 from .checks import (
     audit,
+    costs,
     devices,
     homes,
     network,
@@ -77,6 +78,7 @@ CHECKS: Sequence[Check] = (
     Check("ledger", hub.ledger),
     Check("session-log", sessions.session_log),
     Check("audit-log", audit.audit_log),
+    Check("costs", costs.costs),
     Check("service", hub.service),
     Check("network", network.network, ("service",)),
     Check("hub-metrics", source.hub_metrics, _REACHED, about=About.PROMETHEUS),
