@@ -21,6 +21,7 @@ ACTIVATE: Final = (
     "Activate it as a cost allocation tag in the account that pays (Billing, Cost allocation tags);"
     " it is in data a day later, and not in what was before unless a backfill is requested there."
 )
+MOST_PAGES: Final = 10
 PLANS: Final = {
     "SavingsPlanCoveredUsage": "what Savings Plans cover",
     "DiscountedUsage": "what reserved instances cover",
@@ -58,17 +59,8 @@ def _asked(ask: Callable[[], Any]) -> Any:
 
 def _charges(client: Any, monitor: CostMonitor, today: Date) -> Finding:
     """Whether costs may be asked for, and whether usage has types that are not attributed."""
-    period = {"Start": f"{today - 30 * DAY}", "End": f"{today}"}
-    by = [{"Type": "DIMENSION", "Key": "RECORD_TYPE"}]
     try:
-        answer = _asked(
-            lambda: client.get_cost_and_usage(
-                TimePeriod=period,
-                Granularity="DAILY",
-                Metrics=[monitor.aws_metric],
-                GroupBy=by,
-            )
-        )
+        kinds = _asked(lambda: _kinds(client, monitor.aws_metric, today))
     except CostsUnknown as error:
         cures = {
             SourceState.DENIED: f"Are these the credentials of the cost monitor? {REFUSED}",
@@ -77,14 +69,31 @@ def _charges(client: Any, monitor: CostMonitor, today: Date) -> Finding:
         }
         says = f"Cost Explorer does not answer ({error.state.value}): {error}"
         return failed(says, cures.get(error.state, "Try again in some minutes."))
-    groups = (group for day in answer.get("ResultsByTime", []) for group in day.get("Groups", []))
-    kinds = {str(group["Keys"][0]) for group in groups}
     left_out = [one for one in PLANS if one in kinds and one not in monitor.aws_record_types]
     if left_out:
         what = " and ".join(PLANS[one] for one in left_out)
         cure = f"Add to c.CostMonitor.aws_record_types: {', '.join(left_out)}."
         return warning(f"Cost Explorer has {what}, which is attributed to nobody", cure)
     return ok("Cost Explorer answers, and its charges are of types that are attributed")
+
+
+def _kinds(client: Any, metric: str, today: Date) -> set[str]:
+    """The types of charges in the last month."""
+    asked: dict[str, Any] = {
+        "TimePeriod": {"Start": f"{today - 30 * DAY}", "End": f"{today}"},
+        "Granularity": "MONTHLY",
+        "Metrics": [metric],
+        "GroupBy": [{"Type": "DIMENSION", "Key": "RECORD_TYPE"}],
+    }
+    found: set[str] = set()
+    for _ in range(MOST_PAGES):
+        answer = client.get_cost_and_usage(**asked)
+        for result in answer.get("ResultsByTime", []):
+            found.update(str(group["Keys"][0]) for group in result.get("Groups", []))
+        if not answer.get("NextPageToken"):
+            break
+        asked["NextPageToken"] = answer["NextPageToken"]
+    return found
 
 
 def _tags(client: Any, monitor: CostMonitor) -> Sequence[Finding]:

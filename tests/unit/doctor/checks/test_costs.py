@@ -60,9 +60,8 @@ async def keep(folder: Any, *, rows: Any = None) -> None:
     await account.keep_usage(UsageStore(database))
     if rows is None:
         monitor = configured(folder)
-        today = lambda: NOW.date()  # noqa: E731
         budget: Any = SimpleNamespace(take=lambda: None)
-        source = Source(monitor.tagging, Query(), budget, today=today)
+        source = Source(monitor.tagging, Query(), budget, today=NOW.date)
         rows = (await source.days(account.FIRST, account.AFTER)).rows
     days = dict.fromkeys(account.DAYS, True)
     await CostStore(database).write("aws", rows, days, NOW)
