@@ -29,7 +29,8 @@ from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
-from ..ledger.sql.cached import keeping
+from ..ledger.audit import AuditedJournal
+from ..ledger.sql.cached import CachedLedger, keeping
 from ..ledger.sql.switches import SwitchTable
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
@@ -52,6 +53,7 @@ from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
+from .renaming import Renaming
 from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
 from .viewer_service import GrantedAsMeant, declare_viewer, environment_of, is_viewer
@@ -200,9 +202,23 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     start(loop.run, "refresh")
     for keep in keeping(manager.ledger):
         start(keep, "ledger")
+    _follow_renamings(app, manager)
     _show_on_pages(app, manager, statuses)
     _answer_by_api(app, manager, statuses)
     serve_credits(manager, statuses, loop)
+
+
+def _follow_renamings(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Let users who are renamed keep what was decided about them."""
+    if not isinstance(manager.ledger, CachedLedger):
+        return
+    # The Hub's database models.
+    from jupyterhub.orm import User  # noqa: PLC0415
+
+    audit_log = manager.make_audit_log("hub", app.log.info, app.log.error)
+    renaming = Renaming(app, AuditedJournal(manager.ledger, audit_log, manager.policies))
+    renaming.listen(User)
+    start(renaming.keep, "renamings")
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:
