@@ -21,6 +21,7 @@ from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.checks.validation import errors_in_options, remarks
 from ..config.credits.applying import apply_credits
 from ..config.credits.written import Written
+from ..config.exporting import ACTIVE
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
@@ -48,6 +49,7 @@ from .launch.spawn_hook import quota_hook, wrapped_by_us
 from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
+from .metrics.exported import Exported
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
@@ -310,10 +312,11 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Show on the Hub's metrics endpoint where everybody stands."""
     namespace, earlier = manager.hub_namespace, manager.earlier_metrics
-    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, by_group=not earlier)
-    REGISTRY.register(gauges)
+    exported = Exported(snapshot, namespace, everybody=manager.export_usage != ACTIVE)
+    REGISTRY.register(exported)
+    REGISTRY.register(UsageGauges(exported.rows, manager.policies, namespace, by_group=not earlier))
     if earlier:
-        REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))
+        REGISTRY.register(EarlierGauges(exported.rows, namespace))
         counters = EarlierCounters(REGISTRY, namespace)
         manager.observers.append(counters)
         manager.on_request.append(counters.requested)
