@@ -25,7 +25,7 @@ import httpx
 
 from benchmarks import pages
 from benchmarks.results import Measured, save
-from benchmarks.store import Store, filled, version
+from benchmarks.store import Store, filled, measured, version
 from benchmarks.world import NAMESPACE
 from jupyterhub_usage_quotas.conventions import VIEWER_MODULE
 from tests.support.hub import running_hub
@@ -77,15 +77,18 @@ async def open_pages(
     return waits, sizes
 
 
-def pin_viewer() -> None:
-    """Give the dashboard one core, and leave the others to everything else."""
+def pin_viewer() -> int:
+    """Give the dashboard one core, and leave the others to everything else; returns its process."""
+    found = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
         if VIEWER_MODULE.encode() in command:
-            os.sched_setaffinity(int(process.name), {max(os.sched_getaffinity(0))})
+            found = int(process.name)
+            os.sched_setaffinity(found, {max(os.sched_getaffinity(0))})
+    return found
 
 
 def wait_until_read(store: Store) -> None:
@@ -106,12 +109,11 @@ def main() -> None:
         with running_hub(Path(directory), "6", config) as hub:
             time.sleep(2)  # until they have begun to read
             wait_until_read(store)
-            pin_viewer()
+            viewer = pin_viewer()
             with ThreadPoolExecutor(4) as pool:
                 sessions = list(pool.map(partial(log_in, hub.url), range(options.users)))
-            before, _ = store.counted()
-            waits, sizes = asyncio.run(open_pages(hub.url, sessions, options.seconds))
-            queries = store.counted()[0] - before
+            with measured(store, viewer) as costs:
+                waits, sizes = asyncio.run(open_pages(hub.url, sessions, options.seconds))
     cuts = statistics.quantiles(waits, n=100)
     figures = {
         "opened": len(waits),
@@ -120,7 +122,10 @@ def main() -> None:
         "ms, 99 %": cuts[98],
         "ms, most": max(waits),
         "kB of a page": statistics.mean(sizes) / 1e3,
-        "queries meanwhile": queries,
+        "dashboard, CPU ms of a page": costs["own CPU s"] * 1e3 / len(waits),
+        "dashboard, peak MB": costs["own peak MB"],
+        "Prometheus, CPU s": costs["server CPU s"],
+        "queries": costs["queries"],
     }
     about = {"with": "make bench-viewer", "prometheus": version()}
     rows = [Measured(f"{options.users:,} users within {options.seconds:g} s", figures)]
