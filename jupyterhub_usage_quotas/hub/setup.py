@@ -38,8 +38,9 @@ from ..status.users import UserStatuses
 from .api.access import declare_service, give_scopes
 from .api.answers import Answers
 from .api.switching import Switches
+from .cost_service import declare_cost_monitor
 from .credits.starting import require_database, serve_credits, start_credits
-from .guard.making import make_guard, prepare_guard
+from .guard.making import make_guard, prepare_guard, start_notices
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
@@ -53,7 +54,7 @@ from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
 from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
-from .viewer_service import GrantedAsMeant, declare_viewer, is_viewer
+from .viewer_service import GrantedAsMeant, declare_viewer, environment_of, is_viewer
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -160,6 +161,7 @@ def _config_was_read(change: Bunch) -> None:
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
+        of_viewer += declare_cost_monitor(app, manager, environment_of)
         prepare_guard(app, manager)
         give_scopes(app)
         declare_service(app)
@@ -186,7 +188,8 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     """Start what runs beside the Hub, and show what comes of it."""
     snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
     _export_usage(manager, snapshot)
-    guard = make_guard(app, manager, snapshot)
+    statuses = _statuses(manager, snapshot)
+    guard = make_guard(app, manager, snapshot, start_notices(app, manager, statuses))
     watching = [guard] if guard else []
     if manager.recorder:
         # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
@@ -197,7 +200,6 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     start(loop.run, "refresh")
     for keep in keeping(manager.ledger):
         start(keep, "ledger")
-    statuses = _statuses(manager, snapshot)
     _show_on_pages(app, manager, statuses)
     _answer_by_api(app, manager, statuses)
     serve_credits(manager, statuses, loop)
@@ -241,7 +243,8 @@ def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> 
     """Refuse policies that select servers by profile where nothing says what that is: what users
     write in their options is not to decide which quota is theirs.
     """
-    selecting = [one.name for one in options.policies if one.servers.by_profile]
+    by_profile = (one.name for one in options.policies if one.servers.by_profile)
+    selecting = [name for name in by_profile if name not in options.by_what_pays]
     listed = "profile_list" in spawner_class.class_trait_names(config=True)
     if selecting and not listed and options.profile_of_server is None:
         raise ConfigurationError(

@@ -19,28 +19,45 @@ MINUTE = 60
 K = TypeVar("K", bound=Hashable)
 
 
-def bits_of(found: Iterable[Series], first: int, key: Callable[[Series], K]) -> dict[K, int]:
-    """The minutes from `first` on (Unix seconds) at which series of the same key were one; at other
-    instants they must not be.
-    """
+Holds = Callable[[float, float], bool]
+"""Whether what is looked for holds at an instant (Unix seconds) with a value."""
+
+
+def is_one(_instant: float, value: float) -> bool:
+    """Whether the value is one."""
+    return value == 1
+
+
+def due(at: float, value: float) -> bool:
+    """Whether the value is an instant that has come."""
+    return value <= at
+
+
+def bits_of(
+    found: Iterable[Series], first: int, key: Callable[[Series], K], holds: Holds = is_one
+) -> dict[K, int]:
+    """The minutes from `first` on (Unix seconds) at which it holds of series of the same key."""
     bits: dict[K, int] = {}
     for series in found:
-        of_series = _bits(series, first)
+        of_series = _bits(series, first, holds)
         if of_series:
             at = key(series)
             bits[at] = bits.get(at, 0) | of_series
     return bits
 
 
-def _bits(series: Series, first: int) -> int:
+def _bits(series: Series, first: int, holds: Holds) -> int:
     begin, end = int(series.instants[0]) - first, int(series.instants[-1]) - first
-    number = len(series.values)
-    if series.values.count(1.0) == number and (end - begin) // MINUTE == number - 1:
-        return (1 << number) - 1 << begin // MINUTE
+    number, value = len(series.values), series.values[0]
+    if series.values.count(value) == number and (end - begin) // MINUTE == number - 1:
+        # Of one value: what holds at both ends holds at all between.
+        at_ends = [holds(series.instants[at], value) for at in (0, -1)]
+        if at_ends[0] == at_ends[1]:
+            return (1 << number) - 1 << begin // MINUTE if at_ends[0] else 0
     bits = 0
-    for instant, value in zip(series.instants, series.values, strict=True):
-        if value == 1:
-            bits |= 1 << (int(instant) - first) // MINUTE
+    for at, value in zip(series.instants, series.values, strict=True):
+        if holds(at, value):
+            bits |= 1 << (int(at) - first) // MINUTE
     return bits
 
 

@@ -113,7 +113,7 @@ class Judge:
     ) -> dict[str, PoolFound]:
         found = {}
         for pool in self._pools:
-            theirs = [one.request for one in running if pool.covers(one.request.subject)]
+            theirs = [one for one in running if pool.covers(one.request.subject)]
             if theirs and not pool.overflow:
                 found[pool.name] = find_pool(pool, accounts, theirs, decided.everyone, now)
         return found

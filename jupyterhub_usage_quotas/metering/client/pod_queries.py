@@ -186,11 +186,11 @@ class Pods:
         """The same of any time in the step before an instant."""
         return self.labels.by_uid(f"max_over_time({self._phase}[{duration(self.step)}])")
 
-    def gone(self) -> str:
-        """The pods whose containers were to have ended by an instant, whatever their phase: one for
-        each `uid`. A pod whose node is gone keeps its phase.
+    def ends(self) -> str:
+        """When containers are to end, as seen at an instant (Unix seconds), by `uid`. A pod whose
+        node is gone keeps its phase after that.
         """
-        return self.labels.by_uid(f"({self._deletion} <= time()) * 0 + 1")
+        return self.labels.by_uid(self._deletion)
 
     def requests(self, extreme: str, over: timedelta) -> str:
         """The most ("max") or the least ("min") that containers requested in a window, whether they

@@ -9,17 +9,16 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Required, overload
+from typing import overload
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+import msgspec
 
 from ...errors import BadAnswer, PartialAnswer, QueryRejected
 from ...quotas.messages import printable
 from .series import Series
-from .steady import SteadyParser, single
+from .steady import SteadyParser
 
 PIECE = 50_000
 """Bytes that are read at a time: while they are, nothing else runs in this process."""
@@ -57,6 +56,16 @@ class Answer(Sequence[Series]):
     def __len__(self) -> int:
         return len(self._labels)
 
+    @property
+    def instants(self) -> Sequence[array[float]]:
+        """The instants of each series."""
+        return self._instants
+
+    @property
+    def labels(self) -> Sequence[Mapping[str, str]]:
+        """The labels of each series."""
+        return self._labels
+
     @overload
     def __getitem__(self, index: int) -> Series: ...
     @overload
@@ -67,26 +76,26 @@ class Answer(Sequence[Series]):
         return Series(self._labels[index], self._instants[index], self._values[index])
 
 
-@with_config(ConfigDict(strict=True))
-class _Result(TypedDict, total=False):
-    metric: Required[dict[str, str]]
-    value: tuple[float, str]
-    values: list[tuple[float, str]]
+class _Result(msgspec.Struct, gc=False):
+    metric: dict[str, str]
+    value: tuple[float, str] | None = None
+    values: list[tuple[float, str]] | None = None
 
 
-class _Data(BaseModel):
+class _Data(msgspec.Struct):
     resultType: str  # noqa: N815 the name that the API gives it
     result: list[_Result]
 
 
-class _Answer(BaseModel):
+class _Answer(msgspec.Struct):
     status: str
     data: _Data | None = None
     error: str = ""
     warnings: list[str] = []
 
 
-_Results = TypeAdapter(list[_Result])
+_answers = msgspec.json.Decoder(_Answer)
+_results = msgspec.json.Decoder(list[_Result])
 
 
 def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str, str]) -> Answer:
@@ -97,13 +106,13 @@ def read_answer(content: bytes, *, where: str, success: bool, asked: Mapping[str
     """
     try:
         envelope, edges = _parts(content)
-        answer = _Answer.model_validate_json(envelope)
-        found = Answer(_each(content, edges, _parser(asked)))
+        answer = _answers.decode(envelope)
+        found = Answer(_each(content, edges, SteadyParser.of(asked)))
     except BadAnswer:
         raise
-    except ValueError as error:  # pydantic's and json's are both
+    except (ValueError, msgspec.DecodeError) as error:
         detail = f"{where} is not an answer of the Prometheus API"
-        raise BadAnswer(detail) from (error if isinstance(error, ValidationError) else None)
+        raise BadAnswer(detail) from error
     if answer.status != "success" or answer.data is None or not success:
         raise QueryRejected(f"{where}: {printable(answer.error or answer.status)}")
     if answer.warnings:
@@ -121,16 +130,24 @@ def _not_asked_for(kind: str, series: Answer, asked: Mapping[str, str]) -> str:
     """
     if kind != "matrix" and ("step" in asked or kind != "vector"):
         return f"the query did not ask for a {kind}"
-    if len({frozenset(one.labels.items()) for one in series}) < len(series):
+    if _is_one_twice(series.labels):
         return "a series is there twice"
-    if not all(one.instants for one in series):
+    if not all(series.instants):
         return "a series has no samples"
     if kind == "matrix" and "step" not in asked:
         return ""  # samples as they were scraped, at whatever instants
     start = float(asked.get("start", asked.get("time", 0))) - ROUNDING
     end = float(asked.get("end", asked.get("time", 0))) + ROUNDING
-    inside = all(start <= one.instants[0] and one.instants[-1] <= end for one in series)
+    inside = all(start <= one[0] and one[-1] <= end for one in series.instants)
     return "" if inside else "it has samples of another time"
+
+
+def _is_one_twice(each: Sequence[Mapping[str, str]]) -> bool:
+    orders = {tuple(labels) for labels in each}
+    if len(orders) == len(set(map(frozenset, orders))):
+        # Labels of the same names are in the same order everywhere, as servers write them.
+        return len({(*labels, *labels.values()) for labels in each}) < len(each)
+    return len({frozenset(labels.items()) for labels in each}) < len(each)
 
 
 def _parts(content: bytes) -> tuple[bytes, list[int]]:
@@ -146,15 +163,7 @@ def _parts(content: bytes) -> tuple[bytes, list[int]]:
     return content[: starts[0]] + content[end:], [*starts, end]
 
 
-Parser = Callable[[bytes, int, int], Series | None]
-"""Parses the series between two places; None where it cannot."""
-
-
-def _parser(asked: Mapping[str, str]) -> Parser | None:
-    return SteadyParser.of(asked) if "step" in asked else single
-
-
-def _each(content: bytes, edges: list[int], parse: Parser | None) -> Iterator[Series]:
+def _each(content: bytes, edges: list[int], parse: SteadyParser | None) -> Iterator[Series]:
     """The series of an answer, parsed one after the other, so that only what is kept of them is
     there at any time.
     """
@@ -175,18 +184,21 @@ def _each(content: bytes, edges: list[int], parse: Parser | None) -> Iterator[Se
 
 
 def _parsed(texts: list[bytes]) -> Iterator[Series]:
-    return map(_series, _Results.validate_json(b"[" + b",".join(texts) + b"]"))
+    return map(_series, _results.decode(b"[" + b",".join(texts) + b"]"))
 
 
 def _series(result: _Result) -> Series:
-    raw: list[Any] = result["values"] if "values" in result else [result.get("value")]
-    metric = result["metric"]
+    metric, raw = result.metric, result.values
+    if raw is None:
+        if result.value is None:
+            raise BadAnswer(f"a sample of {metric} is not a number")
+        raw = [result.value]
     try:
         # A month of a server is the same number again and again: convert it once.
         numbers = {text: float(text) for text in {text for _, text in raw}}
         instants = array("d", [instant for instant, _ in raw])
         values = array("d", [numbers[text] for _, text in raw])
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise BadAnswer(f"a sample of {metric} is not a number") from error
     if not all(map(math.isfinite, numbers.values())):
         raise BadAnswer(f"a sample of {metric} is NaN or infinite")

@@ -18,7 +18,7 @@ from ..client.pod_queries import Pods, hubs_scraped_again, hubs_there
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.series import Series
 from ..client.worker import run_in_worker
-from ..minutes import MINUTE, Minutes, bits_of, instant, spans_of
+from ..minutes import MINUTE, Holds, Minutes, bits_of, due, instant, is_one, spans_of
 from .base import StepRange, having
 from .pod_answers import Containers, Pod, PodAnswers, kinds_of, unmistaken
 from .pod_evidence import requests_exported
@@ -58,7 +58,7 @@ class PodReading:
         pods, steps = self.pods, self.steps
         seen, gone, calm, most, least = await all_of(
             self._seen(owned),
-            self._minutes(pods.gone(), steps, owned),
+            self._minutes(pods.ends(), steps, owned, due),
             self._calm(owned),
             self.prometheus.query(pods.requests("max", steps.over), steps.end),
             self.prometheus.query(pods.requests("min", steps.over), steps.end),
@@ -96,20 +96,23 @@ class PodReading:
 
         return await run_in_worker(theirs)
 
-    async def _minutes(self, query: str, steps: StepRange, owned: Collection[str]) -> Minutes:
-        """The minutes at which a query says one, of users' pods."""
+    async def _minutes(
+        self, query: str, steps: StepRange, owned: Collection[str], holds: Holds = is_one
+    ) -> Minutes:
+        """The minutes at which what a query says holds, of users' pods."""
         found = await self._asked(query, steps)
 
         def theirs() -> Minutes:
-            return self._by_uid([one for one in having(found, "uid") if one.labels["uid"] in owned])
+            those = [one for one in having(found, "uid") if one.labels["uid"] in owned]
+            return self._by_uid(those, holds)
 
         return await run_in_worker(theirs)
 
     async def _asked(self, query: str, steps: StepRange) -> Sequence[Series]:
         return await self.prometheus.query_range(query, steps.start, steps.end, steps.step)
 
-    def _by_uid(self, found: Sequence[Series]) -> Minutes:
-        bits = bits_of(found, self._first, lambda one: one.labels["uid"])
+    def _by_uid(self, found: Sequence[Series], holds: Holds = is_one) -> Minutes:
+        bits = bits_of(found, self._first, lambda one: one.labels["uid"], holds)
         return Minutes(self._first, bits, sum(len(one.values) for one in found))
 
     @property

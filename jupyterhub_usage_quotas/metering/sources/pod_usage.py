@@ -93,7 +93,8 @@ class PodUsage:
                 largest[at] = max(amount, largest.get(at, 0.0))
         changed = grouped((one for part in parts for one in part.rates), "uid", "resource")
         brief = grouped((one for part in parts for one in part.brief_rates), "uid", "resource")
-        kinds = {label: self.kind(label) for _, label in (*largest, *changed, *brief)}
+        called = {label for _, label in (*largest, *changed, *brief)}
+        kinds = {label: self.kind(label) for label in called}
         amounts: dict[str, dict[str, list[Run]]] = {}
         for (uid, label), rate in largest.items():
             if (resource := kinds[label]) and rate > 0:

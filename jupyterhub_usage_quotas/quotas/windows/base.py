@@ -36,6 +36,10 @@ class Window(Protocol):
         """How much history before an instant `used` needs."""
         ...
 
+    def reach_for(self, limit: float) -> timedelta:
+        """The same for a limit of so much."""
+        ...
+
     @property
     def length(self) -> timedelta | None:
         """How long usage counts, where that is always the same; None where it is not."""
@@ -75,6 +79,12 @@ class Window(Protocol):
     def refilled(self, amount: float, every: timedelta) -> Window:
         """The same window where so much comes back every so often; itself where nothing comes back
         in steps.
+        """
+        ...
+
+    def steps_around(self, at: datetime) -> tuple[datetime, datetime] | None:
+        """The last step at or before an instant, and the next; None where nothing comes back in
+        steps.
         """
         ...
 
@@ -196,6 +206,19 @@ class OverTime:
     @property
     def refilled_by(self) -> tuple[float, timedelta] | None:
         """See `Window.refilled_by`."""
+        return None
+
+    @property
+    def reach(self) -> timedelta:
+        """See `Window.reach`."""
+        raise NotImplementedError
+
+    def reach_for(self, limit: float) -> timedelta:  # noqa: ARG002 whatever it is
+        """See `Window.reach_for`."""
+        return self.reach
+
+    def steps_around(self, at: datetime) -> tuple[datetime, datetime] | None:  # noqa: ARG002
+        """See `Window.steps_around`."""
         return None
 
     def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine

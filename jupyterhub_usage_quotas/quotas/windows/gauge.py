@@ -79,6 +79,14 @@ class Current:
         """See `Window.refilled_by`: nothing comes back by itself."""
         return
 
+    def reach_for(self, limit: float) -> timedelta:  # noqa: ARG002 it is there now
+        """See `Window.reach_for`."""
+        return self.reach
+
+    def steps_around(self, at: datetime) -> None:  # noqa: ARG002 see above
+        """See `Window.steps_around`."""
+        return
+
     def refilled(self, amount: float, every: timedelta) -> Current:  # noqa: ARG002 see above
         """See `Window.refilled`."""
         return self
