@@ -153,8 +153,11 @@ def main() -> None:
         of_pairs = {pair: pool.submit(cell, "none", *pair) for pair in pairs}
         of_kinds = {kind: pool.submit(cell, kind, most, least) for kind in options.kinds}
         for (times, hours), found in sorted(of_pairs.items()):
-            whole[times, hours] = found.result()
-            note("steps", f"{base * times:,} users", whole[times, hours])
+            steps_of = whole[times, hours] = found.result()
+            if hours != least:
+                # Everything else is the same as with the fewest hours.
+                steps_of = {name: of for name, of in steps_of.items() if name.startswith("reading")}
+            note("steps", f"{base * times:,} users", steps_of)
         for kind, found in of_kinds.items():
             note("kinds", KINDS[kind].what, found.result())
         note("recorded", "recorded", recorded.result())

@@ -37,7 +37,31 @@ def of_costs(what: str, column: str) -> float:
     return figure("costs", "answers", what, column)
 
 
+def of_peer(what: str, column: str) -> float:
+    """How many times as much the earlier package takes."""
+    return figure("peer", "ratios", what, column)
+
+
+BOTH = "CPU of both, peer / this"
+"""Prometheus and the package together."""
+
 CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "README.md",
+        "a launch is decided on usage that the Hub keeps, for [less than a hundredth of the "
+        "CPU](docs/explanation/speed-beside-the-peer.md) that querying Prometheus for it takes",
+        lambda: of_peer("a launch, warm", BOTH) >= 100,
+    ),
+    Claim(
+        "docs/explanation/speed-beside-the-peer.md",
+        "240 users with two sessions a day for 30 days",
+        lambda: load("peer").made["users"] == 240,
+    ),
+    Claim(
+        "docs/explanation/speed-beside-the-peer.md",
+        "A refresh is of 50 users",
+        lambda: load("peer").made["refreshed"] == 50,
+    ),
     Claim(
         "docs/how-to/costs.md",
         "by hub and component an answer takes two seconds of one core, by user twelve, and 0.25 GB "

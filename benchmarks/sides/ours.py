@@ -66,8 +66,10 @@ class Ours:
     async def launch(self, user: str) -> float:
         request = Request(Subject(user, frozenset({GROUP})), rates=RATES)
         decision = await decided_by(self._manager, request)
-        (of_memory,) = (one for one in decision.verdicts if one.allotment.resource == "memory")
-        return (of_memory.used or 0.0) / HOUR
+        of_memory = next(one for one in decision.verdicts if one.allotment.resource == "memory")
+        if of_memory.used is None:
+            raise LookupError("usage is not known: failover decides")
+        return of_memory.used / HOUR
 
     async def refresh(self, users: list[str]) -> int:
         await self._manager.meter.refresh(self._manager.policies.reach)
