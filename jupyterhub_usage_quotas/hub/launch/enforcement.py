@@ -51,7 +51,7 @@ from .request import (
     subject_of_user,
     unread,
 )
-from .servers import Pending
+from .servers import Pending, in_pools
 
 if TYPE_CHECKING:
     from ..sessions.recorder import SessionRecorder
@@ -293,7 +293,7 @@ class UsageQuotaManager(QuotaOptions):
         self, inputs: DecisionInputs, user: HubUser, spawner: HubSpawner, request: Request
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
-        users = self._hub_users([user]) if inputs.pools else [user]
+        users = in_pools(self._hub_users([user]), inputs.pools, user) if inputs.pools else [user]
         in_flight = self.pending.in_flight(users, spawner, reserved=True)
         inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from ..amounts import Amounts
 from ..messages import not_among, wrong
 from ..phrases import Phrase
 from ..units import InvalidQuantity, Unit
@@ -116,7 +117,7 @@ class Window(Protocol):
         """
         ...
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What counts at `at`."""
         ...
 
@@ -136,7 +137,7 @@ class Window(Protocol):
         """
         ...
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """Until when `used` stays what it is at `at`, if nothing more is used; it may stay longer.
         None where it stays for ever, `at` where it changes now.
         """

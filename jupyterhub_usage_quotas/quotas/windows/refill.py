@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..amounts import Amounts
 from ..messages import wrong
 from ..phrases import NEVER_REFILLED, OF_A_BALANCE, OF_A_FIXED_BALANCE, REFILLED, Phrase
 from ..units import (
@@ -166,7 +167,7 @@ class Refill(OverTime):
         amounts = [one.amount for one in windows if isinstance(one, Refill)]
         return replace(self, amount=combined(amounts))
 
-    def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
+    def fold(self, usage: Amounts, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
         """The state right after the last step at or before `at` that usage came before.
 
         Without a checkpoint to go on from, the balance is full when usage begins.
@@ -188,7 +189,7 @@ class Refill(OverTime):
         """What is missing after so many steps without usage."""
         return max(missing - steps * self.amount, 0.0) if steps > 0 else missing
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What is missing from the cap at `at`, in base units."""
         state, step = self.fold(usage, at), self._step_at(at.timestamp())
         missing = self.after_steps(state.missing, step - state.step)
@@ -235,7 +236,7 @@ class Refill(OverTime):
             at = step
         return None
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """See `Window.steady_until`: until the next refill, if anything is missing."""
         if usage.end > at.timestamp():
             return at
