@@ -47,9 +47,9 @@ BOTH = "CPU of both, peer / this"
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
-        "README.md",
-        "a launch is decided on usage that the Hub keeps, for [less than a hundredth of the "
-        "CPU](docs/explanation/speed-beside-the-peer.md) that querying Prometheus for it takes",
+        "docs/explanation/meter.md",
+        "A decision is a look-up, for [less than a hundredth of the CPU](speed-beside-the-peer.md) "
+        "that querying Prometheus for it takes",
         lambda: of_peer("a launch, warm", BOTH) >= 100,
     ),
     Claim(
