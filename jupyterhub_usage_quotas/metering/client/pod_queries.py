@@ -186,6 +186,11 @@ class Pods:
         """The same of any time in the step before an instant."""
         return self.labels.by_uid(f"max_over_time({self._phase}[{duration(self.step)}])")
 
+    def ran_in(self, over: timedelta) -> str:
+        """The pods that ran at any time of a window: a series for each `uid`."""
+        ran = f"max_over_time({self._phase}[{duration(over)}]) == 1"
+        return self.labels.by_uid(f"group by ({self.labels.uid}) ({ran})")
+
     def ends(self) -> str:
         """When containers are to end, as seen at an instant (Unix seconds), by `uid`. A pod whose
         node is gone keeps its phase after that.

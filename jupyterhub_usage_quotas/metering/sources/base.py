@@ -33,9 +33,10 @@ LOOK_BACK = timedelta(minutes=5)
 BEFORE = timedelta(minutes=30)
 """How long before a span scrapes are read to find their interval."""
 
-
+EVERY = 9_900
+"""The most steps of a span at each of which evidence is queried, in one request."""
 LOOKS = 3_000
-"""The most instants of a long span at which evidence is queried."""
+"""The most instants of a longer span at which evidence is queried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ def evidence_ranges(steps: StepRange) -> list[StepRange]:
     every step only of the last part.
     """
     number = (steps.end - steps.start) // steps.step
-    if number <= LOOKS:
+    if number <= EVERY:
         return [steps.earlier]
     coarse = steps.step * (number // LOOKS + 1)
     lately = StepRange(steps.end, steps.end, steps.step).earlier
