@@ -5,6 +5,8 @@
 # make bench  how long decisions take; bench-meter, bench-start, bench-viewer and bench-ledger: what the meter
 #             costs, and a first start, how long users wait for the dashboard, and how soon what people decide
 #             is in force (they write pages in docs/explanation)
+# make bench-peer  this package beside an earlier one of the same name, which decides at launches only
+# make bench-scale  a hundred thousand users, on a stand-in for a store of several machines
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
 # make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
@@ -29,7 +31,7 @@ NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-start bench-viewer bench-ledger bench-first-denial soak docs lint clean free-port programs programs-of-tests static
+.PHONY: demo quick test bench bench-meter bench-peer bench-scale bench-simulate bench-start bench-viewer bench-ledger bench-first-denial soak docs lint clean free-port programs programs-of-tests static
 .DEFAULT_GOAL := test
 
 demo: free-port programs static .venv/demo
@@ -45,8 +47,17 @@ quick: lint static programs-of-tests
 bench: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m pytest benchmarks --benchmark-columns=min,median,max
 
-bench-meter: programs-of-tests .venv/bench
+bench-meter: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_meter
+
+bench-peer: programs-of-tests .venv/bench .venv/test .venv-peer/bench
+	.venv/bin/python -m benchmarks.bench_peer
+
+bench-scale: programs-of-tests .venv/bench .venv/test
+	.venv/bin/python -m benchmarks.bench_scale
+
+bench-simulate: .venv/bench .venv/test
+	.venv/bin/python -m benchmarks.bench_simulate
 
 bench-start: programs-of-tests .venv/bench
 	.venv/bin/python -m benchmarks.bench_start
@@ -137,5 +148,13 @@ labextension/node_modules/.package-lock.json: labextension/package.json labexten
 	.venv/bin/pip --python .venv-spawner6 $(WITHOUT_IRIS)
 	@touch $@
 
+# The earlier package of the same name, of other authors: nothing else may be installed beside it. It is
+# written for Python 3.12 and newer: before, quotes within quotes of a text are a syntax error.
+.venv-peer/bench: | .venv/bin/python
+	$(PYTHON) -m venv --without-pip .venv-peer
+	.venv/bin/pip --python .venv-peer $(PIP_INSTALL) 'jupyterhub-usage-quotas==0.2.1'
+	sed -i -E "s/\{(output|policy)\[\"(\w+)\"\]\}/{\1['\2']}/g" .venv-peer/lib/python3*/site-packages/jupyterhub_usage_quotas/*.py
+	@touch $@
+
 clean:
-	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .venv-peer .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """What people's decisions cost: how soon one is in force, and what a hundred thousand slow down.
 
-    make bench-ledger           about ten minutes; writes docs/explanation/speed-of-the-ledger.md
+    make bench-ledger           about ten minutes; for docs/explanation/speed-of-the-ledger.md
 
 Everything is real: the databases of Debian's packages, Prometheus, a Hub with its dashboard. Each
 figure is taken without any decisions and with all of them, in one run.
@@ -15,24 +15,27 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.bench_meter import AT, NOW, POLICIES, make_meter, read_all, spans
-from benchmarks.report import Measured, machine, table
-from benchmarks.world import GIB, NAMESPACE, World
+from benchmarks import pages
+from benchmarks.results import Measured, save
+from benchmarks.store import filled, version
+from benchmarks.world import GIB, NAMESPACE
 from jupyterhub_usage_quotas.ledger.base import Ledger
 from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
+from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
+from jupyterhub_usage_quotas.metering.readers import Timing
+from jupyterhub_usage_quotas.metering.sources.kube_state_metrics import KubeStateMetrics
 from jupyterhub_usage_quotas.quotas.adjustments import Exemption, Grant
+from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import gather
 from tests.support.databases import Databases, started
 from tests.support.hub import Hub, running_hub
-from tests.support.programs import backfill, start_prometheus
 from tests.support.visitor import Visitor
 
 USERS = 10_000
@@ -41,7 +44,21 @@ AT_ONCE = 1000
 KINDS = ("sqlite", "postgresql", "mariadb")
 TIMES = 40
 ROUNDS = 10
-POLICY = POLICIES.policies[0].name
+DAYS = 8
+"""Of history in Prometheus, of a hundred users."""
+POLICIES = parse_policies(
+    [
+        {
+            "name": "memory-week",
+            "resource": "memory",
+            "limit": "1000 GiB-hours",
+            "window": 7,
+            "scope": {"everyone": True},
+        }
+    ],
+    {"intersection": "min"},
+)
+POLICY = "memory-week"
 CONFIG = """
 from jupyterhub_usage_quotas import setup_usage_quotas
 
@@ -55,40 +72,6 @@ c.UsageQuotaManager.policy = [
     {{"name": {policy!r}, "resource": "memory", "limit": "1000 GiB-hours", "window": 7,
       "scope": {{"everyone": True}}}},
 ]
-"""
-
-PAGE = """\
-# Speed of the ledger
-
-Made by `make bench-ledger` on {date}, on {machine}. Everything was measured in one run, with real
-databases of Debian's packages, a real Prometheus and a real Hub with its dashboard; compare the
-ratios, since machines differ. There are {rows:,} decisions for {users:,} users, half of them over.
-
-## Until a decision is in force
-
-From the moment when another program's write returned, until the launch was asked for that was
-allowed: a user who was denied asks again and again. The Hub looks twice a second for what is new.
-{rounds} exemptions each, in a Hub that has just started and in which nothing else was decided, and
-then with {rows:,} decisions. In seconds.
-
-{in_force}
-
-## What many decisions slow down
-
-In the Hub's process, milliseconds: the look for what is new where nothing is; the look after one
-was written; a decision about a launch, for a user about whom nothing was decided and for one about
-whom {each} decisions were; writing one. "Reading everything" is what the Hub does once, at its
-start.
-
-{costs}
-
-## Pages
-
-Milliseconds until a real dashboard's page was there, the median of {times}: a user's own page (of a
-user with {each} decisions, in the end), and an admin's table of the
-Hub's {hub_users} users.
-
-{pages}
 """
 
 
@@ -134,7 +117,7 @@ def ledger_url(kind: str, databases: Databases, directory: Path) -> str:
 
 async def decide(meter: Meter, ledger: Ledger, user: str) -> None:
     request = Request(Subject(user), rates={"memory": 2.0**30, "cpu": 1.0, "time": 1.0})
-    at = datetime.fromtimestamp(AT, UTC)
+    at = datetime.now(UTC)
     gathered = await gather(POLICIES, meter, ledger, [request.subject], at)
     gathered.of(request.subject).decide(request)
 
@@ -187,9 +170,10 @@ def seconds_until_in_force(
     exemption = Exemption("none", *spell(), user=user, actor="tutor", reason="a deadline")
     journal.run(ledger.record([exemption]))
     begun = asked = time.perf_counter()
-    while not visitor.api("POST", path).is_success:
+    while not visitor.api("GET", f"/usage-quotas/users/{user}").json()["allow_server_launch"]:
         assert asked < begun + 60
         asked = time.perf_counter()
+    assert visitor.api("POST", path).is_success
     return asked - begun
 
 
@@ -227,17 +211,12 @@ def in_a_hub(
         runner.run(ledger.aclose())
 
 
-@contextmanager
-def real_prometheus(directory: Path) -> Iterator[str]:
-    backfill(directory, spans(World(100, 8, NOW)))
-    prometheus, url = start_prometheus(directory)
-    with prometheus:
-        yield url
-
-
 async def all_costs(databases: Databases, prometheus: str, rows: int) -> list[Measured]:
-    meter = make_meter(prometheus)
-    await read_all(meter)
+    client = PrometheusClient(prometheus, request_timeout=timedelta(minutes=2))
+    # It is read once; what is known of it then is decided on for as long as this takes.
+    timing = Timing(refresh_deadline=timedelta(minutes=10), stale_after=timedelta(hours=2))
+    meter = Meter(client, [KubeStateMetrics(NAMESPACE)], timing)
+    await meter.read_history(timedelta(days=DAYS - 1))
     found = []
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -250,8 +229,6 @@ async def all_costs(databases: Databases, prometheus: str, rows: int) -> list[Me
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
-    page = Path("docs/explanation/speed-of-the-ledger.md")
-    parser.add_argument("--output", type=Path, default=page)
     options = parser.parse_args()
     # What the tests do for themselves in conftest.py.
     programs = Path(".tools/node_modules/.bin").resolve()
@@ -259,26 +236,20 @@ def main() -> None:
     in_hubs: list[tuple[Measured, Measured]] = []
     with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as databases:
         directory = Path(folder)
-        with real_prometheus(directory / "prometheus") as prometheus:
+        with filled(100, DAYS) as store:
+            prometheus = store.url
             costs = asyncio.run(all_costs(databases, prometheus, options.rows))
             for kind in KINDS:
                 url = ledger_url(kind, databases, directory)
                 in_hubs += in_a_hub(kind, url, prometheus, directory / kind, options.rows)
-    text = PAGE.format(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=machine(),
-        rows=options.rows,
-        users=USERS,
-        rounds=ROUNDS,
-        each=options.rows // USERS,
-        times=TIMES,
-        hub_users=2 * ROUNDS + 2,
-        in_force=table([one for one, _ in in_hubs]),
-        costs=table(costs),
-        pages=table([one for _, one in in_hubs]),
-    )
-    options.output.write_text(text, encoding="utf-8")
-    print(text)
+    tables = {
+        "in_force": [one for one, _ in in_hubs],
+        "costs": costs,
+        "pages": [one for _, one in in_hubs],
+    }
+    about = {"with": "make bench-ledger", "prometheus": version()}
+    save("ledger", tables, loads=[os.getloadavg()[0]], **about)
+    pages.main()
 
 
 if __name__ == "__main__":

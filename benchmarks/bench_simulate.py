@@ -1,17 +1,19 @@
 """How long it takes to try policies on the past: everybody's thirty days of usage.
 
-As a program (`python -m benchmarks.bench_simulate`) it says the seconds of CPU for each kind of
-policy, for 1,000 users with two sessions a day.
+As a program (`make bench-simulate`) it keeps the seconds of CPU for each kind of policy, for 1,000
+users with two sessions a day, for docs/how-to/try-on-the-past.md.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from benchmarks.report import machine
+from benchmarks import pages
+from benchmarks.results import Measured, save
 from benchmarks.world import DAY, World
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.policy import PolicySet
@@ -85,16 +87,24 @@ def bench_simulate(benchmark, kind):
 
 
 def main(users: int = 1000) -> None:
-    """Print a table of seconds of CPU."""
-    print(f"{users} users, {DAYS} days of two sessions a day, on {machine()}")
-    print("policies | CPU s | launches | denied")
+    """Write results/simulate.json: seconds of CPU, and what came of it."""
+    rows = []
     for kind, written in KINDS.items():
         policies = parse_policies(written, failover_open=False)
         past = past_of(users, policies)
         begin = time.process_time()
         whole = tried(past, policies).everybody
         spent = time.process_time() - begin
-        print(f"{kind} | {spent:.1f} | {whole.launches:,} | {whole.denied:,}")
+        figures = {"seconds of CPU": spent, "launches": whole.launches, "denied": whole.denied}
+        rows.append(Measured(kind, figures))
+        print(kind, figures, flush=True)
+    save(
+        "simulate",
+        {"policies": rows},
+        loads=[os.getloadavg()[0]],
+        **{"with": "make bench-simulate"},
+    )
+    pages.main()
 
 
 if __name__ == "__main__":

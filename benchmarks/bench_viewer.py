@@ -1,9 +1,9 @@
 """How long users wait for the dashboard, when a thousand open it within a minute.
 
-    make bench-viewer           about three minutes; writes docs/explanation/speed-of-pages.md
+    make bench-viewer           about three minutes; for docs/explanation/speed-of-pages.md
 
-A real Hub runs the dashboard as its service, on one core of its own if there are two; the usage of
-all users comes from a stand-in for Prometheus. All users log in first; then each opens their page
+A real Hub runs the dashboard as its service, on one core of its own if there are two, with a real
+Prometheus. All users log in first; then each opens their page
 once, at a random moment. Most sessions are older by then than the dashboard believes them without
 asking the Hub again.
 """
@@ -23,8 +23,9 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.bench_meter import stand_in
-from benchmarks.report import machine
+from benchmarks import pages
+from benchmarks.results import Measured, save
+from benchmarks.store import Store, filled, version
 from benchmarks.world import NAMESPACE
 from jupyterhub_usage_quotas.conventions import VIEWER_MODULE
 from tests.support.hub import running_hub
@@ -41,24 +42,6 @@ c.UsageQuotaManager.policy = [
     {{"resource": "memory", "limit": "1000 GiB-hours", "window": 7, "scope": {{"everyone": True}}}},
     {{"resource": "cpu", "limit": "300 CPU-hours", "window": 7, "scope": {{"everyone": True}}}},
 ]
-"""
-
-PAGE = """\
-# Speed of pages
-
-Made by `make bench-viewer` on {date}, on {machine}. {users} users, each with two sessions a day,
-opened their page of the dashboard within {seconds} seconds, each once, at random moments; it ran on
-one core.
-
-| | |
-|---|---:|
-| pages opened | {opened} |
-| median | {median:.0f} ms |
-| 95th percentile | {p95:.0f} ms |
-| 99th percentile | {p99:.0f} ms |
-| longest | {longest:.0f} ms |
-| kB of a page | {size:.1f} |
-| queries to Prometheus meanwhile, the Hub's and the dashboard's refreshes included | {queries} |
 """
 
 
@@ -105,9 +88,11 @@ def pin_viewer() -> None:
             os.sched_setaffinity(int(process.name), {max(os.sched_getaffinity(0))})
 
 
-def wait_until_read(url: str) -> None:
+def wait_until_read(store: Store) -> None:
     """Wait until both the Hub and the dashboard have read the history: then it is quiet."""
-    while httpx.get(f"{url}/counts").json()["queries"]:
+    before = -1.0
+    while (queries := store.counted()[0]) != before:
+        before = queries
         time.sleep(5)
 
 
@@ -115,35 +100,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--output", type=Path, default=Path("docs/explanation/speed-of-pages.md"))
     options = parser.parse_args()
-    with stand_in(options.users, 7) as url, tempfile.TemporaryDirectory() as directory:
-        config = CONFIG.format(url=url, namespace=NAMESPACE, users=options.users)
+    with filled(options.users, 7) as store, tempfile.TemporaryDirectory() as directory:
+        config = CONFIG.format(url=store.url, namespace=NAMESPACE, users=options.users)
         with running_hub(Path(directory), "6", config) as hub:
             time.sleep(2)  # until they have begun to read
-            wait_until_read(url)
+            wait_until_read(store)
             pin_viewer()
             with ThreadPoolExecutor(4) as pool:
                 sessions = list(pool.map(partial(log_in, hub.url), range(options.users)))
-            httpx.get(f"{url}/counts")
+            before, _ = store.counted()
             waits, sizes = asyncio.run(open_pages(hub.url, sessions, options.seconds))
-            queries = httpx.get(f"{url}/counts").json()["queries"]
+            queries = store.counted()[0] - before
     cuts = statistics.quantiles(waits, n=100)
-    page = PAGE.format(
-        date=time.strftime("%Y-%m-%d"),
-        machine=machine(),
-        users=options.users,
-        seconds=f"{options.seconds:g}",
-        opened=len(waits),
-        median=statistics.median(waits),
-        p95=cuts[94],
-        p99=cuts[98],
-        longest=max(waits),
-        size=statistics.mean(sizes) / 1e3,
-        queries=queries,
-    )
-    options.output.write_text(page, encoding="utf-8")
-    print(page)
+    figures = {
+        "opened": len(waits),
+        "ms, median": statistics.median(waits),
+        "ms, 95 %": cuts[94],
+        "ms, 99 %": cuts[98],
+        "ms, most": max(waits),
+        "kB of a page": statistics.mean(sizes) / 1e3,
+        "queries meanwhile": queries,
+    }
+    about = {"with": "make bench-viewer", "prometheus": version()}
+    rows = [Measured(f"{options.users:,} users within {options.seconds:g} s", figures)]
+    save("viewer", {"pages": rows}, loads=[os.getloadavg()[0]], **about)
+    pages.main()
 
 
 if __name__ == "__main__":

@@ -229,11 +229,13 @@ class QuotaOptions(
 
     def doubts(self) -> list[str]:
         """A line about everything that is accepted and is probably not meant."""
+        backup, known = self.scope_backup_strategy or {}, self.policies.resources
         return [
             *self.doubts_together(),
             *self.doubts_of_budgets(),
             *doubts(self.policies),
-            *limits_without_unit("policy", self.policy, self.policies.resources),
+            *limits_without_unit("policy", self.policy, known),
+            *limits_without_unit("scope_backup_strategy.empty", backup.get("empty"), known),
         ]
 
     @cached_property

@@ -48,6 +48,8 @@ class Resource:
     """The unit of a whole number that has none, as 2i2c's package reads it; empty where such
     numbers are refused.
     """
+    bare_factors: Mapping[str, int] = field(default_factory=dict)
+    """By suffix, how many of that unit a whole number with it is there."""
     bare_from: float = 0
     """The smallest such number; less was meant in another unit."""
     shown_in: tuple[str, ...] = ()

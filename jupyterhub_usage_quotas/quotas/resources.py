@@ -49,6 +49,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 example="100 CPU-hours",
                 aliases=dict.fromkeys(("cpus", "core", "cores", "vcpu", "vcpus"), "CPU"),
                 bare_unit="CPU-hours",
+                # Its M is ten thousand; what was written for it means what it did.
+                bare_factors={"K": 10**3, "M": 10**4, "G": 10**5, "T": 10**6},
                 asked="CORES",
                 spawner_options=("cpu_guarantee", "cpu_limit"),
                 docker_options=("nano_cpus", "cpu_quota"),

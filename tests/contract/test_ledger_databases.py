@@ -306,6 +306,31 @@ async def test_what_was_given_before_is_read_only_by_who_looks(
     await close([ledger])
 
 
+# --- on the disk -------------------------------------------------------------------------------
+
+
+async def test_a_server_that_acknowledges_too_early_is_found_out(url: str, raw: sa.Engine):
+    """Those of the tests do, to be faster; what a connection can set it sets for itself."""
+    kind = parse_ledger_url(url).database
+    (journal,) = await opened(url)
+    expected = {
+        "sqlite": {},
+        "postgresql": {"fsync": "off"},
+        "mariadb": {"innodb_flush_log_at_trx_commit": "0"},
+    }
+    assert await journal.late_writes() == expected[kind]
+    await close([journal])
+    if kind != "postgresql":
+        return
+    name = parse_ledger_url(url).url.database
+    run(raw, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    (journal,) = await opened(url)
+    setting = "SHOW synchronous_commit"
+    assert await journal.database.read(lambda one: one.exec_driver_sql(setting).scalar()) == "on"
+    run(raw, f"ALTER DATABASE {name} RESET synchronous_commit")
+    await close([journal])
+
+
 # --- the tables ----------------------------------------------------------------------------------
 
 

@@ -67,6 +67,7 @@ async def test_of_a_server_that_is_killed_nothing_is_lost_and_nothing_is_twice(
     try:
         upgraded(server.url)
         journal = SqlLedger.at(server.url)
+        assert await journal.late_writes() == {}
         acknowledged = [0] * CLIENTS
         lost = 0
 

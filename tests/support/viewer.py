@@ -28,6 +28,8 @@ from jupyterhub_usage_quotas.services.web.serving import make_server
 
 ACCESS = "access:services!service=usage-quota"
 PREFIX = "/hubs/one/services/usage-quota/"
+PATIENCE = 120
+"""Seconds after which something is broken, and not just slow."""
 SECRET = "rhubarb-hinge-41-walnut-otter"
 """A session secret, for `UsageViewer.session_secret_key`."""
 SESSION_COOKIE = "service-usage-quota"
@@ -154,7 +156,7 @@ class Viewer:
         headers = {"Authorization": f"token {token}"} if token else {}
         method = options.pop("method", "GET")
         headers |= options.pop("headers", {})
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
             url = httpx.URL(self.url + PREFIX + path)
             return client.request(method, url, headers=headers, **options)
 

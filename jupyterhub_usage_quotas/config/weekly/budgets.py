@@ -94,6 +94,11 @@ class WeeklyBudgets:
         ]
 
     @property
+    def pairs_by_policy(self) -> Mapping[str, Pair]:
+        """The role and the tier of each policy, by its name."""
+        return {policy_name(role, tier): (role, tier) for role, tier in self.budgets}
+
+    @property
     def policies_by_tier(self) -> Mapping[str, tuple[str, ...]]:
         """The tiers, in the order in which they are tried, with the names of their policies."""
         names: dict[str, tuple[str, ...]] = dict.fromkeys((*self.tiers, OTHER_TIER), ())

@@ -238,6 +238,15 @@ async def _of_database(kept: CachedLedger) -> list[Finding]:
         )
     if await kept.journal.journal_mode() == ROLLBACK:
         found.append(ok("SQLite keeps a rollback journal: this file system has no write-ahead log"))
+    if late := await kept.journal.late_writes():
+        settings = ", ".join(f"{name} = {value}" for name, value in sorted(late.items()))
+        found.append(
+            warning(
+                f"the ledger's server acknowledges what is not on its disk yet: {settings}",
+                "A decision that somebody was told is written may be gone after a power cut. Set"
+                f" {listed(sorted(late))} to what the server has by default.",
+            )
+        )
     return found
 
 

@@ -212,6 +212,9 @@ SESSION: Final = {
     POSTGRESQL: (
         f"SET statement_timeout = '{2 * PATIENCE}s'",
         f"SET lock_timeout = '{PATIENCE}s'",
+        # Whatever is usual for this database or this user: what is acknowledged is on the disk.
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'",
     ),
     MARIADB: (
         # What does not fit is refused, not cut off.
@@ -219,6 +222,11 @@ SESSION: Final = {
         f"SET SESSION innodb_lock_wait_timeout = {PATIENCE}",
     ),
 }
+AT_ONCE: Final = {
+    POSTGRESQL: {"fsync": "on", "full_page_writes": "on"},
+    MARIADB: {"innodb_flush_log_at_trx_commit": "1", "innodb_doublewrite": "ON"},
+}
+"""What a server has to be set to, so that what it acknowledged is there after a power cut."""
 UPGRADE_LOCK: Final = {
     POSTGRESQL: ("SELECT 1 FROM pg_advisory_xact_lock(8027421370161206)", ""),
     MARIADB: (

@@ -11,10 +11,10 @@ from ...quotas.subject import EVERYONE, Everyone, Subject
 from ..base import PAGE, Check, no_check
 from ..entries import can_be_kept, checked, checked_key, checked_voiding
 from . import statements
-from .database import Database
+from .database import AT_ONCE, Database
 from .rows import ChainReport, Noted, Row
 from .statements import Clock
-from .url import parse_ledger_url
+from .url import POSTGRESQL, parse_ledger_url
 
 
 def _now() -> datetime:
@@ -112,6 +112,22 @@ class SqlLedger:
         return await self.database.read(
             lambda connection: str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
         )
+
+    async def late_writes(self) -> Mapping[str, str]:
+        """The settings of a server by which it acknowledges what may be lost in a power cut."""
+        wanted = AT_ONCE.get(self.database.where.database, {})
+        if not wanted:
+            return {}
+        names = ", ".join(f"'{name}'" for name in wanted)
+        query = (
+            f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"  # noqa: S608 names of ours
+            if self.database.where.database == POSTGRESQL
+            else f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"
+        )
+        found = await self.database.read(
+            lambda connection: [(str(a), str(b)) for a, b in connection.exec_driver_sql(query)]
+        )
+        return {name: value for name, value in found if value.lower() != wanted[name].lower()}
 
     async def aclose(self) -> None:
         """See `Ledger`."""

@@ -11,7 +11,7 @@ from ..resource import Resource
 from ..resources import BY_RUNNING, with_gpu
 from ..sessions import costing
 from ..units import show_duration
-from .limits import is_bare
+from .limits import bare_number
 from .look_alikes import as_usual, looks_like_another
 from .patterns import is_a_pattern, matches_everything, not_on_one_line
 from .policy import Policy, PolicySet
@@ -36,14 +36,20 @@ def doubts(policies: PolicySet) -> Iterator[str]:
 def limits_without_unit(
     where: str, entries: object, resources: Mapping[str, Resource]
 ) -> Iterator[str]:
-    """A line for every limit that is a whole number, whose unit 2i2c's package defines."""
-    for index, entry in enumerate(entries if isinstance(entries, list | tuple) else ()):
+    """A line for every limit of one entry or several that only 2i2c's package says the unit of."""
+    listed = entries if isinstance(entries, list | tuple) else None
+    for index, entry in enumerate([entries] if listed is None else listed):
         if not isinstance(entry, Mapping):
             continue
         resource = resources.get(str(entry.get("resource")))
-        if resource and is_bare(entry.get("limit"), resource):
-            limit = f"{entry['limit']} {resource.bare_unit}"
-            yield f"{where}[{index}].limit has no unit and is taken as {limit}; write {limit!r}"
+        limit = entry.get("limit")
+        if resource and (number := bare_number(limit, resource)) is not None:
+            means = f"{number} {resource.bare_unit}"
+            what, why = "has no unit and", ""
+            if isinstance(limit, str):
+                what, why = shown(limit), ", as 2i2c's package reads it"
+            place = f"{where}[{index}]" if listed is not None else where
+            yield f"{place}.limit {what} is taken as {means}{why}; write {means!r}"
 
 
 def _doubts_of_policy(policy: Policy) -> Iterator[str]:

@@ -5,6 +5,7 @@ it got and what it expected.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ def parse_limit(value: object, resource: Resource) -> Quantity:
         return Quantity(math.nan, resource.usual_unit)
     if isinstance(value, Mapping):
         quantity = _limit_from_mapping(value, resource)
+    elif (number := bare_number(value, resource)) is not None and isinstance(value, str):
+        quantity = bounded_quantity(number, resource.unit(resource.bare_unit), value)
     elif isinstance(value, str):
         quantity = resource.quantity(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -50,20 +53,22 @@ def parse_limit(value: object, resource: Resource) -> Quantity:
     return quantity
 
 
-def is_bare(value: object, resource: Resource) -> bool:
-    """Whether a limit is a whole number without a unit, as 2i2c's package has it."""
-    return (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and bool(resource.bare_unit)
-        and value > 0
-        and value >= resource.bare_from
-    )
+def bare_number(value: object, resource: Resource) -> int | None:
+    """What a limit says in the resource's `bare_unit`, where it is written as only 2i2c's package
+    has it: a whole number without a unit, or with a suffix; else None.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and resource.bare_unit:
+        return value if value > 0 and value >= resource.bare_from else None
+    suffixes = "".join(resource.bare_factors)
+    if suffixes and isinstance(value, str) and re.fullmatch(f"[0-9]{{1,15}}[{suffixes}]", value):
+        return int(value[:-1]) * resource.bare_factors[value[-1]]
+    return None
 
 
 def _limit_from_number(value: float, resource: Resource) -> Quantity:
-    if is_bare(value, resource):
-        return bounded_quantity(value, resource.unit(resource.bare_unit), value)
+    number = bare_number(value, resource)
+    if number is not None:
+        return bounded_quantity(number, resource.unit(resource.bare_unit), value)
     example = resource.quantity(resource.example).unit
     if value == 0:
         return Quantity(float(value), example)

@@ -26,3 +26,9 @@ class ViewerContext(PageContext):
         """The tiers of weekly budgets, and the policies of each; none without budgets."""
         budgets = self.configured.manager.budgets
         return budgets.policies_by_tier if budgets else {}
+
+    @property
+    def roles_and_tiers(self) -> Mapping[str, tuple[str, str]]:
+        """The role and the tier of each policy of weekly budgets, by its name."""
+        budgets = self.configured.manager.budgets
+        return budgets.pairs_by_policy if budgets else {}

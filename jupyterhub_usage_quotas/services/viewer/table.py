@@ -23,6 +23,7 @@ ROWS_AT_MOST = 200
 OFFSET_AT_MOST = 10_000_000
 NO_QUOTA = "none"
 """The state of a user to whom no quota applies."""
+SOME_USAGE = "some"
 STATES = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK, NO_QUOTA)
 """The states of rows, in the order in which they are shown."""
 EARLIER_STATES: Mapping[str, str] = MappingProxyType(
@@ -44,7 +45,8 @@ class Filter:
 
     `search` is a part of the name, in upper or lower case; with a `policy`, the rows are of those
     who have a verdict by it, and `used` orders by its share alone. With a `tier` of weekly budgets
-    they are of those who used something of it, as far as is known, and `used` orders by that.
+    they are of those who used something of it, as far as is known, and `used` orders by that. With
+    the `usage` "some" they are of those who used something of any quota, as far as is known.
     """
 
     search: str = ""
@@ -52,6 +54,7 @@ class Filter:
     policy: str = ""
     state: str = ""
     tier: str = ""
+    usage: str = ""
     sort: str = "name"
 
 
@@ -71,6 +74,7 @@ class Page:
             group=query.text("group"),
             policy=query.text("policy"),
             tier=query.text("tier"),
+            usage=query.choice("usage", ("", SOME_USAGE), ""),
             state=query.choice("state", ("", *STATES), "", EARLIER_STATES),
             sort=query.choice("sort", SORTS, "name"),
         )
@@ -130,8 +134,14 @@ def _is_wanted(status: UserStatus, wanted: Filter, of_tier: frozenset[str] | Non
         and (not wanted.group or wanted.group in subject.groups)
         and (not wanted.state or wanted.state == row_state(status))
         and (not wanted.policy or any(_verdicts(status, wanted.policy)))
-        and (of_tier is None or any(one.used != 0 for one in _verdicts(status, "", of_tier)))
+        and (of_tier is None or _used(status, of_tier))
+        and (not wanted.usage or _used(status, None))
     )
+
+
+def _used(status: UserStatus, of_tier: frozenset[str] | None) -> bool:
+    """Whether anything was used of these quotas, of any for None; also where it is not known."""
+    return any(one.used != 0 for one in _verdicts(status, "", of_tier))
 
 
 def _share(status: UserStatus, policy: str, of_tier: frozenset[str] | None) -> float:

@@ -69,6 +69,7 @@ USERS = Operation(
         Parameter("group", "only members of this group", TEXT),
         Parameter("policy", "only those with a verdict by this policy", TEXT),
         Parameter("tier", "only those who used something of this tier of the weekly budgets", TEXT),
+        Parameter("usage", "`some` for only those who used something", TEXT),
         Parameter(
             "state",
             "only users with this severity; empty for all. The earlier words `over`, `soon` and"

@@ -73,6 +73,8 @@ class Card:
     covered_until: datetime | None
     incomplete: str
     plot: Plot | None = None
+    over: str = ""
+    """How much more than the allowance was used."""
     old: bool = False
     """Whether there is more to say of when it was than that it is now."""
 
@@ -122,8 +124,15 @@ def _card(status: UserStatus, outlook: Outlook, zone: ZoneInfo | None, language:
         covered_until=known.covered_until if known else None,
         incomplete=_incomplete(status, verdict, language),
         plot=plot(status, verdict, zone, language) if zone else None,
+        over=_over(verdict, language),
         old=known is not None and status.inputs.now - known.covered_until > OLD,
     )
+
+
+def _over(verdict: Verdict, language: Language) -> str:
+    unit = verdict.allotment.limit.unit
+    more = language.amount(max((verdict.used or 0.0) - verdict.allowance, 0.0), unit)
+    return "" if more == language.amount(0.0, unit) else more
 
 
 def _incomplete(status: UserStatus, verdict: Verdict, language: Language) -> str:

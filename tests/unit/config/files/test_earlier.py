@@ -261,3 +261,15 @@ def test_lists_that_are_added_to_under_an_earlier_name():
     config.UsageViewer.hub_template_paths.append("/a")
     assert isinstance(make_viewer(config), UsageViewer)
     assert make_viewer(config).template_paths == ["/a"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "means"),
+    [(100, "has no unit and is taken as 100"), ("5M", "'5M' is taken as 50000")],
+)
+def test_a_limit_of_the_fallback_that_only_it_says_the_unit_of_is_said_once(limit, means):
+    empty = {"resource": "cpu", "limit": limit, "window": 7}
+    strategy = {"empty": empty, "intersection": "max"}
+    config = everything(UsageQuotaManager={"scope_fallback_strategy": strategy})
+    (line,) = QuotaOptions(config=config).doubts()
+    assert line.startswith(f"scope_backup_strategy.empty.limit {means} CPU-hours")

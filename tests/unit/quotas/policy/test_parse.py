@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from jupyterhub_usage_quotas.quotas.policy.doubts import limits_without_unit
 from jupyterhub_usage_quotas.quotas.policy.errors import InvalidPolicies
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.resources import RESOURCES
 
 GIB_HOUR = 2**30 * 3600
 
@@ -83,6 +85,29 @@ def test_the_configuration_of_the_quickstart_is_accepted():
 )
 def test_a_limit_can_be_written_as_a_mapping_or_a_text(limit, base):
     assert parse_policies([entry(limit=limit)]).policies[0].limit.base == base
+
+
+@pytest.mark.parametrize(
+    ("limit", "hours"),
+    # As 2i2c's package multiplies them, each by ten more than the one before.
+    [("5K", 5000), ("5M", 50_000), ("5G", 500_000), ("5T", 5_000_000), ("0K", 0)],
+)
+def test_suffixes_of_cpu_are_what_2i2cs_package_reads_them_as(limit, hours):
+    written = entry(resource="cpu", limit=limit)
+    (policy,) = parse_policies([written]).policies
+    assert policy.limit.base == hours * 3600
+    assert policy.limit.unit.symbol == "CPU-hours"
+    said = [*limits_without_unit("policy", [written], RESOURCES)]
+    assert said == [
+        f"policy[0].limit '{limit}' is taken as {hours} CPU-hours, as 2i2c's package reads it;"
+        f" write '{hours} CPU-hours'"
+    ]
+
+
+@pytest.mark.parametrize("limit", ["5k", "5 K", "5.5K", "-5K", "5P", "K", "٥K", "5Ki", "5KK"])
+def test_other_suffixes_of_cpu_are_refused(limit):
+    with pytest.raises(InvalidPolicies):
+        parse_policies([entry(resource="cpu", limit=limit)])
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,10 @@ from jupyterhub_usage_quotas.conventions import SCOPE_GRANT, SCOPE_READ
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Unknown, Usage
 from jupyterhub_usage_quotas.services.viewer.pages.admin import totals
-from tests.support.campus import POLICIES, TINA, Campus, running_campus
-from tests.support.viewer import token_of
+from tests.support.campus import ADMIN, HOUR, POLICIES, TINA, Campus, running_campus
+from tests.support.viewer import PREFIX, token_of
 
-ADMIN, TESS = "token-of-admin", "token-of-tess"
-HOUR = 3600.0
+TESS = "token-of-tess"
 SMALL, GPU = ServerAttributes(profile="small"), ServerAttributes(profile="large-gpu", gpu=True)
 HOSTILE = ["=1+1", "@SUM(A1)", "\uff1dcmd", "  +1", 'a";b,c', "<b>&", "\u202egnp"]
 STARTED = (datetime.now(UTC) - timedelta(days=3)).strftime("%A").lower()
@@ -108,6 +107,59 @@ def test_the_api_has_the_same(campus: Campus):
 def test_a_tier_says_nothing_of_those_whom_the_visitor_does_not_see(campus: Campus):
     assert names(page(campus, "tier=gpu", TINA)) == []
     assert names(page(campus, "tier=gpu", TESS)) == ["abe", "ann"]
+
+
+def test_those_who_used_nothing_can_be_left_out(campus: Campus):
+    assert names(page(campus, "usage=some")) == ["abe", "amy", "ann", "ben"]
+    assert names(page(campus, "usage=some&tier=gpu&group=a")) == ["abe", "ann"]
+    assert names(page(campus, "usage=some", TINA)) == []
+    found = page(campus, "usage=some&limit=1")
+    assert found.select_one("#usage-quota-usage").has_attr("checked")
+    assert "usage=some" in found.select_one('a[rel="next"]')["href"]
+    assert campus.viewer.get("admin?usage=much", ADMIN).status_code == 400
+
+
+# --- how long -------------------------------------------------------------------------------------
+
+
+def week_ends() -> datetime:
+    """When the week is over that began three days ago."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=4)
+
+
+@pytest.mark.parametrize("policy", ["gpu-user-week", "week"])
+def test_what_is_given_is_usually_for_this_week_of_the_calendar_alone(campus: Campus, policy: str):
+    pupil = f"of-{policy}"
+    campus.add(pupil, "b")
+    path = f"admin/users/{pupil}"
+    found = BeautifulSoup(campus.viewer.get(path, ADMIN).text, "html.parser")
+    (chosen,) = found.select("#usage-quota-lasts option[selected]")
+    assert "begins anew, or for 7 days" in chosen.get_text()
+    typed = {"policy": policy, "amount": "2", "lasts": str(chosen["value"]), "reason": "ill"}
+    before = datetime.now(UTC)
+    assert campus.viewer.get(path, ADMIN, method="POST", data=typed).status_code == 303
+    (written,) = campus.about(pupil)
+    if policy == "gpu-user-week":
+        assert written.until == week_ends()
+    else:
+        assert abs(written.until - before - timedelta(days=7)) < timedelta(minutes=2)
+
+
+def test_used_beyond_the_allowance_is_said_since_less_than_that_helps_nobody(campus: Campus):
+    pupil = "over"
+    campus.add(pupil, "b")
+    campus.viewer.meter.readings[pupil] = {"time": hours((7, GPU))}
+    path = f"admin/users/{pupil}"
+    typed = {"policy": "gpu-user-week", "amount": "2", "lasts": "7d", "reason": "ill"}
+    for over in ("1h more than the allowance", ""):
+        answer = campus.viewer.get(path, ADMIN, method="POST", data=typed)
+        location = answer.headers["Location"].removeprefix(PREFIX)
+        text = " ".join(
+            BeautifulSoup(campus.viewer.get(location, ADMIN).text, "html.parser").get_text().split()
+        )
+        assert (over in text) if over else ("more than the allowance" not in text)
+    del campus.viewer.meter.readings[pupil]
 
 
 # --- totals ---------------------------------------------------------------------------------------

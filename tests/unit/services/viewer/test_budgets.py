@@ -137,6 +137,33 @@ def test_another_budget_is_for_that_week_only(campus: Campus, period: str, said:
     assert now["cpu-user-week"] == 20
 
 
+def test_a_table_has_them_by_tier_and_role_for_both_weeks(campus: Campus):
+    send(campus, amount="30", period="next")
+    found = shown(campus)
+    rows = [
+        [" ".join(cell.get_text().split()) for cell in row.select("th, td")]
+        for row in found.select(".usage-quota-tiers tr")
+    ]
+    # A tier stands before all of its roles.
+    assert rows == [
+        ["Tier", "Role", "This week", "Next week"],
+        ["gpu", "admin", "20h", "20h"],
+        ["user", "20h", "30h (usually 20h)"],
+        ["cpu", "admin", "20h", "20h"],
+        ["user", "20h", "20h"],
+    ]
+    (link,) = found.select('[data-policy="gpu-user-week"] [data-period="next"] a')
+    path, _, place = str(link["href"]).removeprefix(PREFIX).partition("#")
+    opened = page(campus.viewer.get(path, ADMIN))
+    (part,) = opened.select("section:has(details[open])")
+    assert part["data-policy"] == "gpu-user-week"
+    assert part.select_one("h2")["id"] == place  # type: ignore[index]
+    (checked,) = part.select("[name=period][checked]")
+    assert checked["value"] == "next"
+    assert campus.viewer.get(f"{PATH}?period=last", ADMIN).status_code == 400
+    assert page(campus.viewer.get(f"{PATH}?policy=<b>", ADMIN)).select("details[open]") == []
+
+
 def test_of_two_the_later_is_in_force_and_taken_back_the_one_before(campus: Campus):
     send(campus, amount="30")
     found = after(campus, send(campus, amount="0.5"))

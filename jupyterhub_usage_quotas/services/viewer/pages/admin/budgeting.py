@@ -6,7 +6,7 @@ start, until the end of that period: then the configured one is in force again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
@@ -41,8 +41,13 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A policy whose usage begins anew by the calendar, and what was decided about it."""
+    """A policy whose usage begins anew by the calendar, and what was decided about it. `number` is
+    its place on the page; `role` and `tier` are empty where it is none of the weekly budgets.
+    """
 
+    number: int
+    role: str
+    tier: str
     policy: str
     title: str
     per: str
@@ -50,6 +55,14 @@ class Budget:
     usual: str
     periods: tuple[Period, ...]
     decided: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TierRow:
+    """A row of the table of tiers and roles; a tier stands before `roles` of them."""
+
+    budget: Budget
+    roles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +106,11 @@ def budgets(
     at: datetime,
     language: Language,
     actor: str,
+    roles_and_tiers: Mapping[str, tuple[str, str]],
 ) -> list[Budget]:
     """All budgets, by what was decided for everyone."""
 
-    def budget(policy: Policy) -> Budget:
+    def budget(number: int, policy: Policy) -> Budget:
         unit = policy.limit.unit
         decided = [one for one in for_everyone if one.concerns(policy, NOBODY)]
         periods = []
@@ -113,7 +127,11 @@ def budgets(
             actor=actor,
             administers=True,
         )
+        role, tier = roles_and_tiers.get(policy.name, ("", ""))
         return Budget(
+            number,
+            role,
+            tier,
             policy.name,
             language.gettext(policies.resources[policy.resource].display_name),
             language.say(policy.window.per),
@@ -123,7 +141,21 @@ def budgets(
             tuple(one for one in said if one.state in (IN_FORCE, LATER)),
         )
 
-    return [budget(one) for one in budget_policies(policies, at).values()]
+    found = budget_policies(policies, at).values()
+    return [budget(number, one) for number, one in enumerate(found, 1)]
+
+
+def tier_rows(budgets: Sequence[Budget]) -> list[TierRow]:
+    """The table of tiers and roles: what belongs to a tier stands together."""
+    by_tier: dict[str, list[Budget]] = {}
+    for one in budgets:
+        if one.tier:
+            by_tier.setdefault(one.tier, []).append(one)
+    return [
+        TierRow(one, 0 if place else len(theirs))
+        for theirs in by_tier.values()
+        for place, one in enumerate(theirs)
+    ]
 
 
 def proposal_of(

@@ -15,7 +15,16 @@ from .....quotas.adjustments import Adjustment
 from ....web.params import BadParameter, Refused
 from ...api.openapi import LARGEST_ID
 from ...deciding import adjustment
-from .budgeting import Budget, TypedBudget, budget_policies, budgets, proposal_of
+from .budgeting import (
+    NEXT,
+    THIS,
+    Budget,
+    TypedBudget,
+    budget_policies,
+    budgets,
+    proposal_of,
+    tier_rows,
+)
 from .decided import entries
 from .giving import Fault, Mistyped, fault_of
 from .handlers import DecidingPage, Undoing, status_of
@@ -31,8 +40,11 @@ class BudgetsPage(DecidingPage):
             raise HTTPError(404)
 
     async def get(self) -> None:
-        """The budgets; after something was written, what it was."""
-        await self._show(TypedBudget())
+        """The budgets, with the form of one that was selected; after something was written, what it
+        was.
+        """
+        period = self.query.choice("period", (THIS, NEXT), THIS)
+        await self._show(TypedBudget(policy=self.query.text("policy"), period=period))
 
     head = get
 
@@ -73,12 +85,13 @@ class BudgetsPage(DecidingPage):
         status: int = 200,
         undoing: Undoing | None = None,
     ) -> None:
-        done = await self._done()
+        done, found = await self._done(), await self._budgets()
         self.set_status(status)
         self.show(
             "usage-quota-budgets.html",
             chip=await self.header(),
-            budgets=await self._budgets(),
+            budgets=found,
+            tiers=tier_rows(found or ()),
             typed=typed if typed.key else replace(typed, key=secrets.token_urlsafe(16)),
             faults={one.field: one for one in faults},
             undoing=undoing,
@@ -97,7 +110,14 @@ class BudgetsPage(DecidingPage):
             self.context.log.warning("The ledger does not answer: %s", error)
             return None
         decider = self.decider
-        return budgets(decider.policies, decided.everyone, self.at, self.language, decider.actor)
+        return budgets(
+            decider.policies,
+            decided.everyone,
+            self.at,
+            self.language,
+            decider.actor,
+            self.context.roles_and_tiers,
+        )
 
     async def _done(self) -> Mapping[str, Any]:
         """What was just written, where the address says that something was."""

@@ -30,6 +30,8 @@ from ..intervals import zone_of
 LASTING = (1, 2, 3, 7, 14, 30)
 """For how many days somebody can select to give more; another end is typed."""
 USUALLY = "7d"
+PERIOD = "period"
+"""Until the quota begins anew by the calendar: then all have what they usually have."""
 UNTIL_FORM = "%Y-%m-%dT%H:%M"
 """How a browser's field for a date and a time has its value."""
 DECIMALS = 6
@@ -38,8 +40,9 @@ WORST_FIRST = (Severity.EXHAUSTED, Severity.LOW, Severity.UNKNOWN, Severity.OK)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A quota of which more can be given. `remaining` is empty, and `severity` None, where the
-    visitor does not see it, or several users have different ones.
+    """A quota of which more can be given; `anew` is when it begins anew, if it does by a calendar.
+    `remaining` is empty, and `severity` None, where the visitor does not see it, or several users
+    have different ones.
     """
 
     policy: str
@@ -47,6 +50,7 @@ class Offer:
     window: str
     unit: str
     symbol: str
+    anew: datetime | None
     remaining: str = ""
     severity: Severity | None = None
 
@@ -57,7 +61,7 @@ class Typed:
 
     policy: str = ""
     amount: str = ""
-    lasts: str = USUALLY
+    lasts: str = ""
     until: str = ""
     zone: str = ""
     reason: str = ""
@@ -111,19 +115,35 @@ def make_form(
     language: Language,
 ) -> Form:
     """The form with what was typed, and with what is wrong with it."""
-    lasting = tuple(
+    lasting = _lasting(offers, language)
+    if not typed.policy and len(offers) == 1:
+        typed = replace(typed, policy=offers[0].policy)
+    if not typed.lasts:
+        typed = replace(typed, lasts=PERIOD if lasting[0][0] == PERIOD else USUALLY)
+    earliest = now.astimezone(zone).strftime(UNTIL_FORM)
+    return Form(typed, tuple(offers), lasting, earliest, {one.field: one for one in faults})
+
+
+def _lasting(offers: Sequence[Offer], language: Language) -> tuple[tuple[str, str], ...]:
+    """For how long, with texts. What is given for a week of the calendar is usually for that week
+    alone: for seven days it would be for two of them.
+    """
+    days = tuple(
         (f"{days}d", language.ngettext("for {count} day", "for {count} days", days))
         for days in LASTING
     )
-    if not typed.policy and len(offers) == 1:
-        typed = replace(typed, policy=offers[0].policy)
-    earliest = now.astimezone(zone).strftime(UNTIL_FORM)
-    return Form(typed, tuple(offers), lasting, earliest, {one.field: one for one in faults})
+    if not any(one.anew for one in offers):
+        return days
+    text = language.gettext("until the quota begins anew")
+    if not all(one.anew for one in offers):
+        text = language.gettext("until it begins anew, or for 7 days")
+    return ((PERIOD, text), *days)
 
 
 def offers(
     policies: PolicySet,
     subjects: Sequence[Subject],
+    at: datetime,
     language: Language,
     status: UserStatus | None = None,
 ) -> list[Offer]:
@@ -140,11 +160,15 @@ def offers(
         for one in policies
         if one.name in common and not one.pooled and one.name not in policies.default_names
     }
-    return [_offer(one, policies, language, status) for one in usable.values()]
+    return [_offer(one, policies, at, language, status) for one in usable.values()]
 
 
 def _offer(
-    policy: Policy, policies: PolicySet, language: Language, status: UserStatus | None
+    policy: Policy,
+    policies: PolicySet,
+    at: datetime,
+    language: Language,
+    status: UserStatus | None,
 ) -> Offer:
     remaining, how = "", None
     for verdict in status.decision.verdicts if status else ():
@@ -152,12 +176,14 @@ def _offer(
             remaining = VerdictText.of(verdict, language).remaining
             how = status.severity_of(verdict)
     symbol = policy.limit.unit.symbol
+    period = policy.window.period_at(at)
     return Offer(
         policy.name,
         language.gettext(policies.resources[policy.resource].display_name),
         language.say(policy.window.said),
         language.unit(symbol),
         symbol,
+        period[1] if period else None,
         remaining,
         how,
     )
@@ -190,7 +216,7 @@ def request_of(
     if not amount:
         text = gettext("Enter a number above 0, for example {example}.", example="2")
         faults.append(Fault("amount", text))
-    until = _until(typed, now, zone)
+    until = _until(typed, offer, now, zone)
     if not until:
         years = LONGEST_DURATION.days // 366
         text = gettext("Enter a time to come, within {years} years.", years=years)
@@ -239,9 +265,12 @@ def _amount(text: str) -> str:
     return "" if plain == "0" else plain
 
 
-def _until(typed: Typed, now: datetime, zone: ZoneInfo) -> str:
+def _until(typed: Typed, offer: Offer | None, now: datetime, zone: ZoneInfo) -> str:
     """When it ends, as the API has it; empty where that is no time to come."""
     if not typed.until.strip():
+        if typed.lasts == PERIOD:
+            anew = offer.anew if offer else None
+            return anew.astimezone(UTC).isoformat() if anew else USUALLY
         lasts = {f"{days}d" for days in LASTING}
         return typed.lasts if typed.lasts in lasts else ""
     try:

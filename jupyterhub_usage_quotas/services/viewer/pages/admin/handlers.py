@@ -233,7 +233,7 @@ class GivePage(DecidingPage):
     async def _give(self, subject: Subject) -> None:
         typed = Typed.of(self.typed)
         decider, policies = self.decider, self.decider.policies
-        choices = offers(policies, [subject], self.language)
+        choices = offers(policies, [subject], self.at, self.language)
         zone = zone_of(typed.zone)
         try:
             body = request_of(typed, [subject.name], choices, self.at, zone, self.language)
@@ -266,7 +266,7 @@ class GivePage(DecidingPage):
         stands = None
         if self.permissions.may_read(subject):
             stands = await self.context.statuses.of(subject, self.now)
-        choices = offers(policies, [subject], language, stands)
+        choices = offers(policies, [subject], self.at, language, stands)
         if not typed.policy:
             typed = replace(typed, policy=most_wanted(choices))
         decided, following = await self.decided(subject, self.decider.actor)

@@ -59,7 +59,7 @@ class GiveSeveralPage(DecidingPage):
         users = self.get_body_arguments("users", strip=False)
         reached = [one for one in await self.reached() if one.subject.name in users]
         decider, policies = self.decider, self.decider.policies
-        choices = offers(policies, [one.subject for one in reached], self.language)
+        choices = offers(policies, [one.subject for one in reached], self.at, self.language)
         try:
             zone = zone_of(typed.zone)
             body = request_of(typed, users, choices, self.at, zone, self.language)
@@ -106,7 +106,8 @@ class GiveSeveralPage(DecidingPage):
     ) -> None:
         language, total = self.language, len(chosen)
         chosen = chosen[offset : offset + MOST_USERS]
-        choices = offers(self.decider.policies, [one.subject for one in chosen], language)
+        subjects = [one.subject for one in chosen]
+        choices = offers(self.decider.policies, subjects, self.at, language)
         following = None
         if offset + len(chosen) < total:
             more = urlencode({"group": group, "offset": offset + MOST_USERS})
