@@ -81,8 +81,8 @@ class PodReading:
             self._seen(owned),
             self._minutes(pods.ends(), steps, owned, due),
             self._calm(owned),
-            self.prometheus.query(pods.requests("max", steps.over), steps.end),
-            self.prometheus.query(pods.requests("min", steps.over), steps.end),
+            self._requests("max"),
+            self._requests("min"),
         )
         containers = await run_in_worker(Containers.of, most, least)
         running = seen.minutes.without(gone.bits)
@@ -103,10 +103,18 @@ class PodReading:
             samples=max(seen.minutes.samples // LOOKS, len(owned) * OF_A_POD),
         )
 
-    async def _seen(self, owned: Collection[str]) -> Seen:
-        """In which minutes users' pods were seen to run; of all, a part of the time after the other.
+    async def _requests(self, extreme: str) -> Sequence[Series]:
+        """The most or the least that containers requested, which may be there more than once."""
+        queries = self.pods.requests(extreme, self.steps.over)
+        found = await all_of(*(self.prometheus.query(one, self.steps.end) for one in queries))
+        return (
+            found[0] if len(found) == 1 or not found[1] else [one for each in found for one in each]
+        )
 
-        Selecting pods costs Prometheus most, so the other queries are about all of the time at once.
+    async def _seen(self, owned: Collection[str]) -> Seen:
+        """In which minutes users' pods were seen to run; of all, a part of the time after another.
+
+        To select pods costs Prometheus most: the other queries are about all of the time at once.
         """
         if self.pods.pods is not None:
             return await self._seen_in(self.steps, owned)
