@@ -176,9 +176,7 @@ async def history(deployment: Deployment) -> list[Finding]:
             " Prometheus allows more (--query.max-samples, --query.timeout)"
             f"{', or with recorded series: usage_source = {RECORDED!r}' * by_pods}."
         )
-        return [
-            warning(f"Prometheus refused {roughly(MUCH)} at once ({refused}); {says}", sooner)
-        ]
+        return [warning(f"Prometheus refused {roughly(MUCH)} at once ({refused}); {says}", sooner)]
     recorded = (
         ", or record what is needed (charts-config/prometheus/recording-rules.yaml) and set"
         f" usage_source = {RECORDED!r}"
