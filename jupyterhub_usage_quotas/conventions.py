@@ -138,6 +138,8 @@ HOME_STORAGE: Final = "storage"
 USED: Final = "jupyterhub_usage_quotas_used"
 LIMIT: Final = "jupyterhub_usage_quotas_limit"
 REMAINING: Final = "jupyterhub_usage_quotas_remaining"
+USERS: Final = "jupyterhub_usage_quotas_users"
+"""How many users there are, by whether their usage is `exported`."""
 BY_GROUP_METRICS: Final = MappingProxyType(
     {
         "memory": (
@@ -245,6 +247,7 @@ VIEWER_SERVICE: Final = "usage-quota"
 """The name of the service, and so the end of its address: `/services/usage-quota/`."""
 VIEWER_MODULE: Final = "jupyterhub_usage_quotas.services.usage_viewer"
 COST_MONITOR_SERVICE: Final = "cost-monitor"
+COST_MONITOR_ROLE: Final = "usage-quotas-cost-monitor"
 COST_MONITOR_MODULE: Final = "jupyterhub_usage_quotas.services.cost_monitor"
 VIEWER_ROLE: Final = "usage-quota-viewer"
 """The role with which the viewer queries the Hub about users."""

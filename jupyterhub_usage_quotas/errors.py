@@ -27,6 +27,7 @@
     ├── LaunchDenied               in `hub.launch.denial`; an exception of JupyterHub's kind, too
     ├── OptionsRefused             in `hub.launch.request`; the spawner's own exception is its cause
     ├── PriceUnknown               in `hub.launch.prices`; a function of the admin's failed
+    │   └── NobodyPays             in `hub.launch.prices`; no credits are for such a server
     ├── TermsUnknown               in `hub.launch.prices`; the same
     ├── HubApiFailed               in `hub.guard.hub_api`; a server was not stopped
     ├── NotTaken                   in `hub.guard.targets`; a notice is sent again

@@ -21,7 +21,7 @@ def build() -> Dashboard:
         "jupyterhub-usage-quotas-health",
         "Whether usage is known, how far back, and what that costs Prometheus.",
     )
-    for row in (_usage, _prometheus, _history, _source):
+    for row in (_usage, _prometheus, _history, _source, _guard):
         made = row(made)
     return made
 
@@ -150,5 +150,54 @@ def _source(made: Dashboard) -> Dashboard:
                 (f"sum by (namespace) ({exported})", "the Hub · {{namespace}}"),
             ],
             width=24,
+        )
+    )
+
+
+def _guard(made: Dashboard) -> Dashboard:
+    watched = f"sum by (namespace, state) ({names.GUARD_SERVERS}{{{HUB}}})"
+    slow = f"sum by (namespace) ({names.GUARD_STOPS_SLOW}{{{HUB}}})"
+    pending = f"sum by (namespace) ({names.GUARD_STOPS_PENDING}{{{HUB}}})"
+    waiting = f"sum by (namespace) ({names.NOTICES_WAITING}{{{HUB}}})"
+    return (
+        made.with_row(Row("Running servers whose quota is used up"))
+        .with_panel(
+            counted(
+                "Warnings and other notices",
+                "What users of running servers read, by kind: a warning, a grace, a stop, or that"
+                " their server continues.",
+                [(happened(names.GUARD_NOTICES, "namespace, kind"), "{{kind}} · {{namespace}}")],
+            )
+        )
+        .with_panel(
+            counted(
+                "Stops",
+                "Servers whose grace was over, by what came of stopping them.",
+                [
+                    (
+                        happened(names.GUARD_STOPS, "namespace, outcome"),
+                        "{{outcome}} · {{namespace}}",
+                    )
+                ],
+            )
+        )
+        .with_panel(
+            over_time(
+                "Running servers that policies may stop",
+                "By where they stand: ok, warned, in their grace, or being stopped.",
+                [(watched, "{{state}} · {{namespace}}")],
+            )
+        )
+        .with_panel(
+            over_time(
+                "What waits",
+                "Stops that go on, those that take more than five minutes, and notices that a"
+                " target has refused.",
+                [
+                    (pending, "stops · {{namespace}}"),
+                    (slow, "slow stops · {{namespace}}"),
+                    (waiting, "notices · {{namespace}}"),
+                ],
+            )
         )
     )

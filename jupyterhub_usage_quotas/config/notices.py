@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from traitlets import HasTraits, TraitError, default, validate
+from traitlets import TraitError, default, validate
 
 from ..quotas.messages import wrong
+from .summaries import SummaryOptions
 from .traits import Anything
 
 USERNAME: Final = "{username}"
@@ -29,8 +30,10 @@ class Webhook:
     secret: str = ""
 
 
-class NoticeOptions(HasTraits):
-    """The part of `UsageQuotaManager` about where notices are sent, besides the Hub's pages."""
+class NoticeOptions(SummaryOptions):
+    """The part of `UsageQuotaManager` about where notices are sent, besides the Hub's pages, and
+    who gets summaries there.
+    """
 
     notice_webhooks = Anything(
         help="""

@@ -20,6 +20,7 @@ from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .checks.validation import errors_in_options
+from .exporting import ExportOptions
 from .files.earlier import MANAGER, RENAMED, understood
 from .further import FurtherOptions
 from .granting import GrantingOptions
@@ -41,7 +42,13 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(
-    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
+    GrantingOptions,
+    GuardOptions,
+    NoticeOptions,
+    PageOptions,
+    ExportOptions,
+    FurtherOptions,
+    UsageConfig,
 ):
     """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
 
@@ -115,35 +122,6 @@ class QuotaOptions(
         nothing.
         """,
     ).tag(config=True)
-
-    export_usage = Anything(
-        True,
-        help="""
-        Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
-        series for each user and policy: True for all users, False for none, or a list of groups for
-        their members. On a Hub with many thousand users every scrape takes a while.
-        """,
-    ).tag(config=True)
-
-    earlier_metrics = Bool(
-        False,
-        help="""
-        Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
-        same name, for dashboards and alerts that were written for it: usage, limits, launches that
-        were allowed because usage was not known, and failed requests to Prometheus; and whether the
-        dashboard counts the pages that could not show usage on a `/metrics` of its own.
-
-        The default is True where `metrics_exporter_token` is set, which only that package needs.
-        """,
-    ).tag(config=True)
-
-    @validate("export_usage")
-    def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
-        given = proposal.value
-        groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
-        if not (isinstance(given, bool) or (groups and given)):
-            raise TraitError(wrong(got=given, expected="True, False or a list of groups"))
-        return given if isinstance(given, bool) else list(given)
 
     ledger_factory = Anything(
         None,

@@ -21,6 +21,7 @@ from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.checks.validation import errors_in_options, remarks
 from ..config.credits.applying import apply_credits
 from ..config.credits.written import Written
+from ..config.exporting import ACTIVE
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
@@ -29,7 +30,8 @@ from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
-from ..ledger.sql.cached import keeping
+from ..ledger.audit import AuditedJournal
+from ..ledger.sql.cached import CachedLedger, keeping
 from ..ledger.sql.switches import SwitchTable
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
@@ -38,22 +40,25 @@ from ..status.users import UserStatuses
 from .api.access import declare_service, give_scopes
 from .api.answers import Answers
 from .api.switching import Switches
+from .cost_service import declare_cost_monitor
 from .credits.starting import require_database, serve_credits, start_credits
-from .guard.making import make_guard, prepare_guard
+from .guard.making import make_guard, prepare_guard, start_notices
 from .launch.denial import NotAFailure, NoTraceback
 from .launch.enforcement import UsageQuotaManager
 from .launch.spawn_hook import quota_hook, wrapped_by_us
 from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
+from .metrics.exported import Exported
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
+from .renaming import Renaming
 from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
-from .viewer_service import GrantedAsMeant, declare_viewer, is_viewer
+from .viewer_service import GrantedAsMeant, declare_viewer, environment_of, is_viewer
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -160,6 +165,7 @@ def _config_was_read(change: Bunch) -> None:
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
+        of_viewer += declare_cost_monitor(app, manager, environment_of)
         prepare_guard(app, manager)
         give_scopes(app)
         declare_service(app)
@@ -186,7 +192,8 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     """Start what runs beside the Hub, and show what comes of it."""
     snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
     _export_usage(manager, snapshot)
-    guard = make_guard(app, manager, snapshot)
+    statuses = _statuses(manager, snapshot)
+    guard = make_guard(app, manager, snapshot, start_notices(app, manager, statuses))
     watching = [guard] if guard else []
     if manager.recorder:
         # Where usage comes from Prometheus, servers in flight are what that has not seen yet.
@@ -197,10 +204,23 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     start(loop.run, "refresh")
     for keep in keeping(manager.ledger):
         start(keep, "ledger")
-    statuses = _statuses(manager, snapshot)
+    _follow_renamings(app, manager)
     _show_on_pages(app, manager, statuses)
     _answer_by_api(app, manager, statuses)
     serve_credits(manager, statuses, loop)
+
+
+def _follow_renamings(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Let users who are renamed keep what was decided about them."""
+    if not isinstance(manager.ledger, CachedLedger):
+        return
+    # The Hub's database models.
+    from jupyterhub.orm import User  # noqa: PLC0415
+
+    audit_log = manager.make_audit_log("hub", app.log.info, app.log.error)
+    renaming = Renaming(app, AuditedJournal(manager.ledger, audit_log, manager.policies))
+    renaming.listen(User)
+    start(renaming.keep, "renamings")
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:
@@ -241,7 +261,8 @@ def require_profiles(spawner_class: type[HubSpawner], options: QuotaOptions) -> 
     """Refuse policies that select servers by profile where nothing says what that is: what users
     write in their options is not to decide which quota is theirs.
     """
-    selecting = [one.name for one in options.policies if one.servers.by_profile]
+    by_profile = (one.name for one in options.policies if one.servers.by_profile)
+    selecting = [name for name in by_profile if name not in options.by_what_pays]
     listed = "profile_list" in spawner_class.class_trait_names(config=True)
     if selecting and not listed and options.profile_of_server is None:
         raise ConfigurationError(
@@ -291,10 +312,11 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Show on the Hub's metrics endpoint where everybody stands."""
     namespace, earlier = manager.hub_namespace, manager.earlier_metrics
-    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, by_group=not earlier)
-    REGISTRY.register(gauges)
+    exported = Exported(snapshot, namespace, everybody=manager.export_usage != ACTIVE)
+    REGISTRY.register(exported)
+    REGISTRY.register(UsageGauges(exported.rows, manager.policies, namespace, by_group=not earlier))
     if earlier:
-        REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))
+        REGISTRY.register(EarlierGauges(exported.rows, namespace))
         counters = EarlierCounters(REGISTRY, namespace)
         manager.observers.append(counters)
         manager.on_request.append(counters.requested)

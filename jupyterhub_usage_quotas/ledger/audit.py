@@ -20,7 +20,7 @@ from .base import PAGE, Check, Held, Journal, no_check
 from .reports import recorded_report
 
 Event = Literal["made", "voided", "repeated", "imported", "forgotten"]
-Through = Literal["dashboard", "command line"]
+Through = Literal["dashboard", "command line", "hub"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,19 @@ class Meter:
         """
         return all(one.is_fresh(over, now) for one in self._kept)
 
-    def known_of(self, user: str, now: datetime) -> object:
-        """What is known of a user, to be compared: it is equal for as long as what was used is."""
-        return [one.known_of(user, now) for one in self._kept]
+    def is_usage_fresh(self, over: timedelta, now: datetime) -> bool:
+        """The same of usage over time alone."""
+        return all(one.is_fresh(over, now) for one in self._usage)
+
+    def kinds_of_readings(self, over: timedelta, now: datetime) -> object:
+        """Which kinds of readings there are of usage over the time before `now`, to be compared:
+        Fresh, Stale or Unknown, of each source. Single users' may be unknown all the same.
+        """
+        return [(one.source, one.kind_of_readings(over, now)) for one in self._usage]
+
+    def gauges_of(self, user: str, now: datetime) -> object:
+        """What gauges show of a user, to be compared."""
+        return [one.known_of(user, now) for one in self.gauges]
 
     # --- reading -------------------------------------------------------------------------------
 

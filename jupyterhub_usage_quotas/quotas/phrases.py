@@ -53,6 +53,8 @@ REFILLED: Final[Mapping[str, tuple[str, str]]] = {
     "minutes": several("refilled every minute", "refilled every {count} minutes"),
     "seconds": several("refilled every second", "refilled every {count} seconds"),
 }
+NEVER_REFILLED: Final = mark("never refilled")
+OF_A_FIXED_BALANCE: Final = mark("of a balance that is never refilled")
 OF_A_BALANCE: Final[Mapping[str, tuple[str, str]]] = {
     "days": several(
         "of a balance that is refilled every day",

@@ -56,7 +56,7 @@ class Usage:
     _selected: dict[ServerSelector, Usage] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
-    _intervals: dict[float, tuple[tuple[int, float], ...]] = field(
+    _intervals: dict[tuple[float, float], tuple[tuple[int, float], ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
@@ -111,23 +111,24 @@ class Usage:
         for index, rate in enumerate(self._rates[:-1]):
             yield self._times[index], self._times[index + 1], rate
 
-    def by_interval(self, length: float) -> tuple[tuple[int, float], ...]:
-        """What was used in each interval `(n * length, (n + 1) * length]` of Unix time in which
-        anything was: `(n, amount)` in time order.
+    def by_interval(self, length: float, offset: float = 0.0) -> tuple[tuple[int, float], ...]:
+        """What was used in each interval `(n * length, (n + 1) * length]` of Unix time, all of them
+        later by `offset`, in which anything was: `(n, amount)` in time order.
 
         Each amount is summed for itself, so it is the same whatever was used before.
         """
-        if length not in self._intervals:
+        if (length, offset) not in self._intervals:
             amounts: dict[int, float] = {}
-            for start, end, rate in self.segments():
+            for begin, until, rate in self.segments():
+                start, end = begin - offset, until - offset
                 number = math.floor(start / length)
                 while rate > 0 and number * length < end:
                     part = min(end, (number + 1) * length) - max(start, number * length)
                     if part > 0:
                         amounts[number] = amounts.get(number, 0.0) + rate * part
                     number += 1
-            self._intervals[length] = tuple(sorted(amounts.items()))
-        return self._intervals[length]
+            self._intervals[length, offset] = tuple(sorted(amounts.items()))
+        return self._intervals[length, offset]
 
     def of(self, servers: ServerSelector) -> Usage:
         """The part that the selected servers used."""

@@ -26,6 +26,13 @@ export class Item extends Widget {
     this.draw();
   }
 
+  private time(left: number, stops: boolean): string {
+    if (stops) {
+      return left > 0 ? this.trans.__("stops in %1", duration(left)) : this.trans.__("stops now");
+    }
+    return duration(left);
+  }
+
   private draw(): void {
     const { answer, clock } = this.model;
     const summary = answer?.quotas?.summary;
@@ -37,7 +44,7 @@ export class Item extends Widget {
     const until = summary.until ? ` ${instant(summary.until, clock.now(), this.locale)}` : "";
     const left = end && end.at - clock.now();
     const counts = left !== null && left < A_DAY;
-    const time = !counts ? "" : end?.stops ? this.trans.__("stops in %1", duration(left)) : duration(left);
+    const time = counts ? this.time(left, Boolean(end?.stops)) : "";
     const text = [`${summary.text}${until}`, time].filter(Boolean).join(" · ");
     const urgent = Boolean(counts && end?.stops);
     this.node.dataset.severity = urgent ? "exhausted" : summary.severity;

@@ -30,7 +30,7 @@ export function connectionLost(
     shown = true;
     const why = whyStopped(model.answer, model.clock.now());
     const from = why?.from ? trans.__("It can start again from %1.", instant(why.from, model.clock.now(), locale)) : "";
-    const stopped = trans.__("Nothing is left of %1, so the Hub stopped this server.", why?.policy ?? "");
+    const stopped = trans.__("Nothing is left of “%1”, so the Hub stopped this server.", why?.policy ?? "");
     const saved = model.saved ? trans.__("What was open was saved before.") : "";
     const result = await showDialog({
       title: why ? trans.__("Your server was stopped") : trans.__("Server unavailable or unreachable"),

@@ -9,11 +9,14 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import type { Profile } from "./answer";
 import type { Model } from "./model";
 import { saveAll } from "./saving";
+import { Tabs } from "./tabs";
 import { instant } from "./times";
 
 export class Switcher {
   /** Set while this server is stopped because the user wants another. */
   underWay = false;
+
+  private readonly tabs = new Tabs({ save: () => saveAll(this.app), follow: (path) => this.go(path) });
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -31,13 +34,15 @@ export class Switcher {
     if (!(await this.asks(trans.__("Switch to %1?", profile.name), text, trans.__("Switch")))) {
       return;
     }
-    if (!(await saveAll(this.app)) && !(await this.asks(trans.__("Not everything is saved"), trans.__("Not all that is open could be saved. Changes that are not saved are lost."), trans.__("Switch anyway")))) {
+    const [own, others] = await Promise.all([saveAll(this.app), this.tabs.saveOthers()]);
+    if (!(own && others) && !(await this.asks(trans.__("Not everything is saved"), trans.__("Not all that is open could be saved, here or in another tab. Changes that are not saved are lost."), trans.__("Switch anyway")))) {
       return;
     }
     this.underWay = true;
     const begun = await this.model.switchTo(profile).catch((error: Error) => ({ url: "", message: error.message, retry_time: undefined }));
     if (begun.url) {
-      window.location.assign(`${PageConfig.getOption("hubHost")}${begun.url}`);
+      this.tabs.lead(begun.url);
+      this.go(begun.url);
       return;
     }
     this.underWay = false;
@@ -48,6 +53,14 @@ export class Switcher {
       buttons: [Dialog.okButton()],
     });
     void this.model.refreshNow();
+  }
+
+  /** To a page of the Hub's, and nowhere else. */
+  private go(path: string): void {
+    if (path.startsWith(PageConfig.getOption("hubPrefix"))) {
+      this.underWay = true;
+      window.location.assign(`${PageConfig.getOption("hubHost")}${path}`);
+    }
   }
 
   private async asks(title: string, body: string, label: string): Promise<boolean> {

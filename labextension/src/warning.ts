@@ -13,6 +13,8 @@ const SEEN = "jupyterlab-usage-quotas:seen";
 
 export class Warnings {
   private savedFor: number | null = null;
+  /** What is shown now, by policy: the next notice about it takes its place. */
+  private readonly shown = new Map<string, string>();
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -37,10 +39,15 @@ export class Warnings {
 
   private show(notice: Notice): void {
     const type = { warning: "warning", grace: "error", stopped: "error", continues: "info" } as const;
-    Notification.emit(notice.text, type[notice.kind] ?? "warning", {
+    const before = this.shown.get(notice.policy);
+    if (before !== undefined) {
+      Notification.dismiss(before);
+    }
+    const id = Notification.emit(notice.text, type[notice.kind] ?? "warning", {
       autoClose: notice.kind === "continues" ? 10_000 : false,
       actions: [{ label: this.trans.__("What is left"), callback: this.open }],
     });
+    this.shown.set(notice.policy, id);
   }
 
   private async save(): Promise<void> {

@@ -7,9 +7,7 @@ real browser.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,12 +17,12 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.hub import Hub, running_hub
-from tests.support.paths import ROOT
 from tests.support.profile_form import choosing, profile
 from tests.support.recorded_hub import Recorded, quotas
 from tests.support.visitor import Visitor
 
 from .conftest import patient_context, picture
+from .lab import installed, log_in, type_into_a_file
 
 PROFILES = [
     profile("CPU", 1, slug="cpu", default=True),
@@ -41,23 +39,6 @@ c.UsageQuotaManager.policy[0]["minimum_session"] = "1h"
 c.UsageViewer.enabled = False
 """
 STATUS = "**/usage-quotas/api/status*"
-
-
-def installed(folder: Path) -> dict[str, str]:
-    """The extension as pip installs it, and the environment in which Jupyter finds it."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    where = ["--prefix", str(folder), str(ROOT / "labextension")]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([*pip, *where], check=True, env=environment)
-    (packages,) = folder.glob("lib/python3*/site-packages")
-    return {
-        "PYTHONPATH": str(packages),
-        "JUPYTER_PATH": str(folder / "share/jupyter"),
-        "JUPYTER_CONFIG_PATH": str(folder / "etc/jupyter"),
-        # Of this machine's own settings nothing is to be seen.
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +66,7 @@ def lab(browser: Browser, hub: tuple[Hub, Path], student: Visitor) -> Iterator[P
         browser, viewport={"width": 1280, "height": 800}, timezone_id="UTC", locale="en-GB"
     )
     page = context.new_page()
-    page.goto(f"{hub[0].url}/hub/login?next=/user/within/lab")
-    page.fill("#username_input", "within")
-    page.fill("#password_input", "x")
-    page.click("#login_submit")
-    page.locator(".jp-usage-quotas-item button").wait_for()
+    log_in(page, hub[0].url, "within")
     yield page
     context.close()
 
@@ -98,28 +75,39 @@ def test_a_student_sees_what_is_left_and_switches_profiles_and_back(
     hub: tuple[Hub, Path], student: Visitor, lab: Page
 ):
     item = lab.locator(".jp-usage-quotas-item button")
-    # Two of eight were used before; the server of one GiB can run for six hours.
-    expect(item).to_contain_text("Memory 6 GiB-hours left · 5h 5")
+    # Two of eight were used before; the server of one GiB can run for six hours, and runs.
+    left = r"(6|5\.\d+) GiB-hours left"
+    expect(item).to_contain_text(re.compile(rf"Memory {left} · 5h"))
     item.click()
     panel = lab.locator("#jp-usage-quotas-panel")
     expect(panel).to_be_visible()
     expect(panel.locator(".jp-usage-quotas-quota")).to_contain_text(
-        "6 GiB-hours left of 8 GiB-hours"
+        re.compile(f"{left} of 8 GiB-hours")
     )
     gpu = panel.locator("[data-profile=gpu]")
     expect(gpu).to_contain_text("<b>GPU</b>")
     # In place of the server that runs: two GiB for three hours.
-    expect(gpu).to_contain_text(re.compile(r"could run for (3h|2h 5\dm)"))
+    expect(gpu).to_contain_text(re.compile(r"could run for (3h|2h \d+m)"))
     expect(panel.locator("[data-profile=cpu]")).to_contain_text("runs now")
     expect(panel.locator("[data-profile=huge] button")).to_be_disabled()
     picture(lab, "jupyterlab")
-    _type_into_a_file(lab, "typed before the switch")
+    type_into_a_file(lab, "typed before the switch")
+    other = lab.context.new_page()
+    other.goto(f"{hub[0].url}/user/within/lab")
+    other.locator(".jp-usage-quotas-item button").wait_for()
+    type_into_a_file(other, "typed in another tab")
+    other.evaluate("window.ofBefore = true")
     _switch(lab, "gpu")
     student.wait_until(lambda: _profile(student) == "gpu")
     # The browser has followed to the new server, where what was typed is.
     lab.locator(".jp-usage-quotas-item button").wait_for()
     written = hub[1] / "home/within/untitled.txt"
     assert written.read_text() == "typed before the switch"
+    # So has the other tab, in which everything was saved, too.
+    other.wait_for_function("!window.ofBefore")
+    other.locator(".jp-usage-quotas-item button").wait_for()
+    assert written.with_name("untitled1.txt").read_text() == "typed in another tab"
+    other.close()
     lab.locator(".jp-usage-quotas-item button").click()
     _switch(lab, "cpu")
     student.wait_until(lambda: _profile(student) == "cpu")
@@ -129,16 +117,6 @@ def test_a_student_sees_what_is_left_and_switches_profiles_and_back(
 def _profile(student: Visitor) -> str:
     server = student.servers().get("", {})
     return server["user_options"]["profile"] if server.get("ready") else ""
-
-
-def _type_into_a_file(lab: Page, text: str) -> None:
-    """Make a text file, and type into it without saving."""
-    lab.get_by_role("menuitem", name="File", exact=True).click()
-    lab.locator(".lm-Menu-item", has_text="New").first.hover()
-    lab.locator(".lm-Menu-item[data-command='fileeditor:create-new']").first.click()
-    editor = lab.locator(".cm-content").last
-    editor.click()
-    lab.keyboard.type(text)
 
 
 def _switch(lab: Page, slug: str) -> None:
@@ -201,7 +179,7 @@ def test_warnings_are_shown_once_and_the_dialog_says_why(
     expect(lab.locator(".Toastify__toast", has_text="is stopped soon")).to_have_count(0)
     student.stop()
     dialog = lab.locator(".jp-Dialog", has_text="Your server was stopped")
-    expect(dialog).to_contain_text("Nothing is left of memory <week>")
+    expect(dialog).to_contain_text("Nothing is left of “memory <week>”")
     expect(dialog).to_contain_text(f"It can start again from {from_then:%a %H:%M}")
     picture(lab, "jupyterlab-stopped")
     dialog.locator("button.jp-mod-accept").click()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-import httpx
 import pytest
 
+from tests.support.giver import API, Giver
 from tests.support.hub import PYTHONS, running_hub
 from tests.support.ports import free_port
 from tests.support.visitor import Visitor
@@ -35,28 +32,6 @@ c.JupyterHub.load_roles = [
     {"name": "tutors", "scopes": ["custom:usage-quotas:grant!group=a"], "users": ["tom"]}
 ]
 """
-API = "/services/usage-quota/api/v1/adjustments"
-SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
-"""What a browser says of a request by a page of the same origin."""
-
-
-class Giver:
-    """Somebody on the dashboard, in a browser."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.http = Visitor(url, name).http
-        page = self.http.get("/services/usage-quota/")
-        token = re.search(r'xsrf_token: "([^"]+)"', page.text)
-        assert token, page.text
-        self.token = token[1]
-
-    def send(self, path: str, content: Any, **headers: str) -> httpx.Response:
-        more = {"X-XSRFToken": self.token, **SCRIPT} | headers
-        return self.http.post(path, json=content, headers=more)
-
-    def give(self, user: str, amount: str = "2 hours", **headers: str) -> httpx.Response:
-        wanted = {"kind": "grant", "policy": "none", "users": [user], "amount": amount}
-        return self.send(API, {**wanted, "until": "7d", "reason": "a deadline"}, **headers)
 
 
 @pytest.mark.parametrize("version", PYTHONS)
@@ -67,33 +42,37 @@ def test_a_teacher_gives_a_student_starts_and_it_is_taken_back(version, tmp_path
         tom, lea, admin = (Giver(hub.url, name) for name in ("tom", "lea", "admin"))
         assert not ada.launches()
         # By a role, by groups, and whatever an admin likes; to nobody else.
-        refused = {"b": tom.give("bob"), "a": lea.give("ada"), "own": tom.give("tom")}
+        refused = {
+            "b": tom.give("none", "bob"),
+            "a": lea.give("none", "ada"),
+            "own": tom.give("none", "tom"),
+        }
         assert {name: one.status_code for name, one in refused.items()} == {
             "b": 404,
             "a": 404,
             "own": 403,
         }
         student = Giver(hub.url, "ada")
-        assert student.give("ada").status_code == 403
+        assert student.give("none", "ada").status_code == 403
         forged = [
-            giver.give(user, **{"X-XSRFToken": token})
+            giver.give("none", user, **{"X-XSRFToken": token})
             for giver, user in ((tom, "ada"), (admin, "ada"))
             for token in ("", "wrong", lea.token)
         ]
         assert [one.status_code for one in forged] == [401] * 6
         assert not ada.launches()
-        given = tom.give("ada", **{"Idempotency-Key": "once"})
+        given = tom.give("none", "ada", **{"Idempotency-Key": "once"})
         assert given.status_code == 201, given.text
         # Half a second by design, and whatever a busy machine takes for its requests.
         assert ada.seconds_until_launch(allowed=True) < 5
         assert not bob.launches()
         ada.wait_until_ready()
         ada.stop()
-        again = tom.give("ada", **{"Idempotency-Key": "once"})
+        again = tom.give("none", "ada", **{"Idempotency-Key": "once"})
         assert (again.status_code, again.json()) == (200, given.json())
-        assert tom.give("ada", "4 hours").status_code == 403
-        assert lea.give("bob").status_code == 201
-        assert admin.give("bob", "50 hours").status_code == 201
+        assert tom.give("none", "ada", "4 hours").status_code == 403
+        assert lea.give("none", "bob").status_code == 201
+        assert admin.give("none", "bob", "50 hours").status_code == 201
         (said,) = given.json()["items"]
         assert (said["actor"], said["user"], said["amount"]) == ("tom", "ada", 2.0)
         own = student.http.get("/services/usage-quota/api/v1/users/ada/adjustments").json()
@@ -103,3 +82,10 @@ def test_a_teacher_gives_a_student_starts_and_it_is_taken_back(version, tmp_path
         assert lea.send(void, {"reason": "not mine"}).status_code == 404
         assert tom.send(void, {"reason": "a slip"}).json()["voided"]["actor"] == "tom"
         assert ada.seconds_until_launch(allowed=False) < 10
+        # A user who is renamed keeps theirs; whoever has the name next has nothing of it.
+        renamed = Visitor(hub.url, "admin").api("PATCH", "/users/bob", json={"name": "robert"})
+        assert renamed.status_code == 200, renamed.text
+        robert = Visitor(hub.url, "robert")
+        assert robert.seconds_until_launch(allowed=True) < 60
+        kept = Giver(hub.url, "robert").http.get(f"{API.removesuffix('adjustments')}me").json()
+        assert [one["allowance"] for one in kept["verdicts"]] == [52]

@@ -27,7 +27,7 @@ OLDER: Final = (
     "credits_user_project",
 )
 """Options of the first generation, of the releases 0.1."""
-NEWER: Final = ("credits_user", "credits_grant_sync_time")
+NEWER: Final = ("credits_user", "credits_user_names", "credits_grant_sync_time")
 """Options of the second, of the releases since 0.2."""
 
 
@@ -117,8 +117,18 @@ class CreditTraits(LoggingConfigurable):
         allow_none=True,
         help="""
         The credits of a user: {"name": ..., "cap": ..., "grant_value": ..., "grant_interval": ...,
-        "project": {...}}, or a function that returns that, of (authenticator, name, groups, admin,
-        auth_state), or the last four or three of these.
+        "project": {...}, "user_options": {...}}, a list of some, of which the first pays for a
+        server that is started with its `user_options`, or a function that returns that, of
+        (authenticator, name, groups, admin, auth_state), or the last four or three of these.
+        """,
+    ).tag(config=True)
+
+    credits_user_names = AnyTrait(
+        None,
+        allow_none=True,
+        help="""
+        Where a function `credits_user` returns several entries: a list of all of their names. They
+        are policies, which are there before the function is called for the first time.
         """,
     ).tag(config=True)
 
@@ -126,7 +136,8 @@ class CreditTraits(LoggingConfigurable):
         None,
         allow_none=True,
         help="""
-        The time of the day, "HH:MM", at which credits are granted once a day.
+        A time of the day, "HH:MM", by the clock of this machine when the Hub starts, at which
+        credits are granted: intervals are counted from it. A day must have a whole number of them.
         """,
     ).tag(config=True)
 

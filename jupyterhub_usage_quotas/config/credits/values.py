@@ -34,12 +34,15 @@ class Refilled:
     cap: float
     amount: float
     every: timedelta
+    at: str = ""
+    """A time of the day (UTC) from which steps are counted."""
 
     def entry(self) -> dict[str, Any]:
         """Limit and window, as an admin writes them in a policy."""
         return {
             "limit": {"value": self.cap, "unit": CREDITS.usual_unit.symbol},
-            "window": {"refill": self.amount, "every": f"{self.every.total_seconds():.0f} seconds"},
+            "window": {"refill": self.amount, "every": f"{self.every.total_seconds():.0f} seconds"}
+            | ({"at": self.at} if self.at else {}),
         }
 
 
@@ -68,14 +71,11 @@ def refilled(cap: object, value: object, interval: object, prefix: str = "") -> 
     """
     most = number(cap, f"{prefix}cap")
     amount = number(value, f"{prefix}grant_value")
-    if not amount:
-        expected = "above 0: what never comes back is no refill"
-        raise InvalidCredits(wrong(f"{prefix}grant_value", value, expected))
     length = seconds(interval, f"{prefix}grant_interval")
     times = math.ceil(SHORTEST / length) if length < SHORTEST else 1
     whole = math.ceil(length * times)
     made = Refilled(most, amount * whole / length, timedelta(seconds=whole))
-    if most / made.amount * whole > LONGEST_DURATION.total_seconds():
+    if made.amount and most / made.amount * whole > LONGEST_DURATION.total_seconds():
         expected = f"enough to fill the cap within {LONGEST_DURATION.days} days"
         raise InvalidCredits(wrong(f"{prefix}grant_value", value, expected))
     return made

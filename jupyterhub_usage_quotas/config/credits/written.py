@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from traitlets.config import Config
 
 from ...errors import ConfigurationError
 from ...quotas.messages import shown, wrong
-from .options import Entry
+from .entries import arity_of, entries_of, require_selectable
+from .options import Written as Entry
 from .traits import (
     CREDIT_TRAITS,
     NEWER,
@@ -26,14 +28,12 @@ from .traits import (
     BillingTraits,
     CreditTraits,
 )
-from .values import KEYS, USUAL_NAME, InvalidCredits, number, refilled, refilled_of, seconds
+from .values import KEYS, InvalidCredits, number, refilled, refilled_of, seconds
 
 LONGEST_CALL: Final = 30
 """Seconds that a function which names the projects may take."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_ARITIES: Final = (5, 4, 3)
-"""Arguments of `credits_user`, in the order in which they are tried: (authenticator, name, groups,
-admin, auth_state), the same without the authenticator, and without `auth_state`, too."""
+DAY: Final = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,8 @@ def _errors_together(values: Mapping[str, Any], named: set[str]) -> Iterator[str
             " one of them out"
         )
     at = values["credits_grant_sync_time"]
-    if at is not None:
-        if not _TIME.fullmatch(at):
-            yield f"credits_grant_sync_time: {wrong(got=at, expected='a time, HH:MM')}"
-        else:
-            yield (
-                "credits_grant_sync_time is not supported yet: leave it out, and credits are"
-                " granted by grant_interval"
-            )
+    if at is not None and not _TIME.fullmatch(at):
+        yield f"credits_grant_sync_time: {wrong(got=at, expected='a time, HH:MM')}"
     hook = values["credits_task_post_hook"]
     if hook is not None and not callable(hook):
         yield f"credits_task_post_hook: {wrong(got=hook, expected='a function')}"
@@ -143,19 +137,77 @@ def _read(values: Mapping[str, Any], *, billed: bool) -> Written:
     hook = values["credits_task_post_hook"]
     common = {"post_hook": hook, "task_interval": values["credits_task_interval"]}
     projects = _projects(values["credits_available_projects"])
-    given = values["credits_user"]
+    given, names = values["credits_user"], _names(values)
     if given is None:
-        return _older(values, projects, billed=billed, **common)
-    if callable(given):
+        made = _older(values, projects, billed=billed, **common)
+    elif callable(given):
         option = _option(_usual(), projects, billed=billed)
-        return Written({}, None, given, arity_of(given), option, **common)
-    name, entry, project = entry_of(given)
-    if project is not None:
-        projects.append(project)
-    option = _option({"name": name, **entry}, projects, billed=billed)
-    if project is not None:
-        option["everyones"] = project["name"]
-    return Written(entry, None, None, 0, option, **common)
+        if names:
+            option |= {"user": [{"name": one, **_usual()} for one in names], "by_name": True}
+        made = Written({}, None, given, arity_of(given), option, **common)
+    else:
+        made = _entries(given, projects, billed=billed, **common)
+    if values["credits_grant_sync_time"] is not None:
+        made.option["at"] = in_utc(values["credits_grant_sync_time"])
+        _require_that_days_are_whole(made.option)
+    return made
+
+
+def _entries(given: object, projects: list[Entry], *, billed: bool, **common: Any) -> Written:
+    """`credits_user` as a dict, or a list of some."""
+    found = entries_of(given)
+    there = {one["name"] for one in projects}
+    for project in found.projects:
+        if project["name"] in there:
+            expected = "the entry alone to name it: leave it out of credits_available_projects"
+            raise InvalidCredits(wrong("credits_user.project", project["name"], expected))
+    projects += found.projects
+    user = [dict(one) for one in found.written]
+    option = _option(user if len(user) > 1 else user[0], projects, billed=billed)
+    if found.projects:
+        option["everyones"] = [one["name"] for one in found.projects]
+    if len(user) > 1:
+        of = {one.project: one.name for one in found.entries if one.project}
+        if unpaid := there - set(of):
+            expected = "each in an entry of credits_user, where there are several"
+            raise InvalidCredits(wrong("credits_available_projects", sorted(unpaid)[0], expected))
+        option |= {"paying_for": of} if of else {}
+    numbers = {key: user[0][key] for key in KEYS}
+    return Written(numbers, None, None, 0, option, **common)
+
+
+def _names(values: Mapping[str, Any]) -> list[str]:
+    """The names of the entries that a function returns. Raises `InvalidCredits`."""
+    given, where = values["credits_user_names"], "credits_user_names"
+    if not given:
+        return []
+    if not isinstance(given, list | tuple):
+        raise InvalidCredits(wrong(where, given, "a list of names"))
+    if not callable(values["credits_user"]):
+        raise InvalidCredits(f"{where} is for a credits_user that is a function; leave it out")
+    if values["credits_available_projects"]:
+        raise InvalidCredits(
+            f"{where} does not go with credits_available_projects: write credits_user as a list"
+        )
+    return [require_selectable(one, where) for one in dict.fromkeys(given)]
+
+
+def in_utc(at: str) -> str:
+    """A time of the day by the clock of this machine, in UTC now."""
+    hours, minutes = map(int, at.split(":"))
+    then = (hours * 60 + minutes) * 60 - time.localtime().tm_gmtoff
+    return f"{then % DAY // 3600:02}:{then % 3600 // 60:02}"
+
+
+def _require_that_days_are_whole(option: Entry) -> None:
+    """Refuse intervals of which no whole number is a day. Raises `InvalidCredits`."""
+    user = option["user"]
+    for one in (*(user if isinstance(user, list) else [user]), *option.get("projects", ())):
+        if DAY % one["grant_interval"]:
+            expected = "an interval that a day has a whole number of, or no credits_grant_sync_time"
+            raise InvalidCredits(
+                wrong("credits_grant_sync_time: grant_interval", one["grant_interval"], expected)
+            )
 
 
 def _older(
@@ -186,7 +238,7 @@ def _usual() -> Entry:
     }
 
 
-def _option(user: Entry, projects: list[Entry], *, billed: bool) -> Entry:
+def _option(user: Entry | list[Entry], projects: list[Entry], *, billed: bool) -> Entry:
     option: Entry = {"user": user, "billed": billed}
     return option | ({"projects": projects} if projects else {})
 
@@ -229,47 +281,3 @@ def _called(function: Callable[[], Any]) -> Any:
 
 async def _awaited(what: Any) -> Any:
     return await what
-
-
-def entry_of(given: object) -> tuple[str, Entry, Entry | None]:
-    """The name, numbers and project of what `credits_user` is or returns: a dict, or a list of one.
-    Raises `InvalidCredits`.
-    """
-    if isinstance(given, list | tuple):
-        if len(given) != 1:
-            expected = "one entry: a user's servers all draw on the same credits"
-            raise InvalidCredits(f"credits_user: {wrong('entries', len(given), expected)}")
-        given = given[0]
-    if isinstance(given, Mapping) and given.get("user_options"):
-        raise InvalidCredits(
-            "credits_user: user_options are not supported: a user's servers all draw on the same"
-            " credits, and billing_value says what each of them costs"
-        )
-    if isinstance(given, Mapping):
-        given = {"name": USUAL_NAME, **given}
-    optional = ("project", "user_options")
-    name, _ = refilled_of(given, "credits_user", optional=optional)
-    assert isinstance(given, Mapping)  # noqa: S101 else it was refused
-    project = given.get("project") or None
-    if project is not None:
-        refilled_of(project, "credits_user.project")
-        project = {key: project[key] for key in ("name", *KEYS)}
-    return name, {key: given[key] for key in KEYS}, project
-
-
-def arity_of(function: Callable[..., Any]) -> int:
-    """How many arguments `credits_user` takes: decided once, by its signature. Raises
-    `InvalidCredits` where it takes none of these.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError) as error:
-        raise InvalidCredits(f"credits_user: its arguments cannot be read: {error}") from None
-    for arity in _ARITIES:
-        try:
-            signature.bind(*range(arity))
-        except TypeError:
-            continue
-        return arity
-    expected = "(authenticator, name, groups, admin, auth_state), or the last four or three of them"
-    raise InvalidCredits(f"credits_user{signature}: wrong arguments; expected {expected}")

@@ -19,7 +19,9 @@ from ..findings import Finding, counted, failed, listed, ok, skipped, warning
 
 async def profiles(deployment: Deployment) -> list[Finding]:
     """Whether policies select servers by profiles that there are, and each can be read."""
-    selecting = [one for one in deployment.manager.policies if one.servers.by_profile]
+    paid = deployment.manager.by_what_pays
+    by_profile = (one for one in deployment.manager.policies if one.servers.by_profile)
+    selecting = [one for one in by_profile if one.name not in paid]
     try:
         spawner_class = deployment.app.spawner_class
     except ConfigurationError:

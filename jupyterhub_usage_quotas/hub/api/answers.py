@@ -15,7 +15,7 @@ from ...status.reports import what_comes_next
 from ...status.running import NO_GUARD, GuardView, RunningServer
 from ...status.users import Forecast, UserStatus, UserStatuses, forecast
 from ..launch.kept import kept_of
-from ..launch.request import Offer, offers_of, subject_of_user
+from ..launch.request import Offer, offers_of, paying_of, subject_of_user
 from ..launch.servers import Pending, started_at
 from ..pages.text import PolicyRow, could_run, filled_in, limited_in
 from ..types import HubSpawner, HubUser
@@ -57,7 +57,9 @@ class Answers:
 
     async def _offers(self, user: HubUser, server: str | None) -> Sequence[Offer]:
         spawner = user.spawners.get(server or "") or user.spawner
-        return await offers_of(user, spawner, self._options.policies.resources)
+        return await offers_of(
+            user, spawner, self._options.policies.resources, paying_of(self._options)
+        )
 
     def _filled_in(
         self,

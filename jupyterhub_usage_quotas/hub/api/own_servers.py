@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import httpx
 import jupyterhub
 from jupyterhub import orm
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from ...ledger.sql.switches import LONGEST_MESSAGE, Switch
 from ...quotas.messages import printable
 from ...quotas.subject import in_utc
 from ..launch.servers import started_at
+from ..own_api import own_api
 from ..types import HubSpawner
 from ..users import users_of
 from .access import SERVICE
@@ -33,6 +34,7 @@ class OwnServers:
     def __init__(self, app: Any) -> None:
         """`app` is the Hub. It is only used once it serves."""
         self._app = app
+        self._http: httpx.AsyncClient | None = None
 
     def now(self, user: str, server: str) -> ServerNow:
         """See `switching.Servers`."""
@@ -65,21 +67,15 @@ class OwnServers:
         self, method: str, user: str, server: str, body: Mapping[str, Any] | None
     ) -> str:
         where = f"servers/{quote(server, safe='')}" if server else "server"
-        url = f"{self._app.hub.api_url.rstrip('/')}/users/{quote(user, safe='')}/{where}"
-        request = HTTPRequest(
-            url,
-            method=method,
-            headers={"Authorization": f"token {self._token()}", "Content-Type": "application/json"},
-            body=None if body is None else json.dumps(body),
-            request_timeout=PATIENCE,
-        )
+        if self._http is None:
+            self._http = own_api(self._app, PATIENCE)
+        headers = {"Authorization": f"token {self._token()}"}
+        url = f"users/{quote(user, safe='')}/{where}"
         try:
-            await AsyncHTTPClient().fetch(request)
-        except HTTPClientError as error:
-            if error.response is None:
-                raise ConnectionError(str(error)) from error
-            return _said(error.response.body)
-        return ""
+            answer = await self._http.request(method, url, headers=headers, json=body)
+        except httpx.HTTPError as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        return "" if answer.is_success else _said(answer.content)
 
     def _token(self) -> str:
         """A token for a while: the Hub deletes it when that has passed."""

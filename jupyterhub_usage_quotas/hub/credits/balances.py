@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ...config.credits.options import USER_POLICY, Credits, project_policy
+from ...config.credits.options import Credits, project_policy
 from ...quotas.resources import CREDITS
 from ...quotas.serialize import iso
 from ...quotas.verdict import Verdict
-from ...quotas.windows.base import from_unix
 from ...status.users import UserStatus
 
 CENTS: Final = CREDITS.usual_unit.factor
@@ -74,19 +73,22 @@ class Balances:
 
 
 def balances_of(status: UserStatus, credits_: Credits) -> list[Balances]:
-    """A user's credits; none where no policy of theirs is about any."""
+    """A user's credits, by their names; none where no policy of theirs is about any."""
     by_name = {one.allotment.name: one for one in about_credits(status.decision.verdicts)}
-    own = by_name.get(USER_POLICY)
-    if own is None:
-        return []
     now = status.inputs.now
-    projects = [
-        balance_of(name, by_name[policy], now)
-        for name in credits_.projects
-        if (policy := project_policy(name)) in by_name
-    ]
-    made = balance_of(credits_.name, own, now)
-    return [Balances(made, projects[0] if projects else None)]
+    made = []
+    for account in credits_.accounts:
+        own, name = by_name.get(account.policy), account.entry.name
+        if own is None:
+            continue
+        projects = [
+            balance_of(project, by_name[policy], now)
+            for project in credits_.projects
+            if (policy := project_policy(project)) in by_name
+            and credits_.paying_for.get(project, name) == name
+        ]
+        made.append(Balances(balance_of(name, own, now), projects[0] if projects else None))
+    return made
 
 
 def about_credits(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
@@ -101,9 +103,8 @@ def balance_of(name: str, verdict: Verdict, now: datetime) -> Balance:
     amount, every = verdict.allotment.window.refilled_by or (0.0, timedelta(days=1))
     limited = math.isfinite(verdict.allowance)
     left = max(verdict.remaining, 0.0) if limited and verdict.remaining is not None else None
-    step = math.floor(now.timestamp() / every.total_seconds())
-    granted, following = (from_unix(one * every.total_seconds()) for one in (step, step + 1))
-    missing = bool(verdict.used) and limited
+    granted, following = verdict.allotment.window.steps_around(now) or (now, now)
+    missing = bool(verdict.used) and limited and amount > 0
     return Balance(
         name,
         None if left is None else left / CENTS,

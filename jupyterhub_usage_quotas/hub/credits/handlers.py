@@ -16,16 +16,18 @@ from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.scopes import needs_scope
 from tornado.web import HTTPError
 
-from ...config.credits.options import USER_POLICY, Credits, project_policy
+from ...config.credits.options import Account, Credits, project_policy
 from ...errors import AdjustmentRefused, LedgerUnavailable
 from ...ledger.sql.cached import CachedLedger
 from ...quotas.adjustments import Adjustment
 from ...quotas.verdict import Verdict
 from ...status.users import UserStatus, UserStatuses
 from ..launch.enforcement import UsageQuotaManager
+from ..launch.kept import kept_of
 from ..launch.request import subject_of_user
 from ..types import HubUser
 from .balances import Balance, Balances, about_credits, balance_of, balances_of
+from .paying import account_of
 from .streams import Event, Streaming, Ticks
 from .writing import Unwritable, drafts_for
 
@@ -178,16 +180,26 @@ class OfUser(CreditsHandler):
     async def post(self, user_name: str, credit: str | None = None) -> None:
         """Another balance or cap."""
         user = self.named(user_name)
-        if credit not in (None, self.desk.credits.name):
-            raise HTTPError(404, f"no credits of this name: {credit}")
+        account = self._account(credit)
         status = await self.desk.status_of(user)
         for verdict in about_credits(status.decision.verdicts):
-            if verdict.allotment.name == USER_POLICY:
-                balance = balance_of(self.desk.credits.name, verdict, status.inputs.now)
+            if verdict.allotment.name == account.policy:
+                balance = balance_of(account.entry.name, verdict, status.inputs.now)
                 held = status.inputs.adjustments
                 await self.write_down(verdict, balance, held, user)
                 return
         raise HTTPError(404, f"no credits: {user_name}")
+
+    def _account(self, credit: str | None) -> Account:
+        """The account of this name; without one, the only one."""
+        accounts = self.desk.credits.accounts
+        if credit is None and len(accounts) == 1:
+            return accounts[0]
+        found = self.desk.credits.account(credit) if credit is not None else None
+        if found is None:
+            names = ", ".join(one.entry.name for one in accounts)
+            raise HTTPError(404, f"no credits of this name: {credit}; there are {names}")
+        return found
 
 
 class OfProject(CreditsHandler):
@@ -231,7 +243,11 @@ class OfServer(CreditsHandler):
             if running is None or not running.active:
                 return {"error": "the server does not run any more"}, True
             found = await self.desk.balances(user)
-            return (found[0].in_short(), False) if found else ({"error": "no credits"}, True)
+            kept = kept_of(running)
+            account = account_of(kept.choices if kept else (), self.desk.credits)
+            name = account.entry.name if account else ""
+            paying = next((one for one in found if one.own.name == name), None)
+            return (paying.in_short(), False) if paying else ({"error": "no credits"}, True)
 
         await self.stream(self.desk.ticks, self.actor, make)
 

@@ -103,15 +103,17 @@ def _place(
         return _Place(None, project_policy(one.project), credits_.projects[one.project])
     if one.owner not in users:
         return "the Hub has no user of this name"
-    if one.credit != credits_.name:
-        return f"the credits of users are called {shown(credits_.name)}"
-    has = credits_.user
+    account = credits_.account(one.credit)
+    if account is None:
+        names = " and ".join(shown(one.entry.name) for one in credits_.accounts)
+        return f"the credits of users are called {names}"
+    has = account.entry.refilled
     if by_functions:
         try:
             has = refilled(one.cap, one.value, one.interval)
         except InvalidCredits as error:
             return str(error)
-    return _Place(users[one.owner], credits_.policy, has)
+    return _Place(users[one.owner], account.policy, has)
 
 
 def _terms(
@@ -141,9 +143,13 @@ def _steps(
     """`(start, until, limit)` of every limit on the way to the cap: never more than would have been
     granted by then, and at most an eighth of what is missing less.
     """
+    start, latest = now, now + LONGEST_DURATION
+    if not has.amount:
+        if balance < has.cap:
+            yield start, latest, balance
+        return
     grants = math.ceil((has.cap - balance) / has.amount)
     together = math.ceil(grants / STEPS)
-    start, latest = now, now + LONGEST_DURATION
     for come in range(0, grants, together or 1):
         until = min(start + min(together, grants - come) * has.every, latest)
         if start >= until:

@@ -17,6 +17,7 @@ from ...status.users import UserStatuses
 from ..launch.enforcement import UsageQuotaManager
 from ..refresh import RefreshLoop
 from ..types import HubApp
+from .paying import Paying
 from .running import RUNNING
 from .terms import CreditTerms
 
@@ -40,11 +41,18 @@ def require_database(written: Written | None, ledger: Ledger) -> None:
 def start_credits(
     app: HubApp, manager: UsageQuotaManager, written: Written | None, loop: RefreshLoop
 ) -> None:
-    """Have the admin's functions called at logins and launches, where there are any."""
-    if written is None:
+    """Have the admin's functions called at logins and launches, where there are any, and servers
+    marked by what pays for them.
+    """
+    credits_ = manager.parsed_credits
+    if credits_ is not None:
+        manager.paying = Paying(credits_)
+    if written is None or credits_ is None:
         return
     if written.resolves and isinstance(manager.ledger, CachedLedger):
-        terms = CreditTerms(app, written, manager.ledger, manager.deadline)
+        terms = CreditTerms(app, written, credits_, manager.ledger, manager.deadline)
+        if written.entry is not None:
+            manager.paying = Paying(credits_, terms.entries.get)
         RUNNING[app] = terms
         manager.before_launch.append(terms.before_launch)
         terms.on_assigned.append(Soon(loop))

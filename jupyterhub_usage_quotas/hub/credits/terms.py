@@ -7,18 +7,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ...config.credits.options import USER_POLICY, project_policy
-from ...config.credits.values import InvalidCredits, Refilled, named, refilled
-from ...config.credits.written import Written, entry_of
+from ...config.credits.entries import Entry, entries_of
+from ...config.credits.options import Credits, project_policy
+from ...config.credits.values import USUAL_NAME, InvalidCredits, named, refilled
+from ...config.credits.written import Written
 from ...errors import LedgerUnavailable
 from ...ledger.sql.cached import CachedLedger
 from ...quotas.adjustments import Terms
-from ...quotas.messages import printable, shown
+from ...quotas.messages import printable, shown, wrong
 from ...quotas.resources import CREDITS
 from ...quotas.subject import Subject
 from ..launch.logged_once import LOGGED
@@ -37,13 +38,20 @@ class CreditTerms:
     """Calls the functions of `written`; what they gave is in force at once."""
 
     def __init__(
-        self, app: HubApp, written: Written, ledger: CachedLedger, deadline: float
+        self,
+        app: HubApp,
+        written: Written,
+        credits_: Credits,
+        ledger: CachedLedger,
+        deadline: float,
     ) -> None:
         self._app = app
         self._written = written
+        self._credits = credits_
         self._ledger = ledger
         self._deadline = deadline
-        self._projects = {one["name"] for one in written.option.get("projects", ())}
+        self.entries: dict[str, Sequence[Entry]] = {}
+        """By username, what `credits_user` returned last."""
         self._log: logging.Logger = app.log
         self._writing: set[asyncio.Task[None]] = set()
         self.on_assigned: list[Callable[[], None]] = []
@@ -86,7 +94,8 @@ class CreditTerms:
             return
         try:
             async with asyncio.timeout(self._deadline):
-                terms = await self._terms_of(subject, auth_state)
+                entries = await self._entries_of(subject, auth_state)
+                terms = list(self._made(subject, entries))
         except TimeoutError:
             problem = f"no answer within {self._deadline:g} s"
         except Exception as error:
@@ -94,6 +103,7 @@ class CreditTerms:
             kind = "" if isinstance(error, InvalidCredits) else f"{type(error).__name__}: "
             problem = f"{kind}{error}"
         else:
+            self.entries[subject.name] = entries
             self._remember(subject.name, terms)
             return
         line = f"the credits of {shown(subject.name)} cannot be worked out: {printable(problem)}"
@@ -129,42 +139,49 @@ class CreditTerms:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _terms_of(
+    async def _entries_of(
         self, subject: Subject, auth_state: Callable[[], Awaitable[Any]] | None
-    ) -> list[Terms]:
+    ) -> Sequence[Entry]:
         who = (subject.name, sorted(subject.groups), subject.admin)
         if self._written.entry is not None:
-            user, project = await self._by_entry(self._written.entry, who, auth_state)
-        else:
-            said = {key: await _called(value, *who) for key, value in self._written.user.items()}
-            user = refilled(*(said[key] for key in ("cap", "grant_value", "grant_interval")))
-            of_user = self._written.project
-            project = await _called(of_user, *who) if of_user is not None else None
-        return list(self._made(subject, user, project))
+            return await self._by_entry(self._written.entry, who, auth_state)
+        said = {key: await _called(value, *who) for key, value in self._written.user.items()}
+        has = refilled(*(said[key] for key in ("cap", "grant_value", "grant_interval")))
+        of_user = self._written.project
+        project = await _called(of_user, *who) if of_user is not None else None
+        return [Entry(USUAL_NAME, has, {}, named(project, "project") if project else "")]
 
     async def _by_entry(
         self,
         function: Callable[..., Any],
         who: tuple[str, list[str], bool],
         auth_state: Callable[[], Awaitable[Any]] | None,
-    ) -> tuple[Refilled, str | None]:
+    ) -> Sequence[Entry]:
         arguments: list[Any] = [*who]
         if self._written.arity >= WITH_AUTH_STATE:
             arguments.append(await auth_state() if auth_state is not None else None)
         if self._written.arity > WITH_AUTH_STATE:
             arguments.insert(0, getattr(self._app, "authenticator", None))
-        _, entry, project = entry_of(await _called(function, *arguments))
-        user = refilled(entry["cap"], entry["grant_value"], entry["grant_interval"])
-        return user, project["name"] if project else None
+        entries = entries_of(await _called(function, *arguments)).entries
+        several = self._credits.several
+        unknown = [one.name for one in entries if several and not self._credits.account(one.name)]
+        if unknown or (len(entries) > 1 and not several):
+            expected = "all names of its entries in credits_user_names"
+            raise InvalidCredits(wrong("credits_user", [one.name for one in entries], expected))
+        return entries
 
-    def _made(self, subject: Subject, user: Refilled, project: object) -> Iterator[Terms]:
+    def _made(self, subject: Subject, entries: Sequence[Entry]) -> Iterator[Terms]:
         name, created = subject.name, subject.created
-        yield Terms.of_user(
-            USER_POLICY, name, created, user.cap * CENTS, (user.amount * CENTS, user.every)
-        )
-        if project is None:
-            return
-        if project not in self._projects:
+        for entry in entries:
+            # Where there is one account, it is theirs, whatever it is called.
+            account = self._credits.account(entry.name) or self._credits.accounts[0]
+            has = entry.refilled
+            refill = (has.amount * CENTS, has.every)
+            yield Terms.of_user(account.policy, name, created, has.cap * CENTS, refill)
+        for project in dict.fromkeys(one.project for one in entries if one.project):
+            if project in self._credits.projects:
+                yield Terms.of_user(project_policy(project), name, created)
+                continue
             line = f"{shown(name)} is in the project {shown(project)}, which is not available"
             if LOGGED.is_new("project", line):
                 self._log.warning(
@@ -172,8 +189,6 @@ class CreditTerms:
                     " credits",
                     line,
                 )
-            return
-        yield Terms.of_user(project_policy(named(project, "project")), name, created)
 
 
 async def _called(value: Any, *arguments: Any) -> Any:

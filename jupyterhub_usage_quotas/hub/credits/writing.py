@@ -99,7 +99,9 @@ def _to(
         return []
     if limit + more < 0:
         raise Unwritable("the balance is so high because of grants: void these first")
-    back = min(math.ceil(-more / amount) * every, LONGEST_DURATION)
+    back = LONGEST_DURATION
+    if amount and -more / amount * every.total_seconds() < back.total_seconds():
+        back = math.ceil(-more / amount) * every
     return [Override(**common, until=now + back, limit=limit + more)]
 
 

@@ -1,5 +1,5 @@
-"""The guard: after each refresh of usage, and whenever somebody decided something, it finds what
-becomes of running servers.
+"""The guard: after each refresh of usage, whenever somebody decided something, and when a grace
+ends, it finds what becomes of running servers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..launch.request import subject_of_user
 from ..metrics import guard as metrics
 from ..types import HubApp, HubUser
 from ..users import users_of
+from .alarm import Alarm
 from .desk import NoticeDesk
 from .judging import Judge, Judging, Served, Servers, servers_of
 from .memory import Memory
@@ -77,6 +78,7 @@ class Guard:
         self._looking = asyncio.Lock()
         self._wanted: set[str | None] = set()
         self._task: asyncio.Task[None] | None = None
+        self._alarm = Alarm(self._grace_ended)
         self._shadowed: set[WatchedServer] = set()
         self._again: dict[WatchedServer, datetime | None] = {}
         """When servers that are being stopped can be started again."""
@@ -110,7 +112,7 @@ class Guard:
     def ledger_changed(self, users: Collection[str | None]) -> None:
         """Look at the servers of users about whom something was decided at once; None for all."""
         self._wanted.update(users)
-        if self._task is None:
+        if self._wanted and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._catch_up())
 
     async def settle(self) -> None:
@@ -122,6 +124,7 @@ class Guard:
 
     async def aclose(self) -> None:
         """End what is under way."""
+        self._alarm.cancel()
         if self._task is not None:
             self._task.cancel()
         await self._stops.aclose()
@@ -136,8 +139,8 @@ class Guard:
                 await self._look(None if None in wanted else {str(name) for name in wanted})
         except Exception:
             self._log.exception(
-                "Looking at running servers after a decision in the ledger failed; they are looked"
-                " at again after the next refresh; report it"
+                "Looking at running servers between two refreshes failed; they are looked at again"
+                " after the next; report it"
             )
         finally:
             self._task = None
@@ -157,6 +160,12 @@ class Guard:
             self._note_gone(there, names, now)
             self._desk.forget(now)
             self._memory.write()
+            self._alarm.set((until for _, until in self._watches.graces()), now)
+
+    def _grace_ended(self) -> None:
+        now = self._clock()
+        ended = (server for server, until in self._watches.graces() if until <= now)
+        self.ledger_changed({server.user for server in ended})
 
     async def _load(self, now: datetime) -> bool:
         """Whether what was known before this Hub started is known: before, nothing follows."""

@@ -4,7 +4,6 @@ asks for no more rights than the guard's role has.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +14,12 @@ import httpx
 
 from ...conventions import GUARD_ROLE, GUARD_SCOPES, GUARD_SERVICE
 from ...errors import UsageQuotasError
+from ..own_api import own_api
 from ..types import HubApp
 
 PATIENCE = 30.0
 """Seconds: the Hub answers a request to stop a server after `slow_stop_timeout`, usually 10."""
 NOTE = "usage quotas: made when the Hub started"
-EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104 what the Hub listens on
 
 
 class HubApiFailed(UsageQuotasError):
@@ -103,27 +102,9 @@ def declare_guard(app: HubApp) -> None:
 
 def open_hub_api(app: HubApp) -> HubApi:
     """The API of a Hub that runs in this process."""
-    token = _new_token(app)
-    http = httpx.AsyncClient(
-        base_url=api_url(app),
-        headers={"Authorization": f"token {token}"},
-        verify=_tls(app),
-        timeout=PATIENCE,
-        trust_env=False,
-    )
+    http = own_api(app, PATIENCE)
+    http.headers["Authorization"] = f"token {_new_token(app)}"
     return HubApi(http)
-
-
-def api_url(app: HubApp) -> str:
-    """Where the Hub's API is from inside of its own machine: what others reach it by, for example a
-    Service of Kubernetes, may not lead back.
-    """
-    hub = app.hub
-    if app.hub_bind_url.startswith("unix"):
-        return hub.api_url.rstrip("/") + "/"
-    host = "127.0.0.1" if hub.ip in EVERYWHERE else hub.ip
-    host = f"[{host}]" if ":" in host else host
-    return f"{hub.proto}://{host}:{hub.port}{hub.base_url}api/"
 
 
 def _new_token(app: HubApp) -> str:
@@ -138,14 +119,3 @@ def _new_token(app: HubApp) -> str:
             app.db.delete(one)
     app.db.commit()
     return str(service.new_api_token(note=NOTE))
-
-
-def _tls(app: HubApp) -> ssl.SSLContext | bool:
-    if not app.internal_ssl:
-        return True
-    from jupyterhub.utils import make_ssl_context  # noqa: PLC0415 only where TLS is used
-
-    context: ssl.SSLContext = make_ssl_context(
-        app.internal_ssl_key, app.internal_ssl_cert, cafile=app.internal_ssl_ca
-    )
-    return context

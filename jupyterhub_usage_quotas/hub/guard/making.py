@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from ...config.guard import Guarding
 from ...config.quotas import Enforcement
 from ...ledger.sql.cached import CachedLedger
-from ...ledger.sql.guarding import SqlGuard
+from ...ledger.sql.guarding import GuardChanges, SqlGuard
+from ...quotas.stopping.notices import Notice
 from ...status.snapshot import StatusSnapshot
+from ...status.users import UserStatuses
 from ..launch.enforcement import UsageQuotaManager
 from ..ledger import database_of
 from ..refresh import start
@@ -20,7 +24,8 @@ from .judging import Judge
 from .memory import Memory
 from .outbox import NoticesInMemory, Outbox
 from .stops import Stops
-from .targets import targets_of
+from .summaries import Summaries
+from .targets import Targets, targets_of
 
 LONGEST_HUB = 255
 """Characters of what tells Hubs apart that share a ledger."""
@@ -44,27 +49,69 @@ def prepare_guard(app: HubApp, manager: UsageQuotaManager) -> None:
         declare_guard(app)
 
 
-def make_guard(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot) -> Guard | None:
+@dataclass(frozen=True)
+class Post:
+    """Where notices wait, and what sends them; `sql` is None without a database."""
+
+    hub: str
+    sql: SqlGuard | None
+    in_memory: NoticesInMemory
+    targets: Targets
+    outbox: Outbox
+
+    async def send(self, notices: Sequence[Notice]) -> None:
+        """Have notices sent that are not there already. Raises `LedgerUnavailable`."""
+        if self.sql is not None:
+            await self.sql.write(GuardChanges({}, (), notices, sent=True))
+        else:
+            for one in notices:
+                self.in_memory.add(one)
+        self.outbox.wake()
+
+
+def open_post(app: HubApp, manager: UsageQuotaManager) -> Post:
+    """Where notices wait, and what sends them."""
+    hub = f"{manager.hub_namespace}{app.base_url}"[:LONGEST_HUB]
+    database = database_of(manager.ledger)
+    sql, targets = SqlGuard(database, hub) if database else None, targets_of(manager)
+    in_memory = NoticesInMemory()
+    return Post(hub, sql, in_memory, targets, Outbox(sql or in_memory, targets, app.log))
+
+
+def start_notices(app: HubApp, manager: UsageQuotaManager, statuses: UserStatuses) -> Post:
+    """Start what sends notices, and weekly summaries to whoever is to get some."""
+    post = open_post(app, manager)
+    summed = bool(manager.weekly_summary) or manager.weekly_summary_to_owners
+    if post.targets or (post.sql and is_enforced(manager)):
+        start(post.outbox.run, "notices")
+    if summed and not post.targets:
+        app.log.warning(
+            "Weekly summaries are sent to nobody: there is nothing to send them by; set"
+            " c.UsageQuotaManager.notice_urls, notice_webhooks or on_notice"
+        )
+    elif summed:
+        is_known = partial(manager.meter.is_fresh, manager.policies.reach)
+        weekly = Summaries(app, manager, statuses, post.hub, post.send, is_known)
+        start(weekly.run, "weekly summaries")
+    return post
+
+
+def make_guard(
+    app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot, post: Post
+) -> Guard | None:
     """The guard of a Hub; None where no policy may stop a server, or it is off."""
     if not is_guarded(manager):
         return None
     enforced, ledger = is_enforced(manager), manager.ledger
-    hub = f"{manager.hub_namespace}{app.base_url}"[:LONGEST_HUB]
-    database = database_of(ledger) if enforced else None
-    sql = SqlGuard(database, hub) if database else None
-    targets = targets_of(manager) if enforced else []
-    waiting = NoticesInMemory()
-    outbox = Outbox(sql or waiting, targets, app.log)
+    to_send = enforced and bool(post.targets)
     memory = Memory(
-        sql,
+        post.sql if enforced else None,
         app.log,
         enforced=enforced,
-        to_send=bool(targets),
-        written=outbox.wake,
-        without_database=waiting.add if targets else lambda _: None,
+        to_send=to_send,
+        written=post.outbox.wake,
+        without_database=post.in_memory.add if to_send else lambda _: None,
     )
-    if targets or sql:
-        start(outbox.run, "notices")
     judge = Judge(manager.policies, manager.meter, ledger, snapshot, manager.stopping_rules)
 
     def make_stops(guard: Guard) -> Stops:
@@ -77,7 +124,7 @@ def make_guard(app: HubApp, manager: UsageQuotaManager, snapshot: StatusSnapshot
         memory,
         NoticeDesk(memory, manager.texts, app.log, enforced=enforced),
         make_stops,
-        hub=hub,
+        hub=post.hub,
         enforced=enforced,
     )
     if isinstance(ledger, CachedLedger):

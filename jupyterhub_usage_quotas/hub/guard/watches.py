@@ -70,6 +70,13 @@ class Watches:
         """All servers that are not just running on, each with the policies that may stop it."""
         return (server for each in list(self._of_user.values()) for server in list(each))
 
+    def graces(self) -> Iterator[tuple[WatchedServer, datetime]]:
+        """The servers in their grace, and when it ends."""
+        for each in self._of_user.values():
+            for server, watch in each.items():
+                if watch.state is State.GRACE and watch.grace_until is not None:
+                    yield server, watch.grace_until
+
     def shown(self) -> Collection[str]:
         """The users whose servers are shown."""
         return self._view.keys()

@@ -32,13 +32,26 @@ from ..types import HubSpawner, HubUser
 from .denial import LaunchDenied, deny
 from .kept import forget, keep, server_for_log
 from .logged_once import LOGGED
-from .message import denial_message, not_worked_out_message, unavailable_message
-from .prices import PriceUnknown, TermsUnknown
+from .message import (
+    denial_message,
+    nobody_pays_message,
+    not_worked_out_message,
+    unavailable_message,
+)
+from .prices import NobodyPays, PriceUnknown, TermsUnknown
 from .profiles import stamp_profile
 from .progress import progress_text, said_while_starting
 from .record import DecisionLog, DecisionObserver, DecisionRecord
-from .request import Launch, OptionsRefused, read_launch, subject_of_user, unread
-from .servers import Pending
+from .request import (
+    Launch,
+    OptionsRefused,
+    Paying,
+    as_it_is,
+    read_launch,
+    subject_of_user,
+    unread,
+)
+from .servers import Pending, in_pools
 
 if TYPE_CHECKING:
     from ..sessions.recorder import SessionRecorder
@@ -59,6 +72,8 @@ class UsageQuotaManager(QuotaOptions):
         """Each gets every decision on a launch."""
         self.before_launch: list[Callable[[HubUser, HubSpawner], Awaitable[None]]] = []
         """Each is awaited before a launch is decided on; what it raises of ours ends the launch."""
+        self.paying: Paying = as_it_is
+        """Says which credits pay for a server."""
         self.running: GuardView = NO_GUARD
         """Where running servers stand, for pages and the API."""
         self.on_request: list[Callable[[str], None]] = []
@@ -118,6 +133,9 @@ class UsageQuotaManager(QuotaOptions):
         self, error: PriceUnknown | TermsUnknown, user: HubUser, spawner: HubSpawner
     ) -> LaunchDenied:
         said = str(error)
+        if isinstance(error, NobodyPays):
+            message = nobody_pays_message(self.contact, self.texts)
+            return LaunchDenied(message, self.denied_status, said, None)
         self.log.error(
             "The launch of %s cannot be decided on: %s; correct the function in the configuration",
             server_for_log(user.name, spawner.name),
@@ -172,7 +190,9 @@ class UsageQuotaManager(QuotaOptions):
         if self.recorder:
             self.recorder.watch(spawner)
         policies = self.policies
-        launch = await read_launch(user, spawner, policies.resources, self.profile_of_server)
+        launch = await read_launch(
+            user, spawner, policies.resources, self.profile_of_server, self.paying
+        )
         launch = replace(launch, request=launch.request.priced(policies))
         stamp_profile(spawner, launch.request.server.profile, launch.request.profile_name)
         return launch
@@ -273,7 +293,7 @@ class UsageQuotaManager(QuotaOptions):
         self, inputs: DecisionInputs, user: HubUser, spawner: HubSpawner, request: Request
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
-        users = self._hub_users([user]) if inputs.pools else [user]
+        users = in_pools(self._hub_users([user]), inputs.pools, user) if inputs.pools else [user]
         in_flight = self.pending.in_flight(users, spawner, reserved=True)
         inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)

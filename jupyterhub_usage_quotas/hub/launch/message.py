@@ -106,6 +106,16 @@ def not_worked_out_message(contact: str, language: Language = ENGLISH) -> Messag
     return _message(heading, sentences, list(sentences), contact, language)
 
 
+def nobody_pays_message(contact: str, language: Language = ENGLISH) -> Message:
+    """The message to a user none of whose credits pay for such a server."""
+    gettext = language.gettext
+    sentences: list[str | Markup] = [
+        gettext("You have no credits that can be used for a server like this one."),
+        gettext("Choose other options for your server."),
+    ]
+    return _message(gettext("No credits for this server"), sentences, sentences, contact, language)
+
+
 def _message(
     heading: str,
     text: list[str | Markup],

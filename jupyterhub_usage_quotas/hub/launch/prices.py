@@ -26,6 +26,10 @@ class PriceUnknown(UsageQuotasError):
     """
 
 
+class NobodyPays(PriceUnknown):
+    """A user has no credits that pay for a server with what is chosen."""
+
+
 class TermsUnknown(UsageQuotasError):
     """The same of what a user has: of credits, or of another limit that a function gives."""
 
@@ -85,8 +89,18 @@ async def with_price(spawner: HubSpawner, request: Request, like: object = None)
                 "What a server costs cannot be worked out for a page: %s; correct billing_value",
                 error,
             )
-        return replace(request, unknown=request.unknown | {CREDITS.name})
+        return of_unknown_price(request)
     return request if price is None else price.added_to(request)
+
+
+def of_unknown_price(request: Request) -> Request:
+    """The request of a server of which it is not known what it costs."""
+    return replace(request, unknown=request.unknown | {CREDITS.name})
+
+
+def may_cost(request: Request) -> bool:
+    """Whether a server costs credits, as far as that is known."""
+    return request.rates.get(CREDITS.name, 0.0) > 0 or CREDITS.name in request.unknown
 
 
 class Choosing:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ...errors import UsageQuotasError
 from ...quotas.messages import wrong
@@ -16,7 +18,7 @@ from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import is_a_name
 from .logged_once import LOGGED
-from .prices import Choosing, price_of, with_price
+from .prices import Choosing, PriceUnknown, of_unknown_price, price_of, with_price
 from .profiles import (
     MOST_CHOICES,
     MOST_OFFERS,
@@ -40,6 +42,23 @@ ON_OFFER = "_usage_quota_on_offer"
 
 NO_PROFILE = "policies that select servers by profile leave such launches to failover"
 OVERRIDES = "its kubespawner_override in c.KubeSpawner.profile_list"
+
+
+Paying = Callable[[Request, Mapping[str, Any]], Request]
+"""Says which credits pay for a server for which its user chose some options, by what it makes of
+its request. Raises `PriceUnknown`.
+"""
+
+
+def as_it_is(request: Request, _options: Mapping[str, Any]) -> Request:
+    """Leave a request as it is, where a user's servers all draw on the same credits."""
+    return request
+
+
+def paying_of(options: object) -> Paying:
+    """The same of the manager that has these options; of options alone nothing is said."""
+    found: Paying = getattr(options, "paying", as_it_is)
+    return found
 
 
 class OptionsRefused(UsageQuotasError):
@@ -91,6 +110,7 @@ async def read_launch(
     spawner: HubSpawner,
     resources: Resources,
     profile_of_server: Callable[[HubSpawner], str] | None = None,
+    paying: Paying = as_it_is,
 ) -> Launch:
     """The launch of a server that is about to start.
 
@@ -102,7 +122,8 @@ async def read_launch(
     profiles = await profiles_of(spawner)
     base = Request(subject_of_user(user), spawner.name)
     # Before a profile is applied: afterwards the spawner's own values are gone.
-    offers = await _with_prices(spawner, await _offers(base, spawner, profiles, resources))
+    made = await _offers(base, spawner, profiles, resources)
+    offers = await _with_prices(spawner, made, paying)
     setattr(spawner, ON_OFFER, offers)
     with unchanged(spawner):
         await _load_user_options(spawner)
@@ -123,7 +144,8 @@ async def read_launch(
     request = _with(base, chosen, asked.rates, _chosen_in(chosen, spawner))
     if price is not None:
         request = price.added_to(request)
-    return Launch(replace(request, unknown=asked.unknown, profile_known=known), offers)
+    request = replace(request, unknown=asked.unknown, profile_known=known)
+    return Launch(paying(request, spawner.user_options or {}), offers)
 
 
 def unread(base: Request, resources: Resources) -> Launch:
@@ -168,20 +190,30 @@ def _named_profile(
     return None
 
 
-async def offers_of(user: HubUser, spawner: HubSpawner, resources: Resources) -> Sequence[Offer]:
+async def offers_of(
+    user: HubUser, spawner: HubSpawner, resources: Resources, paying: Paying = as_it_is
+) -> Sequence[Offer]:
     """All that a spawner offers its user, by profile; the spawner is not changed."""
     if offers := getattr(spawner, ON_OFFER, None):
         return tuple(offers)
     base = Request(subject_of_user(user), spawner.name)
     made = await _offers(base, spawner, await profiles_of(spawner), resources)
-    return await _with_prices(spawner, made)
+    return await _with_prices(spawner, made, paying)
 
 
-async def _with_prices(spawner: HubSpawner, offers: Sequence[Offer]) -> Sequence[Offer]:
-    """The offers with what each of them costs, where the spawner says that."""
-    return [
-        replace(one, request=await with_price(spawner, one.request, one.like)) for one in offers
-    ]
+async def _with_prices(
+    spawner: HubSpawner, offers: Sequence[Offer], paying: Paying
+) -> Sequence[Offer]:
+    """The offers with what each of them costs, where the spawner says that, and what pays."""
+    made = []
+    for one in offers:
+        request = await with_price(spawner, one.request, one.like)
+        options = getattr(one.like, "user_options", spawner.user_options) or {}
+        with suppress(PriceUnknown):
+            made.append(replace(one, request=paying(request, options)))
+            continue
+        made.append(replace(one, request=of_unknown_price(request)))
+    return made
 
 
 async def _offers(

@@ -12,7 +12,7 @@ from ...quotas.verdict import Request, Verdict
 from ...status.chip import Instant, instant
 from ...status.language import ENGLISH, Language
 from ...status.users import UserStatus
-from ..credits.balances import CENTS, Balance, balances_of
+from ..credits.balances import CENTS, Balance, Balances, balances_of
 
 HOUR = 3600
 
@@ -37,17 +37,27 @@ def credits_line(
     found = balances_of(status, credits_)
     if not found or found[0].own.cap is None:
         return None
-    own, project = found[0].own, found[0].project
-    following = min(
-        (one.next_grant for one in (own, project) if one and one.next_grant), default=None
-    )
+    every = [one for each in found for one in (each.own, each.project) if one]
+    following = min((one.next_grant for one in every if one.next_grant), default=None)
+    project = found[0].project if len(found) == 1 else None
     return CreditsLine(
-        _of_cap(own, language),
+        _said(found, language),
         _of_cap(project, language) if project else "",
         project.name if project else "",
         instant(following, status.inputs.now, language) if following else None,
-        not any(one.left is None or one.left > 0 for one in (own, project) if one),
+        not any(one.left is None or one.left > 0 for one in every),
     )
+
+
+def _said(found: Sequence[Balances], language: Language) -> str:
+    """ "90 / 100"; of several, each with its name, "gold 3 / 20, default 90 / 100", and that of
+    a project that pays before it.
+    """
+    if len(found) == 1:
+        return _of_cap(found[0].own, language)
+    every = ((each.own, each.project) for each in found)
+    named = [one for pair in every for one in pair if one is not None]
+    return ", ".join(f"{one.name} {_of_cap(one, language)}" for one in named)
 
 
 def _of_cap(balance: Balance, language: Language) -> str:

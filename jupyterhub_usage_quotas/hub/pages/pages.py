@@ -26,7 +26,7 @@ from ...status.users import UserStatus, UserStatuses
 from ..launch.denial import LaunchDenied
 from ..launch.prices import with_price
 from ..launch.rates import asked_by
-from ..launch.request import Offer, offers_of, subject_of_user
+from ..launch.request import Offer, offers_of, paying_of, subject_of_user
 from ..launch.servers import Pending
 from ..types import HubSpawner, HubUser
 from .credits import CreditsLine, credits_line
@@ -199,7 +199,11 @@ class UserPages:
             return banner(status, [], self._language)
         spawner = _spawner_of(user, url)
         resources = self._pages.options.policies.resources
-        made = banner(status, await offers_of(user, spawner, resources), self._language)
+        made = banner(
+            status,
+            await offers_of(user, spawner, resources, paying_of(self._pages.options)),
+            self._language,
+        )
         if made and user.name == self._user.name:
             self._starts = made.starts
         return made

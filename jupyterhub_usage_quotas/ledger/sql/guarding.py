@@ -84,6 +84,7 @@ def _load(connection: Connection, hub: str, since: datetime) -> Remembered:
     notices = connection.execute(
         select(NOTICES)
         .where(NOTICES.c.hub == hub, NOTICES.c.created >= stored_instant(since))
+        .where(NOTICES.c.kind != NoticeKind.SUMMARY.value)
         .order_by(NOTICES.c.created)
     ).mappings()
     return Remembered(

@@ -165,7 +165,7 @@ def terms_of_row(row: Row) -> Terms:
         numbers = [float(one) for one in (limit, amount, every) if one is not None]
         if not all(0 <= one < math.inf for one in numbers):
             return nothing
-        refill = (float(amount), timedelta(seconds=every)) if amount and every else None
+        refill = (float(amount), timedelta(seconds=every)) if amount is not None and every else None
         limit = None if limit is None else float(limit)
         return replace(nothing, limit=limit, refill=refill, assigned=said["assigned"] is True)
     except (ValueError, TypeError, KeyError, OverflowError):

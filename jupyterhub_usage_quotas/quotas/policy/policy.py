@@ -224,6 +224,11 @@ class Policy(BaseModel):
         return self.when_exhausted is WhenExhausted.STOP
 
     @property
+    def reach(self) -> timedelta:
+        """How much history it needs."""
+        return self.window.reach_for(self.limit.base)
+
+    @property
     def for_everybody(self) -> bool:
         """Whether it covers all users."""
         exempt = self.exempt
@@ -292,7 +297,7 @@ class PolicySet:
     @property
     def reach(self) -> timedelta:
         """How much history the longest of their windows needs; zero where there is no policy."""
-        return max((policy.window.reach for policy in self), default=timedelta(0))
+        return max((policy.reach for policy in self), default=timedelta(0))
 
     @property
     def all_measured(self) -> frozenset[str]:

@@ -20,6 +20,8 @@ class NoticeKind(enum.StrEnum):
     """The server was stopped."""
     CONTINUES = "continues"
     """The server is not going to be stopped: there is enough again."""
+    SUMMARY = "summary"
+    """Where the user, or a group, stands this week: about no server, and shown on no page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class WatchedServer:
     def notice_id(self, kind: NoticeKind, threshold: timedelta, episode: int) -> str:
         """The id of a notice about it: told again only in another episode."""
         return _hashed(self.id, kind.value, threshold.total_seconds(), episode)
+
+
+def summary_id(hub: str, user: str, due: datetime) -> str:
+    """The id of a user's summary of a week."""
+    return _hashed("summary", hub, user, due.timestamp())
 
 
 def _hashed(*parts: object) -> str:

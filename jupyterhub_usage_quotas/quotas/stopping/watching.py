@@ -1,14 +1,15 @@
 """Which running servers the policies may stop, and what is found about each of them.
 
 A policy with `when_exhausted: stop` may stop the servers that it selects and that use its
-resource: no budget of GPUs stops a server without one. Of a user's servers the fewest are stopped
-without which the others can go on: first those that use most of the resource, of equal ones the one
-that was started last. A pool stops all servers that draw on it.
+resource: no budget of GPUs stops a server without one. Of a user's servers, and of all that draw on
+a pool, the fewest are stopped without which the others can go on: first those that use most of the
+resource, of equal ones the one that was started last.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,9 @@ from .steps import Exhausted, Judgement, NotKnown, Remains, Rules
 COMES_BACK: Final = timedelta(minutes=10)
 """Where something remains again within this time although servers run on, they are not stopped."""
 
+Key = tuple[str, str]
+"""The user and the name of a server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -46,10 +50,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class PoolFound:
-    """What was found about a pool, once for all who draw on it."""
+    """What was found about a pool, once for all who draw on it; `needed` are the servers that
+    have to stop where nothing remains.
+    """
 
     verdict: Verdict
     ends_at: datetime | None
+    needed: Collection[Key] = ()
 
 
 NO_FINDINGS: Final[Mapping[str, PoolFound]] = MappingProxyType({})
@@ -86,7 +93,7 @@ def watch_servers(
 def find_pool(
     pool: Policy,
     accounts: PoolAccounts,
-    servers: Sequence[Request],
+    servers: Sequence[Running],
     adjustments: Sequence[Adjustment],
     now: datetime,
 ) -> PoolFound:
@@ -95,7 +102,12 @@ def find_pool(
     allotment = combine([pool], policies.intersection, EVERYONE, adjustments, now)
     charge = Charge(allotment, accounts.of_pool(pool), None)
     verdict = _verdict(charge, adjustments, now, NO_FINDINGS)
-    return PoolFound(verdict, exhausted_at(verdict, policies, servers, adjustments, now))
+    requests = [one.request for one in servers]
+    ends_at = exhausted_at(verdict, policies, requests, adjustments, now)
+    if verdict.fits is not False:
+        return PoolFound(verdict, ends_at)
+    using = [one for one in servers if _may_use(one.request, [verdict], policies)]
+    return PoolFound(verdict, ends_at, _fewest(verdict, using, policies, adjustments, now))
 
 
 def _verdict(
@@ -141,18 +153,20 @@ def _found_in(
     rules, name, allowance = _rules(group, usual), _name(group), _allowance(group)
     fits, as_of = group_fits(group), _as_of(group)
     judgement: Judgement = NotKnown()
-    needed: Collection[str] = ()
+    needed: Collection[Key] = ()
     if fits:
         ends = {pool: finding.ends_at for pool, finding in found.items()}
         requests = [one.request for one in servers]
         at = group_end(group, policies, requests, adjustments, now, ends)
         judgement = Remains(at, allowance)
     elif fits is False:
-        needed = _needed(group, using, policies, adjustments, now)
+        needed = _needed(group, using, policies, adjustments, now, found)
     for one in using:
         server = one.request.server_name
         if fits is False and as_of and _is_known(one.request, group, policies):
-            yield Found(server, name, rules, Exhausted(as_of, allowance, needed=server in needed))
+            yield Found(
+                server, name, rules, Exhausted(as_of, allowance, needed=_key(one) in needed)
+            )
         else:
             yield Found(server, name, rules, judgement)
 
@@ -180,12 +194,29 @@ def _needed(
     policies: PolicySet,
     adjustments: Sequence[Adjustment],
     now: datetime,
-) -> frozenset[str]:
-    """The names of the fewest servers without which the others can go on."""
+    found: Mapping[str, PoolFound],
+) -> Collection[Key]:
+    """The fewest of a user's servers without which the others can go on."""
     verdict = group[0]
+    pool = verdict.allotment.pool
+    if len(group) == 1 and pool and pool.name in found:
+        return found[pool.name].needed
+    if len(group) > 1 or pool:
+        return frozenset(map(_key, servers))
+    return _fewest(verdict, servers, policies, adjustments, now)
+
+
+def _fewest(
+    verdict: Verdict,
+    servers: Sequence[Running],
+    policies: PolicySet,
+    adjustments: Sequence[Adjustment],
+    now: datetime,
+) -> frozenset[Key]:
+    """The fewest servers without which the others can go on."""
     resource, reading = verdict.allotment.resource, verdict.reading
-    if len(group) > 1 or verdict.allotment.pool or not isinstance(reading, Fresh):
-        return frozenset(one.request.server_name for one in servers)
+    if not isinstance(reading, Fresh):
+        return frozenset(map(_key, servers))
     at = now + COMES_BACK
     allowance = verdict.allotment.allowance(adjustments, at)
     ordered = sorted(
@@ -193,15 +224,22 @@ def _needed(
         key=lambda one: (
             -one.request.rate(resource, policies),
             -one.since.timestamp(),
-            one.request.server_name,
+            _key(one),
         ),
     )
-    for number in range(len(ordered)):
+
+    def go_on_without(number: int) -> bool:
         rate = math.fsum(one.request.rate(resource, policies) for one in ordered[number:])
         then = verdict.allotment.window.used(reading.usage.running(now, at, rate), at)
-        if rest(allowance, then) > 0:
-            return frozenset(one.request.server_name for one in ordered[:number])
-    return frozenset(one.request.server_name for one in ordered)
+        return rest(allowance, then) > 0
+
+    # The more of them stop, the less is used: where none helps, all of them stop.
+    number = bisect_left(range(len(ordered)), True, key=go_on_without)
+    return frozenset(map(_key, ordered[:number]))
+
+
+def _key(server: Running) -> Key:
+    return server.request.subject.name, server.request.server_name
 
 
 def _as_of(group: Sequence[Verdict]) -> datetime | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from ..amounts import Amounts
 from ..messages import not_among, wrong
 from ..phrases import Phrase
 from ..units import InvalidQuantity, Unit
@@ -34,6 +35,10 @@ class Window(Protocol):
     @property
     def reach(self) -> timedelta:
         """How much history before an instant `used` needs."""
+        ...
+
+    def reach_for(self, limit: float) -> timedelta:
+        """The same for a limit of so much."""
         ...
 
     @property
@@ -78,6 +83,12 @@ class Window(Protocol):
         """
         ...
 
+    def steps_around(self, at: datetime) -> tuple[datetime, datetime] | None:
+        """The last step at or before an instant, and the next; None where nothing comes back in
+        steps.
+        """
+        ...
+
     @property
     def short(self) -> str:
         """In a name: "per 7 days"."""
@@ -106,7 +117,7 @@ class Window(Protocol):
         """
         ...
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What counts at `at`."""
         ...
 
@@ -126,7 +137,7 @@ class Window(Protocol):
         """
         ...
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """Until when `used` stays what it is at `at`, if nothing more is used; it may stay longer.
         None where it stays for ever, `at` where it changes now.
         """
@@ -196,6 +207,19 @@ class OverTime:
     @property
     def refilled_by(self) -> tuple[float, timedelta] | None:
         """See `Window.refilled_by`."""
+        return None
+
+    @property
+    def reach(self) -> timedelta:
+        """See `Window.reach`."""
+        raise NotImplementedError
+
+    def reach_for(self, limit: float) -> timedelta:  # noqa: ARG002 whatever it is
+        """See `Window.reach_for`."""
+        return self.reach
+
+    def steps_around(self, at: datetime) -> tuple[datetime, datetime] | None:  # noqa: ARG002
+        """See `Window.steps_around`."""
         return None
 
     def cannot_hold(self, limit: float) -> str:  # noqa: ARG002 any limit is fine

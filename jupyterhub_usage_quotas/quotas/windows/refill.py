@@ -1,28 +1,32 @@
 """Refilled balances: so much is given back every interval, up to a cap (a token bucket).
 
 The balance is kept as what is *missing* from the cap. It starts at nothing, grows with usage, and
-falls by `amount` at every step, but not below nothing. What is missing can be more than the cap:
-that debt is paid back before anything is available. The cap is the policy's allowance, so this
-file does not know it, and what remains is the allowance less what is missing, as for every window.
+falls by `amount` at every step, but not below nothing. An `amount` of zero never comes back. What
+is missing can be more than the cap: that debt is paid back before anything is available. The cap is
+the policy's allowance, so this file does not know it, and what remains is the allowance less what
+is missing, as for every window.
 
-Steps are at whole multiples of `every` since the Unix epoch. Usage up to and including a step
-comes before the step's refill. Because of "not below nothing" the order of events matters, so
-history is folded interval by interval in which something was used; a `Checkpoint` is the state
-right after one, and folding on from it gives the same number to the last digit as folding from the
-start. What comes back in between is worked out at once, however many steps that are.
+Steps are at whole multiples of `every` since the Unix epoch, or so long after each (`offset`).
+Usage up to and including a step comes before the step's refill. Because of "not below nothing" the
+order of events matters, so history is folded interval by interval in which something was used; a
+`Checkpoint` is the state right after one, and folding on from it gives the same number to the last
+digit as folding from the start. What comes back in between is worked out at once, however many
+steps that are.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..amounts import Amounts
 from ..messages import wrong
-from ..phrases import OF_A_BALANCE, REFILLED, Phrase
+from ..phrases import NEVER_REFILLED, OF_A_BALANCE, OF_A_FIXED_BALANCE, REFILLED, Phrase
 from ..units import (
     LONGEST_DURATION,
     SMALLEST_AMOUNT,
@@ -37,7 +41,14 @@ from ..usage import Usage
 from .base import Account, Notation, OverTime, Window, from_unix, only_keys, whole_minute
 
 HISTORY = timedelta(days=30)
-"""How far back usage is read to begin with a full balance."""
+"""How far back usage is read to begin with a full balance, at least."""
+FILLS = 10
+"""So often a balance can be filled meanwhile. What was used before is forgotten, so that who never
+has a full balance is given one so often: a tenth at most of what comes back.
+"""
+FARTHEST = timedelta(days=366)
+"""How far back usage is read at most for that."""
+AT = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 SHORTEST = timedelta(minutes=1)
 REFILLS_PLOTTED = 30
 
@@ -56,11 +67,19 @@ class Refill(OverTime):
 
     amount: float
     every: timedelta
+    offset: timedelta = timedelta(0)
 
     @property
     def reach(self) -> timedelta:
         """See `Window.reach`."""
-        return max(HISTORY, 10 * self.every)
+        return max(HISTORY, 10 * self.every) if self.amount else FARTHEST
+
+    def reach_for(self, limit: float) -> timedelta:
+        """See `Window.reach_for`."""
+        if not self.amount or not math.isfinite(limit):
+            return self.reach
+        steps = min(FILLS * limit / self.amount, FARTHEST / self.every)
+        return max(self.reach, steps * self.every)
 
     @property
     def length(self) -> None:
@@ -69,6 +88,8 @@ class Refill(OverTime):
 
     def cannot_hold(self, limit: float) -> str:
         """See `Window.cannot_hold`: a balance that is empty must be full again in a lifetime."""
+        if not self.amount:
+            return ""
         # Of a limit of zero, as if it was as small as a limit can be.
         steps = max(limit, SMALLEST_AMOUNT) / self.amount
         if steps * self.every.total_seconds() <= LONGEST_DURATION.total_seconds():
@@ -81,7 +102,7 @@ class Refill(OverTime):
     @property
     def combination(self) -> object:
         """See `Window.combination`: the amounts may differ, as limits may."""
-        return ("refill", self.every)
+        return ("refill", self.every, self.offset, bool(self.amount))
 
     @property
     def measure(self) -> object:
@@ -95,7 +116,20 @@ class Refill(OverTime):
 
     def refilled(self, amount: float, every: timedelta) -> Refill:
         """See `Window.refilled`."""
-        return Refill(amount, every)
+        return replace(self, amount=amount, every=every)
+
+    def steps_around(self, at: datetime) -> tuple[datetime, datetime]:
+        """See `Window.steps_around`."""
+        step = self._step_at(at.timestamp())
+        return from_unix(self._at_step(step)), from_unix(self._at_step(step + 1))
+
+    def _step_at(self, instant: float) -> int:
+        """The number of the last step at or before an instant (Unix seconds)."""
+        return math.floor((instant - self.offset.total_seconds()) / self.every.total_seconds())
+
+    def _at_step(self, step: int) -> float:
+        """The instant of a step."""
+        return step * self.every.total_seconds() + self.offset.total_seconds()
 
     @property
     def short(self) -> str:
@@ -105,12 +139,16 @@ class Refill(OverTime):
     @property
     def said(self) -> Phrase:
         """See `Window.said`."""
+        if not self.amount:
+            return Phrase(OF_A_FIXED_BALANCE)
         count, unit = whole_times(self.every)
         return Phrase(*OF_A_BALANCE[unit], count)
 
     @property
     def per(self) -> Phrase:
         """See `Window.per`."""
+        if not self.amount:
+            return Phrase(NEVER_REFILLED)
         count, unit = whole_times(self.every)
         return Phrase(*REFILLED[unit], count)
 
@@ -129,15 +167,15 @@ class Refill(OverTime):
         amounts = [one.amount for one in windows if isinstance(one, Refill)]
         return replace(self, amount=combined(amounts))
 
-    def fold(self, usage: Usage, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
+    def fold(self, usage: Amounts, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
         """The state right after the last step at or before `at` that usage came before.
 
         Without a checkpoint to go on from, the balance is full when usage begins.
         """
-        every = self.every.total_seconds()
-        last = math.floor(at.timestamp() / every)
+        every, offset = self.every.total_seconds(), self.offset.total_seconds()
+        last = self._step_at(at.timestamp())
         step, missing = (since.step, since.missing) if since else (-1, 0.0)
-        for number, used in usage.by_interval(every):
+        for number, used in usage.by_interval(every, offset):
             if since and number < since.step:
                 continue
             if number >= last:
@@ -151,12 +189,11 @@ class Refill(OverTime):
         """What is missing after so many steps without usage."""
         return max(missing - steps * self.amount, 0.0) if steps > 0 else missing
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What is missing from the cap at `at`, in base units."""
-        state, every = self.fold(usage, at), self.every.total_seconds()
-        step = math.floor(at.timestamp() / every)
+        state, step = self.fold(usage, at), self._step_at(at.timestamp())
         missing = self.after_steps(state.missing, step - state.step)
-        return missing + usage.between(step * every, at.timestamp())
+        return missing + usage.between(self._at_step(step), at.timestamp())
 
     def earliest(
         self, usage: Usage, enough: Callable[[float], bool], after: datetime
@@ -166,14 +203,16 @@ class Refill(OverTime):
         missing = self.used(usage, minute)
         if enough(missing):
             return minute
+        if not self.amount:
+            return None
         # As far as anybody looks ahead, and no farther than until all has come back.
         most = min(missing / self.amount, LONGEST_DURATION.total_seconds() // every)
         steps = range(1, math.ceil(most) + 1)
         found = bisect_left(steps, x=True, key=lambda one: enough(self.after_steps(missing, one)))
         if found == len(steps):
             return None
-        step = math.floor(minute.timestamp() / every) + steps[found]
-        return whole_minute(from_unix(step * every))
+        step = self._step_at(minute.timestamp()) + steps[found]
+        return whole_minute(from_unix(self._at_step(step)))
 
     def exhausted(
         self, usage: Usage, rate: float, allowance: float, start: datetime, until: datetime
@@ -181,10 +220,13 @@ class Refill(OverTime):
         """See `Window.exhausted`."""
         every, end = self.every.total_seconds(), until.timestamp()
         at, missing = start.timestamp(), self.used(usage, start)
+        if not self.amount and missing < allowance:
+            reached = at + (allowance - missing) / rate if rate > 0 else math.inf
+            return from_unix(reached) if reached <= end else None
         while at <= end:
             if missing >= allowance:
                 return from_unix(at)
-            step = (math.floor(at / every) + 1) * every
+            step = self._at_step(self._step_at(at) + 1)
             # At the step itself something has come back already.
             if rate > 0 and (reached := at + (allowance - missing) / rate) < step:
                 return from_unix(reached) if reached <= end else None
@@ -194,13 +236,12 @@ class Refill(OverTime):
             at = step
         return None
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """See `Window.steady_until`: until the next refill, if anything is missing."""
         if usage.end > at.timestamp():
             return at
-        every = self.every.total_seconds()
-        next_step = (math.floor(at.timestamp() / every) + 1) * every
-        return from_unix(next_step) if self.used(usage, at) > 0 else None
+        comes = self.amount > 0 and self.used(usage, at) > 0
+        return self.steps_around(at)[1] if comes else None
 
     def account(self) -> Account:
         """See `Window.account`."""
@@ -215,6 +256,8 @@ class Refill(OverTime):
         return [self.used(usage, one) for one in instants]
 
     def __str__(self) -> str:
+        if not self.amount:
+            return NEVER_REFILLED
         return f"refilled every {show_days(self.every).removeprefix('1 ')}"
 
 
@@ -223,17 +266,16 @@ class _RefillAccount:
 
     def __init__(self, window: Refill) -> None:
         self._window = window
-        self._every = window.every.total_seconds()
         self._state: Checkpoint | None = None
 
     def at(self, instant: float) -> tuple[float, float, float]:
         """See `Account.at`."""
-        step = math.floor(instant / self._every)
-        return self._missing(step), 0.0, (step + 1) * self._every
+        step = self._window._step_at(instant)
+        return self._missing(step), 0.0, self._window._at_step(step + 1)
 
     def pay(self, start: float, end: float, rate: float) -> None:
         """See `Account.pay`; within the interval that `at` was asked about last."""
-        step = math.floor(start / self._every)
+        step = self._window._step_at(start)
         self._state = Checkpoint(step, self._missing(step) + rate * (end - start))
 
     def _missing(self, step: int) -> float:
@@ -244,23 +286,32 @@ class _RefillAccount:
 
 def read_refill(value: Mapping[Any, Any], unit: Unit | None) -> Refill:
     """Read {refill: 5, every: "10 minutes"}; what comes back is in the `unit` of the limit, None
-    where the limit itself has an error. Raises `InvalidQuantity`.
+    where the limit itself has an error. With `at`, "07:00", steps are counted from that time of the
+    day (UTC). Raises `InvalidQuantity`.
     """
-    only_keys(value, "refill", "every")
+    only_keys(value, "refill", "every", "at")
     every, amount = value.get("every"), value["refill"]
     if not isinstance(every, str):
         expected = 'a duration, for example "10 minutes"'
         if "every" not in value:
             raise InvalidQuantity(wrong("every: is missing", expected=expected))
         raise InvalidQuantity(wrong("every", every, expected))
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
-        raise InvalidQuantity(wrong("refill", amount, "a number above 0, in the unit of the limit"))
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount >= 0:
+        raise InvalidQuantity(wrong("refill", amount, "a number, 0 or more, in the limit's unit"))
     length = parse_duration(every)
     if length < SHORTEST:
         raise InvalidQuantity(wrong("every: too short", every, "at least a minute"))
     # Without the limit's unit nothing depends on the amount, which may be beyond all floats.
     base = bounded_quantity(amount, unit, amount).base if unit else float(min(amount, 1e300))
-    return Refill(base, length)
+    return Refill(base, length, _offset(value.get("at", "00:00"), length))
+
+
+def _offset(at: object, every: timedelta) -> timedelta:
+    """How long after multiples of `every` the steps are, for one of them to be at this time."""
+    found = AT.fullmatch(at) if isinstance(at, str) else None
+    if found is None:
+        raise InvalidQuantity(wrong("at", at, 'a time of the day in UTC, for example "07:00"'))
+    return timedelta(hours=int(found[1]), minutes=int(found[2])) % every
 
 
 REFILL = Notation('{refill: 5, every: "10 minutes"}', read_refill)

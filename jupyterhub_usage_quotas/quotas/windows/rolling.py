@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..amounts import Amounts
 from ..messages import wrong
 from ..phrases import IN_THE_LAST, PER, Phrase
 from ..units import (
@@ -86,7 +87,7 @@ class Rolling(OverTime):
         """See `Window.phrase`."""
         return str(self.said)
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What counts at `at`, in base units."""
         end = at.timestamp()
         return usage.between(end - self.length.total_seconds(), end)
@@ -145,7 +146,7 @@ class Rolling(OverTime):
             at, used_before = next_, used
         return None
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """See `Window.steady_until`: until usage begins to leave the window, if it does not yet."""
         if usage.end > at.timestamp():
             return at

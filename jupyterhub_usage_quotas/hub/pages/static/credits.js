@@ -11,17 +11,28 @@
   const shown = (one) => (one === null || one === undefined ? "?" : format.format(Math.floor(one * 10) / 10));
   const ofCap = (one) => `${shown(one.balance)} / ${shown(one.cap)}`;
 
-  function show([own]) {
+  function show(all) {
+    const [own] = all;
     if (!own) {
       return;
     }
     // Only ever text: names of projects are an admin's, and those of users their own.
-    line.querySelector("[data-credits=own]").textContent = ofCap(own);
+    line.querySelector("[data-credits=own]").textContent =
+      all.length === 1
+        ? ofCap(own)
+        : all
+            .flatMap((one) => [one, one.project])
+            .filter(Boolean)
+            .map((one) => `${one.name} ${ofCap(one)}`)
+            .join(", ");
     const project = line.querySelector("[data-credits=project]");
     if (project && own.project) {
       project.textContent = ofCap(own.project);
     }
-    const next = [own.next_grant, own.project?.next_grant].filter(Boolean).sort()[0];
+    const next = all
+      .flatMap((one) => [one.next_grant, one.project?.next_grant])
+      .filter(Boolean)
+      .sort()[0];
     const when = line.querySelector("[data-credits=next]");
     when.hidden = !next;
     const time = when.querySelector("time");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -13,14 +14,21 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas.config.credits.applying import apply_credits
+from jupyterhub_usage_quotas.config.credits.entries import arity_of, matches
 from jupyterhub_usage_quotas.config.credits.options import parse_credits
 from jupyterhub_usage_quotas.config.credits.values import InvalidCredits, refilled
-from jupyterhub_usage_quotas.config.credits.written import arity_of, written_in
+from jupyterhub_usage_quotas.config.credits.written import in_utc, written_in
 from jupyterhub_usage_quotas.config.files.loading import load_config
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.credits.authenticator import CreditsAuthenticator, CreditsSpawner
+from jupyterhub_usage_quotas.hub.setup import require_profiles
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
+from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from jupyterhub_usage_quotas.quotas.windows.base import from_unix
 
+DAY = 86400
+OTHER = {"name": "q", "cap": 20, "grant_value": 5, "grant_interval": 600}
 PROJECT = {"name": "p", "cap": 500, "grant_value": 50, "grant_interval": 3600}
 
 
@@ -114,6 +122,106 @@ def test_the_second_generation_names_all_at_once():
     assert everyones["credits of project p"].scope.everyone
 
 
+def test_several_entries_are_policies_of_their_own_servers():
+    gold = {"name": "gold", "cap": 40, "grant_value": 4, "grant_interval": 120}
+    gold |= {"user_options": {"system": "A"}, "project": PROJECT}
+    made = policies_of(written(credits_user=[gold, OTHER]))
+    assert set(made) == {"credits: gold", "credits: q", "credits of project p"}
+    assert numbers(made["credits: q"]) == (20, 5, 600)
+    for server, pays in [("/credits=gold", "gold"), ("large/m=8/credits=q", "q")]:
+        of = ServerAttributes(server)
+        assert made["credits: gold"].servers.selects(of) is (pays == "gold")
+        assert made["credits: q"].servers.selects(of) is (pays == "q")
+    # A project pays first for its own entry, and for no other.
+    assert made["credits of project p"].measure == made["credits: gold"].measure
+    assert made["credits of project p"].scope.everyone
+
+
+def test_what_pays_is_no_profile_so_that_a_spawner_needs_none():
+    gold = OTHER | {"user_options": {"system": "A"}, "project": PROJECT}
+    made = written(credits_user=[gold, OTHER | {"name": "r"}])
+    options = QuotaOptions(config=Config({"UsageQuotaManager": {"credits": made.option}}))
+    require_profiles(Billing, options)
+    selecting = {one.name for one in options.policies if one.servers.by_profile}
+    assert selecting == options.by_what_pays == {"credits: q", "credits: r", "credits of project p"}
+
+
+def test_entries_of_a_function_are_there_before_it_is_called():
+    made = written(credits_user=lambda a, b, c: [OTHER], credits_user_names=["q", "r"])
+    policies = policies_of(made)
+    assert set(policies) == {"credits: q", "credits: r"}
+    assert all(one.scope.assigned and not one.scope.everyone for one in policies.values())
+
+
+def test_what_is_never_granted_never_comes_back():
+    own = policies_of(written(credits_user=OTHER | {"grant_value": 0}))["credits"]
+    assert numbers(own) == (20, 0, 600)
+    usage = Usage((Bucket(0.0, 10.0, 15.0, ServerAttributes()),), from_unix(10**9))
+    assert own.window.used(usage, from_unix(10**9)) == 15
+    assert own.window.earliest(usage, lambda missing: missing < 15, from_unix(10**9)) is None
+    assert "never refilled" in str(own.window)
+
+
+@pytest.mark.parametrize(("zone", "utc"), [("UTC", "07:30"), ("Asia/Kolkata", "02:00")])
+def test_credits_are_granted_at_a_time_of_the_day(monkeypatch, zone, utc):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert in_utc("07:30") == utc
+        made = written(
+            credits_user=OTHER | {"grant_interval": DAY}, credits_grant_sync_time="07:30"
+        )
+        before, after = policies_of(made)["credits"].window.steps_around(from_unix(10**9))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert f"{before:%H:%M}" == f"{after:%H:%M}" == utc
+    assert before <= from_unix(10**9) < after
+
+
+@pytest.mark.parametrize(
+    ("chosen", "wanted", "same"),
+    [
+        ({}, {}, True),
+        ({"gpus": 1}, {}, True),
+        ({}, {"gpus": 1}, False),
+        ({"gpus": 1}, {"gpus": 1}, True),
+        ({"gpus": ["1"]}, {"gpus": 1}, True),  # as forms have it
+        ({"gpus": "12"}, {"gpus": 1}, False),
+        ({"system": "A"}, {"system": ["A", "B"]}, True),
+        ({"system": "C"}, {"system": ["A", "B"]}, False),
+        ({"system": "jureca-1"}, {"system": "jureca-.*"}, True),
+        ({"system": "xjureca-1"}, {"system": "jureca-.*"}, False),
+        ({"system": "*x"}, {"system": "*x"}, True),  # no regular expression
+        ({"system": "a"}, {"system": {"name": "a"}}, False),
+        ({"system": {"name": "a", "n": 1}}, {"system": {"name": "a"}}, True),
+        ({"system": {"name": "a"}}, {"system": "a"}, False),
+        ({"system": ["a", "b"]}, {"system": "a"}, False),
+        ({"system": "a" * 2000}, {"system": "a+"}, False),
+        ({"on": True}, {"on": True}, True),
+    ],
+    ids=str,
+)
+def test_which_options_an_entry_is_for(chosen, wanted, same):
+    assert matches(chosen, wanted) is same
+
+
+@given(
+    ANYTHING := st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+            max_leaves=6,
+        ),
+        max_size=3,
+    ),
+    ANYTHING,
+)
+def test_no_choice_of_a_user_breaks_the_comparison(chosen, wanted):
+    assert matches(chosen, wanted) in (True, False)
+
+
 @pytest.mark.parametrize(
     ("function", "arity"),
     [
@@ -137,7 +245,6 @@ WRONG = [
     ({"credits_user_cap": float("inf")}, "credits_user_cap: got inf"),
     ({"credits_user_cap": float("nan")}, "credits_user_cap: got nan"),
     ({"credits_user_cap": 10**400}, "credits_user_cap"),
-    ({"credits_user_grant_value": 0}, "credits_user_grant_value: got 0.0; expected above 0"),
     ({"credits_user_grant_interval": 0}, "credits_user_grant_interval: got 0"),
     ({"credits_user_grant_interval": 10**12}, "credits_user_grant_interval"),
     ({"credits_user_cap": 10**9, "credits_user_grant_value": 1}, "fill the cap within"),
@@ -151,12 +258,36 @@ WRONG = [
     ({"credits_user_cap": 1, "credits_user": PROJECT}, "of the first generation"),
     ({"credits_user": 7}, "credits_user: got 7"),
     ({"credits_user": []}, "credits_user: entries: got 0"),
-    ({"credits_user": [PROJECT, PROJECT]}, "credits_user: entries: got 2; expected one"),
-    ({"credits_user": PROJECT | {"user_options": {"gpu": 1}}}, "user_options are not supported"),
+    ({"credits_user": [PROJECT] * 51}, "credits_user: entries: got 51; expected 1 to 50"),
+    ({"credits_user": [PROJECT, PROJECT]}, "credits_user[1].name: 'p' is there twice"),
+    ({"credits_user": [PROJECT, PROJECT | {"name": "a/b"}]}, "a name without any of / = *"),
+    ({"credits_user": [PROJECT, {"name": "q"}]}, "credits_user[1] has no cap"),
+    ({"credits_user": PROJECT | {"user_options": "gpu"}}, "a dict of what is chosen"),
+    (
+        {"credits_user": [one | {"project": PROJECT} for one in (PROJECT, OTHER)]},
+        "'p' is that of another entry, too",
+    ),
+    (
+        {"credits_user": [PROJECT, OTHER], "credits_available_projects": [PROJECT]},
+        "each in an entry of credits_user",
+    ),
+    ({"credits_user": OTHER, "credits_user_names": ["q"]}, "credits_user that is a function"),
+    ({"credits_user": lambda a, b, c: 0, "credits_user_names": 7}, "got 7; expected a list"),
+    (
+        {
+            "credits_user": lambda a, b, c: 0,
+            "credits_user_names": ["a"],
+            "credits_available_projects": [PROJECT],
+        },
+        "does not go with credits_available_projects",
+    ),
     ({"credits_user": lambda name: None}, "credits_user(name): wrong arguments"),
     ({"credits_user": lambda a, b, c, d, e, f: None}, "wrong arguments"),
     ({"credits_grant_sync_time": "25:00"}, "credits_grant_sync_time: got '25:00'"),
-    ({"credits_grant_sync_time": "06:00"}, "not supported yet"),
+    (
+        {"credits_grant_sync_time": "06:00", "credits_user": OTHER | {"grant_interval": 7 * DAY}},
+        "grant_interval: got 604800; expected an interval that a day has a whole number of",
+    ),
     ({"credits_task_post_hook": 7}, "credits_task_post_hook: got 7"),
     ({"credits_task_interval": 0}, "credits_task_interval: got 0"),
     ({"credits_task_interval": "x"}, "MixinAuthenticator.credits_task_interval: got 'x'"),

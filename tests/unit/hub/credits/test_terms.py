@@ -9,12 +9,15 @@ from types import SimpleNamespace
 import pytest
 from traitlets.config import Config
 
+from jupyterhub_usage_quotas.config.credits.options import parse_credits
 from jupyterhub_usage_quotas.config.credits.written import written_in
+from jupyterhub_usage_quotas.hub.credits.paying import Paying
 from jupyterhub_usage_quotas.hub.credits.terms import CreditTerms
-from jupyterhub_usage_quotas.hub.launch.prices import TermsUnknown
+from jupyterhub_usage_quotas.hub.launch.prices import NobodyPays, PriceUnknown, TermsUnknown
 from jupyterhub_usage_quotas.ledger.sql.cached import CachedLedger
 from jupyterhub_usage_quotas.ledger.sql.store import SqlLedger
 from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.verdict import Request
 from tests.support.hub_objects import hub_user
 from tests.unit.config.credits.test_written import PROJECT, Billing, MixinAuthenticator
 
@@ -38,7 +41,7 @@ def terms_for(ledger, users=(), deadline=5.0, **written):
         trait_has_value=lambda name: name == "users",
         authenticator="the Hub's",
     )
-    return CreditTerms(app, found, ledger, deadline)
+    return CreditTerms(app, found, parse_credits(found.option), ledger, deadline)
 
 
 def given(ledger, user="ada"):
@@ -82,6 +85,48 @@ async def test_the_newer_function_in_all_its_forms(ledger, function):
 
 
 ENTRIES = {"gold": {"name": "g", "cap": 40, "grant_value": 4, "grant_interval": 120}}
+
+
+async def test_a_function_may_return_several_entries_whose_names_are_known(ledger):
+    gold = ENTRIES["gold"] | {"name": "gold", "user_options": {"system": "A"}}
+    said = {"ada": [gold, ENTRIES["gold"]], "bob": [ENTRIES["gold"]], "eve": [gold | {"name": "x"}]}
+    terms = terms_for(
+        ledger,
+        credits_user=lambda name, groups, admin: said[name],
+        credits_user_names=["g", "gold"],
+    )
+    await terms.agree(ADA)
+    await terms.agree(Subject("bob"))
+    assert set(given(ledger)) == {"credits: gold", "credits: g"}
+    assert set(given(ledger, "bob")) == {"credits: g"}
+    with pytest.raises(TermsUnknown, match="all names of its entries in credits_user_names"):
+        await terms.agree(Subject("eve"))
+
+
+async def test_the_first_entry_whose_options_are_chosen_pays(ledger):
+    gold = ENTRIES["gold"] | {"name": "gold", "user_options": {"system": "A"}}
+    said = {"ada": [gold, ENTRIES["gold"]], "bob": [gold]}
+    terms = terms_for(
+        ledger,
+        credits_user=lambda name, groups, admin: said[name],
+        credits_user_names=["g", "gold"],
+    )
+    paying = Paying(terms._credits, terms.entries.get)
+
+    def request(name, **options):
+        asked = Request(Subject(name), choices=("m=8", "credits=forged"), rates={"credits": 1.0})
+        return paying(asked, options).choices
+
+    with pytest.raises(PriceUnknown, match="logged in again"):
+        request("ada")
+    await terms.agree(ADA)
+    await terms.agree(Subject("bob"))
+    assert request("ada", system=["A"]) == ("credits=gold", "m=8")
+    assert request("ada", system="B") == ("credits=g", "m=8")
+    with pytest.raises(NobodyPays):
+        request("bob")
+    free = paying(Request(Subject("bob"), choices=("credits=gold",)), {})
+    assert free.choices == ()
 
 
 async def test_a_project_is_assigned_and_taken_away(ledger):

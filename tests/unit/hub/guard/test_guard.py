@@ -57,6 +57,21 @@ async def ledger(hub, tmp_path):
     await ledger.aclose()
 
 
+async def test_a_server_is_stopped_when_its_grace_ends_and_not_at_the_refresh_after(hub):
+    """The grace is of so little time that it passes while the test waits."""
+    hub.start(hub.user("ada"))
+    hub.watch(rules=Rules(timedelta(milliseconds=50), (), 2))
+    await hub.minutes(60)
+    # Of the made-up clock nothing passes; nor is there another refresh.
+    await hub.minutes(1, settle=False)
+    assert (state(hub), hub.deleted) == (["grace"], [])
+    hub.pass_(timedelta(milliseconds=50))
+    await asyncio.wait_for(hub.asked.wait(), 60)
+    await hub.guard.settle()
+    assert hub.deleted == ["users/ada/server"]
+    assert kinds(hub) == ["grace", "stopped"]
+
+
 async def test_a_server_is_warned_of_given_grace_and_stopped(hub):
     hub.start(hub.user("ada"))
     hub.watch()

@@ -175,13 +175,13 @@ def test_the_server_that_uses_most_goes_first():
     assert needed(rules, {"cpu": coming_back(2)}, servers) == {"big"}
 
 
-def test_a_pool_stops_all_that_draw_on_it():
+def test_a_pool_stops_all_where_nothing_comes_back():
     policies = parse_policies([rule(share="pooled", scope={"group": ["lab"]}, name="pool")])
     readings = {"ada": {"time": used(6)}, "bob": {"time": used(6)}}
     accounts = PoolAccounts(policies, {"pool": readings}, ())
     (pool,) = policies
     servers = [server("a"), server("b")]
-    found = find_pool(pool, accounts, [one.request for one in servers], (), NOW)
+    found = find_pool(pool, accounts, servers, (), NOW)
     assert found.verdict.fits is False
     assert found.ends_at == NOW
     every = watch_servers(
@@ -190,6 +190,39 @@ def test_a_pool_stops_all_that_draw_on_it():
     assert [one.judgement for one in every] == [Exhausted(READ, 10 * HOUR)] * 2
     without = watch_servers(policies, readings["ada"], ADA, servers, NOW, USUAL, pools=accounts)
     assert [one.judgement for one in without] == [one.judgement for one in every]
+
+
+BOB = Subject("bob", frozenset({"lab"}))
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        # All of them use three in an hour.
+        (1, {("ada", "b"), ("ada", "a"), ("bob", "a")}),
+        (1.5, {("ada", "b"), ("ada", "a")}),
+        (2.5, {("ada", "b")}),
+        (3.5, set()),
+    ],
+)
+def test_of_all_that_draw_on_a_pool_the_fewest_stop_the_last_one_first(rate, expected):
+    policies = parse_policies(
+        [rule(share="pooled", scope={"group": ["lab"]}, name="pool", window=1)]
+    )
+    readings = {"ada": {"time": coming_back(rate)}, "bob": {"time": used(0)}}
+    accounts = PoolAccounts(policies, {"pool": readings}, ())
+    (pool,) = policies
+    servers = [server("a", 60), server("a", 300, who=BOB), server("b", 30)]
+    found = {"pool": find_pool(pool, accounts, servers, (), NOW)}
+    needed = set()
+    for who in (ADA, BOB):
+        theirs = [one for one in servers if one.request.subject == who]
+        every = watch_servers(
+            policies, readings[who.name], who, theirs, NOW, USUAL, pools=accounts, found=found
+        )
+        assert len(every) == len(theirs)
+        needed |= {(who.name, one.server) for one in every if one.judgement.needed}
+    assert needed == expected
 
 
 def test_what_a_pool_cannot_pay_falls_to_a_user_who_may_run_on():
