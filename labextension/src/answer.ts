@@ -77,5 +77,7 @@ export interface Answer {
 export interface Gone {
   /** The path of the page on which its user waits for it with another profile. */
   switch_url: string | null;
+  /** Whether it is being stopped: soon there is more to say. */
+  stopping: boolean;
   stopped: { policy: string; until: string | null } | null;
 }

@@ -13,9 +13,21 @@ import type { Switcher } from "./switching";
 import { instant } from "./times";
 
 const PATIENCE = 10_000;
+const PAUSE = 2000;
+/** How often it is asked, while the server is being stopped. */
+const TIMES = 20;
+
+async function whyGone(hub: string): Promise<Gone | null> {
+  let gone = await ask(hub);
+  for (let times = 1; gone?.stopping && times < TIMES; times++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    gone = await ask(hub);
+  }
+  return gone;
+}
 
 /** What the Hub says; null where it does not, for example as it has another origin. */
-async function whyGone(hub: string): Promise<Gone | null> {
+async function ask(hub: string): Promise<Gone | null> {
   const user = PageConfig.getOption("hubServerUser") || PageConfig.getOption("hubUser");
   const parts = [user, PageConfig.getOption("hubServerName")].filter(Boolean).map(encodeURIComponent);
   const url = PageConfig.getOption("hubHost") + URLExt.join(hub, "usage-quotas", "gone", ...parts);

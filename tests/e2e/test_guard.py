@@ -103,6 +103,14 @@ def test_who_uses_up_a_quota_is_stopped_and_a_grant_in_time_lets_a_server_run_on
         ]
         said = {name: notice[name] for name in ("policy", "until")}
         gone = "/hub/usage-quotas/gone"
-        assert lina.http.get(f"{gone}/lina").json() == {"switch_url": None, "stopped": said}
-        assert bo.http.get(f"{gone}/bo").json() == {"switch_url": None, "stopped": None}
+        assert lina.http.get(f"{gone}/lina").json() == {
+            "switch_url": None,
+            "stopping": False,
+            "stopped": said,
+        }
+        assert bo.http.get(f"{gone}/bo").json() == {
+            "switch_url": None,
+            "stopping": False,
+            "stopped": None,
+        }
         assert bo.http.get(f"{gone}/lina").status_code == 404

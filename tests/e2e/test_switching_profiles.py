@@ -212,7 +212,7 @@ def test_what_does_not_start_is_said_and_the_old_one_offered(hub: tuple[Hub, Pat
     assert f"Start {NAMED} again" in text_of(page)
     # The pages of its JupyterLab, which cannot ask it any more, find that page.
     gone = "/hub/usage-quotas/gone/third"
-    said = {"switch_url": answer.json()["url"], "stopped": None}
+    said = {"switch_url": answer.json()["url"], "stopping": False, "stopped": None}
     assert third.visitor.http.get(gone).json() == said
     # Nobody else sees it.
     stranger = Visitor(third.hub.url, "over")
@@ -224,7 +224,11 @@ def test_what_does_not_start_is_said_and_the_old_one_offered(hub: tuple[Hub, Pat
     third.visitor.http.post(answer.json()["url"], data=sent)
     third.visitor.wait_until(lambda: third.profile == "larger")
     assert third.said()["switches"] == []
-    assert third.visitor.http.get(gone).json() == {"switch_url": None, "stopped": None}
+    assert third.visitor.http.get(gone).json() == {
+        "switch_url": None,
+        "stopping": False,
+        "stopped": None,
+    }
 
 
 def test_while_a_server_starts_its_page_says_what_is_left(hub: tuple[Hub, Path]):

@@ -11,6 +11,7 @@ from jupyterhub.handlers import BaseHandler
 from tornado.web import HTTPError, authenticated
 
 from ...quotas.stopping.notices import Notice, NoticeKind
+from ...quotas.stopping.states import State
 from ..launch.enforcement import UsageQuotaManager
 from .models import Gone, Stopped
 from .switch_page import page_of
@@ -36,11 +37,15 @@ class GonePage(BaseHandler):  # type: ignore[misc] # the Hub's class, which has 
         if found is None or not self.has_scope(f"servers!server={name}/{server}"):
             raise HTTPError(HTTPStatus.NOT_FOUND)
         switched = any(one.server == server for one in self._switches.of(found.name))
-        notices = self._manager.running.notices_of(found.name)
+        guard = self._manager.running
+        notices = guard.notices_of(found.name)
         newest = next((one for one in notices if one.server == server), None)
+        stopped = _stopped(newest)
+        states = [one.state for one in guard.servers_of(found.name) if one.name == server]
         said = Gone(
             switch_url=page_of(self.hub.base_url, found, server) if switched else None,
-            stopped=_stopped(newest),
+            stopping=stopped is None and State.STOPPING in states,
+            stopped=stopped,
         )
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")

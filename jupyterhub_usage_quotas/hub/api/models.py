@@ -176,6 +176,7 @@ class Gone(Model):
     """Why a server does not answer any more, as far as quotas are the reason."""
 
     switch_url: str | None = Field(description="where its user waits for it with another profile")
+    stopping: bool = Field(description="whether it is being stopped, so that there is more to say")
     stopped: Stopped | None
 
 
