@@ -2,9 +2,9 @@
 #             PORT=8001 for another port
 # make quick  lint, unit and contract tests: while you work, under four minutes
 # make test   every check there is; what continuous integration runs
-# make bench  how long decisions take; bench-meter, bench-start, bench-viewer and bench-ledger: what the meter
-#             costs, and a first start, how long users wait for the dashboard, and how soon what people decide
-#             is in force (they write pages in docs/explanation)
+# make bench  how long decisions take; bench-meter, bench-start, bench-viewer, bench-ledger and bench-costs: what
+#             the meter costs, and a first start, how long users wait for the dashboard, how soon what people
+#             decide is in force, and how long it takes to say what a year cost (they write pages in docs/explanation)
 # make bench-peer  this package beside an earlier one of the same name, which decides at launches only
 # make bench-scale  a hundred thousand users, on a stand-in for a store of several machines
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
@@ -31,7 +31,7 @@ NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-peer bench-scale bench-simulate bench-start bench-viewer bench-ledger bench-first-denial soak docs lint clean free-port programs programs-of-tests static
+.PHONY: demo quick test bench bench-meter bench-peer bench-scale bench-simulate bench-start bench-viewer bench-ledger bench-costs bench-first-denial soak docs lint clean free-port programs programs-of-tests static
 .DEFAULT_GOAL := test
 
 demo: free-port programs static .venv/demo
@@ -67,6 +67,9 @@ bench-viewer: programs-of-tests .venv/bench .venv/test
 
 bench-ledger: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_ledger
+
+bench-costs: .venv/bench
+	.venv/bin/python -m benchmarks.bench_costs
 
 bench-first-denial: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_first_denial

@@ -14,6 +14,7 @@ from ..config.costs import CostMonitor, make_cost_monitor
 from ..config.files.loading import load_config
 from ..costs.calibration import Calibration, calibrate
 from ..costs.cost_store import CostStore
+from ..costs.known import Attribution, Costs, Span
 from ..costs.prices import PriceList
 from ..costs.sources import price_list
 from ..costs.usage_store import UsageStore
@@ -21,7 +22,6 @@ from ..errors import ConfigurationError
 from ..ledger.sql.database import Database
 from ..ledger.sql.url import parse_ledger_url
 from ..quotas.messages import wrong
-from ..services.cost_monitor.costs import Attribution, Costs, Span
 from .opened import NOT_KNOWN, exit_code_of, note
 
 MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)

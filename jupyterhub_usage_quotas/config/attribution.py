@@ -135,6 +135,19 @@ class AttributionOptions(UsageConfig):
         return list(proposal.value)
 
     @property
+    def own_hub(self) -> str:
+        """What the Hub in `hub_namespace` is called in the bill."""
+        called = {namespace: name for name, namespace in self.hubs.items()}
+        return called.get(self.hub_namespace) or self.hub_namespace or next(iter(self.hubs), "hub")
+
+    @property
+    def rolled_hubs(self) -> dict[str, str]:
+        """The namespaces of the hubs whose usage is kept, by name; none to find them out."""
+        if self.counts_sessions:
+            return {self.own_hub: self.hub_namespace}
+        return dict(self.hubs)
+
+    @property
     def tagging(self) -> Tagging:
         """How tags say whose something is."""
         usual = Tagging(cluster_tags(self.cluster_name))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from traitlets import Bool, Enum, List, TraitError, Unicode, default, validate
+from traitlets.config import Config
 
 from .. import conventions
 from ..costs.sources import aws, focus, opencost, price_list
@@ -28,6 +29,14 @@ MOST_DAYS: Final = 3660
 
 class CostMonitor(AttributionOptions):
     """Says what each hub, component, group and user of a cluster cost: the cost monitor."""
+
+    enabled = Bool(
+        False,
+        help="""
+        Whether `setup_usage_quotas` declares the cost monitor as a service that the Hub runs, with
+        the Hub's configuration and its ledger. It listens on `port`, and not behind the proxy.
+        """,
+    ).tag(config=True)
 
     port = WholeNumber(8080, 1, 65535, "a port", help="The port that it listens on.").tag(
         config=True
@@ -164,10 +173,12 @@ class CostMonitor(AttributionOptions):
             return errors
         if not self.sources:
             errors.append(wrong("sources", self.sources, f"for example {list(SOURCES[:1])}"))
-        if not self.ledger_url:
+        # A Hub that declares it has a ledger of its own.
+        if not (self.ledger_url or self.enabled):
             example = "for example 'sqlite:////var/lib/cost-monitor/costs.sqlite'"
             errors.append(wrong("ledger_url: costs are kept in a database", "", example))
-        if not (self.token or self.allow_without_token or os.environ.get("JUPYTERHUB_API_TOKEN")):
+        known = self.token or self.allow_without_token or self.enabled
+        if not (known or os.environ.get("JUPYTERHUB_API_TOKEN")):
             expected = "a token, or allow_without_token = True behind a network policy"
             errors.append(wrong("token: nobody could ask for costs", "", expected))
         if aws.NAME in self.sources and not (self.cluster_name or self.cluster_tags):
@@ -189,6 +200,18 @@ def make_cost_monitor(config: Mapping[str, Any]) -> CostMonitor:
     if errors:
         raise ConfigurationError(errors)
     return CostMonitor(config=understood(config))
+
+
+def costs_shown(config: Mapping[str, Any]) -> CostMonitor | None:
+    """The options by which the dashboard reads what the cost monitor keeps; None where no source
+    is configured. Raises `ConfigurationError`.
+    """
+    section = config.get(CostMonitor.__name__, {})
+    if not section.get("sources"):
+        return None
+    # Who may query the cost monitor is none of the dashboard's business.
+    open_to_all = {**section, "allow_without_token": True}
+    return make_cost_monitor(Config({**config, CostMonitor.__name__: Config(open_to_all)}))
 
 
 def cost_monitor_remarks(config: Mapping[str, Any]) -> list[str]:

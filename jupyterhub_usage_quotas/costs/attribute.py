@@ -60,10 +60,33 @@ Whole = tuple[datetime.date, str | None, str, str]
 """A day, hub, component and currency."""
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A sum of rows, and the parts that it is split into, in proportion to the weights."""
+
+    day: datetime.date
+    component: str
+    amount: Decimal
+    currency: str
+    final: bool
+    parts: Sequence[Part]
+    weights: Sequence[int]
+
+
 def attribute(
     rows: Iterable[CostRow], usage: Mapping[datetime.date, DayUsage], rules: Rules
 ) -> Iterator[Allocation]:
     """The allocations of these rows. A day or hub that has no usage here is not known."""
+    for one in portions(rows, usage, rules):
+        amounts = [one.amount] if len(one.parts) == 1 else split(one.amount, one.weights)
+        for (hub, kind, user), part in zip(one.parts, amounts, strict=True):
+            yield Allocation(one.day, hub, one.component, kind, user, part, one.currency, one.final)
+
+
+def portions(
+    rows: Iterable[CostRow], usage: Mapping[datetime.date, DayUsage], rules: Rules
+) -> Iterator[Portion]:
+    """What `attribute` splits."""
     sums: dict[Whole, tuple[Decimal, bool]] = {}
     for row in rows:
         at = row.day, row.hub, row.component, row.currency
@@ -71,9 +94,7 @@ def attribute(
         sums[at] = EXACT.add(before, row.amount), final and row.final
     for (day, hub, component, currency), (amount, final) in sums.items():
         parts, weights = _parts(rules, usage.get(day), hub, component)
-        amounts = [amount] if len(parts) == 1 else split(amount, weights)
-        for (of_hub, kind, user), part in zip(parts, amounts, strict=True):
-            yield Allocation(day, of_hub, component, kind, user, part, currency, final)
+        yield Portion(day, component, amount, currency, final, parts, weights)
 
 
 def _parts(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ..ledger.sql.daily import COST_DAYS, DAILY_COSTS, LONGEST_NAME
 from ..ledger.sql.database import Database
-from .usage_store import MILLION, insert_all, is_storable
+from .usage_store import MILLION, insert_all, is_storable, version_of
 from .values import CostRow
 
 Date = datetime.date
@@ -64,6 +64,10 @@ class CostStore:
     async def rows(self, sources: Collection[str], since: Date, until: Date) -> Sequence[CostRow]:
         """What these sources said, from `since` to before `until`."""
         return await self.database.read(partial(_rows, sources=sources, since=since, until=until))
+
+    async def version(self) -> object:
+        """Another whenever anything was written, by whichever process."""
+        return self.written, await self.database.read(partial(version_of, table=COST_DAYS))
 
     async def prune(self, before: Date) -> int:
         """Delete the days before this one; returns how many days of sources there were."""

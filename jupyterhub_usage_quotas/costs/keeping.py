@@ -16,6 +16,12 @@ from .sources.base import DAY, CostSource, CostsUnknown, Date, SourceState, days
 
 AT_ONCE: Final = 92 * DAY
 """How many days a source is asked for at a time."""
+LATELY: Final = 62 * DAY
+AGAIN: Final = DAY
+AGAIN_LATER: Final = 30 * DAY
+"""How often final days are asked for again: those of the last two months, and older ones. Credits
+and corrections come late.
+"""
 MOST_RESTATED: Final = 31
 """Restated days that are shown."""
 LOG: Final = logging.getLogger("cost_monitor")
@@ -99,12 +105,14 @@ class CostKeeping:
         if not source.asks_little:
             return days
         kept = await self._store.days(source.name, days[0], today)
-        old = now - self._every
-        return [
-            day
-            for day in days
-            if day not in kept or (not kept[day].final and kept[day].read_at <= old)
-        ]
+
+        def is_due(day: Date) -> bool:
+            if day not in kept:
+                return True
+            again = AGAIN if day >= today - LATELY else AGAIN_LATER
+            return kept[day].read_at <= now - (again if kept[day].final else self._every)
+
+        return [day for day in days if is_due(day)]
 
 
 def _log(name: str, status: SourceStatus) -> None:

@@ -59,6 +59,17 @@ def split(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
     goes to those that lost most (the first of them, where several did), and what is smaller still
     to the largest part.
     """
+    parts, smaller, largest = split_units(amount, weights)
+    made = [EXACT.scaleb(Decimal(part), -PART_DECIMALS) for part in parts]
+    if smaller:
+        made[largest] = EXACT.add(made[largest], smaller)
+    return made
+
+
+def split_units(amount: Decimal, weights: Sequence[int]) -> tuple[list[int], Decimal, int]:
+    """The same parts in units of the last of `PART_DECIMALS`, what is smaller still, and the place
+    of the part that has it.
+    """
     whole = sum(weights)
     if whole <= 0 or min(weights) < 0:
         raise ValueError(
@@ -73,12 +84,9 @@ def split(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
         lost.append(remainder)
     for index in _largest(lost, units - sum(parts)):
         parts[index] += 1
-    made = [EXACT.scaleb(Decimal(sign * part), -PART_DECIMALS) for part in parts]
     smaller = EXACT.subtract(amount, EXACT.scaleb(Decimal(sign * units), -PART_DECIMALS))
-    if smaller:
-        largest = parts.index(max(parts)) if units else weights.index(max(weights))
-        made[largest] = EXACT.add(made[largest], smaller)
-    return made
+    largest = parts.index(max(parts)) if units else weights.index(max(weights))
+    return [sign * part for part in parts], smaller, largest
 
 
 def rounded(parts: Mapping[Key, Decimal], decimals: int) -> dict[Key, Decimal]:

@@ -60,13 +60,14 @@ class UsageRolling:
     """Reads complete days of hubs, and keeps them.
 
     `hubs` are the namespaces of hubs by name; where there are none, each namespace in which users
-    have servers is a hub, and called so.
+    have servers is a hub, and called so. Without a Prometheus they must be given; homes and groups
+    are not known then.
     """
 
     def __init__(
         self,
         store: UsageStore,
-        prometheus: PrometheusClient,
+        prometheus: PrometheusClient | None,
         reading: Reading,
         hubs: Mapping[str, str],
         *,
@@ -80,7 +81,8 @@ class UsageRolling:
 
     async def aclose(self) -> None:
         """Close the connections to Prometheus."""
-        await self._prometheus.aclose()
+        if self._prometheus:
+            await self._prometheus.aclose()
 
     async def roll(self) -> int:
         """Read and keep what is not kept yet, the newest day first; returns how many days of hubs
@@ -127,6 +129,8 @@ class UsageRolling:
 
     async def note_groups(self) -> None:
         """Keep who is in which groups today. Raises `UsageUnknown`, `LedgerUnavailable`."""
+        if self._prometheus is None:
+            return
         now = self._clock()
         metric = promql.select(names.USER_GROUP_INFO, 'username!=""')
         found = await self._prometheus.query(
@@ -146,7 +150,7 @@ class UsageRolling:
 
     async def _hubs_of(self, day: Date) -> Mapping[str, str]:
         """The namespaces of the hubs that had users on a day, by name."""
-        if self._hubs:
+        if self._hubs or self._prometheus is None:
             return self._hubs
         metric = promql.select(self._reading.users_metric, f'{self._reading.users_label}!=""')
         found = await self._prometheus.query(
@@ -173,13 +177,15 @@ class UsageRolling:
         if seen <= 0:
             return False
         sums = await run_in_worker(amounts_of, snapshot, begin, until)
-        for gauge in self._reading.homes:
+        for gauge in self._reading.homes if self._prometheus else ():
             users = {user for user, _, _ in sums} | set(await self._store.users(hub))
             for user, amount in (await self._homes(gauge, namespace, users, end)).items():
                 sums[user, "", gauge.resource] = amount * DAY.total_seconds()
         used = [
             Used(user, kind, resource, round(amount / self._reading.resources[resource].daily_unit))
             for (user, kind, resource), amount in sums.items()
+            # What is bought is no usage of its own.
+            if resource in self._reading.resources
         ]
         if await self._store.write(day, hub, used, seen, self._clock()):
             LOG.warning("Daily usage was restated: %s of %s", day, hub)
@@ -195,6 +201,7 @@ class UsageRolling:
         query = f"max by ({gauge.label}) (avg_over_time({metric}[1d]))"
         owners = dict(_keys_of(gauge, users))
         sums: dict[str, float] = defaultdict(float)
+        assert self._prometheus  # noqa: S101 who calls this has looked
         for series in having(await self._prometheus.query(query, end), gauge.label):
             sums[owners.get(series.labels[gauge.label], NOBODY)] += max(series.last, 0.0)
         return sums

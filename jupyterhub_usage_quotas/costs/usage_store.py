@@ -88,6 +88,10 @@ class UsageStore:
         read = partial(_usage, since=since, until=until, by_user=by_user)
         return await self.database.read(read)
 
+    async def version(self) -> object:
+        """Another whenever usage was written, by whichever process."""
+        return self.written, await self.database.read(partial(version_of, table=USAGE_DAYS))
+
     async def users(self, hub: str) -> Collection[str]:
         """The users of a hub of whom anything is kept."""
         name = DAILY_USAGE.c.username
@@ -141,6 +145,13 @@ def _write(
         ]
         insert_all(connection, DAILY_USAGE, values)
     return other
+
+
+def version_of(connection: Connection, *, table: Table) -> tuple[int, ...]:
+    """What changes with everything that is written into a table of days."""
+    c = table.c
+    last = select(func.count(), func.max(c.read_at), func.sum(c.restated)).select_from(table)
+    return tuple(int(one or 0) for one in connection.execute(last).one())
 
 
 def insert_all(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> None:

@@ -38,6 +38,7 @@ from ..status.users import UserStatuses
 from .api.access import declare_service, give_scopes
 from .api.answers import Answers
 from .api.switching import Switches
+from .cost_service import declare_cost_monitor
 from .credits.starting import require_database, serve_credits, start_credits
 from .guard.making import make_guard, prepare_guard, start_notices
 from .launch.denial import NotAFailure, NoTraceback
@@ -53,7 +54,7 @@ from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
 from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
-from .viewer_service import GrantedAsMeant, declare_viewer, is_viewer
+from .viewer_service import GrantedAsMeant, declare_viewer, environment_of, is_viewer
 
 CONFIG_READ = "session_factory"
 """The trait of the Hub that is set first after its configuration was read, in JupyterHub 5 and 6
@@ -160,6 +161,7 @@ def _config_was_read(change: Bunch) -> None:
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
         of_viewer = declare_viewer(app, manager)
+        of_viewer += declare_cost_monitor(app, manager, environment_of)
         prepare_guard(app, manager)
         give_scopes(app)
         declare_service(app)

@@ -20,6 +20,7 @@ from ..config.usage import UsageConfig
 from ..config.viewer import UsageViewer, make_viewer, viewer_remarks
 from ..errors import ConfigurationError
 from ..ledger.base import NO_LEDGER, Ledger
+from .cost_service import costs_of
 from .launch.enforcement import UsageQuotaManager
 from .navigation import services_menu
 from .roles import give_servers, give_users, with_scopes
@@ -147,6 +148,7 @@ def hand_over(app: HubApp, manager: UsageQuotaManager, viewer: UsageViewer) -> d
     }
     return {
         "UsageConfig": {name: getattr(manager, name) for name in shared},
+        **costs_of(app.config),
         "UsageQuotaManager": {
             **{name: getattr(manager, name) for name in HANDED_OVER_RULES},
             "weekly_budgets": manager.weekly_budgets_in_full,

@@ -39,10 +39,11 @@ class CostTable(CostHandler):
         missing = await self.context.costs.missing(span)
         # Long ranges are fine where users are not told apart.
         by_user = self.in_groups or "user" in self.by or self.names_users
-        allocations = await self.context.costs.allocations(span, by_user=by_user)
         memberships = None
         if self.in_groups or selection.groups is not None:
             memberships = await self.context.costs.memberships(span.until)
+        users = await self.users_shown(memberships) if by_user else None
+        allocations = await self.context.costs.allocations(span, by_user=by_user, users=users)
         made = await asyncio.to_thread(
             partial(
                 table,

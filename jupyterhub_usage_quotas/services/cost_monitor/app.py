@@ -23,15 +23,18 @@ from ...config.costs import CostMonitor, cost_monitor_remarks, make_cost_monitor
 from ...config.files.loading import load_service_config
 from ...costs.cost_store import CostStore
 from ...costs.keeping import CostKeeping
+from ...costs.known import Attribution, Costs, Span
 from ...costs.rolling import Reading, UsageRolling
 from ...costs.sources import aws, focus, opencost, price_list
 from ...costs.sources.base import CostSource
 from ...costs.usage_store import UsageStore
-from ...errors import ConfigurationError, LedgerUnavailable, UsageUnknown
+from ...errors import ConfigurationError, HubUnavailable, LedgerUnavailable, UsageUnknown
 from ...ledger.sql.database import Database
+from ...ledger.sql.sessions import SqlSessions
 from ...ledger.sql.url import parse_ledger_url
-from ...metering.sources.base import InPrometheus
+from ...metering.sources.base import InPrometheus, Source
 from ...metering.sources.exported_gauge import ExportedGauge
+from ...metering.sources.session_log import SessionLog
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.serving import (
@@ -45,7 +48,6 @@ from ..web.serving import (
 from .answers import ANSWERS
 from .api.handlers import OPERATIONS
 from .context import Clock, CostContext
-from .costs import Attribution, Costs, Span
 from .metrics import Metrics
 from .names import Index, NotThere
 
@@ -105,7 +107,7 @@ def make_cost_service(
     if context.hub:
         closing.append(context.hub.aclose)
     rolling = None
-    if monitor.has_prometheus:
+    if monitor.has_prometheus or monitor.counts_sessions:
         rolling = make_rolling(monitor, context)
         closing.append(rolling.aclose)
     closing.append(context.costs.store.database.aclose)
@@ -150,16 +152,23 @@ def make_sources(
 
 
 def make_rolling(monitor: CostMonitor, context: CostContext) -> UsageRolling:
-    """What reads daily usage from the configured Prometheus."""
+    """What reads daily usage, from the configured Prometheus or the session log."""
     metric, label = conventions.KSM_ANNOTATIONS, conventions.KSM_USERNAME_LABEL
     if monitor.usage_source != "kube-state-metrics":
         recorded = monitor.usage_source == "recorded"
         metric = conventions.RECORDED_REQUESTS if recorded else conventions.SERVER_REQUESTS
         label = "username"
     homes = [one for one in monitor.make_gauges() if isinstance(one, ExportedGauge)]
-    prometheus = monitor.make_client()
+    prometheus = monitor.make_client() if monitor.has_prometheus else None
+    records = SqlSessions(context.costs.store.database)
+
+    def source_of(namespace: str) -> Source:
+        if monitor.counts_sessions or prometheus is None:
+            return SessionLog(namespace, records)
+        return InPrometheus(prometheus, monitor.source_in(namespace))
+
     reading = Reading(
-        lambda namespace: InPrometheus(prometheus, monitor.source_in(namespace)),
+        source_of,
         homes,
         monitor.priced,
         datetime.timedelta(seconds=monitor.max_gap),
@@ -171,7 +180,7 @@ def make_rolling(monitor: CostMonitor, context: CostContext) -> UsageRolling:
         context.costs.usage,
         prometheus,
         reading,
-        monitor.hubs,
+        monitor.rolled_hubs,
         reach=datetime.timedelta(days=monitor.reach_days),
         clock=context.clock,
     )
@@ -184,15 +193,26 @@ async def keep(monitor: CostMonitor, context: CostContext, rolling: UsageRolling
         read = 0
         if rolling:
             read = await rolling.roll()
-            try:
-                await rolling.note_groups()
-            except (UsageUnknown, LedgerUnavailable) as error:
-                LOG.warning("Groups are not known: %s; it is tried again", error)
+            await note_groups(monitor, context, rolling)
         every = datetime.timedelta(seconds=monitor.refresh_costs_every)
         if asked is None or read or context.clock() - asked >= every:
             asked = context.clock()
             await refresh(monitor, context)
         await asyncio.sleep(min(USAGE_EVERY, every).total_seconds())
+
+
+async def note_groups(monitor: CostMonitor, context: CostContext, rolling: UsageRolling) -> None:
+    """Keep who is in which groups: of its own hub as that has them, of others as an exporter of
+    groups says.
+    """
+    try:
+        await rolling.note_groups()
+        if context.hub:
+            groups = {one.name: sorted(one.groups) for one in await context.hub.subjects()}
+            today = context.clock().astimezone(datetime.UTC).date()
+            await context.costs.usage.note_groups(today, monitor.own_hub, groups)
+    except (UsageUnknown, LedgerUnavailable, HubUnavailable) as error:
+        LOG.warning("Groups are not known: %s; it is tried again", error)
 
 
 async def refresh(monitor: CostMonitor, context: CostContext) -> None:
@@ -225,7 +245,8 @@ def configured_environment(
     """Where it answers: as configured, or as the Hub that runs it says."""
     if environment.get("JUPYTERHUB_API_TOKEN"):
         around = ServiceEnvironment.of(environment, conventions.COST_MONITOR_SERVICE)
-        if environment.get("JUPYTERHUB_SERVICE_URL"):
+        # JupyterHub sets a URL without a port where it declares none.
+        if environment.get("JUPYTERHUB_SERVICE_URL") and not monitor.enabled:
             return around
     else:
         around = ServiceEnvironment(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from jupyterhub.services.auth import HubOAuth
 
 from ...costs.keeping import CostKeeping
+from ...costs.known import Costs
 from ...status.permissions import NO_GRANTERS, Granters
 from ..web.hub_api import HubClient
-from .costs import Costs
 from .metrics import Metrics
 
 Clock = Callable[[], datetime.datetime]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hmac
 import re
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from tornado.web import HTTPError
 
-from ...costs.report import Names, Selection
+from ...costs.groups import Memberships
+from ...costs.known import Span
+from ...costs.report import Names, Selection, report
 from ...costs.sources.base import SourceState
+from ...costs.values import Kind
 from ..web.json_handler import JsonHandler
 from ..web.openapi import JSON
 from ..web.params import LONGEST_TEXT, BadParameter, Refused
 from .context import CostContext
-from .costs import Span
 from .params import MOST_DECIMALS, MOST_USERS, as_hubs, names_of, number_of, span_of
 from .tables import Table, as_json
 
@@ -113,6 +116,24 @@ class CostHandler(JsonHandler):
         """Whether any parameter tells users apart."""
         of_users = (self.selection.users, self.selection.groups, self.most_users)
         return any(one is not None for one in of_users)
+
+    async def users_shown(self, memberships: Memberships | None) -> frozenset[str] | None:
+        """The users who are shown one by one, None for all: no others need be told apart by day."""
+        if not self.names_users:
+            return None
+        totals = await self.context.costs.totals(self.span)
+        selection, most = self.selection, self.most_users
+        made = await asyncio.to_thread(
+            partial(
+                report,
+                totals,
+                ["kind", "user"],
+                selection,
+                memberships=memberships,
+                most_users=most,
+            )
+        )
+        return frozenset(str(one.user) for one in made.rows if one.kind is Kind.USER)
 
     @cached_property
     def decimals(self) -> int | None:

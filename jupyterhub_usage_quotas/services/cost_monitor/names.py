@@ -8,10 +8,10 @@ import json
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from ...costs.known import Span
 from ...errors import LedgerUnavailable
 from ...metering.kubespawner.homes import home_names
 from ..web.openapi import JSON
-from .costs import Span
 from .handler import SPAN, CostHandler
 
 

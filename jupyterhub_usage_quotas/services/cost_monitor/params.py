@@ -6,11 +6,11 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from ...costs.known import Span
 from ...costs.report import Names
 from ...costs.sources.base import DAY, Date
 from ...quotas.messages import wrong
 from ..web.params import LONGEST_TEXT, BadParameter
-from .costs import Span
 
 USUAL: Final = 30
 """Days."""

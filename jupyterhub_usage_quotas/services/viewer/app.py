@@ -46,6 +46,7 @@ from .api import handlers as api
 from .arguments import command_line
 from .configuration import Configured, read_configuration
 from .context import ViewerContext
+from .costing import ShownCosts
 from .own_metrics import ServiceErrors
 from .pages import handlers as pages
 from .pages.admin import handlers as admin
@@ -54,6 +55,7 @@ from .pages.admin.history import GivenPage
 from .pages.admin.several import GiveSeveralPage
 from .pages.admin.simulate import SimulatePage
 from .pages.api_page import ApiPage
+from .pages.costs import CostsPage
 from .trying import Trying
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -85,21 +87,11 @@ def make_viewer_service(
         configured.ledger,
         enforced=manager.enforcement is Enforcement.enforce,
     )
-    renderer = Renderer(
-        TEMPLATES,
-        Assets.found(STATIC, ASSETS),
-        template_paths=viewer.template_paths,
-        variables={"usage_quota_footer_note": sanitised(viewer.footer_note)} | viewer.template_vars,
-        hub_prefix=around.hub_prefix,
-        hub_host=around.hub_host,
-        base_url=around.prefix,
-        menu=[Link.of(one) for one in viewer.services_menu],
-        language=viewer.texts,
-    )
-    granters = manager.granters
-    errors = ServiceErrors(viewer.hub_namespace)
+    renderer = _renderer(viewer, around)
+    errors, granters = ServiceErrors(viewer.hub_namespace), manager.granters
+    costs = ShownCosts(configured.costs) if configured.costs else None
     context = ViewerContext(
-        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying, errors
+        around.oauth(), hub, LOG, granters, renderer, configured, statuses, trying, errors, costs
     )
     answers = routes(around.prefix, context)
     if not (viewer.enable_compute or viewer.home_storage):
@@ -111,7 +103,26 @@ def make_viewer_service(
         default_handler_args={"context": context},
     )
     closing = [trying.aclose, meter.aclose, hub.aclose, configured.ledger.aclose]
-    return Service(application, [statuses.keep, *keeping(configured.ledger)], closing)
+    running = [statuses.keep, *keeping(configured.ledger)]
+    if costs:
+        running.append(costs.keep)
+        closing.append(costs.aclose)
+    return Service(application, running, closing)
+
+
+def _renderer(viewer: UsageViewer, around: ServiceEnvironment) -> Renderer:
+    """What renders pages, with an admin's templates and variables."""
+    return Renderer(
+        TEMPLATES,
+        Assets.found(STATIC, ASSETS),
+        template_paths=viewer.template_paths,
+        variables={"usage_quota_footer_note": sanitised(viewer.footer_note)} | viewer.template_vars,
+        hub_prefix=around.hub_prefix,
+        hub_host=around.hub_host,
+        base_url=around.prefix,
+        menu=[Link.of(one) for one in viewer.services_menu],
+        language=viewer.texts,
+    )
 
 
 class _RefreshLog(NoEvents):
@@ -163,6 +174,7 @@ def routes(prefix: str, context: ViewerContext) -> list[tuple[Any, ...]]:
         ("oauth_callback", Callback),
         ("metrics", pages.Metrics),
         ("users/?", pages.UsersPage),
+        ("costs/?", CostsPage),
         (f"users/{name}", pages.UserPage),
         (f"users/{name}/given", GivenPage),
         ("admin/?", admin.AdminPage),

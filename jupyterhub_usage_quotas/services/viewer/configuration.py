@@ -8,6 +8,7 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from ...config.costs import CostMonitor, costs_shown
 from ...config.files.earlier import merge_later
 from ...config.files.loading import load_service_config
 from ...config.quotas import QuotaOptions
@@ -20,12 +21,14 @@ NO_OPTIONS = Config()
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The options of the viewer, the rules and the ledger it shows, and lines for the admin."""
+    """The options of the viewer, the rules, ledger and costs it shows, and lines for the admin."""
 
     viewer: UsageViewer
     manager: QuotaOptions
     ledger: Ledger
     remarks: tuple[str, ...]
+    costs: CostMonitor | None = None
+    """The options of the cost monitor whose costs are shown; None where there are none."""
 
 
 def read_configuration(
@@ -45,4 +48,5 @@ def read_configuration(
             " c.UsageQuotaManager.policy in one of its --config-files"
         )
     ledger = manager.make_ledger(viewer.ledger_url)
-    return Configured(viewer, manager, ledger, (*remarks, *viewer_remarks(config)))
+    costs = costs_shown(config)
+    return Configured(viewer, manager, ledger, (*remarks, *viewer_remarks(config)), costs)

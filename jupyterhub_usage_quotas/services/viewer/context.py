@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...status.everyone import EveryoneStatuses
 from ..web.page_handler import PageContext
 from .configuration import Configured
+from .costing import ShownCosts
 from .own_metrics import ServiceErrors
 from .trying import Trying
 
@@ -20,6 +21,8 @@ class ViewerContext(PageContext):
     statuses: EveryoneStatuses
     trying: Trying
     errors: ServiceErrors
+    costs: ShownCosts | None = None
+    """What the cost monitor keeps; None where there is none."""
 
     @property
     def tiers(self) -> Mapping[str, Collection[str]]:

@@ -110,6 +110,30 @@ async def test_only_what_is_missing_or_estimated_is_asked_for(store):
     assert again.states["aws"].state is SourceState.OK
 
 
+async def test_final_days_are_asked_for_again_since_credits_come_late(store, caplog):
+    source, clock = Source(open_since=date(2027, 1, 1)), Clock()
+    long = {"reach": timedelta(days=100), "every": timedelta(hours=8), "clock": clock}
+    one = CostKeeping(store, [source], **long)
+    await one.refresh()
+    assert len(source.asked) == 2  # a hundred days, at most 92 at once
+    source.asked.clear()
+    source.cost = "1.10"
+    clock.now += timedelta(hours=23)
+    await one.refresh()
+    # Only the day that was not over before.
+    assert source.asked == [(date(2026, 10, 11), date(2026, 10, 12))]
+    clock.now += timedelta(hours=1)
+    await one.refresh()
+    lately = clock.now.date() - timedelta(days=62)
+    assert source.asked[1:] == [(lately, date(2026, 10, 11))]
+    assert one.states["aws"].restated[-1] == date(2026, 10, 10)
+    assert "Costs of final days were restated: aws: " in caplog.text
+    source.asked.clear()
+    clock.now += timedelta(days=30)
+    await one.refresh()
+    assert min(since for since, _ in source.asked) == clock.now.date() - timedelta(days=100)
+
+
 async def test_what_costs_nothing_to_ask_is_asked_for_whole_and_restated_days_are_said(
     store, caplog
 ):

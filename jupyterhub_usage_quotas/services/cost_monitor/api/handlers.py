@@ -8,13 +8,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from ....costs.known import Span
 from ....costs.report import FIELDS, Field, Report, Row, report
 from ....quotas.messages import not_among
 from ...web import openapi
 from ...web.openapi import CSV, JSON, Operation, Parameter
 from ...web.params import BadParameter
 from ...web.spreadsheet import as_csv
-from ..costs import Span
 from ..handler import CostHandler
 from ..params import MOST_DECIMALS, MOST_USERS
 from . import models
@@ -77,10 +77,16 @@ class CostsOverTime(CostHandler):
         costs = self.context.costs
         missing = await costs.missing(span)
         by_user = self.names_users or not {"user", "group"}.isdisjoint(by)
-        allocations = await costs.allocations(span, by_user=by_user)
         memberships = None
         if "group" in by or selection.groups is not None:
             memberships = await costs.memberships(span.until)
+        if not by_user:
+            allocations = await costs.allocations(span, by_user=False)
+        elif "day" in by:
+            users = await self.users_shown(memberships)
+            allocations = await costs.allocations(span, users=users)
+        else:
+            allocations = await costs.totals(span)
         made = await asyncio.to_thread(
             partial(
                 report,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from ..context import ViewerContext
 from ..decisions import Decisions
 from ..table import Page, columns, counts, selected
 from .intervals import zone_of
+from .own_costs import user_months
 from .summary import if_enforced, summary
 from .user import cards, gauge_cards, row, session_table
 
@@ -67,6 +69,8 @@ class ViewerPage(Decisions, PageHandler):
             sees_others=self.permissions.sees_others,
             gives=self.gives,
             kept=self.is_kept,
+            costs=await self.costs_of(subject),
+            has_costs=self.context.costs is not None,
             may_give=self.gives and self.permissions.may_give(subject),
             over_time=self.context.configured.viewer.enable_compute,
             contact=self.language.gettext(manager.contact),
@@ -74,6 +78,14 @@ class ViewerPage(Decisions, PageHandler):
             now=self.now,
         )
         return status
+
+    async def costs_of(self, subject: Subject) -> Sequence[object]:
+        """What a user cost in the last months; nothing where that is not known."""
+        if self.context.costs is None:
+            return ()
+        today = self.now.date()
+        months = await self.context.costs.of_user(subject.name, today)
+        return user_months(months or (), subject.name, today, self.language)
 
 
 class OwnPage(ViewerPage):
@@ -136,6 +148,7 @@ class UsersPage(ViewerPage):
             "usage-quota-users.html",
             chip=await self.header(),
             gives=self.gives,
+            has_costs=self.context.costs is not None,
             sees_everybody=self.permissions.everybody,
             enforcement=self.context.configured.manager.enforcement.value,
             rows=[row(one, self.language) for one in page.rows(found)],

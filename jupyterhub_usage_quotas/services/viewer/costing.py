@@ -1,0 +1,139 @@
+"""Costs for the viewer's pages: months from the cost monitor's tables, kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ...config.costs import CostMonitor
+from ...costs.cost_store import CostStore
+from ...costs.groups import Memberships
+from ...costs.known import Attribution, Costs, Span
+from ...costs.monthly import OwnCosts, by_user
+from ...costs.sources.base import DAY, Date
+from ...costs.usage_store import UsageStore
+from ...costs.values import Allocation
+from ...errors import LedgerUnavailable
+from ...ledger.sql.database import Database
+from ...ledger.sql.url import parse_ledger_url
+from ...quotas.subject import Subject
+
+MONTHS_SHOWN: Final = 3
+KEPT: Final = 60.0
+"""Seconds for which it is not looked whether anything was written."""
+AHEAD: Final = 900.0
+"""Seconds between two times that the months which users see are worked out before they ask."""
+PATIENCE: Final = 3.0
+"""Seconds that a user's page waits for costs; it is shown without them then."""
+LOG: Final = logging.getLogger("usage_viewer")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMonth:
+    """What is known of a month: what became of the bill, what users cost, days not known."""
+
+    span: Span
+    totals: Sequence[Allocation]
+    users: Mapping[str, Sequence[OwnCosts]]
+    missing: Sequence[Date]
+
+
+def month_of(first: Date) -> Span:
+    """The days of the month that begins so."""
+    return Span(first, (first + 31 * DAY).replace(day=1))
+
+
+def months_before(day: Date, number: int) -> list[Date]:
+    """The first days of so many months, the newest first; that of this day is the first."""
+    found = [day.replace(day=1)]
+    while len(found) < number:
+        found.append((found[-1] - DAY).replace(day=1))
+    return found
+
+
+class ShownCosts:
+    """Costs as the cost monitor keeps them, read and attributed as it does."""
+
+    def __init__(self, monitor: CostMonitor, clock: Callable[[], float] = time.monotonic) -> None:
+        self.hub = monitor.own_hub
+        self.support_name = monitor.support_name
+        self._database = Database(parse_ledger_url(monitor.ledger_url))
+        self._usage = UsageStore(self._database)
+        attribution = Attribution(
+            monitor.rules,
+            monitor.spread_idle,
+            monitor.spread_shared,
+            tuple(monitor.primary_groups),
+            dict(monitor.group_weights),
+        )
+        self._costs = Costs(
+            CostStore(self._database), self._usage, list(monitor.sources), attribution
+        )
+        self._clock = clock
+        self._months: dict[Date, tuple[float, KnownMonth]] = {}
+        self._one = asyncio.Lock()
+
+    async def month(self, first: Date) -> KnownMonth:
+        """What is known of the month that begins on a day. Raises `LedgerUnavailable`."""
+        async with self._one:
+            kept = self._months.get(first)
+            if kept and self._clock() - kept[0] < KEPT:
+                return kept[1]
+            span = month_of(first)
+            # Before it is read: what is written meanwhile is found the next time.
+            missing = await self._costs.missing(span)
+            totals = await self._costs.totals(span)
+            users = await asyncio.to_thread(by_user, totals, self.hub)
+            found = KnownMonth(span, totals, users, missing)
+            self._months[first] = self._clock(), found
+            for old in sorted(self._months)[:-12]:
+                del self._months[old]
+            return found
+
+    async def memberships(self, month: Span, subjects: Sequence[Subject]) -> Memberships:
+        """Who was in which groups at the end of a month; of users of whom that was not noted, who
+        is now.
+        """
+        noted = await self._costs.memberships(month.until - DAY)
+        now = {(self.hub, one.name): tuple(sorted(one.groups)) for one in subjects}
+        return Memberships({**now, **noted.groups}, noted.primary, noted.weights)
+
+    async def of_user(self, name: str, today: Date) -> Sequence[KnownMonth] | None:
+        """The last months, for a user's page; None where they cannot be read in time."""
+        firsts = months_before(today, MONTHS_SHOWN)
+        reading = asyncio.gather(*map(self.month, firsts))
+        try:
+            return await asyncio.wait_for(asyncio.shield(reading), PATIENCE)
+        except TimeoutError:
+            reading.add_done_callback(_forgotten)
+            return None
+        except LedgerUnavailable as error:
+            LOG.warning("Costs cannot be read: %s; %r sees none", error, name)
+            return None
+
+    async def keep(self) -> None:
+        """Work out the months that users see before they ask, until cancelled."""
+        while True:
+            for first in months_before(datetime.datetime.now(datetime.UTC).date(), MONTHS_SHOWN):
+                try:
+                    await self.month(first)
+                except LedgerUnavailable as error:
+                    LOG.warning("Costs cannot be read: %s; it is tried again", error)
+                except Exception:
+                    LOG.exception("Costs cannot be worked out; report it; it is tried again")
+            await asyncio.sleep(AHEAD)
+
+    async def aclose(self) -> None:
+        """Close the database."""
+        await self._database.aclose()
+
+
+def _forgotten(reading: asyncio.Future[list[KnownMonth]]) -> None:
+    """Nobody waits for it any more; why it failed is in the log of who keeps months."""
+    if not reading.cancelled():
+        reading.exception()

@@ -1,0 +1,166 @@
+"""`/costs`: what a month cost, by group and by user, for those who see others' usage."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from tornado.web import HTTPError
+
+from ....costs.monthly import Line, Month, monthly
+from ....costs.values import Kind
+from ....quotas.phrases import Phrase, mark
+from ...web.openapi import CSV
+from ...web.params import BadParameter, unusable
+from ...web.spreadsheet import as_csv
+from ..costing import KnownMonth, ShownCosts, months_before
+from .handlers import ViewerPage
+from .own_costs import component_name, money, month_name
+
+MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
+MONTHS_OFFERED: Final = 13
+LINES_SHOWN: Final = 500
+"""How many users the page lists, those who cost most; the CSV has all."""
+KINDS: Final[Mapping[Kind, str]] = {
+    Kind.OTHERS: mark("Users of other hubs"),
+    Kind.IDLE: mark("Paid for and not used"),
+    Kind.SHARED: mark("Shared by all"),
+    Kind.UNATTRIBUTED: mark("Not known whose"),
+}
+NO_GROUP: Final = mark("In no group")
+NOBODY_KNOWN: Final = mark("Nobody known")
+
+
+@dataclass(frozen=True, slots=True)
+class TableLine:
+    """A line of the page: texts."""
+
+    name: str
+    amounts: tuple[str, ...]
+    total: str
+    estimate: bool
+    nobody: bool
+
+
+class CostsPage(ViewerPage):
+    """`/costs`: what a month cost, as far as the visitor may see it."""
+
+    async def get(self) -> None:
+        """The page, or the same for a spreadsheet."""
+        shown = self.context.costs
+        if shown is None or not self.permissions.sees_others:
+            raise HTTPError(404)
+        first, form = self._first, self.query.choice("format", ("html", "csv"), "html")
+        known = await shown.month(first)
+        month = await self._month(shown, known)
+        if form == "csv":
+            self.set_header("Content-Type", CSV)
+            name = f"costs-{first:%Y-%m}.csv"
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+            self.finish(month_as_csv(month, first))
+            return
+        components = month.components
+        language, users = self.language, month.users
+        self.show(
+            "usage-quota-costs.html",
+            chip=await self.header(),
+            month=month_name(first, language),
+            chosen=f"{first:%Y-%m}",
+            months=[
+                (f"{one:%Y-%m}", month_name(one, language))
+                for one in months_before(self._today, MONTHS_OFFERED)
+            ],
+            components=[component_name(one, language) for one in components],
+            groups=list(self._lines(month.groups, components, NO_GROUP)),
+            users=list(self._lines(users[:LINES_SHOWN], components, NOBODY_KNOWN)),
+            more=max(len(users) - LINES_SHOWN, 0),
+            bill=[money(amount, one, language) for one, amount in month.bill.items()],
+            known=bool(known.totals),
+            missing=len([day for day in known.missing if day < self._today]),
+            estimate=not month.final,
+            whole=month.whole,
+            gives=self.gives,
+            now=self.now,
+        )
+
+    head = get
+
+    @property
+    def _today(self) -> datetime.date:
+        return self.now.date()
+
+    @property
+    def _first(self) -> datetime.date:
+        given = self.query.text("month")
+        if not given:
+            return self._today.replace(day=1)
+        found = MONTH.fullmatch(given)
+        if not found:
+            expected = Phrase(mark("a month, for example 2026-10"))
+            raise BadParameter("month", unusable(given, expected))
+        return datetime.date(int(found[1]), int(found[2]), 1)
+
+    async def _month(self, shown: ShownCosts, known: KnownMonth) -> Month:
+        """The month as the visitor may see it."""
+        subjects = await self.context.hub.subjects()
+        memberships = await shown.memberships(known.span, subjects)
+        permissions = self.permissions
+        visible = {one.name for one in subjects if permissions.may_read(one)}
+        return await asyncio.to_thread(
+            partial(
+                monthly,
+                known.totals,
+                memberships,
+                shown.hub,
+                sees_user=visible.__contains__,
+                sees_group=lambda name: permissions.sees.groups.have_any([name]),
+                whole=permissions.everybody,
+            )
+        )
+
+    def _lines(
+        self, lines: Iterable[Line], components: Sequence[str], nobody: str
+    ) -> Iterable[TableLine]:
+        language = self.language
+
+        def amount(one: Line, component: str) -> str:
+            if component not in one.amounts:
+                return ""
+            return language.number(f"{one.amounts[component]:,f}")
+
+        for one in lines:
+            said = language.gettext(KINDS.get(one.kind, nobody))
+            yield TableLine(
+                one.name or said,
+                tuple(amount(one, component) for component in components),
+                money(one.total, one.currency, language),
+                not one.final,
+                not one.name,
+            )
+
+
+def month_as_csv(month: Month, first: datetime.date) -> str:
+    """The month for a spreadsheet: all groups, all users, and what is nobody's."""
+    components = month.components
+    lines = [("group", one) for one in month.groups] + [("user", one) for one in month.users]
+    rows = [
+        [
+            f"{first:%Y-%m}",
+            what,
+            one.name,
+            one.kind.value,
+            *(float(one.amounts[name]) if name in one.amounts else None for name in components),
+            float(one.total),
+            one.currency,
+            "" if one.final else "estimate",
+        ]
+        for what, one in lines
+    ]
+    names = [name or "not attributed" for name in components]
+    header = ["month", "by", "name", "kind", *names, "total", "currency", "remark"]
+    return as_csv(header, rows)
