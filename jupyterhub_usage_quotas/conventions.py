@@ -138,6 +138,8 @@ HOME_STORAGE: Final = "storage"
 USED: Final = "jupyterhub_usage_quotas_used"
 LIMIT: Final = "jupyterhub_usage_quotas_limit"
 REMAINING: Final = "jupyterhub_usage_quotas_remaining"
+USERS: Final = "jupyterhub_usage_quotas_users"
+"""How many users there are, by whether their usage is `exported`."""
 BY_GROUP_METRICS: Final = MappingProxyType(
     {
         "memory": (

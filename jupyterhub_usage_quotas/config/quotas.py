@@ -14,12 +14,13 @@ from ..errors import ConfigurationError, all_errors
 from ..ledger.base import NO_LEDGER, Ledger
 from ..ledger.sql.cached import CachedLedger
 from ..ledger.sql.store import SqlLedger
-from ..quotas.messages import not_among, shown, wrong
+from ..quotas.messages import not_among, said_by, shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
 from ..quotas.policy.policy import PolicySet
 from .checks.validation import errors_in_options
+from .exporting import ExportOptions
 from .files.earlier import MANAGER, RENAMED, understood
 from .further import FurtherOptions
 from .granting import GrantingOptions
@@ -41,9 +42,15 @@ class Enforcement(enum.StrEnum):
 
 
 class QuotaOptions(
-    GrantingOptions, GuardOptions, NoticeOptions, PageOptions, FurtherOptions, UsageConfig
+    GrantingOptions,
+    GuardOptions,
+    NoticeOptions,
+    PageOptions,
+    ExportOptions,
+    FurtherOptions,
+    UsageConfig,
 ):
-    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
+    """The options of the section `UsageQuotaManager`."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -75,7 +82,7 @@ class QuotaOptions(
 
         Home storage has no window, and its limit may be the "exported" one.
 
-        A name in a scope may be a pattern: {"glob": "class-*"}.
+        A name in a scope may be a pattern: {"glob": "class-*"}. Limits and scopes may be functions.
         """
     ).tag(config=True)
 
@@ -116,35 +123,6 @@ class QuotaOptions(
         """,
     ).tag(config=True)
 
-    export_usage = Anything(
-        True,
-        help="""
-        Whose usage, limits and remaining amounts are exported on the Hub's metrics endpoint, a
-        series for each user and policy: True for all users, False for none, or a list of groups for
-        their members. On a Hub with many thousand users every scrape takes a while.
-        """,
-    ).tag(config=True)
-
-    earlier_metrics = Bool(
-        False,
-        help="""
-        Whether the Hub also exports metrics under the names and labels of 2i2c's package of the
-        same name, for dashboards and alerts that were written for it: usage, limits, launches that
-        were allowed because usage was not known, and failed requests to Prometheus; and whether the
-        dashboard counts the pages that could not show usage on a `/metrics` of its own.
-
-        The default is True where `metrics_exporter_token` is set, which only that package needs.
-        """,
-    ).tag(config=True)
-
-    @validate("export_usage")
-    def _is_bool_or_groups(self, proposal: Any) -> bool | list[str]:
-        given = proposal.value
-        groups = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
-        if not (isinstance(given, bool) or (groups and given)):
-            raise TraitError(wrong(got=given, expected="True, False or a list of groups"))
-        return given if isinstance(given, bool) else list(given)
-
     ledger_factory = Anything(
         None,
         allow_none=True,
@@ -163,7 +141,7 @@ class QuotaOptions(
             factory = import_item(given) if isinstance(given, str) and given else given
         except Exception as error:
             # A module of the admin's: it can fail in any way.
-            why = f"{type(error).__name__}: {error}"
+            why = said_by(error)
             raise TraitError(f"{shown(given)} cannot be imported: {why}") from error
         if factory is None or callable(factory):
             return given
@@ -212,7 +190,7 @@ class QuotaOptions(
             made: Ledger = (import_item(factory) if isinstance(factory, str) else factory)()
         except Exception as error:
             # It is the admin's.
-            problem = f"{type(error).__name__}: {error}"
+            problem = said_by(error)
             raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"]) from error
         if not callable(getattr(made, "active", None)):
             problem = wrong("what it returned", made, "a Ledger, which has a method active")

@@ -15,7 +15,7 @@ from ..conventions import Reason
 from ..metering.gauge_reader import GaugeReader
 from ..metering.meter import Meter
 from ..quotas.policy.policy import PolicySet
-from ..status.hub_database import pool_members_in, subjects_by_slices
+from ..status.hub_database import KeptSubjects, pool_members_in, subjects_by_slices
 from ..status.snapshot import StatusSnapshot
 from .metrics import own as metrics
 from .metrics.history import HistoryGauges
@@ -79,9 +79,8 @@ def make_refresh_loop(
     """The refresh loop of the Hub `app`, which keeps the snapshot and the gauges up to date, and
     calls `further` listeners after that.
     """
-    policies, groups = options.policies, options.export_usage
-    if isinstance(groups, bool):
-        groups = [] if groups else None
+    policies, exported = options.policies, options.export_usage
+    groups = exported if isinstance(exported, list) else [] if exported else None
     listeners: list[RefreshListener] = [
         HistoryGauges(meter, app.log),
         SnapshotRebuilder(app, policies, snapshot, groups),
@@ -108,13 +107,13 @@ class SnapshotRebuilder:
         self._app = app
         self._policies = policies
         self._snapshot = snapshot
-        self._groups = groups
+        self._subjects = None if groups is None else KeptSubjects(groups)
         self._pooled = any(one.pooled for one in policies)
 
     async def refreshed(self, now: datetime) -> None:
         """See `RefreshListener`."""
-        if self._pooled or self._groups is not None:
-            users = () if self._groups is None else subjects_by_slices(self._app.db, self._groups)
+        if self._pooled or self._subjects is not None:
+            users = () if self._subjects is None else self._subjects.read(self._app.db)
             members = pool_members_in(self._app.db, self._policies) if self._pooled else {}
             await self._snapshot.rebuild(users, members, now)
 

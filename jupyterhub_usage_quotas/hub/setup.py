@@ -21,6 +21,7 @@ from ..config.about import INSTALL_PAGE, imported, namesakes
 from ..config.checks.validation import errors_in_options, remarks
 from ..config.credits.applying import apply_credits
 from ..config.credits.written import Written
+from ..config.exporting import ACTIVE
 from ..config.files.colon_assignments import apply_annotated_settings
 from ..config.ledger import default_ledger_url
 from ..config.quotas import CONFIGURED, Enforcement, QuotaOptions
@@ -29,7 +30,8 @@ from ..config.usage import HUB
 from ..config.viewer import errors_in_viewer
 from ..conventions import __version__
 from ..errors import ConfigurationError, all_errors
-from ..ledger.sql.cached import keeping
+from ..ledger.audit import AuditedJournal
+from ..ledger.sql.cached import CachedLedger, keeping
 from ..ledger.sql.switches import SwitchTable
 from ..quotas.messages import shown
 from ..quotas.policy.errors import InvalidPolicies
@@ -47,11 +49,13 @@ from .launch.spawn_hook import quota_hook, wrapped_by_us
 from .ledger import database_of, open_ledger
 from .metrics import own as metrics
 from .metrics.earlier import EarlierCounters, EarlierGauges
+from .metrics.exported import Exported
 from .metrics.servers import ServerExporter
 from .metrics.usage import UsageGauges
 from .pages.pages import VARIABLE, HubPages
 from .pages.templates_overlay import add_layer
 from .refresh import make_refresh_loop, start
+from .renaming import Renaming
 from .sessions.wiring import make_recorder
 from .types import HubApp, HubSpawner
 from .viewer_service import GrantedAsMeant, declare_viewer, environment_of, is_viewer
@@ -156,7 +160,7 @@ def _config_was_read(change: Bunch) -> None:
             app.config.UsageConfig.ledger_url = usual
         with all_errors(_errors_beside(app)):
             manager = installation.manager(app)
-        require_database(written, manager.ledger)
+        require_database(written, manager.ledger, manager.policy_functions)
         open_ledger(manager.ledger, app.log)
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)
@@ -200,9 +204,23 @@ def _start_all(app: HubApp, manager: UsageQuotaManager, written: Written | None)
     start(loop.run, "refresh")
     for keep in keeping(manager.ledger):
         start(keep, "ledger")
+    _follow_renamings(app, manager)
     _show_on_pages(app, manager, statuses)
     _answer_by_api(app, manager, statuses)
     serve_credits(manager, statuses, loop)
+
+
+def _follow_renamings(app: HubApp, manager: UsageQuotaManager) -> None:
+    """Let users who are renamed keep what was decided about them."""
+    if not isinstance(manager.ledger, CachedLedger):
+        return
+    # The Hub's database models.
+    from jupyterhub.orm import User  # noqa: PLC0415
+
+    audit_log = manager.make_audit_log("hub", app.log.info, app.log.error)
+    renaming = Renaming(app, AuditedJournal(manager.ledger, audit_log, manager.policies))
+    renaming.listen(User)
+    start(renaming.keep, "renamings")
 
 
 def _errors_beside(app: HubApp) -> Iterator[str]:
@@ -294,10 +312,11 @@ def _answer_by_api(app: HubApp, manager: UsageQuotaManager, statuses: UserStatus
 def _export_usage(manager: UsageQuotaManager, snapshot: StatusSnapshot) -> None:
     """Show on the Hub's metrics endpoint where everybody stands."""
     namespace, earlier = manager.hub_namespace, manager.earlier_metrics
-    gauges = UsageGauges(lambda: snapshot.rows, manager.policies, namespace, by_group=not earlier)
-    REGISTRY.register(gauges)
+    exported = Exported(snapshot, namespace, everybody=manager.export_usage != ACTIVE)
+    REGISTRY.register(exported)
+    REGISTRY.register(UsageGauges(exported.rows, manager.policies, namespace, by_group=not earlier))
     if earlier:
-        REGISTRY.register(EarlierGauges(lambda: snapshot.rows, namespace))
+        REGISTRY.register(EarlierGauges(exported.rows, namespace))
         counters = EarlierCounters(REGISTRY, namespace)
         manager.observers.append(counters)
         manager.on_request.append(counters.requested)

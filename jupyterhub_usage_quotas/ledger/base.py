@@ -40,7 +40,7 @@ class Ledger(Protocol):
         Adjustments of other users may be among them: filter the answer with `Adjustments.of`. Later
         ones are part of it, since retry times depend on them. In the order of their ids.
 
-        A user who was renamed keeps theirs: what knows of the renaming answers with the new name.
+        A user who was renamed keeps theirs: the Hub writes them anew for the new name.
         """
         ...
 

@@ -67,7 +67,7 @@ class GaugeReader:
         return bool(self.values)
 
     def known_of(self, user: str, now: datetime) -> object:
-        """See `Reader.known_of`."""
+        """What is known of a user, to be compared: it is equal for as long as what is there is."""
         reading = self._reading(self.values or {}, user, now, None)
         if isinstance(reading, Unknown):
             return reading.reason

@@ -15,6 +15,7 @@ from functools import partial
 
 from ..conventions import Reason
 from ..quotas.charge import Readings
+from ..quotas.messages import said_by
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
 from .checkpoint import Checkpoint, CheckpointNotUsable
@@ -113,9 +114,19 @@ class Meter:
         """
         return all(one.is_fresh(over, now) for one in self._kept)
 
-    def known_of(self, user: str, now: datetime) -> object:
-        """What is known of a user, to be compared: it is equal for as long as what was used is."""
-        return [one.known_of(user, now) for one in self._kept]
+    def is_usage_fresh(self, over: timedelta, now: datetime) -> bool:
+        """The same of usage over time alone."""
+        return all(one.is_fresh(over, now) for one in self._usage)
+
+    def kinds_of_readings(self, over: timedelta, now: datetime) -> object:
+        """Which kinds of readings there are of usage over the time before `now`, to be compared:
+        Fresh, Stale or Unknown, of each source. Single users' may be unknown all the same.
+        """
+        return [(one.source, one.kind_of_readings(over, now)) for one in self._usage]
+
+    def gauges_of(self, user: str, now: datetime) -> object:
+        """What gauges show of a user, to be compared."""
+        return [one.known_of(user, now) for one in self.gauges]
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -247,7 +258,7 @@ class Meter:
             return
         except Exception as error:
             # The history can be read without it, whatever is wrong.
-            self._events.not_restored(f"{type(error).__name__}: {error}")
+            self._events.not_restored(said_by(error))
             return
         if restored is None:
             return
@@ -268,7 +279,7 @@ class Meter:
             self._events.not_saved(self._checkpoint.path, error.strerror or str(error))
         except Exception as error:
             # Usage must be kept up to date, whatever is wrong.
-            self._events.not_saved(self._checkpoint.path, f"{type(error).__name__}: {error}")
+            self._events.not_saved(self._checkpoint.path, said_by(error))
 
     async def _attempt(
         self, reader: Reader, step: Callable[[datetime], Awaitable[None]]
@@ -285,7 +296,7 @@ class Meter:
 
 def _internal(error: Exception) -> Unknown:
     """What a bug of ours means for readings."""
-    return Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    return Unknown(Reason.INTERNAL_ERROR, said_by(error))
 
 
 def merged(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:

@@ -16,7 +16,7 @@ from ..conventions import Reason
 from ..errors import BadAnswer, QueryRejected
 from ..quotas.charge import Readings
 from ..quotas.subject import REST
-from ..quotas.usage import Unknown
+from ..quotas.usage import Fresh, Stale, Unknown
 from .client.breaker import Guard
 from .client.promql import InvalidText, Users, quote
 from .client.worker import run_in_worker
@@ -81,10 +81,6 @@ class Reader(Protocol):
 
     def is_fresh(self, over: timedelta, now: datetime) -> bool:
         """Whether enough is known, and it is new enough to decide on."""
-        ...
-
-    def known_of(self, user: str, now: datetime) -> object:
-        """What is known of a user, to be compared: it is equal for as long as what was used is."""
         ...
 
     def peek(
@@ -163,9 +159,18 @@ class UsageReader:
         age = timedelta(seconds=now.timestamp() - last)
         return age <= self._timing.stale_after and age < over
 
-    def known_of(self, user: str, now: datetime) -> object:  # noqa: ARG002 see `is_fresh`
-        """See `Reader.known_of`."""
-        return self.snapshot.usage.get(user) if self.snapshot else None
+    def kind_of_readings(self, over: timedelta, now: datetime) -> object:
+        """Of which kind readings are, to be compared; those of single users may be unknown."""
+        snapshot = self.snapshot
+        if snapshot is None or not self.reaches(over, now):
+            return None
+        last = snapshot.coverage.last_scrape
+        if last is None or last <= max(
+            now.timestamp() - over.total_seconds(), snapshot.coverage.start
+        ):
+            return False
+        stale_after = self._timing.stale_after.total_seconds()
+        return Fresh if now.timestamp() - last <= stale_after else Stale
 
     def peek(
         self, users: Users, resources: Collection[str], over: timedelta, now: datetime

@@ -170,7 +170,7 @@ class UsageSnapshot:
         last = self.coverage.last_scrape
         if last is None or last <= start:
             return problem or self._never_seen(over)
-        if resource not in BY_RUNNING and self._not_measured(user, start):
+        if resource not in BY_RUNNING and self.not_measured(user, start):
             metric = self.source.requests_metric
             return Unknown(Reason.METRIC_MISSING, f"{metric} has no series for the pods that ran")
         until = min(last, self.coverage.end)
@@ -228,8 +228,8 @@ class UsageSnapshot:
             self._prepared.pop(next(iter(self._prepared)), None)
         return known
 
-    def _not_measured(self, user: str, start: float) -> bool:
-        """Whether the requests of some server of the user are not known."""
+    def not_measured(self, user: str, start: float) -> bool:
+        """Whether the requests of some server of the user since an instant are not known."""
         ran = [
             timeline
             for (resource, _), timeline in parts_of(self.usage.get(user, NOTHING_KEPT))

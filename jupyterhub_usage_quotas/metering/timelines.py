@@ -169,6 +169,11 @@ def parts_of(kept: Kept[float]) -> Iterator[tuple[Key, Timeline]]:
         at = end
 
 
+def packed_of(runs: Iterable[Run]) -> array[float]:
+    """Runs as one array, three values each."""
+    return Timeline(runs).packed
+
+
 NOTHING_KEPT: Kept[float] = keep(())
 
 

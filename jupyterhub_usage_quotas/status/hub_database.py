@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub import orm
-from sqlalchemy import Text, create_engine, literal_column
+from sqlalchemy import Text, bindparam, create_engine, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 
@@ -97,30 +97,61 @@ def groups_in(session: Session) -> list[str]:
     return [name for (name,) in session.query(orm.Group.name).order_by(orm.Group.name)]
 
 
-def subjects_by_slices(db: Session, groups: Collection[str] = ()) -> Iterator[Subject]:
-    """All users of the Hub's database; with groups, their members only.
+class KeptSubjects:
+    """All users of a Hub's database, read again and again; with groups, their members only. Those
+    of whom nothing changed are the same objects every time.
 
     They are read `USERS_AT_A_TIME`: the Hub queries its database on the event loop.
     """
-    last = 0
-    while True:
-        columns = db.query(orm.User.id, orm.User.name, orm.User.admin, orm.User.created)
-        some = columns.filter(orm.User.id > last).order_by(orm.User.id).limit(USERS_AT_A_TIME).all()
-        if not some:
-            return
-        last = some[-1].id
-        rows = (
-            db.query(orm.User.id, orm.Group.name)
-            .join(orm.User.groups)
-            .filter(orm.User.id >= some[0].id, orm.User.id <= last)
-        )
+
+    def __init__(self, groups: Collection[str] = ()) -> None:
+        self._groups = frozenset(groups)
+        self._known: dict[int, tuple[object, Sequence[Subject]]] = {}
+        """By the id before it, what was read of a slice, and who that is."""
+
+    def read(self, db: Session) -> Iterator[Subject]:
+        """They, as they are now."""
+        last, known = 0, self._known
+        self._known = {}
+        while True:
+            some = db.execute(_USERS, {"last": last}).all()
+            if not some:
+                return
+            span = {"last": last, "end": some[-1].id}
+            read = some, db.execute(_MEMBERS, span).all()
+            before = known.get(last)
+            found = before[1] if before and before[0] == read else list(self._subjects(*read))
+            self._known[last] = read, found
+            yield from found
+            last = some[-1].id
+
+    def _subjects(self, users: Sequence[Any], members: Sequence[Any]) -> Iterator[Subject]:
         of_user: dict[int, set[str]] = {}
-        for number, group in rows:
+        for number, group in members:
             of_user.setdefault(number, set()).add(group)
-        for user in some:
+        for user in users:
             theirs = frozenset(of_user.get(user.id, ()))
-            if not groups or theirs & set(groups):
+            if not self._groups or theirs & self._groups:
                 yield Subject(user.name, theirs, bool(user.admin), in_utc(user.created))
+
+
+_USERS = (
+    select(orm.User.id, orm.User.name, orm.User.admin, orm.User.created)
+    .where(orm.User.id > bindparam("last"))
+    .order_by(orm.User.id)
+    .limit(USERS_AT_A_TIME)
+)
+_MEMBERS = (
+    select(orm.User.id, orm.Group.name)
+    .join(orm.User.groups)
+    .where(orm.User.id > bindparam("last"), orm.User.id <= bindparam("end"))
+    .order_by(orm.User.id, orm.Group.id)
+)
+
+
+def subjects_by_slices(db: Session, groups: Collection[str] = ()) -> Iterator[Subject]:
+    """All users of the Hub's database, or the members of groups, read once."""
+    return KeptSubjects(groups).read(db)
 
 
 def pool_members_in(db: Session, policies: Iterable[Policy]) -> Members:

@@ -82,3 +82,10 @@ def test_a_teacher_gives_a_student_starts_and_it_is_taken_back(version, tmp_path
         assert lea.send(void, {"reason": "not mine"}).status_code == 404
         assert tom.send(void, {"reason": "a slip"}).json()["voided"]["actor"] == "tom"
         assert ada.seconds_until_launch(allowed=False) < 10
+        # A user who is renamed keeps theirs; whoever has the name next has nothing of it.
+        renamed = Visitor(hub.url, "admin").api("PATCH", "/users/bob", json={"name": "robert"})
+        assert renamed.status_code == 200, renamed.text
+        robert = Visitor(hub.url, "robert")
+        assert robert.seconds_until_launch(allowed=True) < 60
+        kept = Giver(hub.url, "robert").http.get(f"{API.removesuffix('adjustments')}me").json()
+        assert [one["allowance"] for one in kept["verdicts"]] == [52]

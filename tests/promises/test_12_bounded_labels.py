@@ -49,6 +49,7 @@ BOUNDED: dict[str, Callable[[str], bool]] = {
     "source": one_of("kube-state-metrics"),
     "resource": one_of("memory", "cpu", "gpu", "time"),
     "gpu": one_of("true", "false"),
+    "exported": one_of("true", "false"),
     # What there is in this Hub and its configuration.
     "namespace": one_of(NAMESPACE),
     "policy": one_of("memory per 1 day for everyone", "team budget"),

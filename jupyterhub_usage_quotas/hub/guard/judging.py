@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from ...ledger.base import Ledger
 from ...metering.meter import Meter
@@ -21,6 +22,7 @@ from ...quotas.stopping.watching import Found, PoolFound, find_pool, watch_serve
 from ...quotas.subject import Subject
 from ...quotas.verdict import Request
 from ...status.inputs import DecisionInputs, adjustments_of, gather_cached
+from ...status.pace import Pace
 from ...status.snapshot import StatusSnapshot
 from ..launch.kept import kept_of
 from ..launch.request import subject_of_user
@@ -100,7 +102,10 @@ class Judge:
         accounts = self._snapshot.pools
         found: dict[str, PoolFound] = {}
         if self._pools:
-            running = [self._running(one) for each in all_servers.values() for one in each]
+            pace, running = Pace(), []
+            for one in chain.from_iterable(all_servers.values()):
+                running.append(self._running(one))
+                await pace.keep()
             found = await asyncio.to_thread(self._find_pools, accounts, running, decided, now)
         return Judging(self, decided, accounts, found, now)
 

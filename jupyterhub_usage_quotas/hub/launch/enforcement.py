@@ -18,6 +18,7 @@ from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
+from ...quotas.messages import said_by
 from ...quotas.subject import Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
@@ -51,7 +52,7 @@ from .request import (
     subject_of_user,
     unread,
 )
-from .servers import Pending
+from .servers import Pending, in_pools
 
 if TYPE_CHECKING:
     from ..sessions.recorder import SessionRecorder
@@ -259,7 +260,7 @@ class UsageQuotaManager(QuotaOptions):
                 "Deciding on a launch of %s failed; failover decides; report it",
                 server_for_log(user.name, spawner.name),
             )
-            unknown = Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            unknown = Unknown(Reason.INTERNAL_ERROR, said_by(error))
         adjustments = await self._decided_by_now(decided, launch.request.subject)
         return launch, *self._decide_without_usage(launch.request, unknown, adjustments)
 
@@ -293,7 +294,7 @@ class UsageQuotaManager(QuotaOptions):
         self, inputs: DecisionInputs, user: HubUser, spawner: HubSpawner, request: Request
     ) -> tuple[DecisionInputs, Decision]:
         """The decision with what only the Hub knows; a launch that it lets pass is noted."""
-        users = self._hub_users([user]) if inputs.pools else [user]
+        users = in_pools(self._hub_users([user]), inputs.pools, user) if inputs.pools else [user]
         in_flight = self.pending.in_flight(users, spawner, reserved=True)
         inputs = inputs.with_in_flight(in_flight)
         decision = inputs.decide(request)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from ...quotas.charge import PoolAccounts, PoolReadings
 from ...quotas.in_flight import InFlight, Running
-from ...quotas.subject import Subject
+from ...quotas.subject import REST, Subject
 from ...quotas.verdict import Request
 from ..types import HubSpawner, HubUser
 from .kept import kept_of
@@ -52,6 +53,16 @@ def started_at(spawner: HubSpawner) -> datetime | None:
     started = spawner.orm_spawner.started if spawner.orm_spawner is not None else None
     # JupyterHub keeps UTC without saying so.
     return started.replace(tzinfo=UTC) if started else None
+
+
+def in_pools(
+    users: Sequence[HubUser], pools: PoolReadings | PoolAccounts, user: HubUser
+) -> Sequence[HubUser]:
+    """A user, and all of these who draw on the same pools."""
+    if isinstance(pools, PoolAccounts):
+        return users
+    names = {user.name}.union(*pools.values())
+    return users if REST in names else [one for one in users if one.name in names]
 
 
 class Seen(Protocol):

@@ -22,7 +22,7 @@ from ...conventions import (
     EARLIER_USAGE_METRICS,
 )
 from ...quotas.decide import Outcome
-from ...status.snapshot import PolicyStatus
+from ...status.standings import PolicyStatus
 from ..launch.record import DecisionRecord
 
 HOUR = 3600

@@ -1,7 +1,7 @@
 """What users have used and what remains, as gauges on the Hub's metrics endpoint.
 
-Labels are usernames and policies, so there are as many series as users times policies: on very
-large hubs they can be narrowed to groups, or switched off (`UsageQuotaManager.export_usage`).
+Labels are usernames and policies, so there are as many series as users times policies: of whom they
+are, `UsageQuotaManager.export_usage` says, and on a large Hub `exported` selects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ... import conventions
 from ...quotas.policy.policy import PolicySet
-from ...status.snapshot import PolicyStatus
+from ...status.standings import PolicyStatus
 
 HOUR = 3600
 

@@ -88,6 +88,8 @@ class SessionRecorder:
         self._happened = asyncio.Event()
         self._found = asyncio.Event()
         self._spawners: dict[Server, HubSpawner] = {}
+        self._known_in_flight: dict[str, tuple[object, tuple[list[Running], list[Running]]]] = {}
+        """By username, what is in flight, and what it was made of."""
         self._ended_before_found: dict[Server, float] = {}
         """When servers that outlived the Hub before ended, while the log could not be read."""
 
@@ -166,6 +168,7 @@ class SessionRecorder:
         now = self._clock()
         if now - self._forgot >= FORGET_EVERY:
             self._forgot = now
+            self._known_in_flight.clear()
             pace = Pace()
             for _ in self.book.forget(now - REMEMBERED):
                 await pace.keep()
@@ -268,21 +271,36 @@ class SessionRecorder:
         for user in users:
             run, over = self.book.of_user(user.name)
             if run or over:
-                subject = subject_of(user)
-                # What its launch needs is spoken for until it is complete.
-                starting = [one for one in run if self._is_starting(one)]
-                run = [one for one in run if one not in starting]
-                if run:
-                    running[user.name] = list(running_of(run, subject, self._needs_of))
-                if over := [*over, *starting]:
-                    ended[user.name] = list(running_of(over, subject, self._needs_of))
+                runs, past = self._in_flight_of(user.name, run, over, subject_of(user))
+                if runs:
+                    running[user.name] = runs
+                if past:
+                    ended[user.name] = past
         return running, ended
+
+    def _in_flight_of(
+        self, name: str, run: Sequence[Session], over: Sequence[Session], subject: Subject
+    ) -> tuple[Sequence[Running], Sequence[Running]]:
+        """What is in flight of a user. It is the same for as long as nothing happens to their
+        servers, and there may be ten thousand.
+        """
+        spawners = [self._spawners.get((one.username, one.server_name)) for one in run]
+        starting = [one is not None and one.pending == "spawn" for one in spawners]
+        kept = [None if one is None else kept_of(one) for one in spawners]
+        made_of = (run, over, starting, kept, subject)
+        known = self._known_in_flight.get(name)
+        if known is None or known[0] != made_of:
+            # What a launch needs is spoken for until it is complete.
+            runs = [one for one, starts in zip(run, starting, strict=True) if not starts]
+            past = [*over, *(one for one in run if one not in runs)]
+            both = (
+                list(running_of(runs, subject, self._needs_of)),
+                list(running_of(past, subject, self._needs_of)),
+            )
+            known = self._known_in_flight[name] = made_of, both
+        return known[1]
 
     def _needs_of(self, session: Session) -> Mapping[str, float]:
         """What had to remain for the launch of a server, which keeps it until it ran so long."""
         spawner = self._spawners.get((session.username, session.server_name))
         return kept.needs if spawner is not None and (kept := kept_of(spawner)) else {}
-
-    def _is_starting(self, session: Session) -> bool:
-        spawner = self._spawners.get((session.username, session.server_name))
-        return spawner is not None and spawner.pending == "spawn"

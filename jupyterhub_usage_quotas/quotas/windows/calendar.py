@@ -15,14 +15,16 @@ from calendar import monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..amounts import Amounts
 from ..messages import one_of, wrong
 from ..phrases import PER_PERIOD, THIS, Phrase
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
-from .base import Account, Notation, OverTime, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, PaidOver, from_unix, only_keys, whole_minute
 
 ANCHOR = date(2001, 1, 1)
 """A Monday, and the first day of a year."""
@@ -157,7 +159,7 @@ class Calendar(OverTime):
 
     def start(self, at: datetime) -> datetime:
         """When the period began that an instant is in."""
-        return self.boundary(self.number(at))
+        return _start(self, at)
 
     def next_start(self, at: datetime) -> datetime:
         """When the next period begins."""
@@ -168,7 +170,7 @@ class Calendar(OverTime):
         number = self.number(at) + after
         return self.boundary(number), self.boundary(number + 1)
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What counts at `at`, in base units."""
         return usage.between(self.start(at).timestamp(), at.timestamp())
 
@@ -199,7 +201,7 @@ class Calendar(OverTime):
             used, begin = 0.0, end
         return None
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """See `Window.steady_until`: until the next period, if anything counts in this one."""
         if usage.end > at.timestamp():
             return at
@@ -232,7 +234,13 @@ class Calendar(OverTime):
         return " ".join(parts) + f" ({self.timezone})"
 
 
-class _CalendarAccount:
+@lru_cache(256)
+def _start(window: Calendar, at: datetime) -> datetime:
+    """It is asked for the same instant of all users."""
+    return window.boundary(window.number(at))
+
+
+class _CalendarAccount(PaidOver):
     """What was paid since the period began."""
 
     def __init__(self, window: Calendar) -> None:

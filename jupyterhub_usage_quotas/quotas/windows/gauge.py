@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+from ..amounts import Amounts
 from ..phrases import Phrase, mark
 from ..policy.selector import ServerSelector
 from ..usage import Usage
@@ -119,7 +120,7 @@ class Current:
         """See `Window.combine`."""
         return windows[0]
 
-    def used(self, usage: Usage, at: datetime) -> float:  # noqa: ARG002 it stays as it is
+    def used(self, usage: Amounts, at: datetime) -> float:  # noqa: ARG002 it stays as it is
         """What is there; usage over time is none of it."""
         return usage.amount if isinstance(usage, GaugeReading) else 0.0
 
@@ -140,7 +141,7 @@ class Current:
         """At once, or not by what servers ask for."""
         return start if self.used(usage, start) >= allowance else None
 
-    def steady_until(self, usage: Usage, at: datetime) -> None:  # noqa: ARG002 see below
+    def steady_until(self, usage: Amounts, at: datetime) -> None:  # noqa: ARG002 see below
         """See `Window.steady_until`: time changes nothing of it."""
         return
 

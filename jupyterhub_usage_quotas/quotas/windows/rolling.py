@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..amounts import Amounts
 from ..messages import wrong
 from ..phrases import IN_THE_LAST, PER, Phrase
 from ..units import (
@@ -19,7 +20,7 @@ from ..units import (
     whole_times,
 )
 from ..usage import Usage
-from .base import MINUTE, Account, OverTime, from_unix
+from .base import MINUTE, Account, OverTime, PaidOver, from_unix
 
 SHORTEST = timedelta(minutes=1)
 EXAMPLES = 'a number of days, a duration, for example "36h"'
@@ -86,7 +87,7 @@ class Rolling(OverTime):
         """See `Window.phrase`."""
         return str(self.said)
 
-    def used(self, usage: Usage, at: datetime) -> float:
+    def used(self, usage: Amounts, at: datetime) -> float:
         """What counts at `at`, in base units."""
         end = at.timestamp()
         return usage.between(end - self.length.total_seconds(), end)
@@ -145,7 +146,7 @@ class Rolling(OverTime):
             at, used_before = next_, used
         return None
 
-    def steady_until(self, usage: Usage, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
         """See `Window.steady_until`: until usage begins to leave the window, if it does not yet."""
         if usage.end > at.timestamp():
             return at
@@ -165,7 +166,7 @@ class Rolling(OverTime):
         return show_days(self.length)
 
 
-class _RollingAccount:
+class _RollingAccount(PaidOver):
     """What was paid in the last `length` seconds: a queue of payments that leave one by one."""
 
     def __init__(self, length: float) -> None:

@@ -1,11 +1,13 @@
 """Only some users are judged again after a refresh, and rows are as if everybody was.
 
-The oracle is a snapshot that was made just now, which judges everybody.
+The oracle is a decision about each of them, made anew from what is cached.
 """
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,15 +18,20 @@ from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Exemption, Grant, Override
+from jupyterhub_usage_quotas.quotas.charge import PoolAccounts
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
-from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.subject import EVERYONE, Subject
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.quotas.windows.base import Window
 from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
 from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 from jupyterhub_usage_quotas.quotas.windows.rolling import Rolling
+from jupyterhub_usage_quotas.status.inputs import gather_cached, pool_readings
+from jupyterhub_usage_quotas.status.members import Members, members_of_pools
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
+from jupyterhub_usage_quotas.status.standings import PolicyStatus
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -59,12 +66,12 @@ PRICES = {"cpu": 1.0, "memory": 0.25}
 class World:
     """Some users, what they do, and what somebody decides about them, while time goes on."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, more: Sequence[dict[str, Any]] = ()) -> None:
         self.chance = random.Random(seed)
         self.now = NOW
         self.users = [f"user-{number}" for number in range(8)]
         self.source = MadeUp({user: list(self.sessions()) for user in self.users[:-1]})
-        self.policies = parse_policies(RULES, credit_prices=PRICES)
+        self.policies = parse_policies([*RULES, *more], credit_prices=PRICES)
         self.meter = Meter(PrometheusClient("http://nowhere.test"), [self.source], clock=self.clock)
         self.ledger = MemoryLedger(clock=self.clock)
         self.groups: dict[str, frozenset[str]] = {}
@@ -82,11 +89,16 @@ class World:
             yield Session(start, start + self.chance.randrange(MINUTE, 9 * HOUR), rates, server)
 
     @property
+    def members(self) -> Members:
+        return members_of_pools(self.policies, self.subjects)
+
+    @property
     def subjects(self) -> list[Subject]:
         return [Subject(user, self.groups.get(user, frozenset())) for user in self.users]
 
     async def go_on(self) -> None:
-        self.now += timedelta(seconds=self.chance.choice([1, 30, 60, 60, 60, 600, 3600, 20_000]))
+        steps = [1, 30, 60, 60, 60, 60, 600, 3600, 20_000, -90]
+        self.now += timedelta(seconds=self.chance.choice(steps))
         self.source.failure = PrometheusUnavailable("away") if self.chance.random() < 0.1 else None
         if self.chance.random() < 0.2:
             user = self.chance.choice(self.users)
@@ -117,17 +129,70 @@ class World:
         return self.chance.choice(made)
 
 
+Figures = tuple[float | None, float, float | None]
+
+
+async def decided_anew(world: World) -> dict[tuple[str, str], Figures]:
+    """What is used, allowed and left, by user and policy: of pools without the user."""
+    found: dict[tuple[str, str], Figures] = {}
+    decided = await world.ledger.active(EVERYONE, world.now - world.policies.reach)
+    readings = {
+        name: world.meter.peek([name], world.policies.all_measured, world.policies.reach, world.now)
+        for name in world.users
+    }
+    everyone = {name: one[name] for name, one in readings.items()}
+    pools = PoolAccounts(world.policies, pool_readings(everyone, world.members), decided.everyone)
+    for subject in world.subjects:
+        inputs = gather_cached(
+            world.policies, world.meter, decided, [subject], world.now, pools, everyone=True
+        ).of(subject)
+        for verdict in inputs.decide(Request(subject, rates={})).verdicts:
+            name = "" if verdict.allotment.pool else subject.name
+            figures = verdict.used, verdict.allowance, verdict.remaining
+            found[name, verdict.allotment.name] = figures
+    return found
+
+
+def assert_same(rows: Sequence[PolicyStatus], expected: dict[tuple[str, str], Figures]) -> None:
+    """But for fractions that were added in another order."""
+    found = {(one.username, one.policy): one for one in rows}
+    assert len(found) == len(rows)
+    assert found.keys() == expected.keys()
+    for key, one in found.items():
+        for figure, right in zip(
+            (one.used, one.allowance, one.remaining), expected[key], strict=True
+        ):
+            if figure is None or right is None:
+                assert figure is right, key
+            else:
+                assert figure == right or math.isclose(
+                    figure, right, rel_tol=1e-9, abs_tol=1e-6 * max(1.0, one.allowance)
+                ), (key, figure, right)
+
+
+POOLS = [
+    rule("team", "memory", "15 GiB-hours", "36h", share="pooled", scope={"group": ["red"]}),
+    rule("all", "time", "40 hours", 2, share="pooled"),
+]
+PAYS_FIRST = rule(
+    "first", "cpu", "30 CPU-minutes", "30h", share="pooled", overflow="individual",
+    scope={"group": ["blue"]},
+)  # fmt: skip
+OWN = rule("rest", "cpu", "1 CPU-hours", "30h")
+
+
+@pytest.mark.parametrize("more", [[], POOLS, [PAYS_FIRST, OWN]], ids=["", "pools", "pays first"])
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_rows_are_those_of_a_snapshot_that_judges_everybody(seed):
-    world = World(seed)
-    kept = StatusSnapshot(world.policies, world.meter, world.ledger)
+async def test_the_rows_are_those_of_decisions_on_everybody(seed, more):
+    world = World(seed, more)
+    snapshot = StatusSnapshot(world.policies, world.meter, world.ledger)
+    known = 0
     for _ in range(40):
         await world.go_on()
-        fresh = StatusSnapshot(world.policies, world.meter, world.ledger)
-        for one in (kept, fresh):
-            await one.rebuild(world.subjects, {}, world.now)
-        assert kept.rows == fresh.rows
-        assert len(kept.rows) >= 7 * len(world.users)
+        await snapshot.rebuild(world.subjects, world.members, world.now)
+        assert_same(snapshot.rows, await decided_anew(world))
+        known += sum(bool(one.used) for one in snapshot.rows)
+    assert known > 200
 
 
 WINDOWS: list[Window] = [

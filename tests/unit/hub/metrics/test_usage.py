@@ -14,11 +14,13 @@ import pytest
 from jupyterhub import orm
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.config.quotas import QuotaOptions
+from jupyterhub_usage_quotas.hub.metrics.exported import Exported
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.hub.refresh import make_refresh_loop
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
@@ -29,7 +31,8 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
-from jupyterhub_usage_quotas.status.snapshot import PolicyStatus, StatusSnapshot
+from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
+from jupyterhub_usage_quotas.status.standings import PolicyStatus
 from tests.support.made_up import MadeUp, Session
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
@@ -54,7 +57,7 @@ def rule(name: str, limit: str, window: object = 7, **more: Any) -> dict[str, An
     } | more
 
 
-def scraped(*collectors: UsageGauges) -> Samples:
+def scraped(*collectors: Collector) -> Samples:
     registry = CollectorRegistry()
     for one in collectors:
         registry.register(one)
@@ -373,6 +376,39 @@ async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, expo
     snapshot, source = await kept(db, export_usage)
     assert sorted(one.username for one in snapshot.rows) == sorted(exported)
     assert len(source.asked) >= 2, "the meter is kept for decisions all the same"
+
+
+async def test_on_a_large_hub_those_are_exported_who_are_active_or_near_a_limit():
+    """Pools always; what is known of all the others is how many they are."""
+    many = [f"user-{number}" for number in range(1000)]
+    rules = [rule(name, "10 GiB-hours") for name in ("a", "b")]
+    rules = [one | {"window": days} for one, days in zip(rules, (7, 6), strict=True)]
+    rules.append(rule("team", "900 GiB-hours", share="pooled"))
+    sessions = {
+        "user-1": [session(0.5, 0.1, memory=GIB)],
+        "user-2": [session(90, 8, memory=GIB)],
+        "user-3": [session(90, 7.9, memory=GIB)],
+        "user-4": [session(2, 0.9, memory=GIB)],
+    }
+    _, snapshot = await standings_of(rules, sessions, users(*many), members={"team": {"user-1"}})
+    assert len({one.username for one in snapshot.rows}) == 1001
+
+    def exported(*, everybody: bool = False) -> tuple[set[str], dict[str, float]]:
+        made = Exported(snapshot, NAMESPACE, everybody=everybody)
+        samples = scraped(made, UsageGauges(made.rows, parse_policies(rules), NAMESPACE))
+        names = {dict(labels)["username"] for name, labels in samples if name == USED}
+        numbers = {
+            dict(labels)["exported"]: value
+            for (name, labels), value in samples.items()
+            if name == "jupyterhub_usage_quotas_users"
+        }
+        return names, numbers
+
+    assert exported() == ({"", *many}, {"true": 1000, "false": 0})
+    await snapshot.rebuild(users(*many, "one-more"), {"team": {"user-1"}}, NOW)
+    few = {"", "user-1", "user-2"}
+    assert exported() == (few, {"true": 2, "false": 999})
+    assert exported(everybody=True) == ({"", *many, "one-more"}, {"true": 1001, "false": 0})
 
 
 @pytest.mark.parametrize("wrong", ["red", [], [1], None, {"red": True}, 1])
