@@ -14,7 +14,7 @@ from ..errors import ConfigurationError, all_errors
 from ..ledger.base import NO_LEDGER, Ledger
 from ..ledger.sql.cached import CachedLedger
 from ..ledger.sql.store import SqlLedger
-from ..quotas.messages import not_among, shown, wrong
+from ..quotas.messages import not_among, said_by, shown, wrong
 from ..quotas.policy.doubts import doubts, limits_without_unit
 from ..quotas.policy.errors import InvalidPolicies
 from ..quotas.policy.parse import parse_policies
@@ -50,7 +50,7 @@ class QuotaOptions(
     FurtherOptions,
     UsageConfig,
 ):
-    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
+    """The options of the section `UsageQuotaManager`."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -82,7 +82,7 @@ class QuotaOptions(
 
         Home storage has no window, and its limit may be the "exported" one.
 
-        A name in a scope may be a pattern: {"glob": "class-*"}.
+        A name in a scope may be a pattern: {"glob": "class-*"}. Limits and scopes may be functions.
         """
     ).tag(config=True)
 
@@ -141,7 +141,7 @@ class QuotaOptions(
             factory = import_item(given) if isinstance(given, str) and given else given
         except Exception as error:
             # A module of the admin's: it can fail in any way.
-            why = f"{type(error).__name__}: {error}"
+            why = said_by(error)
             raise TraitError(f"{shown(given)} cannot be imported: {why}") from error
         if factory is None or callable(factory):
             return given
@@ -190,7 +190,7 @@ class QuotaOptions(
             made: Ledger = (import_item(factory) if isinstance(factory, str) else factory)()
         except Exception as error:
             # It is the admin's.
-            problem = f"{type(error).__name__}: {error}"
+            problem = said_by(error)
             raise ConfigurationError([f"{MANAGER}.ledger_factory: {problem}"]) from error
         if not callable(getattr(made, "active", None)):
             problem = wrong("what it returned", made, "a Ledger, which has a method active")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..quotas.messages import said_by
 from .cost_store import CostStore
 from .sources.base import DAY, CostSource, CostsUnknown, Date, SourceState, days_between
 
@@ -70,7 +71,7 @@ class CostKeeping:
                 now = SourceStatus(error.state, str(error), self._clock(), before.restated)
             except Exception as error:
                 # Whatever is wrong with one source, or with the database: the others are asked.
-                what = f"{type(error).__name__}: {error}"
+                what = said_by(error)
                 now = SourceStatus(SourceState.FAILED, what, self._clock(), before.restated)
             if (now.state, now.detail) != (before.state, before.detail):
                 _log(source.name, now)

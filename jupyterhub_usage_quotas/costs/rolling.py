@@ -22,6 +22,7 @@ from ..metering.sources.base import Source, having
 from ..metering.sources.exported_gauge import ExportedGauge
 from ..metering.sync import SourceSync
 from ..metering.timelines import parts_of
+from ..quotas.messages import said_by
 from ..quotas.resources import Resources
 from .sources.base import DAY, Date, days_between
 from .usage_store import UsageStore, Used
@@ -113,7 +114,7 @@ class UsageRolling:
             LOG.warning("Daily usage is not read: %s; it is tried again", error)
         except Exception as error:
             # What is kept is shown all the same.
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = said_by(error)
             LOG.exception("Daily usage is not read")
         return done
 

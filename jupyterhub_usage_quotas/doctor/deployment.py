@@ -21,6 +21,7 @@ from ..metering.diagnosis import SourceDiagnosis, diagnose
 from ..metering.kubespawner.pods import Naming, pods_like
 from ..metering.sources.kube_state_metrics import KubeStateMetrics
 from ..metering.sources.server_metrics import ServerMetrics
+from ..quotas.messages import said_by
 from ..quotas.subject import Subject
 from ..status.hub_database import groups_in, reading, subjects_in
 from .place import Place, place_of
@@ -71,7 +72,7 @@ class Deployment:
             app: HubApp = JupyterHub(config=self.config)
         except Exception as error:
             # Options are the admin's: they can be anything.
-            raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+            raise ConfigurationError([said_by(error)]) from error
         return app
 
     @cached_property

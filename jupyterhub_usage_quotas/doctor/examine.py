@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import PodOwnersUnknown, PrometheusError
+from ..quotas.messages import said_by
 from .checks import (
     audit,
+    costs,
     devices,
     homes,
     network,
@@ -77,6 +79,7 @@ CHECKS: Sequence[Check] = (
     Check("ledger", hub.ledger),
     Check("session-log", sessions.session_log),
     Check("audit-log", audit.audit_log),
+    Check("costs", costs.costs),
     Check("service", hub.service),
     Check("network", network.network, ("service",)),
     Check("hub-metrics", source.hub_metrics, _REACHED, about=About.PROMETHEUS),
@@ -124,4 +127,4 @@ async def _look(check: Check, deployment: Deployment) -> Sequence[Finding]:
     except Exception as error:
         # One check that cannot cope with a set-up must not hide what the others find.
         cure = "This is a bug of jupyterhub-usage-quotas: please report it, with this line."
-        return [failed(f"this check failed: {type(error).__name__}: {error}", cure)]
+        return [failed(f"this check failed: {said_by(error)}", cure)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..quotas.adjustments import Adjustment
-from ..quotas.messages import printable
+from ..quotas.messages import printable, said_by
 from ..quotas.policy.policy import PolicySet
 from ..quotas.subject import Everyone, Subject
 from .base import PAGE, Check, Held, Journal, no_check
@@ -54,7 +54,7 @@ class AuditLog:
             try:
                 _append(self.file, lines)
             except OSError as error:
-                why = printable(f"{type(error).__name__}: {error}")
+                why = said_by(error)
                 self.complain(
                     f"The audit log cannot be written: {why}; make {printable(str(self.file))}"
                     " writable. What was to be written into it follows"

@@ -25,6 +25,7 @@ from typing import Any
 
 from ..conventions import __version__
 from ..errors import UsageQuotasError
+from ..quotas.messages import said_by
 from ..quotas.policy.selector import ServerAttributes
 from .coverage import ScrapeCoverage
 from .snapshot import UsageSnapshot
@@ -97,7 +98,7 @@ class Checkpoint:
         try:
             snapshots = {one.source.name: one for one in _unpacked(content, by_identity)}
         except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
-            raise CheckpointNotUsable(f"it is damaged: {type(error).__name__}: {error}") from error
+            raise CheckpointNotUsable(f"it is damaged: {said_by(error)}") from error
         if not snapshots:
             raise CheckpointNotUsable(
                 "it is of another Prometheus, or of a source configured otherwise"

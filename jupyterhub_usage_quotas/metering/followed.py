@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from ..quotas.messages import said_by
 from .checkpoint import SAVE_EVERY, Checkpoint, CheckpointNotUsable
 from .client.worker import run_in_worker
 from .events import MeterEvents
@@ -39,7 +40,7 @@ class Followed:
             return self._refuse(str(error))
         except Exception as error:
             # Usage can be read without it, whatever is wrong.
-            return self._refuse(f"{type(error).__name__}: {error}")
+            return self._refuse(said_by(error))
         written = found.written if found else self._written
         if written is None or not -LATE <= now - written <= SAVE_EVERY + LATE:
             self._written = None

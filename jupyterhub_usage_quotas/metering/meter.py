@@ -15,6 +15,7 @@ from functools import partial
 
 from ..conventions import Reason
 from ..quotas.charge import Readings
+from ..quotas.messages import said_by
 from ..quotas.subject import REST
 from ..quotas.usage import Unknown
 from .checkpoint import Checkpoint, CheckpointNotUsable
@@ -257,7 +258,7 @@ class Meter:
             return
         except Exception as error:
             # The history can be read without it, whatever is wrong.
-            self._events.not_restored(f"{type(error).__name__}: {error}")
+            self._events.not_restored(said_by(error))
             return
         if restored is None:
             return
@@ -278,7 +279,7 @@ class Meter:
             self._events.not_saved(self._checkpoint.path, error.strerror or str(error))
         except Exception as error:
             # Usage must be kept up to date, whatever is wrong.
-            self._events.not_saved(self._checkpoint.path, f"{type(error).__name__}: {error}")
+            self._events.not_saved(self._checkpoint.path, said_by(error))
 
     async def _attempt(
         self, reader: Reader, step: Callable[[datetime], Awaitable[None]]
@@ -295,7 +296,7 @@ class Meter:
 
 def _internal(error: Exception) -> Unknown:
     """What a bug of ours means for readings."""
-    return Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    return Unknown(Reason.INTERNAL_ERROR, said_by(error))
 
 
 def merged(parts: Sequence[Mapping[str, Readings]]) -> Mapping[str, Readings]:

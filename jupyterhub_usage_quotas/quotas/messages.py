@@ -13,6 +13,8 @@ from typing import Any, Final
 
 LONGEST_SHOWN: Final = 200
 """Characters of a value that a message repeats."""
+LONGEST_REASON: Final = 1000
+"""Characters of what an exception says."""
 FEW: Final = 12
 """As many choices are listed; of more, only the close ones."""
 CLOSE_ENOUGH: Final = 0.6
@@ -69,6 +71,18 @@ def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
     """Text on one line without what steers a terminal; cut to `longest` characters."""
     line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: longest + 1])
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def said_by(error: BaseException) -> str:
+    """What an exception says, after its kind, as `printable` has it: an admin's code may repeat in
+    it what a user wrote.
+    """
+    try:
+        text = str(error)
+    except Exception:
+        text = "it cannot say why"
+    kind = type(error).__name__
+    return printable(f"{kind}: {text}" if text else kind, LONGEST_REASON)
 
 
 def one_of(choices: Iterable[object]) -> str:

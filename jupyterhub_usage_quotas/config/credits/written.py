@@ -15,7 +15,7 @@ from traitlets import HasTraits, TraitError
 from traitlets.config import Config
 
 from ...errors import ConfigurationError
-from ...quotas.messages import shown, wrong
+from ...quotas.messages import said_by, shown, wrong
 from .entries import arity_of, entries_of, require_selectable
 from .options import Written as Entry
 from .traits import (
@@ -251,7 +251,7 @@ def _projects(given: object) -> list[Entry]:
             given = _called(given)
         except Exception as error:
             # It is the admin's.
-            raise InvalidCredits(f"{where}: {type(error).__name__}: {error}") from error
+            raise InvalidCredits(f"{where}: {said_by(error)}") from error
     if not isinstance(given, list | tuple):
         raise InvalidCredits(f"{where}: {wrong(got=given, expected='a list of dicts')}")
     found: dict[str, Entry] = {}

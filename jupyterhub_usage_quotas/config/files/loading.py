@@ -15,7 +15,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from ...conventions import ENV_HANDED_OVER
 from ...errors import ConfigurationError
-from ...quotas.messages import wrong
+from ...quotas.messages import said_by, wrong
 from ..checks.validation import remarks
 from ..credits.applying import of_configuration
 from ..quotas import CONFIGURED
@@ -46,7 +46,7 @@ def load_config(path: Path) -> tuple[Config, list[str]]:
         raise
     except Exception as error:
         # The file is the admin's code: it can fail in any way.
-        raise ConfigurationError([f"{type(error).__name__}: {error}"]) from error
+        raise ConfigurationError([said_by(error)]) from error
     return config, [*lines, *remarks(config, (*CONFIGURED, UsageViewer))]
 
 
@@ -88,7 +88,7 @@ def _load_file(path: Path) -> tuple[Config, list[str]]:
         config: Config = loader.load_config()
     except Exception as error:
         # The file is the admin's code: it can fail in any way.
-        raise ConfigurationError([f"{path}: {type(error).__name__}: {error}"]) from error
+        raise ConfigurationError([f"{path}: {said_by(error)}"]) from error
     return config, apply_settings_of(config, path)
 
 

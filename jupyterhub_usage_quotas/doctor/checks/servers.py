@@ -11,6 +11,7 @@ from ...hub.launch.profiles import Profile, WithProfile, choices_in, profiles_of
 from ...hub.launch.rates import asked_by
 from ...hub.setup import require_profiles
 from ...hub.types import HubSpawner
+from ...quotas.messages import said_by
 from ...quotas.policy.selector import ServerAttributes, ServerSelector, marks_of
 from ...quotas.resources import Resources
 from ..deployment import Deployment
@@ -122,7 +123,7 @@ def _unreadable(
             asked = asked_by(WithProfile(spawner, profile, every[0]), resources)
             why = "; ".join(asked.unreadable)
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+            why = said_by(error)
         if why:
             yield warning(
                 f'what a server of the profile "{profile.get("display_name", "")}" requests cannot'

@@ -14,7 +14,7 @@ import jupyterhub
 from jupyterhub import orm
 
 from ...ledger.sql.switches import LONGEST_MESSAGE, Switch
-from ...quotas.messages import printable
+from ...quotas.messages import printable, said_by
 from ...quotas.subject import in_utc
 from ..launch.servers import started_at
 from ..own_api import own_api
@@ -74,7 +74,7 @@ class OwnServers:
         try:
             answer = await self._http.request(method, url, headers=headers, json=body)
         except httpx.HTTPError as error:
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+            raise ConnectionError(said_by(error)) from error
         return "" if answer.is_success else _said(answer.content)
 
     def _token(self) -> str:

@@ -14,6 +14,7 @@ import httpx
 
 from ...conventions import GUARD_ROLE, GUARD_SCOPES, GUARD_SERVICE
 from ...errors import UsageQuotasError
+from ...quotas.messages import said_by
 from ..own_api import own_api
 from ..types import HubApp
 
@@ -72,7 +73,7 @@ class HubApi:
         try:
             return await self._http.request(method, path)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HubApiFailed(f"{type(error).__name__}: {error}") from None
+            raise HubApiFailed(said_by(error)) from None
 
 
 def _server(found: Mapping[str, Any]) -> ServerNow:

@@ -18,6 +18,7 @@ from ...metering.meter import Meter
 from ...quotas.adjustments import Adjustment, Adjustments
 from ...quotas.decide import Decision, Outcome
 from ...quotas.forecast import largest_that_fits
+from ...quotas.messages import said_by
 from ...quotas.subject import Subject
 from ...quotas.usage import Unknown
 from ...quotas.verdict import Request
@@ -259,7 +260,7 @@ class UsageQuotaManager(QuotaOptions):
                 "Deciding on a launch of %s failed; failover decides; report it",
                 server_for_log(user.name, spawner.name),
             )
-            unknown = Unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            unknown = Unknown(Reason.INTERNAL_ERROR, said_by(error))
         adjustments = await self._decided_by_now(decided, launch.request.subject)
         return launch, *self._decide_without_usage(launch.request, unknown, adjustments)
 

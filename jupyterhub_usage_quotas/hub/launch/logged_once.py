@@ -7,6 +7,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from ...quotas.messages import LONGEST_REASON, printable, said_by
+
 MOST = 1000
 """What is wrong in so many places is remembered."""
 MOST_REASONS = 10
@@ -36,7 +38,10 @@ class LoggedOnce:
 
     def warn(self, log: logging.Logger, what: str, error: object, option: str) -> None:
         """Log why a profile cannot be read, unless that was logged."""
-        why = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
+        if isinstance(error, Exception):
+            why = said_by(error)
+        else:
+            why = printable(str(error), LONGEST_REASON)
         if self.is_new(what, why):
             log.warning(
                 "The profile %r cannot be read: %s; it is not suggested to users. Correct it in %s",

@@ -13,7 +13,7 @@ from typing import Any
 from ...config.credits.traits import BillingTraits
 from ...config.credits.values import InvalidCredits, number, seconds
 from ...errors import UsageQuotasError
-from ...quotas.messages import printable
+from ...quotas.messages import said_by
 from ...quotas.resources import CREDITS
 from ...quotas.verdict import Request
 from ..types import HubSpawner
@@ -67,7 +67,7 @@ async def price_of(spawner: HubSpawner, like: object = None) -> Price | None:
         raise PriceUnknown(str(error)) from None
     except Exception as error:
         # A function of the admin's can fail in any way.
-        raise PriceUnknown(printable(f"{type(error).__name__}: {error}")) from error
+        raise PriceUnknown(said_by(error)) from error
 
 
 async def _said(seen: Any, name: str) -> Any:

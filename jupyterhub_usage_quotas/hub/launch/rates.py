@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...quotas.messages import printable, wrong
+from ...quotas.messages import printable, said_by, wrong
 from ...quotas.resource import Resource
 from ...quotas.resources import BY_RUNNING, Resources
 from ...quotas.units import InvalidQuantity, parse_kubernetes
@@ -72,7 +72,7 @@ def _least(spawner: Spawner, resource: Resource) -> tuple[float, list[str]]:
         except Exception as error:
             # An admin can write anything there, also what only the spawner understands.
             amounts += [error.least] if isinstance(error, InvalidQuantity) else []
-            errors.append(f"{type(error).__name__}: {error}")
+            errors.append(said_by(error))
     return float(sum(amounts)), errors
 
 

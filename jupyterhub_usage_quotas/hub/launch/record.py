@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ...config.quotas import Enforcement
 from ...quotas.decide import Decision, Outcome
+from ...quotas.messages import LONGEST_REASON, printable
 from ...quotas.policy.selector import ServerAttributes
 from ...quotas.subject import Subject
 from ...quotas.usage import Stale, Unknown
@@ -86,7 +87,7 @@ class DecisionLog:
         self._log.warning(
             "Usage is not known (%s: %s); until it is, launches are %s (failover_open = %s)",
             reading.reason,
-            reading.detail,
+            printable(reading.detail, LONGEST_REASON),
             "allowed" if decision.allowed else "denied",
             decision.allowed,
         )

@@ -71,7 +71,7 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[list[Path], Co
     for flag, (option, _) in SWITCHES.items():
         parser.add_argument(flag, action="store_true", help=_help(option))
     given, others = parser.parse_known_args(arguments)
-    files: list[Path] = given.config_files
+    files = [one for path in given.config_files for one in _named(str(path))]
     config = Config()
     for option in FLAGS.values():
         if (text := getattr(given, option)) is not None:
@@ -81,8 +81,7 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[list[Path], Co
             config[VIEWER][option] = value
     for section, option, text in _in_sections(parser, others):
         if option in FILES:
-            named = _collection(text)
-            files += map(Path, named if isinstance(named, list | tuple) else [text])
+            files += _named(text)
         else:
             config[section][option] = _value(section, option, text)
     return files, config
@@ -105,6 +104,12 @@ def _in_sections(
         if not argument.startswith("--") or not dot or section not in SECTIONS:
             parser.error(f"unrecognized arguments: {argument}")
         yield section, option, text if equals else next(rest, "")
+
+
+def _named(text: str) -> list[Path]:
+    """The files that a text names: one, or several as Python writes a list."""
+    named = _collection(text)
+    return [Path(str(one)) for one in named] if isinstance(named, list | tuple) else [Path(text)]
 
 
 def _collection(text: str) -> object:

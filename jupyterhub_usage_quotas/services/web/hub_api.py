@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from ...errors import HubUnavailable
+from ...quotas.messages import said_by
 from ...quotas.subject import Subject
 from ...status.permissions import subject_of
 
@@ -102,7 +103,7 @@ class HubClient:
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise HubUnavailable(f"{type(error).__name__}: {error}") from error
+            raise HubUnavailable(said_by(error)) from error
 
 
 def _in_a_path(name: str) -> str:

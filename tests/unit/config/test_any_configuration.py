@@ -18,6 +18,11 @@ from hypothesis import strategies as st
 from traitlets.config import Config
 
 from jupyterhub_usage_quotas.config.checks.validation import remarks
+from jupyterhub_usage_quotas.config.costs import (
+    CostMonitor,
+    cost_monitor_remarks,
+    make_cost_monitor,
+)
 from jupyterhub_usage_quotas.config.files.earlier import NO_LONGER_NEEDED, RENAMED, SECTIONS
 from jupyterhub_usage_quotas.config.quotas import CONFIGURED, QuotaOptions
 from jupyterhub_usage_quotas.config.usage import UsageConfig
@@ -25,6 +30,10 @@ from jupyterhub_usage_quotas.config.viewer import UsageViewer, make_viewer, view
 from jupyterhub_usage_quotas.errors import ConfigurationError
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.hub.viewer_service import environment_of, hand_over
+from jupyterhub_usage_quotas.services.cost_monitor.app import (
+    configured_environment,
+    make_context,
+)
 from tests.support.certificates import Authority
 
 SECTION = {
@@ -304,3 +313,48 @@ def test_any_value_in_an_environment_variable_starts_or_is_named(variable, value
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(f"JUPYTERHUB_USAGE_QUOTAS_{variable}", value)
         TRIED[outcome(of("UsageConfig", "home_storage", True))] += 1
+
+
+# --- the cost monitor -----------------------------------------------------------------------------
+
+COSTS = {
+    "sources": ["prices"],
+    "ledger_url": "sqlite:////costs.sqlite",
+    "token": "7f3Kq-92bXz-p1Lw",
+}
+"""With which it starts."""
+OF_COSTS = sorted({*CostMonitor.class_trait_names(config=True)})
+
+
+def outcome_of_costs(name: str, value: Any) -> str:
+    """As `outcome`: everything that the cost monitor does before anybody is served."""
+    config = Config({"CostMonitor": COSTS | {name: value}})
+    try:
+        monitor = make_cost_monitor(config)
+        assert all(line.isprintable() for line in cost_monitor_remarks(config))
+        make_context(monitor, configured_environment(monitor, {}))
+    except ConfigurationError as error:
+        errors = error.errors
+    else:
+        return "started"
+    assert any(name in line for line in errors), errors
+    for line in errors:
+        assert line.isprintable(), line
+        assert len(line) < 1500, line
+    return "refused"
+
+
+def test_the_cost_monitor_starts_with_what_others_are_tried_with():
+    assert outcome_of_costs("sources", ["prices"]) == "started"
+
+
+@pytest.mark.parametrize("name", OF_COSTS)
+def test_every_hard_value_in_an_option_of_the_cost_monitor_starts_or_is_named(name):
+    for value in HARD:
+        TRIED[outcome_of_costs(name, value)] += 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(OF_COSTS), value=ANY)
+def test_any_value_in_an_option_of_the_cost_monitor_starts_or_is_named(name, value):
+    TRIED[outcome_of_costs(name, value)] += 1

@@ -28,3 +28,18 @@ def test_users_who_write_ever_new_texts_do_not_fill_the_log(caplog):
     logged.forget("Big")
     logged.warn(LOG, "Big", "cannot be read: 1", "an option")
     assert len(caplog.records) == MOST_REASONS + 1
+
+
+def test_what_a_user_wrote_is_no_second_line(caplog):
+    """An override of an admin's can repeat it in what it raises."""
+    logged = LoggedOnce()
+    for error in (
+        ValueError("unknown size small\nINJECTED \x1b[31m\ud800"),
+        "unknown size small\rINJECTED",
+        ValueError("x" * 1_000_000),
+    ):
+        logged.warn(LOG, "Big", error, "an option")
+    assert len(caplog.records) == 3
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert len(record.getMessage()) < 1500

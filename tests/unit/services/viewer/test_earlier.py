@@ -82,6 +82,8 @@ def test_options_of_traitlets_applications_take_precedence_over_files(tmp_path):
         ["-f", "{a}", "{b}"],
         ["--config-files", "{a}", "{b}"],
         ["--config-files={a}", "--config-files={b}"],
+        ["--config-files=['{a}', '{b}']"],
+        ["--config-files", "['{a}']", "--config-files=('{b}',)"],
         ["--UsageViewer.config_files=['{a}', '{b}']"],
         ["--UsageViewer.config_files", "('{a}','{b}')"],
         ["--UsageViewer.config_file={a}", "--UsageViewer.config_file={b}"],
@@ -128,6 +130,8 @@ def test_an_option_that_is_a_mapping(joined):
         ("--UsageConfig.deadline=soon", "UsageConfig.deadline: got 'soon'; expected a number"),
         ("--UsageViewer.prot=1", "UsageViewer.prot: unknown option"),
         ("--prometheus-url=http://p:port", "UsageViewer.prometheus_url: wrong port"),
+        ("--config-files=[7]", "7: ConfigFileNotFound"),
+        ("--UsageViewer.config_files=[None]", "None: ConfigFileNotFound"),
     ],
 )
 def test_a_wrong_value_is_named(argument, says):
