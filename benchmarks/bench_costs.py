@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import resource
 import sqlite3
@@ -26,28 +27,14 @@ from jupyterhub_usage_quotas.costs.values import CostRow
 from jupyterhub_usage_quotas.ledger.sql.database import Database
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
 
-from .report import Measured, machine, table
+from . import pages
+from .results import Measured, save
 
 USERS, A_DAY, HUBS = 10_000, 2_000, ("prod", "staging", "workshop")
 FIRST = date(2025, 11, 1)
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 GIB_HOUR, CPU_HOUR, GB_DAY = 1024 * 3600, 3600 * 1000, 10**9 * 86400 // 2**20
-PAGE = """\
-# Speed of the cost monitor
-
-Made by `make bench-costs` on {date}, on {machine}.
-Made-up usage of {days} days: {users:,} users, of whom {a_day:,} ran servers on each day, in three
-hubs, with memory, CPU and storage; SQLite, {megabytes:,} MB on disk. Each answer in a process of
-its own, in seconds of one core, and of a clock while other programs ran; memory is the most that it
-had at any time, of which {empty:.0f} MB are Python and its libraries.
-
-{answers}
-
-"Again" is the same in the same process: sums of months are kept until something is written. So it
-is also what other questions about users in that time take. By day, only those users are told apart
-who are shown.
-"""
 
 
 async def fill(path: Path, days: int) -> None:
@@ -137,8 +124,6 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--database", type=Path, default=None)
     parser.add_argument("--ask", default="", help="what is asked; the others are for processes")
-    page = Path("docs/explanation/speed-of-costs.md")
-    parser.add_argument("--output", type=Path, default=page)
     options = parser.parse_args()
     if options.ask:
         taken = asyncio.run(ask(options.database, options.days, options.ask))
@@ -154,18 +139,10 @@ def main() -> None:
         empty = measure(path, options.days, NOTHING).figures["MB"]
         answers = [measure(path, options.days, one) for one in QUESTIONS]
         megabytes = round(path.stat().st_size / 1e6)
-    text = PAGE.format(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=machine(),
-        days=options.days,
-        users=USERS,
-        a_day=A_DAY,
-        megabytes=megabytes,
-        empty=empty,
-        answers=table(answers),
-    )
-    options.output.write_text(text, encoding="utf-8")
-    print(text)
+    disk = Measured("the database", {"MB on disk": megabytes, "MB of memory, empty": empty})
+    tables = {"answers": answers, "sizes": [disk]}
+    save("costs", tables, loads=[os.getloadavg()[0]], **{"with": "make bench-costs"})
+    pages.main()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,10 @@ class Case:
         count: int = 1,
         days: int = DAYS,
         source: str = "kube-state-metrics",
-        reads: bool = True,
     ) -> None:
-        self.what, self.size, self.reads = what, size, reads
+        self.what, self.size = what, size
+        self.reads = True
+        """Whether it reads another history than others of the same store."""
         self.starts: list[dict[str, float]] = []
         self.refreshes: list[dict[str, float]] = []
         self._users = users_of(users)
@@ -187,40 +189,34 @@ def growths(cases: dict[str, list[Case]]) -> list[Measured]:
     return found
 
 
-def with_all(
-    sizes: Sequence[int], middle: int, runs: int
-) -> tuple[dict[str, list[Case]], list[Measured]]:
-    """Cases by what grows; and launches, with the largest of the sizes."""
-    cases: dict[str, list[Case]] = {}
-    crowds: list[Measured] = []
-    for size in sizes:
-        with filled(size, DAYS) as store:
-            what = f"{size:,} users with servers"
-            some = {"servers": [Case(what, store, size, users=size)]}
-            if size == middle:
-                some["users without servers"] = [
-                    Case(
-                        f"{size:,} with, {number - size:,} without",
-                        store,
-                        number,
-                        users=number,
-                        reads=False,
-                    )
-                    for number in (size, 5 * size, 25 * size)
-                ]
-                some["days"] = [
-                    Case(f"{days} days", store, days, users=size, days=days) for days in (7, 15, 30)
-                ]
-                some["policies"] = [
-                    Case(f"{count} policies", store, count, users=size, count=count, reads=False)
-                    for count in (1, 10, 40)
-                ]
-            run(store, [case for group in some.values() for case in group], runs)
-            for along, group in some.items():
-                cases.setdefault(along, []).extend(group)
-            if size == max(sizes):
-                crowds = launches(store, size)
-    return cases, crowds
+def of_servers(size: int, runs: int) -> tuple[list[Case], list[Measured]]:
+    """So many users with servers; and a launch among them."""
+    with filled(size, DAYS) as store:
+        case = Case(f"{size:,} users with servers", store, size, users=size)
+        run(store, [case], runs)
+        return [case], launches(store, size)
+
+
+def of_the_rest(size: int, runs: int) -> dict[str, list[Case]]:
+    """What else grows, with so many users with servers."""
+    with filled(size, DAYS) as store:
+        cases = {
+            "users without servers": [
+                Case(f"{size:,} with, {more:,} without", store, size + more, users=size + more)
+                for more in (0, 4 * size, 24 * size)
+            ],
+            "days": [
+                Case(f"{days} days", store, days, users=size, days=days) for days in (7, 15, 30)
+            ],
+            "policies": [
+                Case(f"{count} policies", store, count, users=size, count=count)
+                for count in (1, 10, 40)
+            ],
+        }
+        for case in (*cases["users without servers"], *cases["policies"]):
+            case.reads = False
+        run(store, [case for group in cases.values() for case in group], runs)
+    return cases
 
 
 def recording(store: Store) -> dict[str, float]:
@@ -256,12 +252,19 @@ def by_source(users: int, runs: int) -> tuple[list[Case], Measured]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[30, 100, 300])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[20, 60, 180])
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--at-once", type=int, default=1)
     options = parser.parse_args()
     middle = sorted(options.sizes)[len(options.sizes) // 2]
-    cases, crowds = with_all(options.sizes, middle, options.runs)
-    ways, rules = by_source(middle, options.runs)
+    # Each has a Prometheus of its own: CPU seconds are compared, not how long something takes.
+    with ThreadPoolExecutor(options.at_once) as pool:
+        sizes = [pool.submit(of_servers, size, options.runs) for size in options.sizes]
+        others = pool.submit(of_the_rest, middle, options.runs)
+        sources = pool.submit(by_source, middle, options.runs)
+        cases = {"servers": [case for one in sizes for case in one.result()[0]]} | others.result()
+        ways, rules = sources.result()
+        crowds = sizes[-1].result()[1]
     every = [*(one for group in cases.values() for one in group), *ways]
     tables = {
         "launches": crowds,

@@ -59,7 +59,7 @@ def launches(side: Process, do: str, users: Sequence[str], true: Mapping[str, fl
     """What so many launches take, and how well they are decided."""
     answer, figures = side.ask(do, users)
     waited, used = answer["waited"], answer["used"]
-    error = abs(sum(used.values()) / sum(true[one] for one in used) - 1)
+    error = abs(sum(used.values()) / sum(true[one] for one in used) - 1) if used else 0.0
     return {
         "ms, median": sorted(waited)[len(waited) // 2] * 1e3,
         "s until all are decided": answer["seconds"],
@@ -111,9 +111,10 @@ def refreshes(both: Sequence[Process], store: Store, users: Sequence[str]) -> li
 def ratios(
     peer: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, float]]
 ) -> list[Measured]:
-    """How many times as long the peer takes."""
+    """How many times as long the peer takes; nothing where one of them did not decide on usage."""
     found = []
     for what in ours:
+        decided = peer[what].get("known") == ours[what].get("known")
         key = "ms, median" if what.startswith("a launch") else "s until all are decided"
         if what == "a refresh":
             key = "seconds"
@@ -126,8 +127,8 @@ def ratios(
                 {
                     "the peer, ms": theirs,
                     "this package, ms": own,
-                    "peer / this": theirs / own,
-                    "CPU of both, peer / this": cpu[0] / cpu[1],
+                    "peer / this": theirs / own if decided else 0.0,
+                    "CPU of both, peer / this": cpu[0] / cpu[1] if decided else 0.0,
                 },
             )
         )

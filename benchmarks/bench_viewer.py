@@ -25,7 +25,7 @@ import httpx
 
 from benchmarks import pages
 from benchmarks.results import Measured, save
-from benchmarks.store import Store, filled, version
+from benchmarks.store import Store, filled, measured, version
 from benchmarks.world import NAMESPACE
 from jupyterhub_usage_quotas.conventions import VIEWER_MODULE
 from tests.support.hub import running_hub
@@ -109,9 +109,8 @@ def main() -> None:
             pin_viewer()
             with ThreadPoolExecutor(4) as pool:
                 sessions = list(pool.map(partial(log_in, hub.url), range(options.users)))
-            before, _ = store.counted()
-            waits, sizes = asyncio.run(open_pages(hub.url, sessions, options.seconds))
-            queries = store.counted()[0] - before
+            with measured(store) as costs:
+                waits, sizes = asyncio.run(open_pages(hub.url, sessions, options.seconds))
     cuts = statistics.quantiles(waits, n=100)
     figures = {
         "opened": len(waits),
@@ -120,7 +119,8 @@ def main() -> None:
         "ms, 99 %": cuts[98],
         "ms, most": max(waits),
         "kB of a page": statistics.mean(sizes) / 1e3,
-        "queries meanwhile": queries,
+        "Prometheus, CPU s": costs["server CPU s"],
+        "queries": costs["queries"],
     }
     about = {"with": "make bench-viewer", "prometheus": version()}
     rows = [Measured(f"{options.users:,} users within {options.seconds:g} s", figures)]

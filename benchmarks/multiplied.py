@@ -112,15 +112,14 @@ class Multiplied:
         query = parameters["query"]
         wanted = {int(one) for one in USER.findall(query)}
         few = USER.sub(lambda found: f"user-{int(found[1]) % self._users}", query)
-        asked = self._asked(query, few, parameters, len(wanted))
+        asked = self._asked(query, few, parameters, self._factor(wanted))
         if not (why := self._limits.exceeded(asked)):
             reply = self._http.post(endpoint, data=parameters | {"query": few, "stats": "all"})
             if not reply.is_success:
                 return reply.status_code, reply.content
             data = reply.json()["data"]
-            factor = len(wanted) or self._times
-            per = len({one % self._users for one in wanted}) or 1
-            asked.samples = data.pop("stats")["samples"]["totalQueryableSamples"] * factor / per
+            samples = data.pop("stats")["samples"]["totalQueryableSamples"]
+            asked.samples = samples * self._factor(wanted)
             why = self._limits.exceeded(asked)
         self._note(asked, why)
         if why:
@@ -129,6 +128,12 @@ class Multiplied:
         result = b",".join(self._copies(data.pop("result"), wanted))
         head = f'{{"status":"success","data":{{"resultType":"{data["resultType"]}","result":['
         return 200, head.encode() + result + b"]}}"
+
+    def _factor(self, wanted: set[int]) -> float:
+        """For how many users a user stands in a query about those, or about everybody."""
+        if not wanted:
+            return self._times
+        return len(wanted) / len({one % self._users for one in wanted})
 
     def _copies(self, result: Iterable[Any], wanted: set[int]) -> Iterator[bytes]:
         for one in result:
@@ -150,7 +155,7 @@ class Multiplied:
                     named = pattern.format(number, copy)
                     yield f'{{"metric":{named},"{kind}":{values}}}'.encode()
 
-    def _asked(self, query: str, few: str, parameters: dict[str, str], wanted: int) -> Asked:
+    def _asked(self, query: str, few: str, parameters: dict[str, str], factor: float) -> Asked:
         """What a query takes of a store: the most that one of its selectors fetches."""
         end = float(parameters.get("end") or parameters["time"])
         back = max([300.0, *(int(one) / 1000 for one in RANGE.findall(query))])
@@ -165,7 +170,7 @@ class Multiplied:
             )
             found = reply.json().get("data", [])
             of_users = sum("user-" in one.get("pod", one.get("username", "")) for one in found)
-            number = len(found) - of_users + of_users * (self._times if not wanted else 1)
+            number = len(found) - of_users + of_users * factor
             # A server lives for six hours at most here.
             samples = min(end - start, 6 * 3600) / 60
             about.series += number

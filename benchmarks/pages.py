@@ -34,6 +34,8 @@ def with_figures(text: str) -> str:
 
     def written(found: re.Match[str]) -> str:
         name, what, _ = found.groups()
+        if not (results.HERE / f"{name}.json").exists():
+            return found[0]  # it was not run yet
         result = results.load(name)
         is_made = what == "made"
         inside = results.sentence(result.made) if is_made else results.table(result.tables[what])

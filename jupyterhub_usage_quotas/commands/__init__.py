@@ -16,6 +16,7 @@ from ..conventions import DISTRIBUTION
 from .adjust import add_adjust
 from .calibrate import add_calibrate
 from .check import add_check
+from .cost_report import add_cost_report
 from .demo import add_demo
 from .doctor import add_doctor
 from .import_credits import add_import_credits
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add_adjust(commands)
     add_ledger(commands)
     add_calibrate(commands)
+    add_cost_report(commands)
     add_import_credits(commands)
     add_demo(commands)
     return whole

@@ -47,7 +47,7 @@ def add_calibrate(commands: Any) -> None:
     )
     command.add_argument(
         "--month",
-        type=_month,
+        type=a_month,
         default=None,
         metavar="YYYY-MM",
         help="the month (default: the last one that is over)",
@@ -60,7 +60,8 @@ def add_calibrate(commands: Any) -> None:
     command.set_defaults(run=lambda options: exit_code_of(_run, options))
 
 
-def _month(text: str) -> datetime.date:
+def a_month(text: str) -> datetime.date:
+    """The first day of a month on the command line."""
     found = MONTH.fullmatch(text)
     if not found:
         raise argparse.ArgumentTypeError(wrong(got=text, expected="for example 2026-10"))

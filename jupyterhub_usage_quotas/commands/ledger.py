@@ -15,12 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from ..costs.forgetting import copy_without, users_in
 from ..errors import InvalidAdjustment
-from ..ledger.base import PAGE
-from ..ledger.forgetting import forget
+from ..ledger.base import PAGE, Ledger
+from ..ledger.forgetting import Forgotten, forget
 from ..ledger.reports import recorded_report
+from ..ledger.sql.database import Database
 from ..ledger.sql.rows import ChainReport, Noted, Row
 from ..ledger.sql.store import SqlLedger
+from ..ledger.sql.url import parse_ledger_url
 from ..ledger.transfer import line_of, read_entries
 from ..quotas.adjustments import Adjustment
 from ..quotas.messages import printable
@@ -91,6 +94,13 @@ def _add_forget(does: Any) -> None:
         default=[],
         metavar="ID",
         help=f"an entry about somebody else whose reason is to be forgotten; {several}",
+    )
+    forgetting.add_argument(
+        "--usage-into",
+        default="",
+        metavar="URL",
+        help="the database of the new ledger: daily usage and costs are copied there, too, with the"
+        " same pseudonyms",
     )
     forgetting.set_defaults(json=True)
 
@@ -191,17 +201,32 @@ def _entries_in(file: str) -> list[Row]:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    quotas, _ = configured(Path(options.config), needs_ledger=True)
+    quotas, ledger = configured(Path(options.config), needs_ledger=True)
     if not options.user and not options.reason_of:
         raise InvalidAdjustment(["nobody is named: pass --user or --reason-of"])
     rows = _entries_in(options.file)
-    done = forget(rows, options.user, options.reason_of, datetime.now(UTC))
+    done = asyncio.run(_without_them(options, ledger, rows))
     print("\n".join(map(line_of, done.rows)))
     before, after = (f"{len(rows)}:{one[-1]['hash']}" for one in (rows, done.rows))
     note(f"{done.changed} of {len(rows)} entries are without them; {before} becomes {after}")
     said = {"entries": len(rows), "changed": done.changed, "before": before, "after": after}
     asyncio.run(audit_log(quotas).add("forgotten", [said | {"actor": login_name()}]))
     return 0
+
+
+async def _without_them(options: argparse.Namespace, ledger: Ledger, rows: list[Row]) -> Forgotten:
+    """The entries without them, once their daily usage is copied, where that is wanted."""
+    now = datetime.now(UTC)
+    if not options.usage_into:
+        return forget(rows, options.user, options.reason_of, now)
+    target = Database(parse_ledger_url(options.usage_into), upgrade=True)
+    target.makes_tables = True
+    async with aclosing(sql_ledger_of(ledger)) as source, aclosing(target):
+        known = await users_in(source.database)
+        done = forget(rows, options.user, options.reason_of, now, elsewhere=known)
+        copied = await copy_without(source.database, target, done.names)
+        note(f"{copied} rows of daily usage and costs are in the new database, without them")
+        return done
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from traitlets import Bool, Enum, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import Config
 
 from .. import conventions
@@ -149,6 +149,24 @@ class CostMonitor(AttributionOptions):
     reach_days = WholeNumber(
         395, 2, MOST_DAYS, "a number of days", help="How many days back costs and usage are read."
     ).tag(config=True)
+
+    report_to = Dict(
+        help="""
+        Who gets a report of each month's costs, once its bill is final, by the Hub's `notice_urls`,
+        `notice_webhooks` and `on_notice`: by username, True for the whole bill, or the groups whose
+        costs they get, for example {"root": True, "tina": ["physics"]}. It needs the Hub's ledger,
+        and a cost monitor that the Hub runs.
+        """
+    ).tag(config=True)
+
+    @validate("report_to")
+    def _are_reports(self, proposal: Any) -> dict[str, Any]:
+        for user, groups in proposal.value.items():
+            named = isinstance(groups, list | tuple) and all(isinstance(one, str) for one in groups)
+            if not (isinstance(user, str) and user and (groups is True or (named and groups))):
+                expected = 'True or a list of groups for each user, for example {"root": True}'
+                raise TraitError(wrong(got={user: groups}, expected=expected))
+        return dict(proposal.value)
 
     keep_days = WholeNumber(
         1100,

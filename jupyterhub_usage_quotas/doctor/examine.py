@@ -10,6 +10,7 @@ from ..errors import PodOwnersUnknown, PrometheusError
 from ..quotas.messages import said_by
 from .checks import (
     audit,
+    costs,
     devices,
     homes,
     network,
@@ -78,6 +79,7 @@ CHECKS: Sequence[Check] = (
     Check("ledger", hub.ledger),
     Check("session-log", sessions.session_log),
     Check("audit-log", audit.audit_log),
+    Check("costs", costs.costs),
     Check("service", hub.service),
     Check("network", network.network, ("service",)),
     Check("hub-metrics", source.hub_metrics, _REACHED, about=About.PROMETHEUS),

@@ -8,7 +8,7 @@ who looks after it notes the last hashes of both.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,10 +26,14 @@ MOST_NAMED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The entries of the new ledger, and how many of them are not as they were."""
+    """The entries of the new ledger, how many of them are not as they were, and by which names
+    people go there.
+    """
 
     rows: tuple[Row, ...]
     changed: int
+    names: Mapping[str, str]
+    """The pseudonyms, by name."""
 
 
 def _pseudonym() -> str:
@@ -44,16 +48,21 @@ def forget(
     now: datetime,
     *,
     pseudonym: Callable[[], str] = _pseudonym,
+    elsewhere: Collection[str] = (),
 ) -> Forgotten:
     """The entries without these people, whom they are about or who decided them, and without the
     reasons of those with these numbers.
 
     Who is forgotten gets the same pseudonym everywhere. What was decided and when stays. Raises
     `InvalidAdjustment` where one of these entries is needed yet, since it is not voided, and in
-    force, to come, or of the last week; or where there is none of a name or number.
+    force, to come, or of the last week; or where there is none of a name or number, unless the name
+    is known `elsewhere`.
     """
     concerned = [one for one in rows if _names_of(one) & set(names) or one["id"] in reasons]
-    errors = [*_not_there(rows, names, reasons), *_needed(rows, concerned, now)]
+    errors = [
+        *_not_there(rows, set(names) - set(elsewhere), reasons),
+        *_needed(rows, concerned, now),
+    ]
     if errors:
         raise InvalidAdjustment(errors)
     given = {name: pseudonym() for name in sorted(names)}
@@ -64,7 +73,7 @@ def forget(
         new = _without(row, given) if row["id"] in changed else dict(row)
         before = new["hash"] = hash_of(new, before)
         made.append(new)
-    return Forgotten(tuple(made), len(changed))
+    return Forgotten(tuple(made), len(changed), given)
 
 
 def _names_of(row: Row) -> set[str | None]:

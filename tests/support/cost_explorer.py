@@ -63,6 +63,8 @@ class CostExplorer:
     charges: Sequence[Charge]
     failure: str = ""
     url: str = ""
+    active: Sequence[str] | None = ()
+    """The keys of the cost allocation tags that are active; None where they may not be listed."""
     asked: list[Mapping[str, Any]] = field(default_factory=list)
 
     def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,9 +112,18 @@ def cost_explorer(charges: Sequence[Charge]) -> Iterator[CostExplorer]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert self.headers["X-Amz-Target"].endswith(".GetCostAndUsage")
+            what = self.headers["X-Amz-Target"].rpartition(".")[2]
+            assert what in ("GetCostAndUsage", "ListCostAllocationTags")
             status, said = 200, {}
-            if made.failure:
+            if what == "ListCostAllocationTags" and made.active is None:
+                status, said = 400, {"__type": "AccessDeniedException", "message": "not you"}
+            elif what == "ListCostAllocationTags":
+                tags = [
+                    {"TagKey": key, "Type": "UserDefined", "Status": "Active"}
+                    for key in made.active
+                ]
+                said = {"CostAllocationTags": tags}
+            elif made.failure:
                 status, said = 400, {"__type": made.failure, "message": "a made-up failure"}
             else:
                 said = dict(made.answer(json.loads(body)))

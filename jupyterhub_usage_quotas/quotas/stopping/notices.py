@@ -21,7 +21,9 @@ class NoticeKind(enum.StrEnum):
     CONTINUES = "continues"
     """The server is not going to be stopped: there is enough again."""
     SUMMARY = "summary"
-    """Where the user, or a group, stands this week: about no server, and shown on no page."""
+    """Where the user, or a group, stands this week, or what a month cost: about no server, and
+    shown on no page.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class WatchedServer:
 def summary_id(hub: str, user: str, due: datetime) -> str:
     """The id of a user's summary of a week."""
     return _hashed("summary", hub, user, due.timestamp())
+
+
+def report_id(hub: str, user: str, month: str) -> str:
+    """The id of the report of a month's costs that somebody gets."""
+    return _hashed("costs", hub, user, month)
 
 
 def _hashed(*parts: object) -> str:

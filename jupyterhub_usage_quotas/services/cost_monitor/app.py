@@ -50,6 +50,7 @@ from .api.handlers import OPERATIONS
 from .context import Clock, CostContext
 from .metrics import Metrics
 from .names import Index, NotThere
+from .reports import Reports
 
 LOG: Final = logging.getLogger("cost_monitor")
 DAY: Final = datetime.timedelta(days=1)
@@ -111,7 +112,10 @@ def make_cost_service(
         rolling = make_rolling(monitor, context)
         closing.append(rolling.aclose)
     closing.append(context.costs.store.database.aclose)
-    return Service(application, [lambda: keep(monitor, context, rolling)], closing)
+    # As the Hub's guard calls it.
+    base = around.hub_prefix.removesuffix("hub/")
+    reports = Reports(monitor, context.costs, f"{monitor.hub_namespace}{base}")
+    return Service(application, [lambda: keep(monitor, context, rolling, reports)], closing)
 
 
 def _hub(around: ServiceEnvironment) -> dict[str, Any]:
@@ -186,7 +190,9 @@ def make_rolling(monitor: CostMonitor, context: CostContext) -> UsageRolling:
     )
 
 
-async def keep(monitor: CostMonitor, context: CostContext, rolling: UsageRolling | None) -> None:
+async def keep(
+    monitor: CostMonitor, context: CostContext, rolling: UsageRolling | None, reports: Reports
+) -> None:
     """Keep usage and costs up to date, until cancelled. A failure of one delays no other."""
     asked: datetime.datetime | None = None
     while True:
@@ -198,6 +204,7 @@ async def keep(monitor: CostMonitor, context: CostContext, rolling: UsageRolling
         if asked is None or read or context.clock() - asked >= every:
             asked = context.clock()
             await refresh(monitor, context)
+            await report(reports, context)
         await asyncio.sleep(min(USAGE_EVERY, every).total_seconds())
 
 
@@ -229,6 +236,17 @@ async def refresh(monitor: CostMonitor, context: CostContext) -> None:
         LOG.warning("Costs cannot be kept: %s; it is tried again", error)
         until = {}
     context.metrics.noted(context.keeping.states, until)
+
+
+async def report(reports: Reports, context: CostContext) -> None:
+    """Send the reports of the last month, if it is time."""
+    try:
+        await reports.look(context.clock())
+    except LedgerUnavailable as error:
+        LOG.warning("Reports of the month are not sent: %s; it is tried again", error)
+    except Exception:
+        # Costs are kept all the same.
+        LOG.exception("Reports of the month are not sent; it is tried again; report it")
 
 
 def routes(prefix: str, context: CostContext) -> list[tuple[Any, ...]]:

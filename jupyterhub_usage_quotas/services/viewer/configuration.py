@@ -13,6 +13,7 @@ from ...config.files.earlier import merge_later
 from ...config.files.loading import load_service_config
 from ...config.quotas import QuotaOptions
 from ...config.viewer import UsageViewer, make_viewer, viewer_remarks
+from ...errors import ConfigurationError
 from ...ledger.base import Ledger
 
 NO_OPTIONS = Config()
@@ -48,5 +49,10 @@ def read_configuration(
             " c.UsageQuotaManager.policy in one of its --config-files"
         )
     ledger = manager.make_ledger(viewer.ledger_url)
-    costs = costs_shown(config)
+    try:
+        costs = costs_shown(config)
+    except ConfigurationError as error:
+        # Of another service: the dashboard does without.
+        costs = None
+        remarks.append(f"What it cost is not shown: {'; '.join(error.errors)}")
     return Configured(viewer, manager, ledger, (*remarks, *viewer_remarks(config)), costs)

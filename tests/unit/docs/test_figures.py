@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from benchmarks.results import Measured, exponent
 from tests.support.documentation import PAGES
 from tests.support.paths import ROOT
 
+PROGRAMS = sorted(path.stem for path in (ROOT / "benchmarks").glob("bench_*.py"))
 RUNS = sorted(path.stem for path in (ROOT / "benchmarks/results").glob("*.json"))
 
 
@@ -31,8 +33,9 @@ def test_a_page_has_the_figures_of_the_last_run(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_figures_end_where_they_begin(page):
+def test_figures_end_where_they_begin_and_are_of_a_run(page):
     text = page.read_text()
+    assert {name for name, _, _ in pages.BETWEEN.findall(text)} <= {*RUNS}
     begun = re.findall(r"^<!-- figures: ", text, re.M)
     assert len(begun) == len(pages.BETWEEN.findall(text))
 
@@ -70,6 +73,11 @@ def test_a_table_that_was_changed_by_hand_is_found(tmp_path, monkeypatch):
     assert pages.with_figures(written) == written
     assert pages.with_figures(written.replace("0.123", "0.013")) == written
     assert json.loads((tmp_path / "made_up.json").read_text())["made"]["load"] == [0.5, 2.0]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_benchmark_can_be_started(program):
+    importlib.import_module(f"benchmarks.{program}")
 
 
 # --- growth --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,27 +13,25 @@ from typing import Final
 from tornado.web import HTTPError
 
 from ....costs.monthly import Line, Month, monthly
-from ....costs.values import Kind
 from ....quotas.phrases import Phrase, mark
+from ...web.cost_texts import (
+    NO_GROUP,
+    NOBODY_KNOWN,
+    component_name,
+    money,
+    month_as_csv,
+    month_name,
+    name_of,
+)
 from ...web.openapi import CSV
 from ...web.params import BadParameter, unusable
-from ...web.spreadsheet import as_csv
 from ..costing import KnownMonth, ShownCosts, months_before
 from .handlers import ViewerPage
-from .own_costs import component_name, money, month_name
 
 MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
 MONTHS_OFFERED: Final = 13
 LINES_SHOWN: Final = 500
 """How many users the page lists, those who cost most; the CSV has all."""
-KINDS: Final[Mapping[Kind, str]] = {
-    Kind.OTHERS: mark("Users of other hubs"),
-    Kind.IDLE: mark("Paid for and not used"),
-    Kind.SHARED: mark("Shared by all"),
-    Kind.UNATTRIBUTED: mark("Not known whose"),
-}
-NO_GROUP: Final = mark("In no group")
-NOBODY_KNOWN: Final = mark("Nobody known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,33 +132,10 @@ class CostsPage(ViewerPage):
             return language.number(f"{one.amounts[component]:,f}")
 
         for one in lines:
-            said = language.gettext(KINDS.get(one.kind, nobody))
             yield TableLine(
-                one.name or said,
+                name_of(one, nobody, language),
                 tuple(amount(one, component) for component in components),
                 money(one.total, one.currency, language),
                 not one.final,
                 not one.name,
             )
-
-
-def month_as_csv(month: Month, first: datetime.date) -> str:
-    """The month for a spreadsheet: all groups, all users, and what is nobody's."""
-    components = month.components
-    lines = [("group", one) for one in month.groups] + [("user", one) for one in month.users]
-    rows = [
-        [
-            f"{first:%Y-%m}",
-            what,
-            one.name,
-            one.kind.value,
-            *(float(one.amounts[name]) if name in one.amounts else None for name in components),
-            float(one.total),
-            one.currency,
-            "" if one.final else "estimate",
-        ]
-        for what, one in lines
-    ]
-    names = [name or "not attributed" for name in components]
-    header = ["month", "by", "name", "kind", *names, "total", "currency", "remark"]
-    return as_csv(header, rows)
