@@ -9,6 +9,7 @@
 # make bench-peer  this package beside an earlier one of the same name, which decides at launches only
 # make bench-scale  a hundred thousand users, on a stand-in for a store of several machines
 # make bench-first-denial  how long it takes from nothing to the first denial (writes a page, too)
+# make compare-credits  what the credit service charges, and this package, in the same scenarios
 # make soak   a bad day in a quarter of an hour: every fault of a Prometheus, real Hubs (writes a page, too)
 # make docs   the documentation, as docs/_build/html
 # make lint   ruff, mypy, the order of imports (lint-imports), the pages' scripts and JupyterLab's
@@ -32,7 +33,7 @@ NEWER_PIP = $(PIP_INSTALL) --upgrade pip || true
 WITHOUT_IRIS = uninstall --quiet --yes --disable-pip-version-check rfc3987-syntax
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(PATH)
 
-.PHONY: demo quick test bench bench-meter bench-peer bench-scale bench-simulate bench-start bench-minute bench-viewer bench-ledger bench-costs bench-first-denial soak docs lint clean free-port programs programs-of-tests static
+.PHONY: demo quick test bench bench-meter bench-peer bench-scale bench-simulate bench-start bench-minute bench-viewer bench-ledger bench-costs bench-first-denial compare-credits soak docs lint clean free-port programs programs-of-tests static
 .DEFAULT_GOAL := test
 
 demo: free-port programs static .venv/demo
@@ -77,6 +78,9 @@ bench-costs: .venv/bench
 
 bench-first-denial: programs-of-tests .venv/bench .venv/test
 	.venv/bin/python -m benchmarks.bench_first_denial
+
+compare-credits: programs-of-tests .venv/test .venv-credit-service/bin/python
+	.venv/bin/python -m benchmarks.compare_credits $(CURDIR)/.venv-credit-service/bin/python
 
 soak: programs-of-tests .venv/bench .venv/test .venv-hub5/test
 	.venv/bin/python -m benchmarks.soak
@@ -126,6 +130,11 @@ labextension/node_modules/.package-lock.json: labextension/package.json labexten
 	.venv/bin/pip $(PIP_INSTALL) --editable '.[demo]'
 	@touch $@
 
+# The credit service's own package, which shares a name with a part of ours: in a place of its own.
+.venv-credit-service/bin/python:
+	$(PYTHON) -m venv .venv-credit-service
+	.venv-credit-service/bin/pip $(PIP_INSTALL) 'jupyterhub-credit-service==0.4.2' 'jupyterhub==5.4.*' 'sqlalchemy<2.1'
+
 .venv/bench: pyproject.toml | .venv/bin/python
 	.venv/bin/pip $(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
@@ -164,4 +173,4 @@ labextension/node_modules/.package-lock.json: labextension/package.json labexten
 	@touch $@
 
 clean:
-	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .venv-peer .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build frontend/node_modules labextension/node_modules labextension/lib labextension/build labextension/jupyterlab_usage_quotas/labextension jupyterhub_usage_quotas/services/viewer/static .venv .venv-hub5 .venv-spawner6 .venv-peer .venv-credit-service .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

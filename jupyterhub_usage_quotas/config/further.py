@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ..quotas.policy.errors import InvalidPolicies, PolicyError
 from .credits.options import CreditOptions
+from .functions import FunctionOptions
 from .weekly.budgets import Entry
 from .weekly.options import WeeklyBudgetOptions
 
 
-class FurtherOptions(WeeklyBudgetOptions, CreditOptions):
+class FurtherOptions(WeeklyBudgetOptions, CreditOptions, FunctionOptions):
     """Options that stand for policies."""
 
     def further_policies(self) -> tuple[list[Entry], tuple[PolicyError, ...]]:

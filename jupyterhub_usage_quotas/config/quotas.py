@@ -50,7 +50,7 @@ class QuotaOptions(
     FurtherOptions,
     UsageConfig,
 ):
-    """The options of the section `UsageQuotaManager`: policies, and what follows from decisions."""
+    """The options of the section `UsageQuotaManager`."""
 
     @classmethod
     def section_names(cls) -> list[str]:
@@ -82,7 +82,7 @@ class QuotaOptions(
 
         Home storage has no window, and its limit may be the "exported" one.
 
-        A name in a scope may be a pattern: {"glob": "class-*"}.
+        A name in a scope may be a pattern: {"glob": "class-*"}. Limits and scopes may be functions.
         """
     ).tag(config=True)
 

@@ -160,7 +160,7 @@ def _config_was_read(change: Bunch) -> None:
             app.config.UsageConfig.ledger_url = usual
         with all_errors(_errors_beside(app)):
             manager = installation.manager(app)
-        require_database(written, manager.ledger)
+        require_database(written, manager.ledger, manager.policy_functions)
         open_ledger(manager.ledger, app.log)
         if manager.enforcement is not Enforcement.off:
             manager.recorder = make_recorder(app, manager)

@@ -93,6 +93,15 @@ class Minutes:
         left = {uid: bits & ~others.get(uid, 0) for uid, bits in self.bits.items()}
         return replace(self, bits={uid: bits for uid, bits in left.items() if bits})
 
+    def joined(self, others: Iterable[Minutes]) -> Minutes:
+        """These, and others that begin at the same minute."""
+        bits, samples = dict(self.bits), self.samples
+        for one in others:
+            samples += one.samples
+            for uid, of_uid in one.bits.items():
+                bits[uid] = bits.get(uid, 0) | of_uid
+        return replace(self, bits=bits, samples=samples)
+
     def of(self, uids: Iterable[str]) -> Minutes:
         """Those of these uids."""
         return replace(self, bits={uid: self.bits[uid] for uid in uids if uid in self.bits})

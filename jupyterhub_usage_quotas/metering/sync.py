@@ -23,10 +23,16 @@ SAMPLES = 500_000
 thread some tenths of a second.
 """
 
-SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(days=2)
+SHORTEST, FIRST, LONGEST = timedelta(minutes=20), timedelta(hours=1), timedelta(hours=160)
 """How long pieces may be; the shortest is longer than any gap that is bridged. Within the longest,
 every minute is still looked at for whether the source was seen.
 """
+
+AGAIN = timedelta(days=2)
+"""How much of a gap that lasts is read again each time."""
+
+GROWTH_AT_FIRST = 4
+"""The factor by which the next piece may be longer than one that was answered."""
 
 GROWTH = 1.05
 """The factor by which pieces may become longer again, each time, after one was too much."""
@@ -158,7 +164,7 @@ class SourceSync:
         if gap := snapshot.coverage.gap_at(at):
             if gap[1] >= snapshot.coverage.end:
                 # All that was missing may come together, once what was broken is well again.
-                at = max(gap[0], min((end - LONGEST).timestamp(), snapshot.coverage.end))
+                at = max(gap[0], min((end - AGAIN).timestamp(), snapshot.coverage.end))
             elif at - gap[0] <= self._max_gap.total_seconds():
                 at = gap[0]
         return whole_step(datetime.fromtimestamp(at, UTC))
@@ -226,7 +232,7 @@ class SourceSync:
             raise
         self._longest = min(whole_length(self._longest * GROWTH), self._bound)
         # A short piece does not show that a longer one is not too much.
-        most = 2 * self._length if 2 * length >= self._length else self._length
+        most = GROWTH_AT_FIRST * self._length if 2 * length >= self._length else self._length
         fitting = min(length * (SAMPLES / max(segment.samples, 1)), most)
         self._length = whole_length(min(max(fitting, SHORTEST), self._longest))
         return segment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -148,6 +148,16 @@ class Usage:
         object.__setattr__(same, "coverage", coverage)
         return same
 
+    def _intervals_before(
+        self, at: float, length: float, offset: float
+    ) -> tuple[tuple[int, float], ...]:
+        """Of `by_interval`, what is before an instant."""
+        whole = self._intervals[length, offset]
+        last = math.floor((at - offset) / length)
+        kept = whole[: bisect_left(whole, last, key=lambda one: one[0])]
+        part = self.between(last * length + offset, at)
+        return (*kept, (last, part)) if part > 0 else kept
+
     def before(self, at: float) -> Usage:
         """The part up to an instant (seconds since the Unix epoch), as it was known then.
 
@@ -169,7 +179,9 @@ class Usage:
             "_before": (*self._before[: last + 1], self.until(at)),
             "_rates": (*self._rates[: last + 1], 0.0),
             "_selected": {},
-            "_intervals": {},
+            "_intervals": {
+                interval: self._intervals_before(at, *interval) for interval in self._intervals
+            },
         }
         for name, value in values.items():
             object.__setattr__(cut, name, value)

@@ -72,3 +72,12 @@ export interface Answer {
   /** Why there are no quotas, or why these are old; else empty. */
   problem: string;
 }
+
+/** Why a server does not answer any more, by the Hub itself. */
+export interface Gone {
+  /** The path of the page on which its user waits for it with another profile. */
+  switch_url: string | null;
+  /** Whether it is being stopped: soon there is more to say. */
+  stopping: boolean;
+  stopped: { policy: string; until: string | null } | null;
+}

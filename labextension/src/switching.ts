@@ -56,7 +56,7 @@ export class Switcher {
   }
 
   /** To a page of the Hub's, and nowhere else. */
-  private go(path: string): void {
+  go(path: string): void {
     if (path.startsWith(PageConfig.getOption("hubPrefix"))) {
       this.underWay = true;
       window.location.assign(`${PageConfig.getOption("hubHost")}${path}`);

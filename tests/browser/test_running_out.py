@@ -150,6 +150,11 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         tutor = Giver(course.hub.url, "tutor")
         expect(lab.locator(ITEM)).to_contain_text("Server time 9")
         picture(lab, "running-out-1-ok")
+        # A second tab of hers on a computer that falls asleep now: it learns of nothing.
+        asleep = lab.context.new_page()
+        asleep.goto(f"{course.hub.url}/user/lina/lab")
+        asleep.locator(ITEM).wait_for()
+        asleep.route("**/usage-quotas/api/status*", lambda route: route.abort())
         course.leave(timedelta(minutes=29), lina, bo)
         for one in (lab, labs_bo):
             expect(toast(one, "can run until")).to_have_count(1)
@@ -180,6 +185,8 @@ def test_one_is_given_more_in_time_and_one_is_warned_saved_stopped_and_shown_why
         expect(dialog).to_contain_text("What was open was saved before.")
         expect(dialog).to_contain_text("It can start again from")
         picture(lab, "jupyterlab-why")
+        expect(asleep.locator(".jp-Dialog")).to_contain_text("Nothing is left of “course”")
+        expect(asleep.locator(".jp-Dialog")).to_contain_text("It can start again from")
         ended = course.ended("lina")
         assert ended >= promised
         print(f"A server was stopped {(ended - promised).total_seconds():.2f} s after it was said")

@@ -95,3 +95,22 @@ def test_who_uses_up_a_quota_is_stopped_and_a_grant_in_time_lets_a_server_run_on
             )
             assert why.find("time")["datetime"]
         assert "data-kind" not in bo.http.get("/hub/home").text
+        # What JupyterLab's pages that are still open ask.
+        (notice,) = [
+            one
+            for one in lina.api("GET", "/usage-quotas/users/lina").json()["notices"]
+            if one["kind"] == "stopped"
+        ]
+        said = {name: notice[name] for name in ("policy", "until")}
+        gone = "/hub/usage-quotas/gone"
+        assert lina.http.get(f"{gone}/lina").json() == {
+            "switch_url": None,
+            "stopping": False,
+            "stopped": said,
+        }
+        assert bo.http.get(f"{gone}/bo").json() == {
+            "switch_url": None,
+            "stopping": False,
+            "stopped": None,
+        }
+        assert bo.http.get(f"{gone}/lina").status_code == 404

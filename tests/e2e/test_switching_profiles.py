@@ -210,15 +210,25 @@ def test_what_does_not_start_is_said_and_the_old_one_offered(hub: tuple[Hub, Pat
     assert "Your server was not started" in text_of(page)
     assert "secret" not in page.text
     assert f"Start {NAMED} again" in text_of(page)
+    # The pages of its JupyterLab, which cannot ask it any more, find that page.
+    gone = "/hub/usage-quotas/gone/third"
+    said = {"switch_url": answer.json()["url"], "stopping": False, "stopped": None}
+    assert third.visitor.http.get(gone).json() == said
     # Nobody else sees it.
     stranger = Visitor(third.hub.url, "over")
-    assert stranger.http.get(answer.json()["url"]).status_code == 404
+    for url in (answer.json()["url"], gone):
+        assert stranger.http.get(url).status_code == 404
     form = BeautifulSoup(page.text, "html.parser").select_one("#usage-quota-switch form")
     sent = {one["name"]: one["value"] for one in form.find_all("input")}
     assert third.visitor.http.post(answer.json()["url"], data={}).status_code == 403
     third.visitor.http.post(answer.json()["url"], data=sent)
     third.visitor.wait_until(lambda: third.profile == "larger")
     assert third.said()["switches"] == []
+    assert third.visitor.http.get(gone).json() == {
+        "switch_url": None,
+        "stopping": False,
+        "stopped": None,
+    }
 
 
 def test_while_a_server_starts_its_page_says_what_is_left(hub: tuple[Hub, Path]):

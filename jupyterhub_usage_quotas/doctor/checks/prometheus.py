@@ -16,7 +16,7 @@ from ...errors import (
 from ...metering.diagnosis import oldest_sample
 from ...metering.sources.base import StepRange, UsageSegment, whole_step
 from ...metering.sources.kube_state_metrics import KubeStateMetrics
-from ...metering.sync import LONGEST, SHORTEST
+from ...metering.sync import SHORTEST
 from ...quotas.units import show_days
 from ..deployment import Deployment
 from ..findings import Finding, failed, ok, roughly, warning
@@ -35,6 +35,8 @@ OF_CHARTS = (
     " (in the prometheus chart: server.retention; in kube-prometheus-stack:"
     " prometheus.prometheusSpec.retention)"
 )
+MUCH = timedelta(days=2)
+"""How much of the history is read at once, to see whether that is too much."""
 SLOW = "If it is slow, check its load and raise c.UsageConfig.request_timeout."
 CURES_OF_QUERIES: dict[type[PrometheusError], str] = CURES | {
     BadAnswer: "If a label is missing, a relabelling drops or renames it: set honor_labels: true,"
@@ -154,7 +156,7 @@ async def history(deployment: Deployment) -> list[Finding]:
     limit = f"--query.max-samples={most}" if most else "its limits"
     by_pods = isinstance(deployment.source, KubeStateMetrics)
     refused = ""
-    for length in (LONGEST, timedelta(hours=1), SHORTEST):
+    for length in (MUCH, timedelta(hours=1), SHORTEST):
         before = deployment.clock()
         try:
             part = await _read(deployment, length)
@@ -174,9 +176,7 @@ async def history(deployment: Deployment) -> list[Finding]:
             " Prometheus allows more (--query.max-samples, --query.timeout)"
             f"{', or with recorded series: usage_source = {RECORDED!r}' * by_pods}."
         )
-        return [
-            warning(f"Prometheus refused {roughly(LONGEST)} at once ({refused}); {says}", sooner)
-        ]
+        return [warning(f"Prometheus refused {roughly(MUCH)} at once ({refused}); {says}", sooner)]
     recorded = (
         ", or record what is needed (charts-config/prometheus/recording-rules.yaml) and set"
         f" usage_source = {RECORDED!r}"

@@ -165,6 +165,21 @@ class Switching(Model):
     url: str = Field(description="the path of the page on which the user waits for the server")
 
 
+class Stopped(Model):
+    """A server that was stopped because a quota is used up."""
+
+    policy: str
+    until: Instant | None = Field(description="when it may be started again, if that is known")
+
+
+class Gone(Model):
+    """Why a server does not answer any more, as far as quotas are the reason."""
+
+    switch_url: str | None = Field(description="where its user waits for it with another profile")
+    stopping: bool = Field(description="whether it is being stopped, so that there is more to say")
+    stopped: Stopped | None
+
+
 class Refusal(Model):
     """Why nothing is done. Nothing was stopped."""
 

@@ -1,4 +1,6 @@
-"""What the Hub serves: the endpoints, and the page on which users wait for another profile."""
+"""What the Hub serves: the endpoints, the page on which users wait for another profile, and why a
+server is gone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from jupyterhub import handlers as pages
 from ...conventions import HUB_API
 from ..launch.enforcement import UsageQuotaManager
 from .answers import Answers
+from .gone_page import PAGE as GONE
+from .gone_page import GonePage
 from .handlers import StatusHandler
 from .switch_handler import SwitchHandler
 from .switch_page import PAGE, SwitchPage
@@ -28,4 +32,7 @@ def serve(manager: UsageQuotaManager, answers: Answers, switches: Switches) -> N
         (rf"/api/{HUB_API}/{USER}", StatusHandler, {"answers": answers}),
         (rf"/api/{HUB_API}/{USER}/switch", SwitchHandler, switching),
     ]
-    pages.default_handlers += [(rf"/{PAGE}/([^/]+)(?:/([^/]+))?", SwitchPage, switching)]
+    pages.default_handlers += [
+        (rf"/{PAGE}/([^/]+)(?:/([^/]+))?", SwitchPage, switching),
+        (rf"/{GONE}/([^/]+)(?:/([^/]+))?", GonePage, switching),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from ...errors import ConfigurationError
 from ...ledger.base import Ledger
 from ...ledger.sql.cached import CachedLedger
 from ...status.users import UserStatuses
+from ..launch.agreed import PolicyTerms
 from ..launch.enforcement import UsageQuotaManager
 from ..refresh import RefreshLoop
 from ..types import HubApp
@@ -25,11 +26,14 @@ MOMENT: Final = 1.0
 """Seconds in which several users may come to a project."""
 
 
-def require_database(written: Written | None, ledger: Ledger) -> None:
+def require_database(
+    written: Written | None, ledger: Ledger, functions: Collection[str] = ()
+) -> None:
     """Refuse functions of users without a place where what they give is kept. Raises
     `ConfigurationError`.
     """
-    if written is not None and written.resolves and not isinstance(ledger, CachedLedger):
+    resolves = bool(functions) or (written is not None and written.resolves)
+    if resolves and not isinstance(ledger, CachedLedger):
         raise ConfigurationError(
             [
                 "UsageConfig.ledger_url: what functions give for users is kept in a database; set"
@@ -44,6 +48,7 @@ def start_credits(
     """Have the admin's functions called at logins and launches, where there are any, and servers
     marked by what pays for them.
     """
+    _call_functions_of_policies(app, manager, loop)
     credits_ = manager.parsed_credits
     if credits_ is not None:
         manager.paying = Paying(credits_)
@@ -58,6 +63,18 @@ def start_credits(
         terms.on_assigned.append(Soon(loop))
     if written.post_hook is not None:
         loop.listeners.append(PostHook(written.post_hook, app.log))
+
+
+def _call_functions_of_policies(app: HubApp, manager: UsageQuotaManager, loop: RefreshLoop) -> None:
+    """Have limits and scopes that are functions called, too."""
+    if not manager.policy_functions or not isinstance(manager.ledger, CachedLedger):
+        return
+    terms = PolicyTerms(
+        app, manager.policies, manager.policy_functions, manager.ledger, manager.deadline
+    )
+    manager.before_launch.append(terms.before_launch)
+    terms.on_assigned.append(Soon(loop))
+    terms.watch_logins(getattr(app, "authenticator", None))
 
 
 def serve_credits(manager: UsageQuotaManager, statuses: UserStatuses, loop: RefreshLoop) -> None:

@@ -117,7 +117,7 @@ class CreditTerms:
 
         async def write() -> None:
             try:
-                await self._ledger.remember(user, terms, datetime.now(UTC))
+                await self._ledger.remember(user, every, datetime.now(UTC))
             except LedgerUnavailable as error:
                 self._log.warning(
                     "What %r has of credits could not be written: %s; it is worked out again at the"
@@ -126,11 +126,15 @@ class CreditTerms:
                     error,
                 )
 
-        before = self._ledger.terms.assigned
-        if not self._ledger.terms.put(user, terms):
+        before, held = self._ledger.terms.assigned, self._ledger.terms.of(user)
+        own = {one.policy for one in self._credits.accounts}
+        own |= {project_policy(name) for name in self._credits.projects}
+        others = [one for one in held if one.policy not in own]
+        every = [*others, *terms]
+        if not self._ledger.terms.put(user, every):
             return
         if any(
-            user in members and policy not in {one.policy for one in terms}
+            user in members and policy not in {one.policy for one in every}
             for policy, members in before.items()
         ) or any(user not in before.get(one.policy, ()) for one in terms[1:]):
             for call in self.on_assigned:

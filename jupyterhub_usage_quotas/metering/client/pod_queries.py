@@ -186,17 +186,31 @@ class Pods:
         """The same of any time in the step before an instant."""
         return self.labels.by_uid(f"max_over_time({self._phase}[{duration(self.step)}])")
 
+    def ran_in(self, over: timedelta) -> str:
+        """The pods that ran at any time of a window: a series for each `uid`."""
+        ran = f"max_over_time({self._phase}[{duration(over)}]) == 1"
+        return self.labels.by_uid(f"group by ({self.labels.uid}) ({ran})")
+
     def ends(self) -> str:
         """When containers are to end, as seen at an instant (Unix seconds), by `uid`. A pod whose
         node is gone keeps its phase after that.
         """
         return self.labels.by_uid(self._deletion)
 
-    def requests(self, extreme: str, over: timedelta) -> str:
+    def requests(self, extreme: str, over: timedelta) -> Sequence[str]:
         """The most ("max") or the least ("min") that containers requested in a window, whether they
-        ran or not: a series for each `uid`, `container` and `resource`.
+        ran or not: a series for each `uid`, `container` and `resource`; of few pods in one query,
+        of all in one about most of what there is and one about the rest, which may be of the same.
         """
-        each = self._each(extreme, _in_window(extreme, over))
+        in_window = _in_window(extreme, over)
+        if self.pods is not None:
+            return (self._by_container(extreme, self._each(extreme, in_window)),)
+        # To join the rest to so many takes Prometheus as long as to find them.
+        own = in_window(select(names.KSM_REQUESTS, *self._where, 'exported_container=""'))
+        rest = self._each(extreme, in_window, own=False)
+        return tuple(self._by_container(extreme, each) for each in (own, rest))
+
+    def _by_container(self, extreme: str, each: str) -> str:
         by = f"{self.labels.uid}, container, resource"
         return self.labels.by_uid(f"{extreme} by ({by}) ({each})")
 
@@ -221,28 +235,31 @@ class Pods:
         others, servers = with_containers("!="), with_containers("=")
         return self.labels.by_uid(f"{others} unless on ({uid}) {servers}")
 
-    def _each(self, extreme: str, amounts: Callable[[str], str]) -> str:
-        """What each container requests, by its name, which may be renamed, too."""
+    def _each(self, extreme: str, amounts: Callable[[str], str], *, own: bool = True) -> str:
+        """What each container requests, by its name, which may be renamed, too; or (not `own`) only
+        sidecars, and those whose name is renamed.
+        """
         pod = self.labels.identity
-        plain, renamed = (
-            self._asked(f'exported_container{test}""', name, amounts)
-            for test, name in (("=", "container"), ("!=", "exported_container"))
-        )
+        renamed = self._asked('exported_container!=""', "exported_container", amounts)
+        plain = self._asked('exported_container=""', "container", amounts, own=own)
         # One series for each name first: no others can make this fail.
         moved = f"{extreme} by ({pod}, exported_container, resource) ({renamed})"
         back = f'label_replace({moved}, "container", "$1", "exported_container", "(.*)")'
         return f"{extreme} by ({pod}, container, resource) ({plain} or {back})"
 
-    def _asked(self, named: str, container: str, amounts: Callable[[str], str]) -> str:
+    def _asked(
+        self, named: str, container: str, amounts: Callable[[str], str], *, own: bool = True
+    ) -> str:
         """What containers request that run as long as their pod: its own, and its sidecars."""
         where = (*self._where, named)
-        own, begun = (
+        of_pod, begun = (
             amounts(select(metric, *where))
             for metric in (names.KSM_REQUESTS, names.KSM_INIT_REQUESTS)
         )
         # Other containers that begin before the pod's own end before those.
         sidecars = amounts(select(names.KSM_INIT_CONTAINERS, *where, _SIDECAR))
-        return f"{own} or ({begun} and on ({self.labels.identity}, {container}) {sidecars})"
+        of_sidecars = f"({begun} and on ({self.labels.identity}, {container}) {sidecars})"
+        return f"{of_pod} or {of_sidecars}" if own else of_sidecars
 
 
 _SIDECAR = equals("restart_policy", "Always")

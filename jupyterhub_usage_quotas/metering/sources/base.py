@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ...errors import BadAnswer
 from ..client import promql
-from ..client.prometheus import PrometheusClient
+from ..client.prometheus import PrometheusClient, all_of
 from ..client.promql import Users
 from ..client.series import Series
 from ..coverage import (
@@ -33,9 +33,12 @@ LOOK_BACK = timedelta(minutes=5)
 BEFORE = timedelta(minutes=30)
 """How long before a span scrapes are read to find their interval."""
 
-
+AT_ONCE = 720
+"""Steps of evidence in one request: `timestamp` takes Prometheus the square of their number."""
+EVERY = 9_900
+"""The most steps of a span at each of which evidence is queried."""
 LOOKS = 3_000
-"""The most instants of a long span at which evidence is queried."""
+"""The most instants of a longer span at which evidence is queried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +261,18 @@ async def scrape_instants(
     prometheus: PrometheusClient, expressions: Mapping[str, str], steps: StepRange
 ) -> dict[str, ScrapeInstants]:
     """When the newest sample was scraped that each expression saw, at every instant."""
-    found = await prometheus.query_range(
-        promql.labelled(expressions), steps.start, steps.end, steps.step
+    query, step = promql.labelled(expressions), steps.step
+    starts = [steps.start]
+    while step == STEP and steps.end - starts[-1] >= AT_ONCE * step:
+        starts.append(starts[-1] + AT_ONCE * step)
+    ends = [*(one - step for one in starts[1:]), steps.end]
+    answers = await all_of(
+        *(prometheus.query_range(query, *span, step) for span in zip(starts, ends, strict=True))
     )
-    by_name: dict[str, ScrapeInstants] = dict.fromkeys(expressions, ())
-    for series in having(found, "part"):
-        by_name[series.labels["part"]] = series.samples
-    return by_name
+    by_name: dict[str, list[tuple[float, float]]] = {name: [] for name in expressions}
+    for series in (one for found in answers for one in having(found, "part")):
+        by_name[series.labels["part"]].extend(series.samples)
+    return dict(by_name)
 
 
 def evidence_ranges(steps: StepRange) -> list[StepRange]:
@@ -272,7 +280,7 @@ def evidence_ranges(steps: StepRange) -> list[StepRange]:
     every step only of the last part.
     """
     number = (steps.end - steps.start) // steps.step
-    if number <= LOOKS:
+    if number <= EVERY:
         return [steps.earlier]
     coarse = steps.step * (number // LOOKS + 1)
     lately = StepRange(steps.end, steps.end, steps.step).earlier

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
@@ -64,7 +64,7 @@ class Containers:
     @classmethod
     def of(cls, most: Iterable[Series], least: Iterable[Series]) -> Containers:
         """What the queries of both extremes say."""
-        largest, smallest = (_by_container(found) for found in (most, least))
+        largest, smallest = _by_container(most, max), _by_container(least, min)
         amounts: dict[tuple[str, str], list[float]] = {}
         for (uid, _, resource), amount in largest.items():
             amounts.setdefault((uid, resource), []).append(amount)
@@ -75,11 +75,15 @@ class Containers:
         )
 
 
-def _by_container(found: Iterable[Series]) -> dict[tuple[str, str, str], float]:
-    return {
-        (one.labels["uid"], one.labels.get("container", ""), one.labels["resource"]): one.last
-        for one in having(list(found), "uid", "resource")
-    }
+def _by_container(
+    found: Iterable[Series], extreme: Callable[[float, float], float]
+) -> dict[tuple[str, str, str], float]:
+    amounts: dict[tuple[str, str, str], float] = {}
+    for one in having(list(found), "uid", "resource"):
+        at = one.labels["uid"], one.labels.get("container", ""), one.labels["resource"]
+        known = amounts.get(at)
+        amounts[at] = one.last if known is None else extreme(known, one.last)
+    return amounts
 
 
 def owned_by(found: Sequence[Series], labels: PodLabels) -> dict[str, Pod]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ... import conventions as names
 from ..client import promql
-from ..client.pod_queries import LABELS
+from ..client.pod_queries import HONORED, LABELS, PodLabels
 from ..client.prometheus import PrometheusClient, all_of
 from ..client.series import Series
 from ..coverage import ScrapeCoverage, ScrapeInstants, coverage_in
@@ -16,6 +16,8 @@ from ..minutes import Minutes
 from .base import StepRange, evidence_ranges, scrape_instants
 from .pod_answers import Requests, silent
 
+HONORED_KIND = HONORED.identity
+"""What the usual labels are called in `LABELS`."""
 _MATCHERS = {names.KSM_PHASE: ('phase="Running"',)}
 
 
@@ -39,29 +41,41 @@ class PodEvidence:
         return bool(await prometheus.query(" or ".join(ever), steps.end))
 
     async def seen(self, prometheus: PrometheusClient, steps: StepRange) -> ScrapeCoverage:
-        """When it was scraped. The Hub's own pod is queried first: it is always there, and has few
-        series.
+        """When it was scraped. The Hub's own pod is queried first, under its usual labels: it is
+        always there, and has few series.
         """
-        by_metric = await self._looks(prometheus, steps, names.HUB_POD)
-        coverage = self._summary(by_metric, steps)
-        if gaps := coverage.gaps:
+        usual, all_kinds = {HONORED_KIND: HONORED}, LABELS
+        by_metric = await self._looks(prometheus, steps, usual, names.HUB_POD)
+        for kinds, pods_like in ((all_kinds, names.HUB_POD), (all_kinds, "")):
+            gaps = self._summary(by_metric, steps).gaps
+            if not gaps:
+                break
             # Elsewhere it is known already; all pods are many.
             start, end = (datetime.fromtimestamp(at, UTC) for at in (gaps[0][0], gaps[-1][1]))
-            of_all = await self._looks(prometheus, StepRange(start, end, steps.step))
-            by_metric = {name: _merged([of_all[name], by_metric[name]]) for name in by_metric}
-            coverage = self._summary(by_metric, steps)
-        return coverage
+            span = StepRange(start, end, steps.step)
+            more = await self._looks(prometheus, span, kinds, pods_like)
+            by_metric = {
+                name: _merged([more.get(name, ()), by_metric.get(name, ())])
+                for name in {**by_metric, **more}
+            }
+        return self._summary(by_metric, steps)
 
     async def _looks(
-        self, prometheus: PrometheusClient, steps: StepRange, pods_like: str = ""
+        self,
+        prometheus: PrometheusClient,
+        steps: StepRange,
+        kinds: Mapping[str, PodLabels],
+        pods_like: str,
     ) -> dict[str, ScrapeInstants]:
-        """When each of the evidence was scraped, of pods with such names (a regular expression)."""
+        """When each of the evidence was scraped under these kinds of labels, of pods with such
+        names (a regular expression; empty for all).
+        """
 
         def expressions(looked: StepRange) -> dict[str, str]:
             look = promql.seen if looked.step == steps.step else promql.there
             return {
                 f"{kind} {metric}": look(metric, *labels.where(self.namespaces, some, *matchers))
-                for kind, labels in LABELS.items()
+                for kind, labels in kinds.items()
                 for some in [pods_like and f'{labels.pod}=~"{pods_like}"']
                 for metric in self.metrics
                 for matchers in [_MATCHERS.get(metric, ())]
@@ -75,7 +89,7 @@ class PodEvidence:
 
     def _summary(self, by_metric: Mapping[str, ScrapeInstants], steps: StepRange) -> ScrapeCoverage:
         of_any = {
-            metric: _merged([by_metric[f"{kind} {metric}"] for kind in LABELS])
+            metric: _merged([by_metric.get(f"{kind} {metric}", ()) for kind in LABELS])
             for metric in self.metrics
         }
         return coverage_in(of_any, *steps.span, evidence_ranges(steps)[0].step.total_seconds())

@@ -27,6 +27,18 @@ MANY = 200
 """Pods: a query about more of them is about all."""
 
 
+FIRST_LOOK = timedelta(hours=1)
+"""How long a part of the time is about which is asked minute by minute, until it is known how much
+there is.
+"""
+SAMPLES = 500_000
+"""How many samples an answer about every minute should have: some megabytes."""
+MINUTES = timedelta(minutes=1)
+OF_A_POD = 50
+"""How many samples a pod counts as: so much it costs to select it and to read its labels."""
+LOOKS = 8
+"""How many answers about every minute a reading should take."""
+
 LONG = timedelta(hours=2)
 """Whether pods came and went in a shorter time is not found out by how it was scraped."""
 
@@ -44,6 +56,15 @@ class Seen:
     uids: Collection[str]
     exporters: Collection[Exporter]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Seen]) -> Seen:
+        """What was seen in several parts of the time."""
+        return cls(
+            parts[0].minutes.joined([one.minutes for one in parts[1:]]),
+            frozenset[str]().union(*(one.uids for one in parts)),
+            frozenset[Exporter]().union(*(one.exporters for one in parts)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PodReading:
@@ -60,8 +81,8 @@ class PodReading:
             self._seen(owned),
             self._minutes(pods.ends(), steps, owned, due),
             self._calm(owned),
-            self.prometheus.query(pods.requests("max", steps.over), steps.end),
-            self.prometheus.query(pods.requests("min", steps.over), steps.end),
+            self._requests("max"),
+            self._requests("min"),
         )
         containers = await run_in_worker(Containers.of, most, least)
         running = seen.minutes.without(gone.bits)
@@ -79,12 +100,36 @@ class PodReading:
             containers.changed & owned.keys(),
             others=kinds,
             unmeasured=not exported,
-            samples=seen.minutes.samples,
+            samples=max(seen.minutes.samples // LOOKS, len(owned) * OF_A_POD),
+        )
+
+    async def _requests(self, extreme: str) -> Sequence[Series]:
+        """The most or the least that containers requested, which may be there more than once."""
+        queries = self.pods.requests(extreme, self.steps.over)
+        found = await all_of(*(self.prometheus.query(one, self.steps.end) for one in queries))
+        return (
+            found[0] if len(found) == 1 or not found[1] else [one for each in found for one in each]
         )
 
     async def _seen(self, owned: Collection[str]) -> Seen:
-        """In which minutes users' pods were seen to run."""
-        found = await self._asked(self.pods.seen(), self.steps)
+        """In which minutes users' pods were seen to run; of all, a part of the time after another.
+
+        To select pods costs Prometheus most: the other queries are about all of the time at once.
+        """
+        if self.pods.pods is not None:
+            return await self._seen_in(self.steps, owned)
+        seen: list[Seen] = []
+        start, length = self.steps.start, FIRST_LOOK
+        while start <= self.steps.end:
+            looks = replace(self.steps, start=start, end=min(start + length, self.steps.end))
+            seen.append(await self._seen_in(looks, owned))
+            fitting = length * (SAMPLES / max(seen[-1].minutes.samples, 1))
+            length = max(min(fitting, 4 * length) // MINUTES * MINUTES, FIRST_LOOK)
+            start = looks.end + self.steps.step
+        return await run_in_worker(Seen.joined, seen)
+
+    async def _seen_in(self, looks: StepRange, owned: Collection[str]) -> Seen:
+        found = await self._asked(self.pods.seen(), looks)
 
         def theirs() -> Seen:
             those = [one for one in having(found, "uid") if one.labels["uid"] in owned]
@@ -175,9 +220,9 @@ class PodReading:
         if span := self._restless(seen.exporters, calm):
             perhaps.append((self.pods, span))
         never = owned.keys() - seen.uids
-        if never and span != self.steps:
+        if never and span != self.steps and (ran := await self._ran(never, owned)):
             # Their exporters are not known.
-            perhaps.append((self._of(never, owned), self.steps))
+            perhaps.append((self._of(ran, owned), self.steps))
         ran = await all_of(*(self._minutes(pods.ran(), steps, owned) for pods, steps in perhaps))
         ends = {uid: bits | bits << 1 for uid, bits in seen.minutes.bits.items()}
         within = [one.without(ends) for one in ran]
@@ -189,6 +234,12 @@ class PodReading:
         steps = StepRange(instant(start), instant(end), self.steps.step)
         found = await self._asked(self._of(uids, owned).brief(), steps)
         return [one for one in having(found, "uid") if one.labels["uid"] in owned]
+
+    async def _ran(self, uids: Collection[str], owned: Mapping[str, Pod]) -> Collection[str]:
+        """Those of these pods that ran at all in this time: most were gone when it began."""
+        query = self._of(uids, owned).ran_in(self.steps.end - self.steps.start)
+        found = await self.prometheus.query(query, self.steps.end)
+        return {one.labels["uid"] for one in having(found, "uid") if one.labels["uid"] in uids}
 
     async def _kinds(self, containers: Containers, owned: Mapping[str, Pod]) -> Mapping[str, str]:
         """The kinds of pods that run no server."""

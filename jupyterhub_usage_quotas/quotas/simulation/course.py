@@ -16,19 +16,10 @@ from itertools import chain, islice
 
 from ..usage import Usage
 from ..verdict import rest
-from ..windows.base import Window, from_unix
-
-SHORTEST = 1e-3
-"""Seconds. Corners that are nearer to each other than this are taken for one."""
+from ..windows.base import Piece, Window, from_unix
 
 Span = tuple[float, float]
 """`[start, end)`, in seconds since the Unix epoch."""
-
-
-Piece = tuple[float, float, float, float]
-"""`(begin, end, used, slope)`: from `begin` until `end` (Unix seconds), what counts is `used` (base
-units) at first, and changes by `slope` per second. At `end` itself it may have jumped.
-"""
 
 
 class Course:
@@ -42,14 +33,24 @@ class Course:
         self.most = 0.0
         """The most that counted at any instant."""
         self._begins, self._amounts, self._slopes = array("d"), array("d"), array("d")
+        begins, amounts, slopes = self._begins.append, self._amounts.append, self._slopes.append
+        most = 0.0
+        # There may be thousands, so that every call counts.
         for begin, until, used, slope in _pieces(window, usage, start, end):
-            if until > start:
-                cut = max(begin, start)
-                amount = max(used + slope * (cut - begin), 0.0)
-                self._begins.append(cut)
-                self._amounts.append(amount)
-                self._slopes.append(slope)
-                self.most = max(self.most, amount, amount + slope * (until - cut))
+            if until <= start:
+                continue
+            cut, amount = begin, used
+            if begin < start:
+                cut, amount = start, used + slope * (start - begin)
+            if amount < 0.0:  # noqa: PLR1730 a call takes longer
+                amount = 0.0
+            begins(cut)
+            amounts(amount)
+            slopes(slope)
+            at_end = amount + slope * (until - cut) if slope > 0.0 else amount
+            if at_end > most:  # noqa: PLR1730 the same
+                most = at_end
+        self.most = most
 
     def __iter__(self) -> Iterator[Piece]:
         return zip(
@@ -130,16 +131,7 @@ def _pieces(window: Window, usage: Usage, start: float, end: float) -> Iterator[
     # What is used now begins to leave the window after its length, at the earliest.
     longest = window.length.total_seconds() if window.length else math.inf
     for begin, until, rate in _runs(usage, start, end):
-        at = begin
-        while at < until:
-            used, falling, steady_until = account.at(at)
-            stop = until
-            if rate or used or falling:
-                stop = min(until, at + longest, max(steady_until, at + SHORTEST))
-            yield at, stop, used, rate - falling
-            if rate:
-                account.pay(at, stop, rate)
-            at = stop
+        yield from account.walk(begin, until, rate, longest)
     yield end, end, account.at(end)[0], 0.0
 
 

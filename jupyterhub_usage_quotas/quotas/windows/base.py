@@ -12,7 +12,7 @@ needs to know which kinds there are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -24,6 +24,12 @@ from ..units import InvalidQuantity, Unit
 from ..usage import Usage
 
 MINUTE = 60
+SHORTEST = 1e-3
+"""Seconds. Corners of a course that are nearer to each other than this are taken for one."""
+Piece = tuple[float, float, float, float]
+"""`(begin, end, used, slope)`: from `begin` until `end` (Unix seconds), what counts is `used` (base
+units) at first, and changes by `slope` per second. At `end` itself it may have jumped.
+"""
 
 
 class Window(Protocol):
@@ -192,6 +198,31 @@ class Account(Protocol):
     def pay(self, start: float, end: float, rate: float) -> None:
         """Note a payment of so much per second."""
         ...
+
+    def walk(self, start: float, end: float, rate: float, longest: float) -> Iterator[Piece]:
+        """Advance to `end`, while so much is paid per second: in pieces that are no longer than
+        `longest` and in which what counts is a straight line, without a gap.
+        """
+        ...
+
+
+class PaidOver:
+    """What most accounts do alike."""
+
+    def walk(
+        self: Account, start: float, end: float, rate: float, longest: float
+    ) -> Iterator[Piece]:
+        """See `Account.walk`."""
+        at = start
+        while at < end:
+            used, falling, steady_until = self.at(at)
+            stop = end
+            if rate or used or falling:
+                stop = min(end, at + longest, max(steady_until, at + SHORTEST))
+            yield at, stop, used, rate - falling
+            if rate:
+                self.pay(at, stop, rate)
+            at = stop
 
 
 class OverTime:

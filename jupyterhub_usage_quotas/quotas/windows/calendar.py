@@ -24,7 +24,7 @@ from ..messages import one_of, wrong
 from ..phrases import PER_PERIOD, THIS, Phrase
 from ..units import InvalidQuantity, Unit
 from ..usage import Usage
-from .base import Account, Notation, OverTime, from_unix, only_keys, whole_minute
+from .base import Account, Notation, OverTime, PaidOver, from_unix, only_keys, whole_minute
 
 ANCHOR = date(2001, 1, 1)
 """A Monday, and the first day of a year."""
@@ -240,7 +240,7 @@ def _start(window: Calendar, at: datetime) -> datetime:
     return window.boundary(window.number(at))
 
 
-class _CalendarAccount:
+class _CalendarAccount(PaidOver):
     """What was paid since the period began."""
 
     def __init__(self, window: Calendar) -> None:

@@ -20,7 +20,7 @@ from ..units import (
     whole_times,
 )
 from ..usage import Usage
-from .base import MINUTE, Account, OverTime, from_unix
+from .base import MINUTE, Account, OverTime, PaidOver, from_unix
 
 SHORTEST = timedelta(minutes=1)
 EXAMPLES = 'a number of days, a duration, for example "36h"'
@@ -166,7 +166,7 @@ class Rolling(OverTime):
         return show_days(self.length)
 
 
-class _RollingAccount:
+class _RollingAccount(PaidOver):
     """What was paid in the last `length` seconds: a queue of payments that leave one by one."""
 
     def __init__(self, length: float) -> None:
