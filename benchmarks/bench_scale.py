@@ -83,7 +83,6 @@ def row(store: Larger, figures: dict[str, float]) -> dict[str, float]:
         "own peak MB": figures["own peak MB"],
         "queries": taken["queries"],
         "refused": taken["refused"],
-        "MB sent": taken["sent"] / 1e6,
         "MB decoded": taken["decoded"] / 1e6,
         "most series": most["series"],
         "most chunks": most["chunks"],
@@ -173,7 +172,7 @@ def growth(
     along: str, sizes: Sequence[tuple[int, dict[str, dict[str, float]]]]
 ) -> Iterator[Measured]:
     """How reading, and a refresh, grow."""
-    keys = ("own CPU s", "own peak MB", "queries", "MB sent", "MB decoded")
+    keys = ("own CPU s", "own peak MB", "queries", "MB decoded")
     for what in ("reading", "a refresh"):
         rows = [
             (size, next(one for step, one in found.items() if step.startswith(what)))

@@ -56,7 +56,15 @@ def errors_in_options(
     for name, error in _errors_in_defaults(probe):
         refused.add(name)
         yield error
-    yield from (f"{UsageConfig.__name__}: {error}" for error in probe.errors_together(refused))
+    for error in probe.errors_together(refused):
+        yield f"{section_of(_class_of(error, classes))}: {error}"
+
+
+def _class_of(error: str, classes: Sequence[type[UsageConfig]]) -> type[UsageConfig]:
+    """The first class that has the option that an error begins with."""
+    option = error.partition(":")[0].partition(" ")[0]
+    having = (one for one in classes if option in one.class_trait_names(config=True))
+    return next(having, classes[0])
 
 
 def section_of(cls: type[UsageConfig]) -> str:

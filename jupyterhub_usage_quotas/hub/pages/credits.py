@@ -20,7 +20,7 @@ HOUR = 3600
 @dataclass(frozen=True, slots=True)
 class CreditsLine:
     """The words in the header: "90 / 100" of a user's own, and of their project where it has a
-    name; `next` is when the next ones come.
+    name; `next` is when the next ones come, and `form` how a script says that which comes later.
     """
 
     own: str
@@ -28,6 +28,7 @@ class CreditsLine:
     project_name: str
     next: Instant | None
     exhausted: bool
+    form: str = ""
 
 
 def credits_line(
@@ -46,6 +47,7 @@ def credits_line(
         project.name if project else "",
         instant(following, status.inputs.now, language) if following else None,
         not any(one.left is None or one.left > 0 for one in every),
+        instant(status.inputs.now, status.inputs.now, language).form,
     )
 
 

@@ -348,6 +348,21 @@ def test_the_cost_monitor_starts_with_what_others_are_tried_with():
     assert outcome_of_costs("sources", ["prices"]) == "started"
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("sources", ["focus"], "CostMonitor: focus_files: "),
+        ("keep_days", 2, "CostMonitor: keep_days: "),
+        ("ledger_url", "", "UsageConfig: ledger_url: "),
+    ],
+)
+def test_options_that_do_not_fit_together_are_named_in_their_section(option, value, says):
+    with pytest.raises(ConfigurationError) as refused:
+        make_cost_monitor(Config({"CostMonitor": COSTS | {option: value}}))
+    (error,) = refused.value.errors
+    assert error.startswith(says)
+
+
 @pytest.mark.parametrize("name", OF_COSTS)
 def test_every_hard_value_in_an_option_of_the_cost_monitor_starts_or_is_named(name):
     for value in HARD:

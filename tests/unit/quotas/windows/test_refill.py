@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.decide import Outcome, Request, decide
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
+from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
 from jupyterhub_usage_quotas.quotas.subject import Subject
+from jupyterhub_usage_quotas.quotas.units import InvalidQuantity
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Fresh, Usage
-from jupyterhub_usage_quotas.quotas.windows.refill import Refill
+from jupyterhub_usage_quotas.quotas.windows.base import from_unix
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill, read_refill
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -348,3 +351,65 @@ def test_of_equal_limits_the_smallest_refill_is_the_minimum(names):
         decision = decide(policies, {"time": Fresh(usage)}, Request(Subject("ada")), NOON)
         outcomes.add((decision.allowed, decision.retry_time))
     assert outcomes == {(False, NOON + timedelta(hours=36))}
+
+
+@given(
+    amounts=st.lists(st.integers(0, 30), min_size=2, max_size=40),
+    amount=st.integers(1, 20),
+    cap=st.integers(1, 60),
+    forgotten=st.integers(0, 39),
+)
+def test_what_is_forgotten_gives_nobody_more_than_one_balance(amounts, amount, cap, forgotten):
+    """By a ledger of every interval: a user spends what they want to, but no more than there is."""
+    every, missing, spent, course = 600, 0, [], []
+    for wanted in amounts:
+        spent.append(min(wanted, cap - missing))
+        missing = max(missing + spent[-1] - amount, 0)
+        course.append(missing)
+    buckets = [
+        Bucket(number * every + 1.0, number * every + 2.0, float(one), ServerAttributes())
+        for number, one in enumerate(spent)
+        if one
+    ]
+    at = from_unix(len(amounts) * every)
+    window = Refill(float(amount), timedelta(seconds=every))
+    whole = window.used(Usage(tuple(buckets), at), at)
+    assert whole == course[-1]
+    first = forgotten % len(amounts)
+    rest = tuple(one for one in buckets if one.start >= first * every)
+    given_away = whole - window.used(Usage(rest, at), at)
+    assert 0 <= given_away <= cap
+    if first == 0 or 0 in course[first - 1 :]:
+        assert given_away == 0
+
+
+@pytest.mark.parametrize(
+    ("amount", "limit", "days"), [(10, 100, 30), (10, 1000, 30), (0.1, 100, 70), (0.01, 100, 366)]
+)
+def test_who_has_much_to_fill_is_looked_at_for_longer(amount, limit, days):
+    window = Refill(amount, timedelta(minutes=10))
+    assert window.reach_for(limit) == pytest.approx(timedelta(days=days), abs=timedelta(days=1))
+
+
+def test_steps_can_be_at_a_time_of_the_day():
+    window = read_refill({"refill": 5, "every": "1 day", "at": "07:00"}, None)
+    noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    before, after = window.steps_around(noon)
+    assert (before, after) == (noon.replace(hour=7), noon.replace(day=29, hour=7))
+    early = Usage(
+        (
+            Bucket(
+                (noon.replace(hour=6)).timestamp(),
+                noon.replace(hour=7).timestamp(),
+                9.0,
+                ServerAttributes(),
+            ),
+        ),
+        noon,
+    )
+    # What is used up to seven is given back at seven.
+    assert window.used(early, noon) == 4
+    assert window.earliest(early, lambda missing: missing <= 0, noon) == after
+    for wrong in ("7", "25:00", 7):
+        with pytest.raises(InvalidQuantity, match="at: got"):
+            read_refill({"refill": 5, "every": "1 day", "at": wrong}, None)
