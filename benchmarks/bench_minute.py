@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -263,15 +263,10 @@ async def view(
     await filled(hub.meter, world, now - IN_PROMETHEUS)
     statuses = EveryoneStatuses(hub.policies, hub.meter, Everybody(users))
     page, found, held = Page.of(Query({}.get)), [], Held()
-    prepare: Callable[[datetime], Any] | None = getattr(statuses, "refreshed", None)
     for number in range(MINUTES):
         hub.at += timedelta(minutes=1)
         await hub.meter.refresh(hub.policies.reach)
         with held.watching():
-            begun = time.process_time()
-            if prepare:
-                await prepare(hub.at)
-            prepared = time.process_time() - begun
             begun = time.process_time()
             everybody = await statuses.of_everyone(hub.at)
             chosen = selected(everybody, page.filter)
@@ -279,7 +274,7 @@ async def view(
             assert len(chosen) == users
             seen = time.process_time() - begun
         if number:
-            found.append({"view": seen * 1e3, "prepare": prepared * 1e3})
+            found.append({"view": seen * 1e3})
         else:
             held.worst = 0.0
     await hub.client.aclose()

@@ -26,8 +26,7 @@ Of the gauges of users alone: by default those of users who are active or near a
 
 ## The table of all users
 
-"view" is what the first visitor in a minute waits for; "prepare" what was done for it in the
-background after the refresh.
+"view" is what the first visitor in a minute waits for: nothing of it is worked out before.
 
 {tables}
 

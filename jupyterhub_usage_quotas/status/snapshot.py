@@ -4,6 +4,7 @@ refresh of the meter, a few users at a time, and shown as a whole.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain
@@ -44,6 +45,7 @@ class StatusSnapshot:
         self._ledger = ledger
         self._plans = Plans(policies)
         self._totals = Totals(meter, policies)
+        self._rebuilding = asyncio.Lock()
         self._everyone: tuple[Adjustment, ...] = ()
         self._known: dict[str, Standing] = {}
         self._rows: tuple[PolicyStatus, ...] | None = ()
@@ -58,6 +60,11 @@ class StatusSnapshot:
 
     async def rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
         """Bring all users up to date; the ledger is queried once for all of them."""
+        # What is new is new for one of several at a time.
+        async with self._rebuilding:
+            await self._rebuild(subjects, members, now)
+
+    async def _rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
         pace = Pace()
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
         members = with_assigned(members, decided)

@@ -9,7 +9,12 @@ from typing import Any
 from jupyterhub_usage_quotas.errors import UsageUnknown
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.client.promql import Users
-from jupyterhub_usage_quotas.metering.coverage import covered_everywhere, never_covered
+from jupyterhub_usage_quotas.metering.coverage import (
+    Span,
+    clipped,
+    covered_everywhere,
+    never_covered,
+)
 from jupyterhub_usage_quotas.metering.sources.base import StepRange, UsageSegment
 from jupyterhub_usage_quotas.metering.timelines import timelines
 from jupyterhub_usage_quotas.quotas.policy.selector import ServerAttributes
@@ -37,6 +42,8 @@ class MadeUp:
     namespace: str = ""
     requests_metric: str = ""
     resource: str = ""
+    unmeasured: list[Span] = field(default_factory=list)
+    """When some server ran whose requests are not known."""
     asked: list[StepRange] = field(default_factory=list)
     """What was asked for."""
 
@@ -62,7 +69,11 @@ class MadeUp:
                     for resource, rate in one.rates.items():
                         runs = by_key.setdefault((resource, one.server), [])
                         runs.append((one.start, one.end, rate))
-        return UsageSegment(timelines(pieces, *steps.span), covered_everywhere(*steps.span))
+        return UsageSegment(
+            timelines(pieces, *steps.span),
+            covered_everywhere(*steps.span),
+            unmeasured=clipped(tuple(self.unmeasured), *steps.span),
+        )
 
     async def was_there(self, _prometheus: PrometheusClient, _steps: StepRange) -> bool:
         """See `Source.was_there`."""

@@ -5,6 +5,7 @@ The oracle is a decision about each of them, made anew from what is cached.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from jupyterhub_usage_quotas.quotas.windows.base import Window
 from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
 from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 from jupyterhub_usage_quotas.quotas.windows.rolling import Rolling
+from jupyterhub_usage_quotas.status import pace
 from jupyterhub_usage_quotas.status.inputs import gather_cached, pool_readings
 from jupyterhub_usage_quotas.status.members import Members, members_of_pools
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
@@ -98,7 +100,10 @@ class World:
 
     async def go_on(self) -> None:
         steps = [1, 30, 60, 60, 60, 60, 600, 3600, 20_000, -90]
+        before = self.now.timestamp()
         self.now += timedelta(seconds=self.chance.choice(steps))
+        if self.chance.random() < 0.1:
+            self.source.unmeasured.append((before, before + 120))
         self.source.failure = PrometheusUnavailable("away") if self.chance.random() < 0.1 else None
         if self.chance.random() < 0.2:
             user = self.chance.choice(self.users)
@@ -192,7 +197,19 @@ async def test_the_rows_are_those_of_decisions_on_everybody(seed, more):
         await snapshot.rebuild(world.subjects, world.members, world.now)
         assert_same(snapshot.rows, await decided_anew(world))
         known += sum(bool(one.used) for one in snapshot.rows)
-    assert known > 200
+    assert known > 50
+
+
+async def test_of_two_refreshes_at_once_none_misses_what_is_new(monkeypatch):
+    """A refresh of the meter, and somebody who comes to a project."""
+    monkeypatch.setattr(pace, "SLICE", -1.0)
+    world = World(1)
+    snapshot = StatusSnapshot(world.policies, world.meter, world.ledger)
+    for _ in range(15):
+        await world.go_on()
+        both = (snapshot.rebuild(world.subjects, {}, world.now) for _ in range(2))
+        await asyncio.gather(*both)
+        assert_same(snapshot.rows, await decided_anew(world))
 
 
 WINDOWS: list[Window] = [

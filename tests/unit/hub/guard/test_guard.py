@@ -148,16 +148,25 @@ async def test_unknown_usage_never_leads_to_a_stop(hub, minute):
         assert hub.deleted == []
 
 
-async def test_usage_that_is_not_known_right_before_the_request_stops_nothing(hub):
+async def test_usage_that_is_not_known_right_before_the_request_stops_nothing(hub, monkeypatch):
     hub.start(hub.user("ada"))
     guard, before = hub.watch(), stops("changed_mind")
     await hub.minutes(66)
     hub.pass_(MINUTE)
     hub.read()
+    peek, looks = hub.meter.peek, []
+
+    def known_once(*arguments, **more):
+        if looks:
+            hub.meter.unknown = AWAY
+        looks.append(hub.now)
+        return peek(*arguments, **more)
+
+    # It looks, and then it is about to look again.
+    monkeypatch.setattr(hub.meter, "peek", known_once)
     await guard.refreshed(hub.now)
-    # It is about to look again.
-    hub.meter.unknown = AWAY
     await guard.settle()
+    assert len(looks) == 2
     assert hub.requests == []
     assert state(hub) == ["grace"] or state(hub) == ["stopping"]
     assert stops("changed_mind") == before + 1
