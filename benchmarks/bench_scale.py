@@ -148,7 +148,7 @@ def main() -> None:
     with filled(base, DAYS, Scrapes(recorded=True)) as store, ThreadPoolExecutor(AT_ONCE) as pool:
         pairs = [(times, least) for times in sorted(options.times, reverse=True)]
         pairs += [(middle, hours) for hours in options.hours if hours != least]
-        recorded = pool.submit(cell, "none", most, least, "recorded")
+        recorded = pool.submit(cell, "none", middle, least, "recorded")
         of_pairs = {pair: pool.submit(cell, "none", *pair) for pair in pairs}
         of_kinds = {kind: pool.submit(cell, kind, most, least) for kind in options.kinds}
         for (times, hours), found in sorted(of_pairs.items()):
@@ -159,7 +159,7 @@ def main() -> None:
             note("steps", f"{base * times:,} users", steps_of)
         for kind, found in of_kinds.items():
             note("kinds", KINDS[kind].what, found.result())
-        note("recorded", "recorded", recorded.result())
+        note("recorded", f"{base * middle:,} users, recorded", recorded.result())
     tables["growth"] = [
         *growth("users", [(base * one, whole[one, least]) for one in options.times]),
         *growth("hours", [(one, whole[middle, one]) for one in options.hours]),

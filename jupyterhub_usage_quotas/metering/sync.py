@@ -31,7 +31,7 @@ every minute is still looked at for whether the source was seen.
 AGAIN = timedelta(days=2)
 """How much of a gap that lasts is read again each time."""
 
-GROWTH_AT_FIRST = 4
+GROWTH_AT_FIRST = 2
 """The factor by which the next piece may be longer than one that was answered."""
 
 GROWTH = 1.05
