@@ -74,7 +74,9 @@ def build() -> Dashboard:
     made = dashboard(
         "Usage quotas",
         "jupyterhub-usage-quotas",
-        "What the users of JupyterHub have used, against what their policies allow.",
+        "What the users of JupyterHub have used, against what their policies allow. A Hub with many"
+        " users exports those who are active or near a limit, unless"
+        " UsageQuotaManager.export_usage is True.",
     )
     made = made.with_variable(choice("policy", "Policy", names.LIMIT, HUB))
     made = made.with_variable(
@@ -94,7 +96,7 @@ def _now(made: Dashboard) -> Dashboard:
     unknown = f"count(group by (namespace, username) ({used} != {used}))"
     denied = f'{HUB}, outcome="denied", enforcement="enforce"'
     numbers = [
-        number("Users", "Users covered by a policy.", users),
+        number("Users", "Exported users covered by a policy.", users),
         number("Near a limit", "Users and pools from 90 % of a limit on.", near, warn_at=1),
         number("Over a limit", "Users and pools with nothing left.", over, warn_at=1),
         number("Not known", "Users whose usage is not known now.", unknown, warn_at=1),
@@ -192,7 +194,7 @@ def _top_users(made: Dashboard) -> Dashboard:
         made = made.with_panel(
             ranking(
                 title,
-                f"The {TOP} users who used most in the window of a policy.",
+                f"The {TOP} exported users who used most in the window of a policy.",
                 (expression, "{{username}} · {{policy}} · {{namespace}}"),
                 unit=unit,
                 width=8,

@@ -17,6 +17,10 @@ from .snapshot import UsageSnapshot
 
 MOST = 500
 """Users in one query; more of them make another."""
+LONGEST_NAMES = 4000
+"""Bytes of names in one query, which has each up to three times: VictoriaMetrics refuses queries of
+more than 16 KiB (its `-search.maxQueryLen`).
+"""
 
 Known = UsageSnapshot | Unknown
 Read = Callable[[Collection[str], timedelta, datetime], Awaitable[Known]]
@@ -70,12 +74,18 @@ class Together:
         batch: list[_Question] = []
         users: frozenset[str] = frozenset()
         for one in waiting:
-            if batch and len(users | one.users) > self._most:
+            if batch and not self._fits(users | one.users):
                 break
             batch.append(one)
             users |= one.users
         self._waiting = waiting[len(batch) :]
         return batch
+
+    def _fits(self, users: frozenset[str]) -> bool:
+        """Whether one query can be about so many."""
+        if len(users) > self._most:
+            return False
+        return sum(len(name.encode(errors="replace")) + 1 for name in users) <= LONGEST_NAMES
 
     async def _ask(self, batch: Sequence[_Question]) -> None:
         """Ask about all of a batch at once."""

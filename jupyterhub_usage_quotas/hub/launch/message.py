@@ -96,13 +96,16 @@ def not_worked_out_message(contact: str, language: Language = ENGLISH) -> Messag
     """The message where a function of the admin's failed, on which a decision depends."""
     gettext = language.gettext
     sentences = [
-        gettext("Your server was not started, because the Hub cannot work out what it costs."),
+        gettext(
+            "Your server was not started, because the Hub cannot work out what it costs, or how much"
+            " you may use."
+        ),
         gettext(
             "This is not because of anything you did, unless you asked for something unusual. The"
             " administrators find the reason in the Hub's log."
         ),
     ]
-    heading = gettext("Credits cannot be worked out")
+    heading = gettext("Your quotas cannot be worked out")
     return _message(heading, sentences, list(sentences), contact, language)
 
 

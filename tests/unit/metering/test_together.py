@@ -114,6 +114,19 @@ async def test_what_is_refused_for_many_is_asked_for_fewer():
     assert max(map(len, source.about)) <= 60
 
 
+async def test_queries_stay_as_short_as_victoriametrics_wants_them():
+    """By default it refuses queries of more than 16 KiB; each name may be in one three times."""
+    names = [f"{'a-name-as-long-as-an-address@university.example-' * 4}{n}" for n in range(60)]
+    source = Slow()
+    source.let.set()
+    asked = meter(source)
+    readings = await asyncio.gather(*(time_of(asked, name) for name in names))
+    assert {used(one) for one in readings} == {0}
+    assert set().union(*source.about) == set(names)
+    assert max(3 * len("|".join(about).encode()) for about in source.about) < 16 * 1024
+    assert len(source.about) < 10
+
+
 async def test_a_failure_is_everybodys_who_shared_it_and_nobody_elses():
     source = Slow()
     source.let.set()
