@@ -97,8 +97,8 @@ def not_worked_out_message(contact: str, language: Language = ENGLISH) -> Messag
     gettext = language.gettext
     sentences = [
         gettext(
-            "Your server was not started, because the Hub cannot work out what it costs, or how much"
-            " you may use."
+            "Your server was not started, because the Hub cannot work out what it costs, or how"
+            " much you may use."
         ),
         gettext(
             "This is not because of anything you did, unless you asked for something unusual. The"
