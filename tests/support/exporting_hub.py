@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
 
 from jupyterhub_usage_quotas import UsageQuotaManager, conventions
+from jupyterhub_usage_quotas.hub.metrics import guard
 from jupyterhub_usage_quotas.hub.metrics import own as metrics
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
+from jupyterhub_usage_quotas.quotas.stopping.states import State
 from jupyterhub_usage_quotas.status.snapshot import PolicyStatus
 
 HOUR = 3600.0
@@ -49,9 +51,10 @@ STANDINGS = (
 def serve(port: int, namespace: str) -> None:
     """Serve all of it."""
     registry = CollectorRegistry()
-    for one in vars(metrics).values():
+    for one in (*vars(metrics).values(), *vars(guard).values()):
         if isinstance(one, MetricWrapperBase):
             registry.register(one)
+    guard.show_states({State.OK: 3, State.GRACE: 1})
     registry.register(UsageGauges(lambda: STANDINGS, UsageQuotaManager().policies, namespace))
     servers = Gauge(conventions.SERVER_REQUESTS, "-", conventions.SERVER_LABELS, registry=registry)
     servers.labels(namespace, "al", "", "", "", "false", "time").set(1)
@@ -82,6 +85,8 @@ def count() -> None:
         metrics.decisions.labels(outcome=outcome, enforcement="enforce").inc()
     metrics.failovers.labels(reason="timeout").inc()
     metrics.warnings.labels(policy="weekly").inc()
+    guard.notices.labels(kind="warning").inc()
+    guard.stops.labels(outcome="stopped").inc()
     events = metrics.MeterMetrics(logging.getLogger())
     events.requested("success", 0.02)
     metrics.refreshes.labels(outcome="success").inc()

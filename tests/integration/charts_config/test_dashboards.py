@@ -111,7 +111,7 @@ def test_every_panel_shows_both_hubs(one: Expression, prometheus: str):
         hubs = {entry["namespace"] for entry in series if "namespace" in entry}
         return bool(complete) and (hubs == set(HUBS) or not needed)
 
-    Visitor.wait_until(shown)
+    Visitor.wait_until(shown, 60)
     assert ask(prometheus, one.text, over=5)
 
 
