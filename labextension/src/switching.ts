@@ -3,7 +3,8 @@
 
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { Dialog, showDialog } from "@jupyterlab/apputils";
-import { PageConfig } from "@jupyterlab/coreutils";
+import { PageConfig, URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
 import type { TranslationBundle } from "@jupyterlab/translation";
 
 import type { Profile } from "./answer";
@@ -12,11 +13,15 @@ import { saveAll } from "./saving";
 import { Tabs } from "./tabs";
 import { instant } from "./times";
 
+const PAUSE = 1000;
+/** For so many pauses, a tab that follows waits for the one that leads. */
+const TIMES = 90;
+
 export class Switcher {
   /** Set while this server is stopped because the user wants another. */
   underWay = false;
 
-  private readonly tabs = new Tabs({ save: () => saveAll(this.app), follow: (path) => this.go(path) });
+  private readonly tabs = new Tabs({ save: () => saveAll(this.app), follow: (path) => void this.follow(path) });
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -55,6 +60,28 @@ export class Switcher {
     void this.model.refreshNow();
   }
 
+  /**
+   * Load this page again once the new server knows this browser: of two tabs that log in at once,
+   * JupyterHub refuses one, as both have the same cookie for it. Where the tab that leads does not
+   * get there, for example because it was closed, go where it went.
+   */
+  private async follow(path: string): Promise<void> {
+    this.underWay = true;
+    const status = URLExt.join(PageConfig.getBaseUrl(), "api/status");
+    let stopped = false;
+    for (let times = 0; times < TIMES; times++) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      const there = await answers(status);
+      if (stopped && there) {
+        window.location.reload();
+        return;
+      }
+      // The server before goes on answering for a moment.
+      stopped ||= !there;
+    }
+    this.go(path);
+  }
+
   /** To a page of the Hub's, and nowhere else. */
   go(path: string): void {
     if (path.startsWith(PageConfig.getOption("hubPrefix"))) {
@@ -66,5 +93,16 @@ export class Switcher {
   private async asks(title: string, body: string, label: string): Promise<boolean> {
     const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label })];
     return (await showDialog({ title, body, buttons })).button.accept;
+  }
+}
+
+/** Whether the server answers somebody who is logged in; else the Hub answers, or it is refused. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    // With the token against forged requests, without which a cookie counts for nothing.
+    const settings = ServerConnection.makeSettings();
+    return (await ServerConnection.makeRequest(url, { redirect: "error" }, settings)).ok;
+  } catch {
+    return false;
   }
 }

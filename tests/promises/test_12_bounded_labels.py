@@ -42,7 +42,7 @@ BOUNDED: dict[str, Callable[[str], bool]] = {
     "reason": like("[a-z]+(_[a-z]+)*"),
     "kind": one_of(
         *("grant", "override", "exemption", "void"),  # of the ledger's entries
-        *("warning", "grace", "stopped", "continues"),  # of notices
+        *("warning", "grace", "stopped", "continues", "summary"),  # of notices
         "terms",
     ),
     "enforcement": one_of("enforce", "shadow"),
