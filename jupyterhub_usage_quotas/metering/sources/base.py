@@ -6,7 +6,7 @@ scraped. A source of a gauge reads what is there now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -270,8 +270,8 @@ async def scrape_instants(
         *(prometheus.query_range(query, *span, step) for span in zip(starts, ends, strict=True))
     )
     by_name: dict[str, list[tuple[float, float]]] = {name: [] for name in expressions}
-    for series in (one for found in answers for one in having(found, "part")):
-        by_name[series.labels["part"]].extend(series.samples)
+    for series in (one for found in answers for one in found):
+        by_name[part_of(series, expressions)].extend(series.samples)
     return dict(by_name)
 
 
@@ -305,6 +305,17 @@ def having(found: Sequence[Series], *labels: str) -> Sequence[Series]:
             cure = _KEEP_UID if missing[0] == "uid" else ""
             raise BadAnswer(f"a series has no label {missing[0]}: {dict(series.labels)}{cure}")
     return found
+
+
+def part_of(series: Series, parts: Collection[str]) -> str:
+    """Which of these parts of a query a series answers (see `promql.labelled`). Raises `BadAnswer`
+    where it is none of them.
+    """
+    (one,) = having([series], "part")
+    part = one.labels["part"]
+    if part not in parts:
+        raise BadAnswer(f"a series is no part of the query: {dict(one.labels)}")
+    return part
 
 
 def whole_step(instant: datetime, step: timedelta = STEP) -> datetime:

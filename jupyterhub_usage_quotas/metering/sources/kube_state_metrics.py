@@ -22,7 +22,7 @@ from ..client.promql import Users
 from ..client.series import Series
 from ..client.worker import free_in_worker, run_in_worker
 from ..coverage import ScrapeCoverage, never_covered
-from .base import StepRange, UsageSegment, having
+from .base import StepRange, UsageSegment, part_of
 from .pod_answers import Pod, PodAnswers, owned_by, resized
 from .pod_evidence import PodEvidence
 from .pod_names import Owner, PodName, PodNames, names_of, sorted_out
@@ -172,8 +172,8 @@ class KubeStateMetrics:
         some = (promql.labelled(one) for one in _in_some(queries, users))
         found: dict[str, list[Series]] = {}
         for answer in await all_of(*(prometheus.query(one, steps.end) for one in some)):
-            for series in having(answer, "part"):
-                found.setdefault(series.labels["part"], []).append(series)
+            for series in answer:
+                found.setdefault(part_of(series, LABELS), []).append(series)
         return {
             labels: await self._owned(of_kind, labels, users, owners)
             for kind, of_kind in found.items()

@@ -18,7 +18,7 @@ from traitlets.config import Config, Configurable
 from jupyterhub_usage_quotas import UsageQuotaManager
 from jupyterhub_usage_quotas.hub.launch.denial import LaunchDenied
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
-from tests.support.fake_prometheus import EVIDENCE
+from tests.support.fake_prometheus import alive
 from tests.support.hub_objects import hub_spawner, hub_user
 
 HOUR, MINUTE = 3600, 60
@@ -52,19 +52,6 @@ def rule(limit: str, session: str, window: object = 1, **more: Any) -> dict[str,
         "scope": {"everyone": True},
         "minimum_session": session,
     } | more
-
-
-def alive(request: httpx.Request) -> httpx.Response:
-    """A source that was scraped all the time, and users who used nothing."""
-    asked = httpx.QueryParams(request.content.decode())
-    result: list[dict[str, Any]] = []
-    if "start" in asked and "part" in asked["query"]:
-        instants = range(int(float(asked["start"])), int(float(asked["end"])) + 1, 60)
-        values = [[instant, str(instant)] for instant in instants]
-        result = [{"metric": {"part": name}, "values": values} for name in EVIDENCE]
-    kind = "matrix" if "start" in asked else "vector"
-    data = {"resultType": kind, "result": result}
-    return httpx.Response(200, json={"status": "success", "data": data})
 
 
 @pytest.fixture
