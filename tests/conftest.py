@@ -16,7 +16,7 @@ import pytest
 from httpx._transports import default as transports
 from hypothesis import settings
 
-from tests.support.order import InGroups, in_order
+from tests.support.order import InGroups, in_order, told_apart
 from tests.support.paths import ROOT
 from tests.support.recorded import serve_history
 from tests.support.recorded_hub import hub, recorded
@@ -44,6 +44,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests into the order in which workers are done the soonest."""
+    told_apart(items)
     items[:] = in_order(items)
 
 

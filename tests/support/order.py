@@ -34,6 +34,15 @@ VERSION = re.compile(r"\[([56])[-\]]")
 """Of JupyterHub, in the name of a case: fixtures that start Hubs have it as their parameter."""
 
 
+def told_apart(items: Iterable[pytest.Item]) -> None:
+    """Refuse tests with the same id: of those, a worker runs the first alone, and says nothing."""
+    taken: set[str] = set()
+    for item in items:
+        if item.nodeid in taken:
+            raise pytest.UsageError(f"two tests have the same id: {item.nodeid}")
+        taken.add(item.nodeid)
+
+
 def in_order(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """These tests in the order in which they are to be run."""
     groups: dict[str, list[pytest.Item]] = {}

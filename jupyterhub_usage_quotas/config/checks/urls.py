@@ -58,7 +58,8 @@ def problem_of_url(url: str, example: str) -> str:
     if "#" in url:
         return wrong("has a fragment", seen, f"a URL without it, {seen.partition('#')[0]!r}")
     try:
-        httpx.URL(url)
+        # The host's name is only decoded where it is read: "xn--" may begin what is no name.
+        _ = httpx.URL(url).host
     except (httpx.InvalidURL, ValueError):
         return wrong("not a URL", seen, f"a URL, for example {example!r}")
     return ""

@@ -13,7 +13,7 @@ from ....status.reports import Forecast
 from ...web import openapi
 from ...web.openapi import Operation, Parameter
 from ...web.params import IN_BYTES, LARGEST_AMOUNT, LONGEST_TEXT
-from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SORTS, STATES
+from ..table import OFFSET_AT_MOST, ROWS_AT_MOST, SOME_USAGE, SORTS, STATES
 from . import models
 from .bodies import NewAdjustments, Voiding
 
@@ -69,7 +69,7 @@ USERS = Operation(
         Parameter("group", "only members of this group", TEXT),
         Parameter("policy", "only those with a verdict by this policy", TEXT),
         Parameter("tier", "only those who used something of this tier of the weekly budgets", TEXT),
-        Parameter("usage", "`some` for only those who used something", TEXT),
+        Parameter("usage", "`some` for only those who used something", _one_of("", SOME_USAGE)),
         Parameter(
             "state",
             "only users with this severity; empty for all. The earlier words `over`, `soon` and"

@@ -77,6 +77,8 @@ def options(url: str) -> QuotaOptions:
         ("http://[::1", "not a URL"),
         ("http://a..b", "not a URL"),
         ("http://-a", "not a URL"),
+        ("http://xn--a.example", "not a URL"),
+        ("http://xn--99999999999.example", "not a URL"),
         (f"http://{'a' * 64}.org", "not a URL"),
         ("http://p?namespace", "wrong parameter in the URL: got 'namespace'; expected name=value"),
         ("http://p?=x", "wrong parameter in the URL"),
