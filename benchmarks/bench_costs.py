@@ -18,8 +18,9 @@ from pathlib import Path
 
 from jupyterhub_usage_quotas.costs.attribute import Rules
 from jupyterhub_usage_quotas.costs.cost_store import CostStore
-from jupyterhub_usage_quotas.costs.known import Attribution, Costs, Span
+from jupyterhub_usage_quotas.costs.known import Attribution, Costs
 from jupyterhub_usage_quotas.costs.money import total
+from jupyterhub_usage_quotas.costs.months import Span
 from jupyterhub_usage_quotas.costs.prices import USUAL_PRICES, weights_of
 from jupyterhub_usage_quotas.costs.report import report
 from jupyterhub_usage_quotas.costs.usage_store import UsageStore, Used

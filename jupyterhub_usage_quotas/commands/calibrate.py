@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
-import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from ..config.costs import CostMonitor, make_cost_monitor
-from ..config.files.loading import load_config
 from ..costs.calibration import Calibration, calibrate
 from ..costs.cost_store import CostStore
-from ..costs.known import Attribution, Costs, Span
+from ..costs.known import Attribution, Costs
+from ..costs.months import Span
 from ..costs.prices import PriceList
 from ..costs.sources import price_list
 from ..costs.usage_store import UsageStore
 from ..errors import ConfigurationError
-from ..ledger.sql.database import Database
-from ..ledger.sql.url import parse_ledger_url
 from ..quotas.messages import wrong
+from .month import add_month_options, configured, database_of
 from .opened import NOT_KNOWN, exit_code_of, note
 
-MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
 DIGITS: Final = Decimal("0.001")
 CENT: Final = Decimal("0.01")
 
@@ -38,20 +33,7 @@ def add_calibrate(commands: Any) -> None:
         " them, and prints the `price_factor` by which they agree. It changes nothing. Exit code: 0"
         " done, 2 refused, 4 the bill or the usage of the month is not known, or an estimate yet.",
     )
-    command.add_argument(
-        "--config",
-        type=Path,
-        default=Path("jupyterhub_config.py"),
-        metavar="FILE",
-        help="the configuration of the Hub or of the cost monitor (default: jupyterhub_config.py)",
-    )
-    command.add_argument(
-        "--month",
-        type=a_month,
-        default=None,
-        metavar="YYYY-MM",
-        help="the month (default: the last one that is over)",
-    )
+    add_month_options(command)
     command.add_argument(
         "--with-idle",
         action="store_true",
@@ -60,37 +42,15 @@ def add_calibrate(commands: Any) -> None:
     command.set_defaults(run=lambda options: exit_code_of(_run, options))
 
 
-def a_month(text: str) -> datetime.date:
-    """The first day of a month on the command line."""
-    found = MONTH.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError(wrong(got=text, expected="for example 2026-10"))
-    return datetime.date(int(found[1]), int(found[2]), 1)
-
-
-def last_month(today: datetime.date) -> datetime.date:
-    """The first day of the last month that is over."""
-    return (today.replace(day=1) - datetime.timedelta(days=1)).replace(day=1)
-
-
-def days_of(first: datetime.date) -> Span:
-    """The days of a month."""
-    return Span(first, (first + datetime.timedelta(days=31)).replace(day=1))
-
-
 def _run(options: argparse.Namespace) -> int:
-    config, lines = load_config(options.config)
-    for line in lines:
-        note(line)
-    monitor = make_cost_monitor(config)
+    monitor = make_cost_monitor(configured(options.config))
     if not monitor.prices:
         expected = "for example {'cpu': 0.032, 'memory': 0.0042}"
         raise ConfigurationError([wrong("UsageConfig.prices", {}, expected)])
     if set(monitor.sources) <= {price_list.NAME}:
         expected = "also the source of a bill; by itself the price list says what it says"
         raise ConfigurationError([wrong("CostMonitor.sources", list(monitor.sources), expected)])
-    today = datetime.datetime.now(datetime.UTC).date()
-    span = days_of(options.month or last_month(today))
+    span: Span = options.month
     found = asyncio.run(_of_month(monitor, span))
     if isinstance(found, str):
         note(found)
@@ -100,8 +60,7 @@ def _run(options: argparse.Namespace) -> int:
 
 async def _of_month(monitor: CostMonitor, span: Span) -> Calibration | str:
     """The comparison, or why there is none."""
-    database = Database(parse_ledger_url(monitor.ledger_url))
-    try:
+    async with database_of(monitor) as database:
         sources = [one for one in monitor.sources if one != price_list.NAME]
         usage = UsageStore(database)
         costs = Costs(CostStore(database), usage, sources, Attribution(monitor.rules))
@@ -115,8 +74,6 @@ async def _of_month(monitor: CostMonitor, span: Span) -> Calibration | str:
         prices = PriceList(unpriced, monitor.price_currency, monitor.priced)
         used = await usage.usage(span.since, span.until, by_user=False)
         return await asyncio.to_thread(calibrate, allocations, used, prices)
-    finally:
-        await database.aclose()
 
 
 def _print(found: Calibration, monitor: CostMonitor, span: Span, *, with_idle: bool) -> int:

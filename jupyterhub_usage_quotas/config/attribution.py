@@ -9,6 +9,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, validate
 
 from ..costs.attribute import Rules
 from ..costs.components import Tag, Tagging, cluster_tags
+from ..costs.known import Attribution
 from ..costs.prices import USUAL_PRICES, PriceList, Prices, weights_of
 from ..quotas.messages import not_among, wrong
 from .usage import UsageConfig
@@ -164,6 +165,17 @@ class AttributionOptions(UsageConfig):
         """How costs are attributed."""
         weights = weights_of(self.all_prices, self.priced, self.split_by)
         return Rules(weights, self.split_untagged)
+
+    @property
+    def attribution(self) -> Attribution:
+        """How costs are attributed, spread and added up by group, as configured."""
+        return Attribution(
+            self.rules,
+            self.spread_idle,
+            self.spread_shared,
+            tuple(self.primary_groups),
+            dict(self.group_weights),
+        )
 
     @property
     def all_prices(self) -> Prices:

@@ -17,6 +17,7 @@ from .attribute import DayUsage, Rules, attribute
 from .condensed import Sums
 from .cost_store import CostStore
 from .groups import Memberships
+from .months import Span, months_of
 from .sources.base import DAY, Date, days_between
 from .spreading import spread
 from .usage_store import UsageStore
@@ -29,14 +30,6 @@ MONTHS: Final = 14
 AT_ONCE: Final = 31
 DAYS_BY_USER: Final = 8
 """Days that are read from the database at a time: others wait meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Days, from `since` to before `until`."""
-
-    since: Date
-    until: Date
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +168,5 @@ def pieces(span: Span, length: int = AT_ONCE) -> Iterable[Span]:
     since = span.since
     while since < span.until:
         until = min(since + length * DAY, span.until)
-        yield Span(since, until)
-        since = until
-
-
-def months_of(span: Span) -> Iterable[Span]:
-    """The span by calendar months, of which the first and last may be parts."""
-    since = span.since
-    while since < span.until:
-        until = min((since.replace(day=1) + 31 * DAY).replace(day=1), span.until)
         yield Span(since, until)
         since = until

@@ -1,4 +1,4 @@
-"""A month's costs for people: by group, by user, and what is nobody's; all of it adds up."""
+"""A month's costs for people: by group, by user, and what belongs to nobody; all of it adds up."""
 
 from __future__ import annotations
 

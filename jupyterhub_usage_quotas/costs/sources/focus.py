@@ -20,6 +20,7 @@ from typing import Any, Final
 from ...quotas.messages import shown, wrong
 from ..components import Tagging
 from ..money import EXACT, ZERO, InvalidAmount, read_amount
+from ..months import month_of
 from ..values import CostRow
 from .base import DAY, Bill, CostsUnknown, Date, SourceState
 
@@ -98,7 +99,7 @@ class FocusFiles:
         day = _date(record["ChargePeriodStart"])
         ends = record.get("BillingPeriodEnd")
         # Until the period is over and settled, charges may still change.
-        over = _date(ends) if ends else (day.replace(day=1) + 32 * DAY).replace(day=1)
+        over = _date(ends) if ends else month_of(day).until
         final = self._today() >= over + SETTLES
         tags, service = tags_of(record.get("Tags")), str(record["ServiceName"] or "")
         hub = self._tagging.hub_of(tags)

@@ -12,8 +12,9 @@ from ...config.costs import CostMonitor, costs_shown
 from ...config.ledger import default_ledger_url
 from ...costs.components import SERVICES
 from ...costs.cost_store import CostStore
-from ...costs.known import Attribution, Costs, Span
+from ...costs.known import Attribution, Costs
 from ...costs.money import ZERO, total
+from ...costs.months import Span
 from ...costs.sources import aws
 from ...costs.sources.base import DAY, Date
 from ...costs.usage_store import UsageStore

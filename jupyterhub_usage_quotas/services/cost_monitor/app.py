@@ -23,7 +23,8 @@ from ...config.costs import CostMonitor, cost_monitor_remarks, make_cost_monitor
 from ...config.files.loading import load_service_config
 from ...costs.cost_store import CostStore
 from ...costs.keeping import CostKeeping
-from ...costs.known import Attribution, Costs, Span
+from ...costs.known import Costs
+from ...costs.months import Span
 from ...costs.rolling import Reading, UsageRolling
 from ...costs.sources import aws, focus, opencost, price_list
 from ...costs.sources.base import CostSource
@@ -69,15 +70,8 @@ def make_context(
     database = Database(parse_ledger_url(monitor.ledger_url), upgrade=monitor.own_database)
     database.makes_tables = True
     usage, costs, metrics = UsageStore(database), CostStore(database), Metrics()
-    attribution = Attribution(
-        monitor.rules,
-        monitor.spread_idle,
-        monitor.spread_shared,
-        tuple(monitor.primary_groups),
-        dict(monitor.group_weights),
-    )
     return CostContext(
-        Costs(costs, usage, list(monitor.sources), attribution),
+        Costs(costs, usage, list(monitor.sources), monitor.attribution),
         CostKeeping(
             costs,
             make_sources(monitor, usage, metrics, clock),

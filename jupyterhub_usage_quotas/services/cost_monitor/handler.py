@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tornado.web import HTTPError
 
 from ...costs.groups import Memberships
-from ...costs.known import Span
+from ...costs.months import Span
 from ...costs.report import Names, Selection, report
 from ...costs.sources.base import SourceState
 from ...costs.values import Kind

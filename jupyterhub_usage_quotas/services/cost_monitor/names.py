@@ -8,7 +8,7 @@ import json
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ...costs.known import Span
+from ...costs.months import Span
 from ...errors import LedgerUnavailable
 from ...metering.kubespawner.homes import home_names
 from ..web.openapi import JSON

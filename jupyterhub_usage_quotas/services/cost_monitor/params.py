@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ...costs.known import Span
+from ...costs.months import Span
 from ...costs.report import Names
 from ...costs.sources.base import DAY, Date
 from ...quotas.messages import wrong

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Final
 
 from ...config.costs import CostMonitor
-from ...costs.known import Costs, Span
+from ...costs.known import Costs
 from ...costs.monthly import Month, monthly
+from ...costs.months import Span, month_before
 from ...costs.sources.base import DAY, Date
 from ...ledger.sql.guarding import GuardChanges, SqlGuard
 from ...quotas.stopping.notices import Notice, NoticeKind, report_id
@@ -35,8 +36,8 @@ class Reports:
     async def look(self, now: datetime.datetime) -> int:
         """Send them if it is time; returns how many. Raises `LedgerUnavailable`."""
         today = now.astimezone(datetime.UTC).date()
-        first = (today.replace(day=1) - DAY).replace(day=1)
-        span = Span(first, today.replace(day=1))
+        span = month_before(today)
+        first = span.since
         if not self._monitor.report_to or self._sent == first or not await self._is_final(span):
             return 0
         notices = [

@@ -13,8 +13,9 @@ from typing import Final
 from ...config.costs import CostMonitor
 from ...costs.cost_store import CostStore
 from ...costs.groups import Memberships
-from ...costs.known import Attribution, Costs, Span
+from ...costs.known import Costs
 from ...costs.monthly import OwnCosts, by_user
+from ...costs.months import Span, newest_months
 from ...costs.sources.base import DAY, Date
 from ...costs.usage_store import UsageStore
 from ...costs.values import Allocation
@@ -24,6 +25,8 @@ from ...ledger.sql.url import parse_ledger_url
 from ...quotas.subject import Subject
 
 MONTHS_SHOWN: Final = 3
+MONTHS_KEPT: Final = 13
+"""As many as the page of costs offers."""
 KEPT: Final = 60.0
 """Seconds for which it is not looked whether anything was written."""
 AHEAD: Final = 900.0
@@ -43,19 +46,6 @@ class KnownMonth:
     missing: Sequence[Date]
 
 
-def month_of(first: Date) -> Span:
-    """The days of the month that begins so."""
-    return Span(first, (first + 31 * DAY).replace(day=1))
-
-
-def months_before(day: Date, number: int) -> list[Date]:
-    """The first days of so many months, the newest first; that of this day is the first."""
-    found = [day.replace(day=1)]
-    while len(found) < number:
-        found.append((found[-1] - DAY).replace(day=1))
-    return found
-
-
 class ShownCosts:
     """Costs as the cost monitor keeps them, read and attributed as it does."""
 
@@ -64,34 +54,25 @@ class ShownCosts:
         self.support_name = monitor.support_name
         self._database = Database(parse_ledger_url(monitor.ledger_url))
         self._usage = UsageStore(self._database)
-        attribution = Attribution(
-            monitor.rules,
-            monitor.spread_idle,
-            monitor.spread_shared,
-            tuple(monitor.primary_groups),
-            dict(monitor.group_weights),
-        )
-        self._costs = Costs(
-            CostStore(self._database), self._usage, list(monitor.sources), attribution
-        )
+        sources, how = list(monitor.sources), monitor.attribution
+        self._costs = Costs(CostStore(self._database), self._usage, sources, how)
         self._clock = clock
-        self._months: dict[Date, tuple[float, KnownMonth]] = {}
+        self._months: dict[Span, tuple[float, KnownMonth]] = {}
         self._one = asyncio.Lock()
 
-    async def month(self, first: Date) -> KnownMonth:
-        """What is known of the month that begins on a day. Raises `LedgerUnavailable`."""
+    async def month(self, span: Span) -> KnownMonth:
+        """What is known of a month. Raises `LedgerUnavailable`."""
         async with self._one:
-            kept = self._months.get(first)
+            kept = self._months.get(span)
             if kept and self._clock() - kept[0] < KEPT:
                 return kept[1]
-            span = month_of(first)
             # Before it is read: what is written meanwhile is found the next time.
             missing = await self._costs.missing(span)
             totals = await self._costs.totals(span)
             users = await asyncio.to_thread(by_user, totals, self.hub)
             found = KnownMonth(span, totals, users, missing)
-            self._months[first] = self._clock(), found
-            for old in sorted(self._months)[:-12]:
+            self._months[span] = self._clock(), found
+            for old in sorted(self._months, key=lambda one: one.since)[:-MONTHS_KEPT]:
                 del self._months[old]
             return found
 
@@ -105,8 +86,7 @@ class ShownCosts:
 
     async def of_user(self, name: str, today: Date) -> Sequence[KnownMonth] | None:
         """The last months, for a user's page; None where they cannot be read in time."""
-        firsts = months_before(today, MONTHS_SHOWN)
-        reading = asyncio.gather(*map(self.month, firsts))
+        reading = asyncio.gather(*map(self.month, newest_months(today, MONTHS_SHOWN)))
         try:
             return await asyncio.wait_for(asyncio.shield(reading), PATIENCE)
         except TimeoutError:
@@ -119,9 +99,10 @@ class ShownCosts:
     async def keep(self) -> None:
         """Work out the months that users see before they ask, until cancelled."""
         while True:
-            for first in months_before(datetime.datetime.now(datetime.UTC).date(), MONTHS_SHOWN):
+            today = datetime.datetime.now(datetime.UTC).date()
+            for one in newest_months(today, MONTHS_SHOWN):
                 try:
-                    await self.month(first)
+                    await self.month(one)
                 except LedgerUnavailable as error:
                     LOG.warning("Costs cannot be read: %s; it is tried again", error)
                 except Exception:

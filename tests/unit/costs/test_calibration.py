@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from jupyterhub_usage_quotas.commands import main
-from jupyterhub_usage_quotas.commands.calibrate import days_of, last_month
 from jupyterhub_usage_quotas.costs.attribute import DayUsage, Rules, attribute
 from jupyterhub_usage_quotas.costs.calibration import calibrate
 from jupyterhub_usage_quotas.costs.cost_store import CostStore
+from jupyterhub_usage_quotas.costs.months import month_before
 from jupyterhub_usage_quotas.costs.prices import PriceList, weights_of
 from jupyterhub_usage_quotas.costs.usage_store import UsageStore
 from jupyterhub_usage_quotas.costs.values import CostRow
@@ -68,9 +68,10 @@ def test_nothing_is_compared_with_nothing():
     ],
 )
 def test_the_last_month_is_the_last_that_is_over(today, month):
-    assert last_month(today) == month
-    assert days_of(month).until.day == 1
-    assert 28 <= (days_of(month).until - month).days <= 31
+    span = month_before(today)
+    assert span.since == month
+    assert span.until.day == 1
+    assert 28 <= (span.until - month).days <= 31
 
 
 CONFIGURATION = """

@@ -11,8 +11,9 @@ from hypothesis import strategies as some
 
 from jupyterhub_usage_quotas.costs.attribute import DayUsage, Rules, attribute
 from jupyterhub_usage_quotas.costs.condensed import Sums
-from jupyterhub_usage_quotas.costs.known import Span, months_of, pieces
+from jupyterhub_usage_quotas.costs.known import pieces
 from jupyterhub_usage_quotas.costs.money import EXACT, ZERO
+from jupyterhub_usage_quotas.costs.months import Span, months_of
 from jupyterhub_usage_quotas.costs.values import CostRow, Kind
 
 FIRST = date(2026, 10, 30)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from ....costs.known import Span
+from ....costs.months import Span
 from ....costs.report import FIELDS, Field, Report, Row, report
 from ....quotas.messages import not_among
 from ...web import openapi

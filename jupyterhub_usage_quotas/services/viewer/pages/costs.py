@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Final
 from tornado.web import HTTPError
 
 from ....costs.monthly import Line, Month, monthly
+from ....costs.months import Span, month_of, newest_months, parse_month
 from ....quotas.phrases import Phrase, mark
 from ...web.cost_texts import (
     NO_GROUP,
@@ -25,11 +25,9 @@ from ...web.cost_texts import (
 )
 from ...web.openapi import CSV
 from ...web.params import BadParameter, unusable
-from ..costing import KnownMonth, ShownCosts, months_before
+from ..costing import MONTHS_KEPT, KnownMonth, ShownCosts
 from .handlers import ViewerPage
 
-MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
-MONTHS_OFFERED: Final = 13
 LINES_SHOWN: Final = 500
 """How many users the page lists, those who cost most; the CSV has all."""
 
@@ -53,8 +51,8 @@ class CostsPage(ViewerPage):
         shown = self.context.costs
         if shown is None or not self.permissions.sees_others:
             raise HTTPError(404)
-        first, form = self._first, self.query.choice("format", ("html", "csv"), "html")
-        known = await shown.month(first)
+        span, form = self._span, self.query.choice("format", ("html", "csv"), "html")
+        known, first = await shown.month(span), span.since
         month = await self._month(shown, known)
         if form == "csv":
             self.set_header("Content-Type", CSV)
@@ -70,8 +68,8 @@ class CostsPage(ViewerPage):
             month=month_name(first, language),
             chosen=f"{first:%Y-%m}",
             months=[
-                (f"{one:%Y-%m}", month_name(one, language))
-                for one in months_before(self._today, MONTHS_OFFERED)
+                (f"{one.since:%Y-%m}", month_name(one.since, language))
+                for one in newest_months(self._today, MONTHS_KEPT)
             ],
             components=[component_name(one, language) for one in components],
             groups=list(self._lines(month.groups, components, NO_GROUP)),
@@ -93,15 +91,14 @@ class CostsPage(ViewerPage):
         return self.now.date()
 
     @property
-    def _first(self) -> datetime.date:
+    def _span(self) -> Span:
         given = self.query.text("month")
         if not given:
-            return self._today.replace(day=1)
-        found = MONTH.fullmatch(given)
-        if not found:
+            return month_of(self._today)
+        if (found := parse_month(given)) is None:
             expected = Phrase(mark("a month, for example 2026-10"))
             raise BadParameter("month", unusable(given, expected))
-        return datetime.date(int(found[1]), int(found[2]), 1)
+        return found
 
     async def _month(self, shown: ShownCosts, known: KnownMonth) -> Month:
         """The month as the visitor may see it."""
