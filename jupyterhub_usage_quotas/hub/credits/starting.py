@@ -60,7 +60,7 @@ def start_credits(
             manager.paying = Paying(credits_, terms.entries.get)
         RUNNING[app] = terms
         manager.before_launch.append(terms.before_launch)
-        terms.on_assigned.append(Soon(loop))
+        terms.remembered.on_assigned.append(Soon(loop))
     if written.post_hook is not None:
         loop.listeners.append(PostHook(written.post_hook, app.log))
 
@@ -73,7 +73,7 @@ def _call_functions_of_policies(app: HubApp, manager: UsageQuotaManager, loop: R
         app, manager.policies, manager.policy_functions, manager.ledger, manager.deadline
     )
     manager.before_launch.append(terms.before_launch)
-    terms.on_assigned.append(Soon(loop))
+    terms.remembered.on_assigned.append(Soon(loop))
     terms.watch_logins(getattr(app, "authenticator", None))
 
 

@@ -5,16 +5,12 @@ logs in and starts a server, checked, and remembered in the ledger's database.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
 from ...config.functions import PolicyFunctions
-from ...errors import LedgerUnavailable
 from ...ledger.sql.cached import CachedLedger
 from ...quotas.adjustments import Terms
 from ...quotas.messages import printable, shown, wrong
@@ -23,7 +19,7 @@ from ...quotas.policy.policy import PolicySet
 from ...quotas.policy.scope import Scope
 from ...quotas.subject import Subject
 from ..types import HubApp, HubSpawner, HubUser
-from ..users import users_of
+from .agreed_terms import RememberedTerms, called, subject_of_login
 from .logged_once import LOGGED
 from .prices import TermsUnknown
 from .request import subject_of_user
@@ -49,12 +45,9 @@ class PolicyTerms:
             for name, one in self._functions.items()
             if one.scope is None
         }
-        self._ledger = ledger
         self._deadline = deadline
-        self._writing: set[asyncio.Task[None]] = set()
         self._log: logging.Logger = app.log
-        self.on_assigned: list[Callable[[], None]] = []
-        """Each is called when a user has come to a policy, or left one."""
+        self.remembered = RememberedTerms(ledger, app.log)
 
     def watch_logins(self, authenticator: Any) -> None:
         """Have the functions called at every login, too."""
@@ -78,15 +71,8 @@ class PolicyTerms:
         """Look up what the user has who logs in; what goes wrong is logged, and nobody is kept
         from it.
         """
-        name, groups = str(model["name"]), model.get("groups")
-        user = next((one for one in users_of(self._app) if one.name == name), None)
-        subject = subject_of_user(user) if user is not None else Subject(name)
-        if groups is not None:
-            subject = replace(subject, groups=frozenset(map(str, groups)))
-        if model.get("admin") is not None:
-            subject = replace(subject, admin=bool(model["admin"]))
         try:
-            await self.agree(subject)
+            await self.agree(subject_of_login(self._app, model))
         except TermsUnknown as error:
             if LOGGED.is_new("policy", str(error)):
                 self._log.warning("%s; correct the function in the configuration", error)
@@ -107,7 +93,7 @@ class PolicyTerms:
             # It is the admin's code, which can fail in any way.
             problem = f"{type(error).__name__}: {error}"
         else:
-            self._remember(subject.name, terms)
+            self.remembered.put(subject.name, self._policies, terms)
             return
         raise TermsUnknown(
             f"what {shown(subject.name)} has by policy {shown(name)} cannot be worked out:"
@@ -117,7 +103,7 @@ class PolicyTerms:
     async def _of_policy(self, name: str, subject: Subject) -> Terms | None:
         policy, functions = self._policies[name], self._functions[name]
         if functions.scope is not None:
-            covers = await _called(functions.scope, subject)
+            covers = await called(functions.scope, subject)
             if not isinstance(covers, bool):
                 raise TypeError(wrong("scope", covers, "True or False"))
         else:
@@ -126,37 +112,8 @@ class PolicyTerms:
             return None
         limit = None
         if functions.limit is not None:
-            given = await _called(functions.limit, subject)
+            given = await called(functions.limit, subject)
             limit = parse_limit(given, self._resources[policy.resource]).base
             if not math.isfinite(limit) or policy.window.cannot_hold(limit):
                 raise ValueError(policy.window.cannot_hold(limit) or wrong("limit", given))
         return Terms.of_user(name, subject.name, subject.created, limit)
-
-    def _remember(self, user: str, terms: list[Terms]) -> None:
-        """In memory at once, and in the database by and by: no launch waits for that."""
-        before = self._ledger.terms.of(user)
-        others = [one for one in before if one.policy not in self._policies]
-        if not self._ledger.terms.put(user, [*others, *terms]):
-            return
-        if {one.policy for one in before} != {one.policy for one in (*others, *terms)}:
-            for call in self.on_assigned:
-                call()
-        task = asyncio.get_running_loop().create_task(self._write(user))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-
-    async def _write(self, user: str) -> None:
-        try:
-            await self._ledger.remember(user, self._ledger.terms.of(user), datetime.now(UTC))
-        except LedgerUnavailable as error:
-            self._log.warning(
-                "What %r has by functions could not be written: %s; it is worked out again at the"
-                " next login",
-                user,
-                error,
-            )
-
-
-async def _called(function: Callable[..., Any], subject: Subject) -> Any:
-    found = function(subject)
-    return await found if inspect.isawaitable(found) else found

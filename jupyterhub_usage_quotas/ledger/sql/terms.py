@@ -59,10 +59,13 @@ class TermsBook:
 
     def put(self, user: str, terms: Sequence[Terms]) -> bool:
         """Let these be all terms of a user from now on; returns whether they were others."""
-        if tuple(terms) == self.of(user):
+        before = self.of(user)
+        if tuple(terms) == before:
             return False
         self._own[user] = tuple(terms)
-        self._assigned = None
+        if assigned_by(before) != assigned_by(terms):
+            # Of all users, so not for every one whose amount changed.
+            self._assigned = None
         return True
 
     def of(self, user: str) -> tuple[Terms, ...]:
@@ -97,6 +100,11 @@ class TermsBook:
                 {policy: frozenset(names) for policy, names in found.items()}
             )
         return self._assigned
+
+
+def assigned_by(terms: Iterable[Terms]) -> set[str]:
+    """The policies that these assign."""
+    return {one.policy for one in terms if one.assigned}
 
 
 def read_terms(connection: Connection, known: KnownTerms) -> KnownTerms:

@@ -240,12 +240,7 @@ class OverTime:
         """See `Window.refilled_by`."""
         return None
 
-    @property
-    def reach(self) -> timedelta:
-        """See `Window.reach`."""
-        raise NotImplementedError
-
-    def reach_for(self, limit: float) -> timedelta:  # noqa: ARG002 whatever it is
+    def reach_for(self: Window, limit: float) -> timedelta:  # noqa: ARG002 whatever it is
         """See `Window.reach_for`."""
         return self.reach
 
