@@ -105,20 +105,21 @@ class Totals:
         over, snapshots = self._policies.reach, list(self._meter.snapshots)
         sign = self._meter.kinds_of_readings(over, now)
         back = self._now is not None and now < self._now
-        before, self._before, self._now = self._before, snapshots, now
+        before = self._before
         usual = [one for one in snapshots if not one.source.resource][:-1]
-        self._counting = [one for one in snapshots if not any(one is other for other in usual)]
+        counting = [one for one in snapshots if not any(one is other for other in usual)]
         until = min((_known_until(one) for one in snapshots), default=None)
         whole = any(not one.source.resource for one in snapshots)
         fresh = until if whole and self._meter.is_usage_fresh(over, now) else None
-        if back or sign != self._sign or len(before) != len(snapshots):
-            self._sign = sign
+        everybody, users = back or sign != self._sign or len(before) != len(snapshots), set[str]()
+        if not everybody:
+            for earlier, later in zip(before, snapshots, strict=True):
+                users |= _changed(earlier, later)
+        # Only now: what could not be worked out is new still, for the next time.
+        self._before, self._counting, self._sign, self._now = snapshots, counting, sign, now
+        if everybody:
             self._users.clear()
-            return News(everybody=True, until=fresh)
-        users: set[str] = set()
-        for earlier, later in zip(before, snapshots, strict=True):
-            users |= _changed(earlier, later)
-        return News(everybody=False, of=users, until=fresh)
+        return News(everybody=everybody, of=users, until=fresh)
 
     def is_measured(self, user: str, now: datetime) -> bool:
         """Whether what the user's servers asked for is known of all of them."""

@@ -69,20 +69,20 @@ class StatusSnapshot:
         decided = await adjustments_of(self._ledger, self._policies, EVERYONE, now)
         members = with_assigned(members, decided)
         pools = await self._add_up_pools(members, decided, now, pace)
-        news = self._news(decided, now)
-        judging = Judging(
-            self._policies, self._meter, self._totals, self._plans, news, decided, pools, now
-        )
         known: dict[str, Standing] = {}
         try:
+            news = self._news(decided, now)
+            judging = Judging(
+                self._policies, self._meter, self._totals, self._plans, news, decided, pools, now
+            )
             for subject in subjects:
                 known[subject.name] = judging.standing(subject, self._known.get(subject.name))
                 await pace.keep()
+            of_pools = self._pool_rows(known.values(), pools, decided, now)
         except BaseException:
-            # What was new is new still, for the next time.
+            # What was new is told once: all are judged anew the next time.
             self._known = {}
             raise
-        of_pools = self._pool_rows(known.values(), pools, decided, now)
         self.standings, self.pool_rows, self.pools = tuple(known.values()), of_pools, pools
         self._known, self._rows, self.at = known, None, now
 

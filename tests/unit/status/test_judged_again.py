@@ -16,6 +16,7 @@ import pytest
 
 from jupyterhub_usage_quotas.errors import PrometheusUnavailable
 from jupyterhub_usage_quotas.ledger.memory import MemoryLedger
+from jupyterhub_usage_quotas.metering import totals as totals_module
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
 from jupyterhub_usage_quotas.metering.meter import Meter
 from jupyterhub_usage_quotas.quotas.adjustments import Adjustment, Exemption, Grant, Override
@@ -30,6 +31,7 @@ from jupyterhub_usage_quotas.quotas.windows.calendar import Calendar, Period
 from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 from jupyterhub_usage_quotas.quotas.windows.rolling import Rolling
 from jupyterhub_usage_quotas.status import pace
+from jupyterhub_usage_quotas.status import snapshot as snapshot_module
 from jupyterhub_usage_quotas.status.inputs import gather_cached, pool_readings
 from jupyterhub_usage_quotas.status.members import Members, members_of_pools
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
@@ -210,6 +212,39 @@ async def test_of_two_refreshes_at_once_none_misses_what_is_new(monkeypatch):
         both = (snapshot.rebuild(world.subjects, {}, world.now) for _ in range(2))
         await asyncio.gather(*both)
         assert_same(snapshot.rows, await decided_anew(world))
+
+
+@pytest.mark.parametrize("broken", ["pool_row", "_changed", "_known_until"])
+async def test_what_was_new_when_a_refresh_failed_is_new_for_the_next(broken, monkeypatch):
+    """Wherever it fails: who used something in that minute, and nothing since, is judged again."""
+    world = World(3, POOLS)
+    start = NOW.timestamp()
+    rates = {"time": 1.0, "cpu": 0.5, "memory": GIB}
+    world.source.sessions = {"user-0": [Session(start + MINUTE, start + 2 * MINUTE, rates)]}
+    snapshot = StatusSnapshot(world.policies, world.meter, world.ledger)
+
+    async def at_minute(minutes: int) -> None:
+        world.now = NOW + timedelta(minutes=minutes)
+        await world.meter.refresh(world.policies.reach)
+        while await world.meter.extend():
+            pass
+        await snapshot.rebuild(world.subjects, world.members, world.now)
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a fault")
+
+    await at_minute(1)
+    await at_minute(1)
+    with monkeypatch.context() as patch:
+        for module in (snapshot_module, totals_module):
+            if hasattr(module, broken):
+                patch.setattr(module, broken, fails)
+        with pytest.raises(RuntimeError, match="a fault"):
+            await at_minute(5)
+    await at_minute(5)
+    expected = await decided_anew(world)
+    assert expected["user-0", "today"][0] == MINUTE
+    assert_same(snapshot.rows, expected)
 
 
 WINDOWS: list[Window] = [
