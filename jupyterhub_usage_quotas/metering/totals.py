@@ -92,7 +92,7 @@ class Totals:
 
     def __init__(self, meter: Meter, policies: PolicySet) -> None:
         self._meter = meter
-        self._policies = policies
+        self._reach = policies.reach
         self._before: list[UsageSnapshot] = []
         self._counting: list[UsageSnapshot] = []
         """Those whose usage counts: of several that have what servers ask for, the last."""
@@ -102,7 +102,7 @@ class Totals:
 
     def news(self, now: datetime) -> News:
         """What is new since this was last called."""
-        over, snapshots = self._policies.reach, list(self._meter.snapshots)
+        over, snapshots = self._reach, list(self._meter.snapshots)
         sign = self._meter.kinds_of_readings(over, now)
         back = self._now is not None and now < self._now
         before = self._before
@@ -123,7 +123,7 @@ class Totals:
 
     def is_measured(self, user: str, now: datetime) -> bool:
         """Whether what the user's servers asked for is known of all of them."""
-        start = now.timestamp() - self._policies.reach.total_seconds()
+        start = now.timestamp() - self._reach.total_seconds()
         return not any(one.unmeasured and one.not_measured(user, start) for one in self._counting)
 
     def of(self, user: str, *, keep: bool) -> UserTotals:

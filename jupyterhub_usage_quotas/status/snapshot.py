@@ -41,6 +41,7 @@ class StatusSnapshot:
         self.at: datetime | None = None
         """The instant of the last refresh."""
         self._policies = policies
+        self._reach = policies.reach
         self._meter = meter
         self._ledger = ledger
         self._plans = Plans(policies)
@@ -114,9 +115,10 @@ class StatusSnapshot:
         self, members: Members, decided: Adjustments, now: datetime, pace: Pace
     ) -> PoolAccounts:
         """Add up pools now, and not when somebody opens a page."""
-        policies, readings = self._policies, dict[str, Readings]()
+        policies, measured = self._policies, self._policies.all_measured
+        readings = dict[str, Readings]()
         wanted = {*self._meter.users, REST} if None in members.values() else set[str]()
         for user in wanted.union(*filter(None, members.values())):
-            readings |= self._meter.peek([user], policies.all_measured, policies.reach, now)
+            readings |= self._meter.peek([user], measured, self._reach, now)
             await pace.keep()
         return await add_up(policies, pool_readings(readings, members), decided)
