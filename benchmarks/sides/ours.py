@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 from benchmarks.sides.asking import GROUP, POLICIES, serve
 from jupyterhub_usage_quotas import UsageQuotaManager
+from jupyterhub_usage_quotas.hub.metrics.exported import Exported
 from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
@@ -52,7 +53,8 @@ class Ours:
         manager = self._manager = UsageQuotaManager(config=config)
         self._snapshot = StatusSnapshot(manager.policies, manager.meter, manager.ledger)
         self._registry = CollectorRegistry()
-        gauges = UsageGauges(lambda: self._snapshot.rows, manager.policies, self._namespace)
+        exported = Exported(self._snapshot, self._namespace, everybody=True)
+        gauges = UsageGauges(exported.rows, manager.policies, self._namespace)
         self._registry.register(gauges)
 
     async def prepare(self) -> None:

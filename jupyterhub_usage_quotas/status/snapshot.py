@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import chain
 
 from ..ledger.base import Ledger
 from ..metering.meter import Meter
@@ -49,15 +48,6 @@ class StatusSnapshot:
         self._rebuilding = asyncio.Lock()
         self._everyone: tuple[Adjustment, ...] = ()
         self._known: dict[str, Standing] = {}
-        self._rows: tuple[PolicyStatus, ...] | None = ()
-
-    @property
-    def rows(self) -> tuple[PolicyStatus, ...]:
-        """All rows, those of users first."""
-        if self._rows is None:
-            of_users = chain.from_iterable(one.rows for one in self.standings)
-            self._rows = (*of_users, *self.pool_rows)
-        return self._rows
 
     async def rebuild(self, subjects: Iterable[Subject], members: Members, now: datetime) -> None:
         """Bring all users up to date; the ledger is queried once for all of them."""
@@ -85,7 +75,7 @@ class StatusSnapshot:
             self._known = {}
             raise
         self.standings, self.pool_rows, self.pools = tuple(known.values()), of_pools, pools
-        self._known, self._rows, self.at = known, None, now
+        self._known, self.at = known, now
 
     def _news(self, decided: Adjustments, now: datetime) -> News:
         news = self._totals.news(now)

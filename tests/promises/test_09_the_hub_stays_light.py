@@ -26,6 +26,7 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.usage import ANY_SERVER
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from tests.support.calls import calls_of
+from tests.support.standing import rows_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
 HOUR = 3600.0
@@ -121,7 +122,7 @@ async def test_the_ledger_is_asked_once_for_however_many_users(users):
     policies, ledger = parse_policies([POLICY]), CountingLedger()
     snapshot = StatusSnapshot(policies, await kept(Hubful(users, 1), 7), ledger)
     await snapshot.rebuild([Subject(f"idle-{number}") for number in range(users)], {}, NOW)
-    assert len(snapshot.rows) == users
+    assert len(rows_of(snapshot)) == users
     assert ledger.asked == 1
 
 
@@ -138,7 +139,7 @@ def test_only_those_are_judged_again_of_whom_anything_is_new(policies):
         asyncio.run(snapshot.rebuild(subjects, {}, NOW))
 
     first, again = calls_of(rebuild), calls_of(rebuild)
-    assert len(snapshot.rows) == 1000 * policies
+    assert len(rows_of(snapshot)) == 1000 * policies
     assert again < first / 10
     assert again < 15 * 1000
 

@@ -22,6 +22,7 @@ from tests.support.cluster import NAMESPACE
 from tests.support.hub import Hub
 from tests.support.made_up import MadeUp, Session
 from tests.support.recorded_hub import OVER, WITHIN
+from tests.support.standing import rows_of
 from tests.support.visitor import Visitor
 
 BY_GROUP = {name for names in conventions.BY_GROUP_METRICS.values() for name in names}
@@ -117,7 +118,7 @@ async def test_a_scrape_amid_a_refresh_sees_all_of_one_state():
         pass
     snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
     registry = CollectorRegistry()
-    registry.register(UsageGauges(lambda: snapshot.rows, policies, NAMESPACE))
+    registry.register(UsageGauges(lambda: rows_of(snapshot), policies, NAMESPACE))
     await snapshot.rebuild([Subject(name) for name in names], {}, now)
     before = generate_latest(registry)
     assert before.count(b'username="user-') == 3 * len(names)

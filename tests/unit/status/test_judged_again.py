@@ -37,6 +37,7 @@ from jupyterhub_usage_quotas.status.members import Members, members_of_pools
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.standings import PolicyStatus
 from tests.support.made_up import MadeUp, Session
+from tests.support.standing import rows_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -197,8 +198,8 @@ async def test_the_rows_are_those_of_decisions_on_everybody(seed, more):
     for _ in range(40):
         await world.go_on()
         await snapshot.rebuild(world.subjects, world.members, world.now)
-        assert_same(snapshot.rows, await decided_anew(world))
-        known += sum(bool(one.used) for one in snapshot.rows)
+        assert_same(rows_of(snapshot), await decided_anew(world))
+        known += sum(bool(one.used) for one in rows_of(snapshot))
     assert known > 50
 
 
@@ -211,7 +212,7 @@ async def test_of_two_refreshes_at_once_none_misses_what_is_new(monkeypatch):
         await world.go_on()
         both = (snapshot.rebuild(world.subjects, {}, world.now) for _ in range(2))
         await asyncio.gather(*both)
-        assert_same(snapshot.rows, await decided_anew(world))
+        assert_same(rows_of(snapshot), await decided_anew(world))
 
 
 @pytest.mark.parametrize("broken", ["pool_row", "_changed", "_known_until"])
@@ -244,7 +245,7 @@ async def test_what_was_new_when_a_refresh_failed_is_new_for_the_next(broken, mo
     await at_minute(5)
     expected = await decided_anew(world)
     assert expected["user-0", "today"][0] == MINUTE
-    assert_same(snapshot.rows, expected)
+    assert_same(rows_of(snapshot), expected)
 
 
 WINDOWS: list[Window] = [

@@ -25,8 +25,9 @@ from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import Members, gather
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
-from jupyterhub_usage_quotas.status.standings import PolicyStatus
+from jupyterhub_usage_quotas.status.standings import PolicyStatus, Standing
 from tests.support.made_up import MadeUp, Session
+from tests.support.standing import rows_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
 LATELY = (NOW - timedelta(days=1), NOW + timedelta(days=1))
@@ -147,7 +148,7 @@ async def test_rows_are_the_verdicts_of_decisions(seed, adjusted, intersection):
             said = (verdict.used, verdict.allowance, verdict.remaining)
             key = (username, verdict.allotment.name)
             assert expected.setdefault(key, said) == said, "a pool stands the same for its members"
-    found = by_user_and_policy(snapshot.rows)
+    found = by_user_and_policy(rows_of(snapshot))
     shown = {key: (one.used, one.allowance, one.remaining) for key, one in found.items()}
     assert shown.keys() == expected.keys()
     for key, figures in shown.items():
@@ -161,18 +162,18 @@ async def test_who_used_nothing_is_there_with_zero_and_who_is_deleted_is_not():
     policies = policies_of()
     snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    of_eve = {one.policy: one.used for one in snapshot.rows if one.username == "eve"}
+    of_eve = {one.policy: one.used for one in rows_of(snapshot) if one.username == "eve"}
     assert of_eve == dict.fromkeys(
         ["everyone", "short", "today", "balance", "gpus", "warned", "spent", "rest"], 0
     )
-    assert {one.username for one in snapshot.rows} == {*GROUPS, ""}
+    assert {one.username for one in rows_of(snapshot)} == {*GROUPS, ""}
 
 
 async def test_every_pool_is_there_once_and_belongs_to_nobody():
     policies = policies_of()
     snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(2)), policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    pools = [one for one in snapshot.rows if one.policy in MEMBERS]
+    pools = [one for one in rows_of(snapshot) if one.policy in MEMBERS]
     assert sorted((one.username, one.policy) for one in pools) == [
         ("", "all"),
         ("", "first"),
@@ -185,7 +186,7 @@ async def test_what_everyones_pool_used_includes_who_is_no_user_any_more():
     source = MadeUp({"deleted": [Session(UNIX - 7200, UNIX, {"time": 1.0})]})
     snapshot = StatusSnapshot(policies, await meter_of(source, policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), {"all": None}, NOW)
-    (pool,) = snapshot.rows
+    (pool,) = rows_of(snapshot)
     assert pool.used == 2 * HOUR
 
 
@@ -194,9 +195,9 @@ async def test_what_is_unknown_is_none_and_never_zero():
     meter = await meter_of(MadeUp(sessions(1), alive=False), policies)
     snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    assert {one.used for one in snapshot.rows} == {None}
-    assert {one.remaining for one in snapshot.rows} == {None}
-    assert all(one.allowance > 0 for one in snapshot.rows)
+    assert {one.used for one in rows_of(snapshot)} == {None}
+    assert {one.remaining for one in rows_of(snapshot)} == {None}
+    assert all(one.allowance > 0 for one in rows_of(snapshot))
 
 
 async def test_before_anything_was_read_everybody_is_there_and_unknown():
@@ -204,8 +205,8 @@ async def test_before_anything_was_read_everybody_is_there_and_unknown():
     meter = Meter(PrometheusClient("http://nowhere.test"), [MadeUp({})], clock=lambda: NOW)
     snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    assert {one.username for one in snapshot.rows} == {*GROUPS, ""}
-    assert {one.used for one in snapshot.rows} == {None}
+    assert {one.username for one in rows_of(snapshot)} == {*GROUPS, ""}
+    assert {one.used for one in rows_of(snapshot)} == {None}
 
 
 async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
@@ -223,7 +224,7 @@ async def test_a_source_that_fails_leaves_what_was_known_until_it_is_stale():
         clock = NOW + timedelta(minutes=minutes)
         await meter.refresh(timedelta(days=7))
         await snapshot.rebuild([Subject("ada")], {}, clock)
-        used.append(snapshot.rows[0].used)
+        used.append(rows_of(snapshot)[0].used)
     assert used == [2 * HOUR, 2 * HOUR, 2 * HOUR, None, None]
 
 
@@ -235,26 +236,26 @@ async def test_a_scrape_amid_a_rebuild_sees_the_whole_one_before():
     source = MadeUp(sessions(1))
     snapshot = StatusSnapshot(policies, await meter_of(source, policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    before = snapshot.rows
-    seen: list[Sequence[PolicyStatus]] = []
+    before = snapshot.standings
+    seen: list[Sequence[Standing]] = []
 
     def half_read() -> Iterator[Request]:
         for request in subjects({"zoe": {"red"}} | GROUPS):
-            seen.append(snapshot.rows)
+            seen.append(snapshot.standings)
             yield request
-        seen.append(snapshot.rows)
+        seen.append(snapshot.standings)
 
     await snapshot.rebuild(half_read(), MEMBERS, NOW)
     assert len(seen) == len(GROUPS) + 2
     assert all(one is before for one in seen)
-    assert {one.username for one in snapshot.rows} == {"zoe", "", *GROUPS}
+    assert {one.username for one in rows_of(snapshot)} == {"zoe", "", *GROUPS}
 
 
 async def test_a_rebuild_that_breaks_off_leaves_the_whole_one_before():
     policies = policies_of()
     snapshot = StatusSnapshot(policies, await meter_of(MadeUp(sessions(1)), policies), NO_LEDGER)
     await snapshot.rebuild(subjects(), MEMBERS, NOW)
-    before = snapshot.rows
+    before = snapshot.standings
 
     def database_gone() -> Iterator[Request]:
         yield from [*subjects()][:2]
@@ -262,7 +263,7 @@ async def test_a_rebuild_that_breaks_off_leaves_the_whole_one_before():
 
     with pytest.raises(RuntimeError):
         await snapshot.rebuild(database_gone(), MEMBERS, NOW)
-    assert snapshot.rows is before
+    assert snapshot.standings is before
 
 
 async def test_others_run_while_many_users_are_judged():
@@ -281,7 +282,7 @@ async def test_others_run_while_many_users_are_judged():
     taken = asyncio.ensure_future(snapshot.rebuild(subjects(many), {}, NOW))
     await asyncio.gather(taken, others())
     assert turns > 2
-    assert len(snapshot.rows) == 3000
+    assert len(rows_of(snapshot)) == 3000
 
 
 # --- what labels are made of ----------------------------------------------------------------------
@@ -296,7 +297,7 @@ async def test_groups_and_days_are_those_of_the_policy():
     )
     snapshot = StatusSnapshot(policies, await meter_of(MadeUp({}), policies), NO_LEDGER)
     await snapshot.rebuild([Subject("bob", frozenset({"red"}))], {}, NOW)
-    assert {one.policy: (one.groups, one.days) for one in snapshot.rows} == {
+    assert {one.policy: (one.groups, one.days) for one in rows_of(snapshot)} == {
         "a": ("blue,class-*,red", "7"),
         "b": ("", "1.5"),
         "c": ("", ""),

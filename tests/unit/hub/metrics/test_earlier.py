@@ -16,6 +16,7 @@ from jupyterhub_usage_quotas.hub.metrics.usage import UsageGauges
 from jupyterhub_usage_quotas.quotas.decide import Outcome
 from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
+from tests.support.standing import rows_of
 from tests.unit.hub.metrics.test_usage import rule, session, standings_of, users
 
 GIB = 2**30
@@ -47,7 +48,7 @@ async def gauges_of(*rules: dict, subjects: list[Subject], used: float = 2.0):
     _, snapshot = await standings_of(
         rules, {"ada": [session(5, 2, memory=used * GIB, cpu=1.5)]}, subjects
     )
-    return EarlierGauges(lambda: snapshot.rows, "prod")
+    return EarlierGauges(lambda: rows_of(snapshot), "prod")
 
 
 async def test_usage_and_limits_have_its_names_labels_and_values():
@@ -109,15 +110,15 @@ async def test_with_them_those_by_group_are_not_there_twice():
     rules = [rule("x", "5G"), rule("y", "8 CPU-hours", resource="cpu")]
     _, snapshot = await standings_of(rules, {"ada": [session(5, 2, memory=GIB)]}, users("ada"))
     policies = parse_policies(rules)
-    usual = UsageGauges(lambda: snapshot.rows, policies, "prod", by_group=False)
-    found = scraped(usual, EarlierGauges(lambda: snapshot.rows, "prod"))
+    usual = UsageGauges(lambda: rows_of(snapshot), policies, "prod", by_group=False)
+    found = scraped(usual, EarlierGauges(lambda: rows_of(snapshot), "prod"))
     assert [len(found[name]) for name in (USAGE, LIMIT, CPU_LIMIT)] == [1, 1, 1]
     assert "jupyterhub_cpu_limit_core_hours_total" not in found
 
 
 async def test_what_is_not_known_is_no_number():
     _, snapshot = await standings_of([rule("x", "5G")], {}, users("ada"), alive=False)
-    found = scraped(EarlierGauges(lambda: snapshot.rows, "prod"))
+    found = scraped(EarlierGauges(lambda: rows_of(snapshot), "prod"))
     assert math.isnan(found[USAGE][0][1])
     assert found[LIMIT][0][1] == 5 * GIB
 

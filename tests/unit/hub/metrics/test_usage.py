@@ -34,6 +34,7 @@ from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.standings import PolicyStatus
 from tests.support.made_up import MadeUp, Session
+from tests.support.standing import rows_of
 
 NOW = datetime(2026, 3, 4, 12, 34, tzinfo=UTC)
 HOUR, GIB = 3600.0, 1024**3
@@ -101,7 +102,7 @@ async def standings_of(
         pass
     snapshot = StatusSnapshot(policies, meter, NO_LEDGER)
     await snapshot.rebuild(users, members or {}, now)
-    return UsageGauges(lambda: snapshot.rows, policies, NAMESPACE), snapshot
+    return UsageGauges(lambda: rows_of(snapshot), policies, NAMESPACE), snapshot
 
 
 def session(hours_ago: float, hours: float, **rates: float) -> Session:
@@ -374,7 +375,7 @@ async def kept(db: Any, export_usage: Any = True) -> tuple[StatusSnapshot, MadeU
 )
 async def test_everybody_is_exported_or_nobody_or_the_members_of_groups(db, export_usage, exported):
     snapshot, source = await kept(db, export_usage)
-    assert sorted(one.username for one in snapshot.rows) == sorted(exported)
+    assert sorted(one.username for one in rows_of(snapshot)) == sorted(exported)
     assert len(source.asked) >= 2, "the meter is kept for decisions all the same"
 
 
@@ -391,7 +392,7 @@ async def test_on_a_large_hub_those_are_exported_who_are_active_or_near_a_limit(
         "user-4": [session(2, 0.9, memory=GIB)],
     }
     _, snapshot = await standings_of(rules, sessions, users(*many), members={"team": {"user-1"}})
-    assert len({one.username for one in snapshot.rows}) == 1001
+    assert len({one.username for one in rows_of(snapshot)}) == 1001
 
     def exported(*, everybody: bool = False) -> tuple[set[str], dict[str, float]]:
         made = Exported(snapshot, NAMESPACE, everybody=everybody)
@@ -419,10 +420,10 @@ def test_what_is_neither_is_refused_with_what_would_be_right(wrong):
 
 async def test_a_user_who_is_deleted_is_gone_with_the_next_refresh_and_a_new_one_is_there(db):
     snapshot, _ = await kept(db)
-    assert len(snapshot.rows) == 504
+    assert len(rows_of(snapshot)) == 504
     db.delete(db.query(orm.User).filter_by(name="dan").one())
     db.add(orm.User(name="eve"))
     db.commit()
     snapshot, _ = await kept(db)
-    names = {one.username for one in snapshot.rows}
+    names = {one.username for one in rows_of(snapshot)}
     assert ("dan" in names, "eve" in names, len(names)) == (False, True, 504)

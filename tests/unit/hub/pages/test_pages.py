@@ -40,6 +40,7 @@ from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 from jupyterhub_usage_quotas.status.users import UserStatus, UserStatuses, forecast
 from tests.support.fake_prometheus import URL, alive
 from tests.support.hub_objects import hub_spawner, hub_user
+from tests.support.standing import rows_of
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 GIB = 1024**3
@@ -428,7 +429,7 @@ async def test_without_gauges_pools_are_added_up_all_the_same(database: Database
     before = snapshot.pools
     app = SimpleNamespace(db=database.db, log=LOG)
     await make_refresh_loop(app, made, made.meter, snapshot).call_listeners()
-    assert snapshot.rows == ()
+    assert rows_of(snapshot) == ()
     assert snapshot.pools is not before
     assert set(snapshot.pools.pools) == {"pool", "first"}
     assert "u299" in snapshot.pools.pools["pool"]
