@@ -73,8 +73,10 @@ WINDOWS: list[tuple[str, str, Any]] = [
     ("time", "40 server-hours", {"calendar": "week"}),
     ("cpu", "900 CPU-hours", {"calendar": "month"}),
     ("time", "12 server-hours", {"calendar": "day", "timezone": "Europe/Zurich"}),
+    ("credits", "100 credits", {"refill": 1, "every": "10 minutes"}),
     ("cpu", "40 CPU-hours", {"refill": 1, "every": "6 hours"}),
 ]
+PRICES = {"memory": 0.1, "cpu": 0.5, "time": 1.0}
 
 
 class Active(World):
@@ -178,6 +180,7 @@ class Hub:
         self.meter = Meter(self.client, [source], timing, clock=lambda: self.at)
         config = Config()
         config.UsageQuotaManager.policy = policies_of(policies)
+        config.UsageQuotaManager.credit_prices = PRICES
         self.options = QuotaOptions(config=config)
         self.policies = self.options.policies
         self.snapshot = StatusSnapshot(self.policies, self.meter, NO_LEDGER)

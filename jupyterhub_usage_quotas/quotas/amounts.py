@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+
+from .usage import sum_of_runs
 
 FIELDS = 3
 """Values of a run: its start, its end, and base units per second."""
@@ -35,10 +37,8 @@ class Amounts(Protocol):
         """
         ...
 
-    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
-        """What was used in each interval `(n * length, (n + 1) * length]` since an offset in which
-        anything was: `(n, amount)` in time order.
-        """
+    def segments(self) -> Iterator[tuple[float, float, float]]:
+        """`(start, end, rate)` in time order, without overlap; the rate may be zero."""
         ...
 
 
@@ -111,19 +111,10 @@ class RunTotals:
             index += FIELDS
         return max(self.packed[index], after) if index < len(self.packed) else math.inf
 
-    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
-        """See `Amounts.by_interval`."""
-        amounts: dict[int, float] = {}
-        for at in range(0, len(self.packed), FIELDS):
-            start, end, rate = self.packed[at : at + FIELDS]
-            start, end = start - offset, end - offset
-            number = math.floor(start / length)
-            while number * length < end:
-                part = min(end, (number + 1) * length) - max(start, number * length)
-                if part > 0:
-                    amounts[number] = amounts.get(number, 0.0) + rate * part
-                number += 1
-        return tuple(amounts.items())
+    def segments(self) -> Iterator[tuple[float, float, float]]:
+        """See `Amounts.segments`."""
+        values = iter(self.packed)
+        return zip(values, values, values, strict=True)
 
 
 class Weighted:
@@ -149,13 +140,14 @@ class Weighted:
             (one.used_next(after) for one, weight in self._parts if weight), default=math.inf
         )
 
-    def by_interval(self, length: float, offset: float = 0.0) -> Sequence[tuple[int, float]]:
-        """See `Amounts.by_interval`."""
-        amounts: dict[int, list[float]] = {}
+    def segments(self) -> Iterator[tuple[float, float, float]]:
+        """See `Amounts.segments`."""
+        # Mostly a server uses all that it uses for the same time.
+        rates: dict[tuple[float, float], float] = {}
         for one, weight in self._parts:
-            for number, amount in one.by_interval(length, offset):
-                amounts.setdefault(number, []).append(weight * amount)
-        return tuple((number, math.fsum(amounts[number])) for number in sorted(amounts))
+            for start, end, rate in one.segments():
+                rates[start, end] = rates.get((start, end), 0.0) + weight * rate
+        return sum_of_runs((start, end, rate) for (start, end), rate in rates.items())
 
 
 def together(parts: Sequence[Amounts]) -> Amounts:

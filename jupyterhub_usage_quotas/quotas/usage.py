@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,9 +54,6 @@ class Usage:
     _before: tuple[float, ...] = field(init=False, repr=False, compare=False)
     _rates: tuple[float, ...] = field(init=False, repr=False, compare=False)
     _selected: dict[ServerSelector, Usage] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
-    _intervals: dict[tuple[float, float], tuple[tuple[int, float], ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
@@ -111,24 +108,21 @@ class Usage:
         for index, rate in enumerate(self._rates[:-1]):
             yield self._times[index], self._times[index + 1], rate
 
-    def by_interval(self, length: float, offset: float = 0.0) -> tuple[tuple[int, float], ...]:
-        """What was used in each interval `(n * length, (n + 1) * length]` of Unix time, all of them
-        later by `offset`, in which anything was: `(n, amount)` in time order.
+    def by_interval(self, length: float) -> tuple[tuple[int, float], ...]:
+        """What was used in each interval `(n * length, (n + 1) * length]` of Unix time in which
+        anything was: `(n, amount)` in time order.
 
         Each amount is summed for itself, so it is the same whatever was used before.
         """
-        if (length, offset) not in self._intervals:
-            amounts: dict[int, float] = {}
-            for begin, until, rate in self.segments():
-                start, end = begin - offset, until - offset
-                number = math.floor(start / length)
-                while rate > 0 and number * length < end:
-                    part = min(end, (number + 1) * length) - max(start, number * length)
-                    if part > 0:
-                        amounts[number] = amounts.get(number, 0.0) + rate * part
-                    number += 1
-            self._intervals[length, offset] = tuple(sorted(amounts.items()))
-        return self._intervals[length, offset]
+        amounts: dict[int, float] = {}
+        for start, end, rate in self.segments():
+            number = math.floor(start / length)
+            while rate > 0 and number * length < end:
+                part = min(end, (number + 1) * length) - max(start, number * length)
+                if part > 0:
+                    amounts[number] = amounts.get(number, 0.0) + rate * part
+                number += 1
+        return tuple(sorted(amounts.items()))
 
     def of(self, servers: ServerSelector) -> Usage:
         """The part that the selected servers used."""
@@ -147,16 +141,6 @@ class Usage:
         object.__setattr__(same, "covered_until", until)
         object.__setattr__(same, "coverage", coverage)
         return same
-
-    def _intervals_before(
-        self, at: float, length: float, offset: float
-    ) -> tuple[tuple[int, float], ...]:
-        """Of `by_interval`, what is before an instant."""
-        whole = self._intervals[length, offset]
-        last = math.floor((at - offset) / length)
-        kept = whole[: bisect_left(whole, last, key=lambda one: one[0])]
-        part = self.between(last * length + offset, at)
-        return (*kept, (last, part)) if part > 0 else kept
 
     def before(self, at: float) -> Usage:
         """The part up to an instant (seconds since the Unix epoch), as it was known then.
@@ -179,9 +163,6 @@ class Usage:
             "_before": (*self._before[: last + 1], self.until(at)),
             "_rates": (*self._rates[: last + 1], 0.0),
             "_selected": {},
-            "_intervals": {
-                interval: self._intervals_before(at, *interval) for interval in self._intervals
-            },
         }
         for name, value in values.items():
             object.__setattr__(cut, name, value)

@@ -180,10 +180,7 @@ class _Walk:
         pool = charge.allotment.pool
         if pool and pool.name in self.of_pools:
             return self.of_pools[pool.name]
-        window = charge.allotment.window
-        course = Course(window, usage, self.start, self.end)
-        # What is prepared for this is kept where usage is cut for a decision.
-        window.used(usage, from_unix(self.end))
+        course = Course(charge.allotment.window, usage, self.start, self.end)
         if pool:
             self.of_pools[pool.name] = course
         return course

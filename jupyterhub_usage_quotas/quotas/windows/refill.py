@@ -8,10 +8,8 @@ is missing, as for every window.
 
 Steps are at whole multiples of `every` since the Unix epoch, or so long after each (`offset`).
 Usage up to and including a step comes before the step's refill. Because of "not below nothing" the
-order of events matters, so history is folded interval by interval in which something was used; a
-`Checkpoint` is the state right after one, and folding on from it gives the same number to the last
-digit as folding from the start. What comes back in between is worked out at once, however many
-steps that are.
+order of events matters, so history is followed run by run. What is used and comes back in the whole
+intervals of a run, or comes back between two, is worked out at once, however many steps that are.
 """
 
 from __future__ import annotations
@@ -19,10 +17,9 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from ..amounts import Amounts
@@ -56,7 +53,7 @@ REFILLS_PLOTTED = 30
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was missing right after the step of this number, before which something was used."""
+    """What was missing right after the step of this number, and what was used since."""
 
     step: int
     missing: float
@@ -168,37 +165,44 @@ class Refill(OverTime):
         amounts = [one.amount for one in windows if isinstance(one, Refill)]
         return replace(self, amount=combined(amounts))
 
-    def fold(self, usage: Amounts, at: datetime, since: Checkpoint | None = None) -> Checkpoint:
-        """The state right after the last step at or before `at` that usage came before.
+    def used(self, usage: Amounts, at: datetime) -> float:
+        """What is missing from the cap at `at`, in base units."""
+        if not self.amount:
+            return usage.between(-math.inf, at.timestamp())
+        return next(self._missing_at(usage, (at.timestamp(),)))
 
-        Without a checkpoint to go on from, the balance is full when usage begins.
+    def _missing_at(self, usage: Amounts, instants: Iterable[float]) -> Iterator[float]:
+        """What is missing at each of some instants, which are in time order.
+
+        The balance is full when usage begins.
         """
         every, offset = self.every.total_seconds(), self.offset.total_seconds()
-        last = self._step_at(at.timestamp())
-        step, missing = (since.step, since.missing) if since else (-1, 0.0)
-        amount, whole = self.amount, usage.by_interval(every, offset)
-        first = bisect_left(whole, step, key=lambda one: one[0]) if since else 0
-        # As `after_steps`, but written out: there may be thousands.
-        for number, used in islice(whole, first, None):
-            if number >= last:
-                break
-            if number > step:
-                missing -= (number - step) * amount
-                missing = missing if missing > 0.0 else 0.0
-            step = number + 1
-            missing = missing + used - amount
-            missing = missing if missing > 0.0 else 0.0
-        return Checkpoint(step, missing)
+        amount, runs = self.amount, iter(usage.segments())
+        # `missing` is what was right after a step, and what was used since, before the following.
+        step, following, missing = 0, -math.inf, 0.0
+        run = next(runs, None)
+        for until in instants:
+            while run and run[0] < until:
+                start, end, rate = run
+                run = (until, end, rate) if end > until else next(runs, None)
+                end = min(end, until)
+                if start >= following:
+                    now = math.floor((start - offset) / every)
+                    missing = self.after_steps(missing, now - step)
+                    step, following = now, (now + 1) * every + offset
+                if end > following:
+                    missing = max(missing + rate * (following - start) - amount, 0.0)
+                    # Of whole intervals each adds the same, or takes it until nothing is missing.
+                    whole = max(math.floor((end - offset) / every) - step - 1, 0)
+                    missing = max(missing + whole * (rate * every - amount), 0.0)
+                    step += 1 + whole
+                    start, following = step * every + offset, (step + 1) * every + offset
+                missing += rate * (end - start)
+            yield self.after_steps(missing, self._step_at(until) - step)
 
     def after_steps(self, missing: float, steps: int) -> float:
         """What is missing after so many steps without usage."""
         return max(missing - steps * self.amount, 0.0) if steps > 0 else missing
-
-    def used(self, usage: Amounts, at: datetime) -> float:
-        """What is missing from the cap at `at`, in base units."""
-        state, step = self.fold(usage, at), self._step_at(at.timestamp())
-        missing = self.after_steps(state.missing, step - state.step)
-        return missing + usage.between(self._at_step(step), at.timestamp())
 
     def earliest(
         self, usage: Usage, enough: Callable[[float], bool], after: datetime
@@ -258,7 +262,7 @@ class Refill(OverTime):
 
     def course(self, usage: Usage, instants: Sequence[datetime]) -> list[float]:
         """See `Window.course`: what is missing, which falls with every refill."""
-        return [self.used(usage, one) for one in instants]
+        return list(self._missing_at(usage, (one.timestamp() for one in instants)))
 
     def __str__(self) -> str:
         if not self.amount:

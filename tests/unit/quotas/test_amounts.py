@@ -6,7 +6,8 @@ import math
 import random
 from array import array
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,15 @@ from hypothesis import strategies as st
 
 from jupyterhub_usage_quotas.quotas.amounts import Amounts, RunTotals, bought, together
 from jupyterhub_usage_quotas.quotas.usage import Bucket, Usage
+from jupyterhub_usage_quotas.quotas.windows.base import from_unix
+from jupyterhub_usage_quotas.quotas.windows.refill import Refill
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
+BALANCES = [
+    Refill(7.0, timedelta(seconds=7)),
+    Refill(30.0, timedelta(minutes=1), timedelta(seconds=3)),
+    Refill(0.0, timedelta(minutes=1)),
+]
 Runs = Sequence[tuple[float, float, float]]
 
 
@@ -34,10 +42,18 @@ def assert_same(made: Amounts, expected: Usage, chance: random.Random) -> None:
         end = start + chance.randrange(400)
         assert made.between(start, end) == pytest.approx(expected.between(start, end), abs=1e-9)
         assert made.used_next(start) == expected.used_next(start)
-    for length in (7.0, 60.0):
-        one, other = made.by_interval(length, 3.0), expected.by_interval(length, 3.0)
-        assert [number for number, _ in one] == [number for number, _ in other]
-        assert [amount for _, amount in one] == pytest.approx([amount for _, amount in other])
+    runs = list(made.segments())
+    assert all(before[1] <= after[0] for before, after in pairwise(runs))
+    for minute in range(12):
+        parts = (
+            rate * max(min(end, 60.0 * (minute + 1)) - max(start, 60.0 * minute), 0.0)
+            for start, end, rate in runs
+        )
+        counts = expected.between(60.0 * minute, 60.0 * (minute + 1))
+        assert math.fsum(parts) == pytest.approx(counts, abs=1e-9)
+    for window in BALANCES:
+        at = from_unix(chance.randrange(700))
+        assert window.used(made, at) == pytest.approx(window.used(expected, at), abs=1e-9)
 
 
 @given(st.integers(0, 2**32))
@@ -60,6 +76,11 @@ def test_whatever_comes_and_is_forgotten(seed: int):
         runs = [(max(start, keep), end, rate) for start, end, rate in runs if end > keep]
         totals.update(packed(runs))
         assert totals.packed == packed(runs)
+        anew, now = RunTotals(packed(runs)), from_unix(at)
+        assert list(totals.segments()) == list(anew.segments()) == runs
+        assert [one.used(totals, now) for one in BALANCES] == pytest.approx(
+            [one.used(anew, now) for one in BALANCES], abs=1e-9
+        )
         assert_same(totals, usage(runs), chance)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -209,18 +210,20 @@ def test_what_is_missing_is_what_an_exact_account_says(usage, window, ahead):
 
 
 @given(usage=FLOATS, window=WINDOWS, data=st.data())
-def test_going_on_from_any_checkpoint_is_the_same_to_the_last_digit(usage, window, data):
-    """However often an account is interrupted, at whatever steps, it ends with the same number."""
+def test_followed_through_any_instants_it_is_what_it_is_at_each(usage, window, data):
+    """However often an account is interrupted, at steps and between them."""
     instants = [NOON + timedelta(seconds=one) for one in (-80_000, 30_000)]
     stops = sorted(
         data.draw(
             st.lists(st.datetimes(*(one.replace(tzinfo=None) for one in instants)), max_size=5)
         )
     )
-    checkpoint = None
-    for stop in stops:
-        checkpoint = window.fold(usage, stop.replace(tzinfo=UTC), checkpoint)
-    assert window.fold(usage, instants[1], checkpoint) == window.fold(usage, instants[1])
+    times = [stop.replace(tzinfo=UTC) for stop in stops]
+    times += [around for stop in times for around in window.steps_around(stop)]
+    times.sort()
+    each = [window.used(usage, at) for at in times]
+    total = math.fsum(bucket.amount for bucket in usage.buckets)
+    assert window.course(usage, times) == pytest.approx(each, rel=1e-9, abs=total * 1e-9)
 
 
 # --- debts that take long to pay ----------------------------------------------------------------
@@ -389,6 +392,52 @@ def test_what_is_forgotten_gives_nobody_more_than_one_balance(amounts, amount, c
 def test_who_has_much_to_fill_is_looked_at_for_longer(amount, limit, days):
     window = Refill(amount, timedelta(minutes=10))
     assert window.reach_for(limit) == pytest.approx(timedelta(days=days), abs=timedelta(days=1))
+
+
+class Counted(Usage):
+    """Usage that counts how often its history is gone through."""
+
+    times = 0
+
+    def segments(self):
+        Counted.times += 1
+        return super().segments()
+
+
+def lines_of(work):
+    """How many lines of Python are run for it, whatever the machine is."""
+    lines, before = 0, sys.gettrace()
+
+    def note(_frame, event, _arg):
+        nonlocal lines
+        lines += event == "line"
+        return note
+
+    sys.settrace(note)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.parametrize("amount", [0.0, 59.0, 61.0])
+def test_however_long_somebody_used_something_and_however_short_steps_are_it_is_as_quick(amount):
+    window = Refill(amount, MINUTE)
+    hour, year = (used((-minutes, 0, 1)) for minutes in (60, 366 * 24 * 60))
+    expected = {0.0: 60 * 366 * 24 * 60, 59.0: 366 * 24 * 60, 61.0: 0}
+    assert window.used(year, NOON) == expected[amount]
+    times = [lines_of(lambda one=one: window.used(one, NOON)) for one in (hour, year)]
+    assert times[0] == times[1]
+
+
+def test_a_plot_goes_through_the_history_once():
+    """And not once for each of its instants."""
+    usage = Counted(used((-10_000, 0, 1)).buckets, NOON)
+    instants = [after(minutes) for minutes in range(-5000, 0)]
+    before = Counted.times
+    assert Refill(59.0, MINUTE).course(usage, instants)[-1] == 10_000 - 1
+    assert Counted.times == before + 1
 
 
 def test_steps_can_be_at_a_time_of_the_day():
