@@ -48,8 +48,6 @@ class Plan:
     pools: tuple[str, ...]
     until: datetime | None
     shared: bool
-    plain: bool
-    """Whether all lines are."""
 
 
 class Plans:
@@ -97,7 +95,6 @@ class Plans:
             tuple(one.name for one in pools),
             first,
             any(one.overflow for one in pools),
-            all(one.plain for one in lines),
         )
 
     def _line(

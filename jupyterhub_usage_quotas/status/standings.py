@@ -19,7 +19,7 @@ from ..quotas.policy.policy import Policy, PolicySet
 from ..quotas.resolve import combine
 from ..quotas.subject import EVERYONE, Subject
 from ..quotas.units import Unit
-from ..quotas.usage import Unknown
+from ..quotas.usage import Fresh, Unknown
 from ..quotas.verdict import Request, judge, rest
 from .inputs import gather_cached
 from .plans import Line, Plan, Plans, days_of, groups_of, own_groups_of
@@ -115,22 +115,23 @@ class Judging:
         else:
             plan, before = known.plan, known.rows if known.gauges == gauges else None
         fresh, used_at = self.news.until, totals.end
+        earlier = {one.policy: one for one in before or ()}
         until: datetime | None
         if (
             fresh is None
             or used_at > fresh
             or plan.shared
-            or not (plan.plain or before)
+            or not all(one.plain or one.policy in earlier for one in plan.lines)
             or not self.totals.is_measured(name, now)
         ):
             rows, until = self._by_readings(subject, plan)
         else:
             rows = tuple(
-                self._row(name, line, totals) if line.plain or not before else before[number]
-                for number, line in enumerate(plan.lines)
+                self._row(name, line, totals) if line.plain else earlier[line.policy]
+                for line in plan.lines
             )
             # Whose usage grows is looked at again in the next minute anyway.
-            until = now if goes_on else self._steady_until(plan, totals)
+            until = now if goes_on else self._steady_until(plan, totals, rows)
         until = min((one for one in (until, plan.until) if one), default=None)
         share = max((one.share for one in rows), default=0.0)
         return Standing(subject, rows, plan, own, gauges, until, used_at, share)
@@ -151,14 +152,14 @@ class Judging:
             line.unit,
         )
 
-    def _steady_until(self, plan: Plan, totals: UserTotals) -> datetime | None:
+    def _steady_until(self, plan: Plan, totals: UserTotals, rows: Rows) -> datetime | None:
         """Until when what counts stays the same, if nothing more is used."""
         each = (
             line.window.steady_until(
-                totals.amounts(line.resource, line.servers, self.policies), self.now
+                totals.amounts(line.resource, line.servers, self.policies), self.now, row.used
             )
-            for line in plan.lines
-            if line.plain
+            for line, row in zip(plan.lines, rows, strict=True)
+            if line.plain and row.used is not None
         )
         return min((one for one in each if one), default=None)
 
@@ -182,23 +183,26 @@ class Judging:
             adjustments=inputs.adjustments,
             pools=self.pools,
         )
+        own = [one for one in charges if not one.allotment.pool]
         rows = tuple(
-            _row_of(one, self.policies, request, inputs.adjustments, self.now)
-            for one in charges
-            if not one.allotment.pool
+            _row_of(one, self.policies, request, inputs.adjustments, self.now) for one in own
         )
         if plan.shared:
             return rows, self.now
-        changes = [self._changes(one) for one in charges if not one.allotment.pool]
+        changes = [self._changes(*one) for one in zip(own, rows, strict=True)]
         return rows, min((one for one in changes if one), default=None)
 
-    def _changes(self, charge: Charge) -> datetime | None:
+    def _changes(self, charge: Charge, row: PolicyStatus) -> datetime | None:
         """When what counts of a charge may be another, although nothing was used."""
         reading = charge.reading
         if isinstance(reading, Unknown):
             # Of other reasons it is seen when they end; what is not measured leaves the window.
             return self.now if reading.reason is Reason.METRIC_MISSING else None
-        return charge.allotment.window.steady_until(reading.usage, self.now)
+        window, used = charge.allotment.window, row.used
+        if used is None or not isinstance(reading, Fresh):
+            # It is not shown, or what is shown is not all.
+            used = window.used(reading.usage, self.now)
+        return window.steady_until(reading.usage, self.now, used)
 
 
 def _is_past(instant: datetime | None, now: datetime) -> bool:

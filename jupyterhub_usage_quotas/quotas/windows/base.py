@@ -143,9 +143,9 @@ class Window(Protocol):
         """
         ...
 
-    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
-        """Until when `used` stays what it is at `at`, if nothing more is used; it may stay longer.
-        None where it stays for ever, `at` where it changes now.
+    def steady_until(self, usage: Amounts, at: datetime, used: float) -> datetime | None:
+        """Until when `used`, which is what counts at `at`, stays so, if nothing more is used; it
+        may stay longer. None where it stays for ever, `at` where it changes now.
         """
         ...
 

@@ -201,7 +201,12 @@ class Calendar(OverTime):
             used, begin = 0.0, end
         return None
 
-    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
+    def steady_until(
+        self,
+        usage: Amounts,
+        at: datetime,
+        used: float,  # noqa: ARG002 when it was is what matters
+    ) -> datetime | None:
         """See `Window.steady_until`: until the next period, if anything counts in this one."""
         if usage.end > at.timestamp():
             return at

@@ -141,7 +141,7 @@ class Current:
         """At once, or not by what servers ask for."""
         return start if self.used(usage, start) >= allowance else None
 
-    def steady_until(self, usage: Amounts, at: datetime) -> None:  # noqa: ARG002 see below
+    def steady_until(self, usage: Amounts, at: datetime, used: float) -> None:  # noqa: ARG002
         """See `Window.steady_until`: time changes nothing of it."""
         return
 

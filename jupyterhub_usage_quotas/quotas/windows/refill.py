@@ -245,12 +245,11 @@ class Refill(OverTime):
             at = step
         return None
 
-    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
+    def steady_until(self, usage: Amounts, at: datetime, used: float) -> datetime | None:
         """See `Window.steady_until`: until the next refill, if anything is missing."""
         if usage.end > at.timestamp():
             return at
-        comes = self.amount > 0 and self.used(usage, at) > 0
-        return self.steps_around(at)[1] if comes else None
+        return self.steps_around(at)[1] if self.amount > 0 and used > 0 else None
 
     def account(self) -> Account:
         """See `Window.account`."""

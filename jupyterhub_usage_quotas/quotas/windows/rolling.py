@@ -146,7 +146,12 @@ class Rolling(OverTime):
             at, used_before = next_, used
         return None
 
-    def steady_until(self, usage: Amounts, at: datetime) -> datetime | None:
+    def steady_until(
+        self,
+        usage: Amounts,
+        at: datetime,
+        used: float,  # noqa: ARG002 when it was is what matters
+    ) -> datetime | None:
         """See `Window.steady_until`: until usage begins to leave the window, if it does not yet."""
         if usage.end > at.timestamp():
             return at
