@@ -135,7 +135,7 @@ async def test_it_is_remembered_beside_what_others_gave_for_another_process(ledg
     ledger.terms.put("ada", [others])
     terms, policies = terms_for(ledger, entry(limit=of_groups))
     await terms.agree(ADA)
-    await asyncio.gather(*terms._writing)
+    await asyncio.gather(*terms.remembered._writing)
     assert others in ledger.terms.of("ada")
     other = CachedLedger(SqlLedger.at(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
     await other.refresh()
