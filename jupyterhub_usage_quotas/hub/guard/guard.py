@@ -164,8 +164,12 @@ class Guard:
 
     def _grace_ended(self) -> None:
         now = self._clock()
-        ended = (server for server, until in self._watches.graces() if until <= now)
-        self.ledger_changed({server.user for server in ended})
+        graces = list(self._watches.graces())
+        if ended := {server.user for server, until in graces if until <= now}:
+            self.ledger_changed(ended)
+        else:
+            # The clock was set back, or goes slower than that of the event loop.
+            self._alarm.set((until for _, until in graces), now)
 
     async def _load(self, now: datetime) -> bool:
         """Whether what was known before this Hub started is known: before, nothing follows."""
