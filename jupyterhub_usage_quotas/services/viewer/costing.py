@@ -16,7 +16,7 @@ from ...costs.groups import Memberships
 from ...costs.known import Costs
 from ...costs.monthly import OwnCosts, by_user
 from ...costs.months import Span, newest_months
-from ...costs.sources.base import DAY, Date
+from ...costs.sources.base import Date
 from ...costs.usage_store import UsageStore
 from ...costs.values import Allocation
 from ...errors import LedgerUnavailable
@@ -80,7 +80,7 @@ class ShownCosts:
         """Who was in which groups at the end of a month; of users of whom that was not noted, who
         is now.
         """
-        noted = await self._costs.memberships(month.until - DAY)
+        noted = await self._costs.memberships(month)
         now = {(self.hub, one.name): tuple(sorted(one.groups)) for one in subjects}
         return Memberships({**now, **noted.groups}, noted.primary, noted.weights)
 
