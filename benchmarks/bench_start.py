@@ -18,8 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +28,7 @@ import httpx
 
 from benchmarks.remote_write import write_world
 from benchmarks.report import Measured, machine, table
+from benchmarks.store import cpu_of, prometheus, settle
 from benchmarks.world import NAMESPACE, World
 from jupyterhub_usage_quotas.ledger.base import NO_LEDGER
 from jupyterhub_usage_quotas.metering.client.prometheus import PrometheusClient
@@ -39,7 +39,6 @@ from jupyterhub_usage_quotas.quotas.policy.parse import parse_policies
 from jupyterhub_usage_quotas.quotas.subject import Subject
 from jupyterhub_usage_quotas.quotas.verdict import Request
 from jupyterhub_usage_quotas.status.inputs import gather
-from tests.support.programs import Program, find_program, free_port
 
 DAYS = 30
 RUNS = 3
@@ -47,8 +46,6 @@ DEADLINE = 5.0
 """Seconds in which a launch is to be decided."""
 SLACK = 120 * 8 * 2.0**30
 """Of what was used, in bytes times seconds: a minute at either end of the largest server."""
-SETTLED = 0.05
-"""Of a core: what Prometheus uses once it has written its blocks."""
 POLICY = {
     "resource": "memory",
     "limit": "1000 GiB-hours",
@@ -79,41 +76,6 @@ So many different users launch at once, with a policy over {days} days, and noth
 
 {launches}
 """
-
-
-@contextmanager
-def prometheus(directory: Path) -> Iterator[tuple[Program, str]]:
-    """A Prometheus that is written to, and its URL."""
-    directory.mkdir(parents=True, exist_ok=True)
-    configuration = directory / "prometheus.yml"
-    configuration.write_text("{}", encoding="utf-8")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [
-        find_program("prometheus", "on Debian, `apt-get install prometheus`"),
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        "--storage.tsdb.retention.time=1y",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--web.enable-remote-write-receiver",
-    ]
-    with Program(command, directory / "prometheus.log") as program:
-        program.wait_for_url(f"{url}/-/ready")
-        yield program, url
-
-
-def cpu_of(pid: int) -> float:
-    """CPU seconds that a process used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def settle(pid: int) -> None:
-    """Wait until it has written its blocks."""
-    while True:
-        before = cpu_of(pid)
-        time.sleep(5)
-        if cpu_of(pid) - before < SETTLED * 5:
-            return
 
 
 class Counting(PrometheusClient):

@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ..config.costs import CostMonitor, make_cost_monitor
+from ..config.prices import LARGEST_FACTOR, SMALLEST_FACTOR
 from ..costs.calibration import Calibration, calibrate
 from ..costs.cost_store import CostStore
 from ..costs.known import Attribution, Costs
+from ..costs.money import EXACT
 from ..costs.months import Span
 from ..costs.prices import PriceList
 from ..costs.sources import price_list
@@ -89,7 +91,15 @@ def _print(found: Calibration, monitor: CostMonitor, span: Span, *, with_idle: b
     if factor is None:
         note("there is nothing to compare: no bill, or no usage, of servers in this month")
         return NOT_KNOWN
-    shown = max(factor.quantize(DIGITS), DIGITS)
+    shown = factor.quantize(DIGITS, context=EXACT)
     print(f"  {'Factor:':<30}{shown:>14,f}   (now {monitor.price_factor:g})")
-    print(f"To let prices agree with the bill, set c.UsageConfig.price_factor = {shown:f}")
+    if SMALLEST_FACTOR <= shown <= LARGEST_FACTOR:
+        print(f"To let prices agree with the bill, set c.UsageConfig.price_factor = {shown:f}")
+    else:
+        expected = f"{SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}"
+        note(
+            "no price_factor lets these prices agree with the bill: got"
+            f" {float(factor):,.6g}; expected {expected}; look at the units and the currency of"
+            " c.UsageConfig.prices"
+        )
     return 0

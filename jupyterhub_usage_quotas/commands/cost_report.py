@@ -12,7 +12,6 @@ from ..costs.cost_store import CostStore
 from ..costs.known import Costs
 from ..costs.monthly import Month, monthly
 from ..costs.months import Span
-from ..costs.sources.base import DAY
 from ..costs.usage_store import UsageStore
 from ..errors import ConfigurationError
 from ..quotas.messages import wrong
@@ -69,7 +68,7 @@ async def _of_month(monitor: CostMonitor, span: Span, groups: frozenset[str]) ->
         missing = await costs.missing(span)
         made = monthly(
             await costs.totals(span),
-            await costs.memberships(span.until - DAY),
+            await costs.memberships(span),
             monitor.own_hub,
             sees_user=lambda _: not groups,
             sees_group=groups.__contains__,

@@ -23,11 +23,10 @@ POOLED: Final = "pooled"
 
 @dataclass(frozen=True, slots=True)
 class PolicyFunctions:
-    """What is a function in the policy at an `index` of the list, and what its scope is as
-    written, where that is none: each is called with a `Subject`, and may be a coroutine.
+    """What is a function in a policy, and what its scope is as written, where that is none: each is
+    called with a `Subject`, and may be a coroutine.
     """
 
-    index: int
     limit: Callable[..., Any] | None
     scope: Callable[..., Any] | None
     written_scope: object = None
@@ -54,7 +53,6 @@ def without_functions(written: list[Any]) -> tuple[list[Any], dict[str, PolicyFu
                 " a user"
             )
         functions[name.strip()] = PolicyFunctions(
-            index,
             limit if callable(limit) else None,
             scope if callable(scope) else None,
             None if callable(scope) else scope,

@@ -89,7 +89,9 @@ class CostKeeping:
             # The newest days first: what was read is kept, whatever becomes of the rest.
             since = max(first, until - AT_ONCE)
             bill = await source.days(since, until)
-            restated += await self._store.write(source.name, bill.rows, bill.days, now)
+            # Each at an instant of its own, by which others see that something was written.
+            read_at = self._clock()
+            restated += await self._store.write(source.name, bill.rows, bill.days, read_at)
             if worst.state is SourceState.OK:
                 worst = SourceStatus(bill.state, bill.detail)
             until = since

@@ -141,10 +141,10 @@ class Costs:
             parts += (one for one in found if one.kind is Kind.USER or one.amount < 1)
         return parts
 
-    async def memberships(self, on: Date) -> Memberships:
-        """Who is in which groups on a day, and how that counts."""
-        how = self.attribution
-        return Memberships(await self.usage.groups(on), how.primary_groups, how.group_weights)
+    async def memberships(self, span: Span) -> Memberships:
+        """Who is in which groups on the last of these days, and how that counts."""
+        how, last = self.attribution, span.until - DAY
+        return Memberships(await self.usage.groups(last), how.primary_groups, how.group_weights)
 
     async def missing(self, span: Span) -> Sequence[Date]:
         """The days that some source did not say all of yet."""

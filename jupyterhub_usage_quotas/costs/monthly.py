@@ -10,10 +10,12 @@ from typing import Final
 
 from .groups import Memberships, in_groups
 from .money import EXACT, ZERO, rounded
-from .values import CLUSTER, Allocation, Kind
+from .values import Allocation, Kind
 
 Key = tuple[Kind, str]
 """What became of a cost, and the name of the group or user; empty for none."""
+DECIMALS: Final = 2
+"""Of amounts that people see."""
 ORDER: Final = (Kind.USER, Kind.OTHERS, Kind.IDLE, Kind.SHARED, Kind.UNATTRIBUTED)
 
 
@@ -63,14 +65,13 @@ def monthly(
     sees_user: Callable[[str], bool],
     sees_group: Callable[[str], bool],
     whole: bool,
-    decimals: int = 2,
 ) -> Month:
     """The month as somebody may see it: the groups and users of a hub that they may, and all else
     where they may see the `whole`. What other hubs' users cost is never by name.
     """
     known = [_of_hub(one, hub) for one in allocations]
-    by_group = _lines(in_groups(known, memberships), lambda one: one.group, decimals)
-    by_user = _lines(known, lambda one: one.user, decimals)
+    by_group = _lines(in_groups(known, memberships), lambda one: one.group)
+    by_user = _lines(known, lambda one: one.user)
     bill: dict[str, Decimal] = defaultdict(lambda: ZERO)
     for one in by_user:
         bill[one.currency] = EXACT.add(bill[one.currency], one.total)
@@ -90,9 +91,7 @@ def _of_hub(one: Allocation, hub: str) -> Allocation:
     return one
 
 
-def _lines(
-    allocations: Iterable[Allocation], name_of: Callable[[Allocation], str], decimals: int
-) -> list[Line]:
+def _lines(allocations: Iterable[Allocation], name_of: Callable[[Allocation], str]) -> list[Line]:
     """All lines, rounded so that they add up to the rounded bill; in the order of what they cost,
     and those of nobody last.
     """
@@ -110,7 +109,7 @@ def _lines(
     made = []
     for currency, of_currency in cells.items():
         lines: dict[Key, dict[str, Decimal]] = defaultdict(dict)
-        for (key, component), amount in rounded(of_currency, decimals).items():
+        for (key, component), amount in rounded(of_currency, DECIMALS).items():
             lines[key][component] = amount
         for key, amounts in lines.items():
             summed = sum(amounts.values(), ZERO)
@@ -130,19 +129,20 @@ class OwnCosts:
 
 
 def by_user(allocations: Iterable[Allocation], hub: str) -> Mapping[str, Sequence[OwnCosts]]:
-    """What each user of a hub cost, in each currency; exact."""
+    """What each user of a hub cost, in each currency; rounded so that the components add up to the
+    rounded total.
+    """
     sums: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     estimated = set()
     for one in allocations:
-        if one.kind is Kind.USER and one.hub in (hub, CLUSTER):
+        if one.kind is Kind.USER and one.hub == hub:
             at = one.user, one.currency
             sums[at][one.component] = EXACT.add(sums[at][one.component], one.amount)
             if not one.final:
                 estimated.add(at)
     found: dict[str, list[OwnCosts]] = defaultdict(list)
     for (user, currency), amounts in sums.items():
-        whole = sum(amounts.values(), ZERO)
-        found[user].append(
-            OwnCosts(dict(amounts), whole, currency, (user, currency) not in estimated)
-        )
+        shown = rounded(amounts, DECIMALS)
+        final = (user, currency) not in estimated
+        found[user].append(OwnCosts(shown, sum(shown.values(), ZERO), currency, final))
     return dict(found)

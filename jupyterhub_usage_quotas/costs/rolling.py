@@ -128,8 +128,10 @@ class UsageRolling:
         after = (await self._store.days(day, day + DAY)).get((day, hub))
         return (after.restated if after else 0) > (before.restated if before else 0)
 
-    async def note_groups(self) -> None:
-        """Keep who is in which groups today. Raises `UsageUnknown`, `LedgerUnavailable`."""
+    async def note_groups(self, *, without: Collection[str] = ()) -> None:
+        """Keep who is in which groups today, `without` those hubs of which something else says
+        that. Raises `UsageUnknown`, `LedgerUnavailable`.
+        """
         if self._prometheus is None:
             return
         now = self._clock()
@@ -146,7 +148,8 @@ class UsageRolling:
                 group = series.labels.get("usergroup", "")
                 if group and group not in NO_GROUPS:
                     groups.append(group)
-        for hub, of_users in by_hub.items():
+        for hub in by_hub.keys() - set(without):
+            of_users = by_hub[hub]
             await self._store.note_groups(now.astimezone(datetime.UTC).date(), hub, of_users)
 
     async def _hubs_of(self, day: Date) -> Mapping[str, str]:

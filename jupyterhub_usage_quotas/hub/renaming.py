@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -108,8 +109,8 @@ class Renaming:
         theirs = await self._not_over(Subject(one.before, created=created))
         if not theirs:
             return 0
-        drafts = [
-            replace(
+        for each in theirs:
+            draft = replace(
                 each,
                 id=0,
                 created=None,
@@ -117,16 +118,11 @@ class Renaming:
                 user_created=created,
                 reason=each.reason[: LONGEST_REASON - len(ADDED)] + ADDED,
             )
-            for each in theirs
-        ]
-        numbers = ",".join(str(each.id) for each in theirs)
-        key = f"renamed {sha256(f'{numbers} {name}'.encode()).hexdigest()}"
-        await self._journal.record(drafts, key=key)
-        for each in theirs:
-            try:
+            # Each by a key of its own: some may be done when it fails, and are not done twice.
+            key = f"renamed {sha256(f'{each.id} {name}'.encode()).hexdigest()}"
+            await self._journal.record([draft], key=key)
+            with suppress(AlreadyVoided):
                 await self._journal.void(each.id, actor=ACTOR, reason=WHY)
-            except AlreadyVoided:
-                continue
         return len(theirs)
 
     async def _not_over(self, subject: Subject) -> Sequence[Adjustment]:

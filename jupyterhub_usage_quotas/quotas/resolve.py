@@ -133,8 +133,11 @@ def _covers(policy: Policy, subject: Subject, terms: Terms | None) -> bool:
 
 
 def _on_terms(policy: Policy, terms: Terms | None) -> Policy:
-    """The policy as it is for a user who has terms. A pool is its members' alike."""
-    if terms is None or terms.limit is None or policy.pooled:
+    """The policy as it is for a user who has terms. A pool is its members' alike.
+
+    Terms of a policy that assigns nothing are those of a function that it had before.
+    """
+    if terms is None or terms.limit is None or policy.pooled or not policy.scope.assigned:
         return policy
     return policy.on_terms(terms.limit, terms.refill)
 

@@ -32,6 +32,8 @@ DB_URL = "sqlite:///jupyterhub.sqlite"
 """JupyterHub's default."""
 SQLITE = "sqlite:///"
 USERS_AT_A_TIME = 200
+FEW = 500
+"""So many users are named in a query; any database takes so many parameters."""
 
 
 @contextmanager
@@ -194,15 +196,19 @@ def servers_of(db: Session) -> Iterator[KnownServer]:
             yield KnownServer(user, name, user_id, pod, runs)
 
 
-def servers_that_run(db: Session) -> Mapping[tuple[str, str], datetime | None]:
-    """The servers that run as far as the Hub's database knows, by user and name, and when they were
-    launched.
+def servers_that_run(
+    db: Session, users: Collection[str] | None = None
+) -> Mapping[tuple[str, str], datetime | None]:
+    """The servers that run as far as the Hub's database knows, of these users or of all (and of all
+    if they are many), by user and name, and when they were launched.
     """
     rows = (
         db.query(orm.User.name, orm.Spawner.name, orm.Spawner.started)
         .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
         .filter(orm.Spawner.server_id.is_not(None))
     )
+    if users is not None and len(users) <= FEW:
+        rows = rows.filter(orm.User.name.in_(users))
     return {(user, name or ""): in_utc(started) for user, name, started in rows}
 
 

@@ -261,7 +261,8 @@ class _Wanted:
         """For some subjects: of their allotments alone."""
         allotments = [one for subject in subjects for one in resolve(policies, subject)]
         resources = (policies.measured(one.resource) for one in allotments)
-        reach = max((one.window.reach for one in allotments), default=timedelta(0))
+        theirs = (policy for one in allotments for policy in one.policies)
+        reach = max((policy.reach for policy in theirs), default=timedelta(0))
         return cls(frozenset().union(*resources), reach, _pools_for(policies, allotments))
 
 

@@ -79,7 +79,8 @@ class Credits:
         return [{**common, **one} for one in (*own, *pools)]
 
     def _own(self, account: Account) -> Written:
-        scope = {"assigned": True} if self.by_name else {"everyone": True}
+        # What a function gives a user is assigned to them; until then everyone has the same.
+        scope = {"assigned": True} | ({} if self.by_name else {"everyone": True})
         entry = account.entry
         servers = self._servers(entry.name) if self.several else {}
         return {"name": account.policy, "scope": scope, **servers, **entry.refilled.entry()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -164,8 +164,12 @@ class Guard:
 
     def _grace_ended(self) -> None:
         now = self._clock()
-        ended = (server for server, until in self._watches.graces() if until <= now)
-        self.ledger_changed({server.user for server in ended})
+        graces = list(self._watches.graces())
+        if ended := {server.user for server, until in graces if until <= now}:
+            self.ledger_changed(ended)
+        else:
+            # The clock was set back, or goes slower than that of the event loop.
+            self._alarm.set((until for _, until in graces), now)
 
     async def _load(self, now: datetime) -> bool:
         """Whether what was known before this Hub started is known: before, nothing follows."""
@@ -265,21 +269,20 @@ class Guard:
             if names is None or name in names:
                 self._watches.without(name)
         running = {(one.user.name, one.name): one for each in there.values() for one in each}
-        stored: Mapping[tuple[str, str], datetime | None] | None = None
-        for server in self._watches.all():
-            if names is not None and server.user not in names:
-                continue
-            served = running.get((server.user, server.server))
-            if served is not None and self._watches.same(served, server):
-                continue
-            if served is None:
-                # While the Hub starts, it has not looked at all servers yet.
-                stored = servers_that_run(self._app.db) if stored is None else stored
-                launched = stored.get((server.user, server.server))
-                if launched is not None and abs(launched - server.started) < SAME:
-                    continue
-            self._watches.end(server, now, self._again.pop(server, None))
-            self._shadowed.discard(server)
+        here = [one for one in self._watches.all() if names is None or one.user in names]
+        unseen = [one for one in here if (one.user, one.server) not in running]
+        # While the Hub starts, it has not looked at all servers yet.
+        stored = servers_that_run(self._app.db, {one.user for one in unseen}) if unseen else {}
+        for server in here:
+            where = server.user, server.server
+            if where in running:
+                runs_on = self._watches.same(running[where], server)
+            else:
+                launched = stored.get(where)
+                runs_on = launched is not None and abs(launched - server.started) < SAME
+            if not runs_on:
+                self._watches.end(server, now, self._again.pop(server, None))
+                self._shadowed.discard(server)
 
     def _user(self, name: str) -> HubUser | None:
         return next((one for one in users_of(self._app) if one.name == name), None)

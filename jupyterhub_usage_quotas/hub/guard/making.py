@@ -10,7 +10,7 @@ from ...config.guard import Guarding
 from ...config.quotas import Enforcement
 from ...ledger.sql.cached import CachedLedger
 from ...ledger.sql.guarding import GuardChanges, SqlGuard
-from ...quotas.stopping.notices import Notice
+from ...quotas.stopping.notices import Notice, hub_key
 from ...status.snapshot import StatusSnapshot
 from ...status.users import UserStatuses
 from ..launch.enforcement import UsageQuotaManager
@@ -26,9 +26,6 @@ from .outbox import NoticesInMemory, Outbox
 from .stops import Stops
 from .summaries import Summaries
 from .targets import Targets, targets_of
-
-LONGEST_HUB = 255
-"""Characters of what tells Hubs apart that share a ledger."""
 
 
 def is_guarded(manager: UsageQuotaManager) -> bool:
@@ -71,7 +68,7 @@ class Post:
 
 def open_post(app: HubApp, manager: UsageQuotaManager) -> Post:
     """Where notices wait, and what sends them."""
-    hub = f"{manager.hub_namespace}{app.base_url}"[:LONGEST_HUB]
+    hub = hub_key(manager.hub_namespace, app.base_url)
     database = database_of(manager.ledger)
     sql, targets = SqlGuard(database, hub) if database else None, targets_of(manager)
     in_memory = NoticesInMemory()

@@ -35,8 +35,8 @@ def credits_line(
     status: UserStatus, credits_: Credits, language: Language = ENGLISH
 ) -> CreditsLine | None:
     """A user's credits; None where no policy of theirs is about any, or nothing limits them."""
-    found = balances_of(status, credits_)
-    if not found or found[0].own.cap is None:
+    found = [one for one in balances_of(status, credits_) if one.own.cap is not None]
+    if not found:
         return None
     every = [one for each in found for one in (each.own, each.project) if one]
     following = min((one.next_grant for one in every if one.next_grant), default=None)

@@ -36,7 +36,7 @@ def parse_limit(value: object, resource: Resource) -> Quantity:
         return Quantity(math.nan, resource.usual_unit)
     if isinstance(value, Mapping):
         quantity = _limit_from_mapping(value, resource)
-    elif (number := bare_number(value, resource)) is not None and isinstance(value, str):
+    elif (number := bare_number(value, resource)) is not None:
         quantity = bounded_quantity(number, resource.unit(resource.bare_unit), value)
     elif isinstance(value, str):
         quantity = resource.quantity(value)
@@ -66,9 +66,6 @@ def bare_number(value: object, resource: Resource) -> int | None:
 
 
 def _limit_from_number(value: float, resource: Resource) -> Quantity:
-    number = bare_number(value, resource)
-    if number is not None:
-        return bounded_quantity(number, resource.unit(resource.bare_unit), value)
     example = resource.quantity(resource.example).unit
     if value == 0:
         return Quantity(float(value), example)

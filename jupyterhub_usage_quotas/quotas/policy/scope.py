@@ -135,7 +135,7 @@ class Scope(BaseModel):
 
     def __str__(self) -> str:
         parts = [str(self.group), str(self.user), "admins" * self.admin, "everyone" * self.everyone]
-        parts.append("those it is assigned to" * self.assigned)
+        parts.append("those it is assigned to" * (self.assigned and not self.everyone))
         return ", ".join(part for part in parts if part)
 
 

@@ -7,6 +7,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
+
+LONGEST_HUB: Final = 255
+"""Characters of what tells Hubs apart that share a database."""
 
 
 class NoticeKind(enum.StrEnum):
@@ -66,6 +70,11 @@ class WatchedServer:
     def notice_id(self, kind: NoticeKind, threshold: timedelta, episode: int) -> str:
         """The id of a notice about it: told again only in another episode."""
         return _hashed(self.id, kind.value, threshold.total_seconds(), episode)
+
+
+def hub_key(namespace: str, base_url: str) -> str:
+    """What a Hub is called in the database: the same in each of its processes."""
+    return f"{namespace}{base_url}"[:LONGEST_HUB]
 
 
 def summary_id(hub: str, user: str, due: datetime) -> str:

@@ -41,7 +41,7 @@ class CostTable(CostHandler):
         by_user = self.in_groups or "user" in self.by or self.names_users
         memberships = None
         if self.in_groups or selection.groups is not None:
-            memberships = await self.context.costs.memberships(span.until)
+            memberships = await self.context.costs.memberships(span)
         users = await self.users_shown(memberships) if by_user else None
         allocations = await self.context.costs.allocations(span, by_user=by_user, users=users)
         made = await asyncio.to_thread(

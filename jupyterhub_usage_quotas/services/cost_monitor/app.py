@@ -36,6 +36,7 @@ from ...ledger.sql.url import parse_ledger_url
 from ...metering.sources.base import InPrometheus, Source
 from ...metering.sources.exported_gauge import ExportedGauge
 from ...metering.sources.session_log import SessionLog
+from ...quotas.stopping.notices import hub_key
 from ..web.environment import ServiceEnvironment
 from ..web.hub_api import HubClient
 from ..web.serving import (
@@ -108,7 +109,7 @@ def make_cost_service(
     closing.append(context.costs.store.database.aclose)
     # As the Hub's guard calls it.
     base = around.hub_prefix.removesuffix("hub/")
-    reports = Reports(monitor, context.costs, f"{monitor.hub_namespace}{base}")
+    reports = Reports(monitor, context.costs, hub_key(monitor.hub_namespace, base))
     return Service(application, [lambda: keep(monitor, context, rolling, reports)], closing)
 
 
@@ -206,14 +207,19 @@ async def note_groups(monitor: CostMonitor, context: CostContext, rolling: Usage
     """Keep who is in which groups: of its own hub as that has them, of others as an exporter of
     groups says.
     """
+    own = frozenset({monitor.own_hub} if context.hub else ())
     try:
-        await rolling.note_groups()
-        if context.hub:
-            groups = {one.name: sorted(one.groups) for one in await context.hub.subjects()}
-            today = context.clock().astimezone(datetime.UTC).date()
-            await context.costs.usage.note_groups(today, monitor.own_hub, groups)
-    except (UsageUnknown, LedgerUnavailable, HubUnavailable) as error:
-        LOG.warning("Groups are not known: %s; it is tried again", error)
+        await rolling.note_groups(without=own)
+    except (UsageUnknown, LedgerUnavailable) as error:
+        LOG.warning("Groups are not known from Prometheus: %s; it is tried again", error)
+    if not context.hub:
+        return
+    try:
+        groups = {one.name: sorted(one.groups) for one in await context.hub.subjects()}
+        today = context.clock().astimezone(datetime.UTC).date()
+        await context.costs.usage.note_groups(today, monitor.own_hub, groups)
+    except (HubUnavailable, LedgerUnavailable) as error:
+        LOG.warning("Groups of the Hub are not known: %s; it is tried again", error)
 
 
 async def refresh(monitor: CostMonitor, context: CostContext) -> None:

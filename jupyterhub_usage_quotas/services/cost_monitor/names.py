@@ -9,6 +9,7 @@ import json
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ...costs.months import Span
+from ...costs.sources.base import DAY
 from ...errors import LedgerUnavailable
 from ...metering.kubespawner.homes import home_names
 from ..web.openapi import JSON
@@ -47,9 +48,9 @@ class _Groups(CostHandler):
 
     async def members(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """The hub, name and groups of each user, in order."""
-        span = Span(self.today, self.today)
+        span = Span(self.today, self.today + DAY)
         hubs, users = self.names(self.hub_key), self.names(self.user_key)
-        found = (await self.context.costs.memberships(span.until)).groups
+        found = (await self.context.costs.memberships(span)).groups
         return [
             (hub, user, groups)
             for (hub, user), groups in sorted(found.items())

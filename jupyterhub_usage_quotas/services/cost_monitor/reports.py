@@ -7,14 +7,17 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from ...config.costs import CostMonitor
+from ...costs.groups import Memberships
 from ...costs.known import Costs
 from ...costs.monthly import Month, monthly
 from ...costs.months import Span, month_before
-from ...costs.sources.base import DAY, Date
+from ...costs.sources.base import Date
+from ...costs.values import Allocation
 from ...ledger.sql.guarding import GuardChanges, SqlGuard
 from ...quotas.stopping.notices import Notice, NoticeKind, report_id
 from ..web.cost_texts import month_as_text
@@ -40,8 +43,10 @@ class Reports:
         first = span.since
         if not self._monitor.report_to or self._sent == first or not await self._is_final(span):
             return 0
+        totals = await self._costs.totals(span)
+        memberships = await self._costs.memberships(span)
         notices = [
-            self._notice(user, await self._month(span, groups), first, now)
+            self._notice(user, await self._month(totals, memberships, groups), first, now)
             for user, groups in self._monitor.report_to.items()
         ]
         # Those that are there already, for example from before a restart, are not sent again.
@@ -59,10 +64,10 @@ class Reports:
                 return False
         return True
 
-    async def _month(self, span: Span, groups: object) -> Month:
+    async def _month(
+        self, totals: Sequence[Allocation], memberships: Memberships, groups: object
+    ) -> Month:
         """The month as somebody is to see it: the whole bill for True, else these groups."""
-        totals = await self._costs.totals(span)
-        memberships = await self._costs.memberships(span.until - DAY)
         theirs = frozenset(groups) if isinstance(groups, list | tuple) else frozenset()
         return await asyncio.to_thread(
             partial(

@@ -51,6 +51,12 @@ def read_configuration(
     ledger = manager.make_ledger(viewer.ledger_url)
     try:
         costs = costs_shown(config)
+        # A cost monitor that the Hub runs needs none of its own; the dashboard does not know it.
+        if costs is not None and not costs.ledger_url:
+            costs = None
+            remarks.append(
+                "What it cost is not shown: set c.UsageConfig.ledger_url, where costs are kept"
+            )
     except ConfigurationError as error:
         # Of another service: the dashboard does without.
         costs = None

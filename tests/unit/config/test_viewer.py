@@ -44,6 +44,33 @@ def test_what_the_hub_handed_over():
     assert configured.remarks == ()
 
 
+def test_costs_that_are_kept_where_the_dashboard_does_not_know_are_not_shown():
+    handed = environment(
+        UsageConfig={"hub_namespace": "ns", "usage_source": "sessions"},
+        UsageViewer={"session_secret_key": SECRET, "ledger_url": "sqlite:////tmp/of-the-dashboard"},
+        CostMonitor={"enabled": True, "sources": ["prices"], "prices": {"cpu": 1.0}},
+    )
+    configured = read_configuration(handed, [])
+    assert configured.costs is None
+    (line,) = [one for one in configured.remarks if "What it cost is not shown" in one]
+    assert "c.UsageConfig.ledger_url" in line
+
+
+def test_costs_are_shown_from_where_they_are_kept():
+    handed = environment(
+        UsageConfig={
+            "hub_namespace": "ns",
+            "usage_source": "sessions",
+            "ledger_url": "sqlite:////tmp/of-the-hub",
+        },
+        UsageViewer={"session_secret_key": SECRET},
+        CostMonitor={"enabled": True, "sources": ["prices"], "prices": {"cpu": 1.0}},
+    )
+    configured = read_configuration(handed, [])
+    assert configured.costs is not None
+    assert configured.costs.ledger_url == "sqlite:////tmp/of-the-hub"
+
+
 def test_in_several_parts():
     text = json.dumps({"UsageConfig": {"hub_namespace": "x" * 100}})
     parts = {f"{ENV_HANDED_OVER}_{number}": text[number * 9 :][:9] for number in range(20)}

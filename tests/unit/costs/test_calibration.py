@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,16 @@ async def test_the_command_says_the_factor(config, capsys):
     assert "93.00" in said
     assert "c.UsageConfig.price_factor = 1.500" in said
     assert "(now 1.2)" in said
+
+
+@pytest.mark.parametrize(("price", "factor"), [("0.00001", "15,000"), ("1000", "0.00015")])
+async def test_a_factor_that_would_be_refused_is_not_recommended(config, capsys, price, factor):
+    with Path(config).open("a") as file:  # noqa: ASYNC230 nothing else runs
+        file.write(f"c.UsageConfig.prices = {{'cpu': {price}}}\n")
+    assert await run("--config", config, "--month", "2026-10") == 0
+    said = capsys.readouterr()
+    assert "set c.UsageConfig.price_factor" not in said.out
+    assert f"got {factor}; expected 0.001 to 1000" in said.err
 
 
 @pytest.mark.parametrize(

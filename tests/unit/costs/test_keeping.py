@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
-from jupyterhub_usage_quotas.costs.cost_store import CostStore
+from jupyterhub_usage_quotas.costs.cost_store import COST_DAYS, CostStore
 from jupyterhub_usage_quotas.costs.keeping import CostKeeping
 from jupyterhub_usage_quotas.costs.sources.base import (
     Bill,
@@ -17,6 +18,7 @@ from jupyterhub_usage_quotas.costs.sources.base import (
     SourceState,
     days_between,
 )
+from jupyterhub_usage_quotas.costs.usage_store import version_of
 from jupyterhub_usage_quotas.costs.values import CostRow
 from jupyterhub_usage_quotas.ledger.sql.database import Database
 from jupyterhub_usage_quotas.ledger.sql.url import parse_ledger_url
@@ -146,6 +148,26 @@ async def test_what_costs_nothing_to_ask_is_asked_for_whole_and_restated_days_ar
     final = tuple(days_between(FIRST, date(2026, 10, 9)))
     assert one.states["focus"].restated == final
     assert "Costs of final days were restated: focus: 2026-10-01, 2026-10-02" in caplog.text
+
+
+async def test_whoever_read_between_two_pieces_sees_that_there_is_more(store):
+    clock, seen = Clock(), []
+
+    class Slow(Source):
+        async def days(self, since, until):
+            seen.append(await store.database.read(partial(version_of, table=COST_DAYS)))
+            clock.now += timedelta(minutes=1)
+            return await super().days(since, until)
+
+    source = Slow(asks_little=False, open_since=date(2027, 1, 1))
+    long = {"reach": timedelta(days=200), "every": timedelta(hours=8), "clock": clock}
+    one = CostKeeping(store, [source], **long)
+    await one.refresh()
+    assert len(seen) == 3
+    seen.clear()
+    # Nothing is new in any of them, except when it was read.
+    await one.refresh()
+    assert len(set(seen)) == 3
 
 
 async def test_a_failure_of_one_source_is_its_own(store):

@@ -170,3 +170,13 @@ async def test_a_day_that_is_read_again_says_if_it_is_another(store, prometheus,
 async def test_groups_are_noted_without_what_the_exporter_makes_up(store, prometheus):
     await rolling(store, SOURCES).note_groups()
     assert await store.groups(DAY) == {("prod", "ada"): ("maths", "physics"), ("prod", "bob"): ()}
+
+
+async def test_groups_of_a_hub_that_says_them_itself_are_not_the_exporters(store, prometheus):
+    await rolling(store, SOURCES).note_groups(without=["prod"])
+    assert await store.groups(DAY) == {}
+    prometheus["jupyterhub_user_group_info"].append(
+        {"namespace": "staging", "username": "eve", "usergroup": "maths"}
+    )
+    await rolling(store, SOURCES).note_groups(without=["prod"])
+    assert await store.groups(DAY) == {("staging", "eve"): ("maths",)}

@@ -35,6 +35,7 @@ class Hub:
         self.app: Any = SimpleNamespace(db=session, log=logging.getLogger("test"))
         self.renaming = Renaming(self.app, self)  # type: ignore[arg-type]
         self.away = 0
+        self.voids_that_fail: list[bool] = []
 
     def user(self, name: str) -> orm.User:
         user = orm.User(name=name)
@@ -52,6 +53,8 @@ class Hub:
         return await self.journal.record(*a, **more)
 
     async def void(self, *a: Any, **more: Any) -> Any:
+        if self.voids_that_fail and self.voids_that_fail.pop(0):
+            raise LedgerUnavailable("the database is away")
         return await self.journal.void(*a, **more)
 
     async def decide(self, user: orm.User, *whats: Any) -> None:
@@ -158,3 +161,17 @@ async def test_a_long_reason_is_cut_and_a_user_who_is_new_is_not_renamed(hub: Hu
     assert kept.reason.endswith(" (the user was renamed)")
     hub.user("new")
     assert hub.renaming._renamed.empty()
+
+
+@pytest.mark.parametrize("number", range(3))
+async def test_a_ledger_that_goes_away_in_between_makes_nothing_twice(
+    hub: Hub, number: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(renaming, "AGAIN", timedelta(0))
+    ada = hub.user("ada")
+    await hub.decide(ada, *((Grant, *NOW_ON, {"amount": amount}) for amount in (2.0, 5.0, 7.0)))
+    hub.voids_that_fail = [one == number for one in range(3)]
+    ada.name = "lovelace"
+    hub.session.commit()
+    await hub.settled()
+    assert [one.amount for one in await hub.of(ada)] == [2.0, 5.0, 7.0]

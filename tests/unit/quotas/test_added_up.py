@@ -128,8 +128,11 @@ def terms(policy, user="ada", **said):
     return Terms.of_user(policy, user, None, **said)
 
 
+GIVEN = {"everyone": True, "assigned": True}
+
+
 def test_terms_take_the_place_of_limit_and_refill():
-    policies = parse_policies([credits_of(100, 10, 600, name="own")], built_in=BILLED)
+    policies = parse_policies([credits_of(100, 10, 600, name="own", scope=GIVEN)], built_in=BILLED)
     hers = [terms("own", limit=30.0, refill=(5.0, timedelta(seconds=300)))]
     (allotment,) = resolve(policies, ADA, adjustments=hers, now=NOON)
     assert allotment.allowance(hers, NOON) == 30
@@ -140,7 +143,7 @@ def test_terms_take_the_place_of_limit_and_refill():
 
 
 def test_what_people_decide_comes_on_top_of_terms():
-    policies = parse_policies([credits_of(100, 10, 600, name="own")], built_in=BILLED)
+    policies = parse_policies([credits_of(100, 10, 600, name="own", scope=GIVEN)], built_in=BILLED)
     day = timedelta(days=1)
     more = Override("own", NOON - day, NOON + day, "ada", id=1, limit=500)
     (allotment,) = resolve(policies, ADA, adjustments=[terms("own", limit=30.0), more], now=NOON)

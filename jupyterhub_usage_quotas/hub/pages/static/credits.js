@@ -11,7 +11,9 @@
   const shown = (one) => (one === null || one === undefined ? "?" : format.format(Math.floor(one * 10) / 10));
   const ofCap = (one) => `${shown(one.balance)} / ${shown(one.cap)}`;
 
-  function show(all) {
+  function show(every) {
+    // Those that nothing limits are not in the header.
+    const all = every.filter((one) => one.cap !== null && one.cap !== undefined);
     const [own] = all;
     if (!own) {
       return;

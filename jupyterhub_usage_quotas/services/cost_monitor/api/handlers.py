@@ -79,7 +79,7 @@ class CostsOverTime(CostHandler):
         by_user = self.names_users or not {"user", "group"}.isdisjoint(by)
         memberships = None
         if "group" in by or selection.groups is not None:
-            memberships = await costs.memberships(span.until)
+            memberships = await costs.memberships(span)
         if not by_user:
             allocations = await costs.allocations(span, by_user=False)
         elif "day" in by:

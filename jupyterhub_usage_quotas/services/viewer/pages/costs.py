@@ -58,7 +58,7 @@ class CostsPage(ViewerPage):
             self.set_header("Content-Type", CSV)
             name = f"costs-{first:%Y-%m}.csv"
             self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            self.finish(month_as_csv(month, first))
+            self.finish(await asyncio.to_thread(month_as_csv, month, first))
             return
         components = month.components
         language, users = self.language, month.users
@@ -95,7 +95,8 @@ class CostsPage(ViewerPage):
         given = self.query.text("month")
         if not given:
             return month_of(self._today)
-        if (found := parse_month(given)) is None:
+        found = parse_month(given)
+        if found is None or found.since > self._today:
             expected = Phrase(mark("a month, for example 2026-10"))
             raise BadParameter("month", unusable(given, expected))
         return found

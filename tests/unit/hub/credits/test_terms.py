@@ -192,7 +192,7 @@ async def test_a_login_knows_groups_that_the_hub_does_not_yet(ledger):
 async def test_they_are_remembered_for_other_processes_and_the_next_hub(ledger, tmp_path):
     terms = terms_for(ledger, credits_user_cap=lambda *_: 30)
     await terms.agree(ADA)
-    await asyncio.gather(*terms._writing)
+    await asyncio.gather(*terms.remembered._writing)
     other = CachedLedger(SqlLedger.at(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
     await other.refresh()
     assert given(other) == given(ledger) == {"credits": (30, (10, 600))}

@@ -80,6 +80,13 @@ async def test_each_has_the_limit_that_the_function_gives(ledger):
     assert limits(ledger, policies, BOB) == {"mine": 10}
 
 
+async def test_once_it_is_no_function_any_more_what_it_gave_counts_no_more(ledger):
+    terms, _ = terms_for(ledger, entry(limit=of_groups))
+    await terms.agree(ADA)
+    _, policies = terms_for(ledger, entry(limit="3 hours"))
+    assert limits(ledger, policies, ADA) == {"mine": 3}
+
+
 async def test_a_scope_may_be_one_and_a_written_scope_still_counts(ledger):
     terms, policies = terms_for(
         ledger,
@@ -135,7 +142,7 @@ async def test_it_is_remembered_beside_what_others_gave_for_another_process(ledg
     ledger.terms.put("ada", [others])
     terms, policies = terms_for(ledger, entry(limit=of_groups))
     await terms.agree(ADA)
-    await asyncio.gather(*terms._writing)
+    await asyncio.gather(*terms.remembered._writing)
     assert others in ledger.terms.of("ada")
     other = CachedLedger(SqlLedger.at(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
     await other.refresh()
