@@ -61,6 +61,8 @@ from jupyterhub_usage_quotas.status.everyone import EveryoneStatuses
 from jupyterhub_usage_quotas.status.snapshot import StatusSnapshot
 
 DAYS, MINUTES = 30, 5
+COVERED = 33
+"""Days of history that are known: as many as a month's policy looks back, or nothing is Fresh."""
 IN_PROMETHEUS = 2 * 3600
 EVERYONE = {"scope": {"everyone": True}}
 WINDOWS: list[tuple[str, str, Any]] = [
@@ -74,7 +76,7 @@ WINDOWS: list[tuple[str, str, Any]] = [
     ("cpu", "900 CPU-hours", {"calendar": "month"}),
     ("time", "12 server-hours", {"calendar": "day", "timezone": "Europe/Zurich"}),
     ("credits", "100 credits", {"refill": 1, "every": "10 minutes"}),
-    ("cpu", "40 CPU-hours", {"refill": 1, "every": "6 hours"}),
+    ("cpu", "40 CPU-hours", {"refill": 4, "every": "6 hours"}),
 ]
 PRICES = {"memory": 0.1, "cpu": 0.5, "time": 1.0}
 
@@ -135,7 +137,7 @@ def database(users: int) -> Any:
 async def filled(meter: Meter, world: Active, end: float) -> None:
     """Put the history of a world before an instant into a meter."""
     pieces: Pieces = {}
-    start = end - DAYS * 86400
+    start = end - COVERED * 86400
     for one in world.past:
         by_key = pieces.setdefault(one.username, {})
         for kind, amount in {"memory": one.memory, "cpu": one.cpu, "time": 1.0}.items():
@@ -145,7 +147,7 @@ async def filled(meter: Meter, world: Active, end: float) -> None:
     part = UsageSegment(timelines(pieces, start, end), covered_everywhere(start, end))
     sync = meter._usage[0].sync
     sync.snapshot = UsageSnapshot.of(KubeStateMetrics(NAMESPACE), part)
-    sync._reach = timedelta(days=DAYS)
+    sync._reach = timedelta(days=COVERED)
 
 
 class Held:
@@ -235,6 +237,8 @@ async def minutes(
                 "kB": (hub.client.size - size) / 1e3,
             }
         )
+    known = [row.used is not None for one in hub.snapshot.standings for row in one.rows]
+    assert all(known), "not all is known, so that another way was measured than the usual one"
     what = f"{users:,} users, {policies} policies, {active:,} active"
     figures = {name: statistics.median(one[name] for one in found) for name in found[0]}
     figures |= {"hold": held.worst * 1e3}
